@@ -6,6 +6,9 @@ BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 WORKERS ?= 2
 
+# What is compiled once stays compiled: the tests start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: kube-diff page page-check images help demo test test-deep test-boards apiserver test-apiserver test-watches robot keywords renode lint bench soak mutants sequences docs coverage setup boards firmware firmware-check apps

@@ -24,7 +24,7 @@ const (
 )
 
 // startControllers starts the two controllers without which deletion is not what it is in a cluster.
-func startControllers(ctx context.Context, config *rest.Config) error {
+func startControllers(ctx context.Context, config *rest.Config, storages *storages) error {
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func startControllers(ctx context.Context, config *rest.Config) error {
 		return err
 	}
 	namespaces := namespace.NewNamespaceController(
-		ctx, client, objects, client.Discovery().ServerPreferredNamespacedResources,
+		ctx, client, emptying{objects, storages}, client.Discovery().ServerPreferredNamespacedResources,
 		typed.Core().V1().Namespaces(), 0, v1.FinalizerKubernetes,
 	)
 	typed.Start(ctx.Done())

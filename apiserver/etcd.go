@@ -6,12 +6,15 @@ import (
 	"path/filepath"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.etcd.io/etcd/server/v3/storage/wal"
 )
 
-// startEtcd starts a store that is lost with its folder, so it never waits for a disk. It returns where the store is.
-func startEtcd(folder string) (string, error) {
+// startEtcd starts a store that is lost with its folder, so it never waits for a disk. It returns where the store is, and a client in
+// this process.
+func startEtcd(folder string) (string, *clientv3.Client, error) {
 	wal.SegmentSizeBytes = 4 << 20 // They are allocated whole: 64 MiB each by default.
 	config := embed.NewConfig()
 	config.Dir = filepath.Join(folder, "etcd")
@@ -25,14 +28,14 @@ func startEtcd(folder string) (string, error) {
 	config.ListenPeerUrls = nil
 	store, err := embed.StartEtcd(config)
 	if err != nil {
-		return "", fmt.Errorf("etcd: %w", err)
+		return "", nil, fmt.Errorf("etcd: %w", err)
 	}
 	select {
 	case <-store.Server.ReadyNotify():
-		return "unix://" + socket, nil
+		return "unix://" + socket, v3client.New(store.Server), nil
 	case err := <-store.Err():
-		return "", fmt.Errorf("etcd: %w", err)
+		return "", nil, fmt.Errorf("etcd: %w", err)
 	case <-time.After(time.Minute):
-		return "", fmt.Errorf("etcd was not ready within a minute")
+		return "", nil, fmt.Errorf("etcd was not ready within a minute")
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
@@ -17,18 +19,19 @@ import (
 )
 
 type server struct {
-	address string
-	chain   *aggregatorapiserver.APIAggregator
+	address  string
+	chain    *aggregatorapiserver.APIAggregator
+	storages *storages
 }
 
 // makeServer makes a kube-apiserver that differs from an ordinary one only in what it leaves out to start fast.
-func makeServer(ctx context.Context, folder, etcd string, credentials *credentials) (*server, error) {
+func makeServer(ctx context.Context, folder, endpoint string, etcd *clientv3.Client, credentials *credentials) (*server, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	choices := options.NewServerRunOptions()
-	choices.Etcd.StorageConfig.Transport.ServerList = []string{etcd}
+	choices.Etcd.StorageConfig.Transport.ServerList = []string{endpoint}
 	choices.ServiceClusterIPRanges = "10.0.0.0/24"
 	choices.EndpointReconcilerType = "none"
 	choices.Features.EnablePriorityAndFairness = false
@@ -60,6 +63,10 @@ func makeServer(ctx context.Context, folder, etcd string, credentials *credentia
 	if err != nil {
 		return nil, err
 	}
+	stored := &storages{etcd: etcd, root: choices.Etcd.StorageConfig.Prefix, prefixes: map[schema.GroupResource]string{}}
+	builtIn, custom := config.KubeAPIs.ControlPlane.Generic, &config.ApiExtensions.ExtraConfig
+	builtIn.RESTOptionsGetter = stored.of(builtIn.RESTOptionsGetter)
+	custom.CRDRESTOptionsGetter = stored.of(custom.CRDRESTOptionsGetter)
 	complete, err := config.Complete()
 	if err != nil {
 		return nil, err
@@ -68,7 +75,7 @@ func makeServer(ctx context.Context, folder, etcd string, credentials *credentia
 	if err != nil {
 		return nil, err
 	}
-	return &server{listener.Addr().String(), chain}, nil
+	return &server{listener.Addr().String(), chain, stored}, nil
 }
 
 func (s *server) run(ctx context.Context) error {

@@ -9,16 +9,16 @@ from benchmarks.figure import Figure, middle
 from benchmarks.handshakes import handshake_rate
 from benchmarks.world import Platform, platform
 from harness.core.clock import SystemClock
-from harness.core.network import SystemNetwork
+from harness.core.network import Endpoint, SystemNetwork
 from harness.stack import Stack, StackOptions
 
 AT_ONCE = 64
 """Boards under way at a time, as handshakes are with the peer."""
 
 
-async def enroll_rate(running: Platform, count: int, prefix: str) -> float:
-    """Boards a second from power-on to Connected in the cluster."""
-    boards = running.boards(count, prefix)
+async def enroll_rate(running: Platform, count: int, prefix: str, gateway: Endpoint | None = None) -> float:
+    """Boards a second from power-on to Connected in the cluster; ``gateway``: where they connect, if not directly."""
+    boards = running.boards(count, prefix, gateway)
     clock, places = running.world.clock, asyncio.Semaphore(AT_ONCE)
     connected = asyncio.create_task(running.all_connected({board.name for board in boards}, places.release))
     start = clock.now()

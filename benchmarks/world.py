@@ -18,7 +18,7 @@ from harness.wasmbed.gateway.gateway import Gateway
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.certificates import CertificateManager
-from harness.wasmbed.pki.keys import generate_key, private_key_der
+from harness.wasmbed.pki.keys import PrivateKey, generate_key, private_key_der, public_key_der
 from harness.wasmbed.resources.api import Object
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import DEVICE
@@ -34,11 +34,16 @@ class Platform:
     servers: Authority
     devices: Authority
     tier: VirtualTier = field(default_factory=VirtualTier)
+    keys: dict[bytes, PrivateKey] = field(default_factory=dict)
+    """The boards' keys, by their public keys (DER)."""
 
     def boards(self, count: int, prefix: str = "board", gateway: Endpoint | None = None) -> list[Board]:
         """Boards with certificates, switched off."""
         gateway = gateway or self.gateway.endpoint
-        return make_boards(count, prefix, gateway, self.servers, self.devices, self.tier, self.world)
+        return make_boards(count, prefix, gateway, self.servers, self.devices, self.tier, self.world, self._keep)
+
+    def _keep(self, key: PrivateKey) -> None:
+        self.keys[public_key_der(key.public_key())] = key
 
     async def all_connected(
         self, names: set[str], one: Callable[[], object] = lambda: None, within: float = 300.0
@@ -74,11 +79,14 @@ def make_boards(
     devices: Authority,
     tier: VirtualTier,
     world: BoardEnvironment,
+    made: Callable[[PrivateKey], object] = lambda key: None,
 ) -> list[Board]:
-    """Boards with certificates, switched off, for a gateway that may be in another process."""
+    """Boards with certificates, switched off, for a gateway that may be in another process; ``made`` is called with
+    each board's key."""
 
     def board(name: str) -> Board:
         key = generate_key()
+        made(key)
         certificate = devices.issue_device(name, key.public_key())
         credentials = Credentials(servers.certificate, private_key_der(key), certificate)
         return tier.make("virtual", BoardSettings(name, credentials, gateway, gateway[0]), world)

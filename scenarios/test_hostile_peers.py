@@ -101,9 +101,10 @@ async def test_a_flood_of_expensive_hellos_disconnects_no_device(stack: Stack) -
     for board in boards:
         await stack.history.until("Heartbeat", about=board.name, after=before, within=60)
     rejected = stack.history.find("TlsRejected")
-    assert {event.data["reason"] for event in rejected} == {
-        "no common key exchange groups: the client offers ffdhe8192; the server supports x25519, secp256r1"
-    }
+    if "gateway-reasons" in stack.gateway.features:
+        assert {event.data["reason"] for event in rejected} == {
+            "no common key exchange groups: the client offers ffdhe8192; the server supports x25519, secp256r1"
+        }
     assert len(rejected) == 400
     assert not stack.history.find("ConnectionClosed", after=before)
     late = await stack.boards.power_on(name="late")
@@ -145,7 +146,8 @@ async def test_a_device_that_never_reads_disconnects_no_other_device(stack: Stac
         floods.append(asyncio.create_task(_send_on(peer, Heartbeat(device_id, 0, "active", {}, "ready"))))
     for peer in deaf:
         closed = await stack.history.until("ConnectionClosed", about=peer.name, within=240)
-        assert closed.data["reason"] == "the peer did not read for 10 s"
+        if "gateway-reasons" in stack.gateway.features:
+            assert closed.data["reason"] == "the peer did not read for 10 s"
     await asyncio.gather(*floods)
     assert len(stack.history.find("ConnectionClosed", after=before)) == 2
     await _all_beat(stack, boards, before)

@@ -1,82 +1,130 @@
-"""A separate pytest in a copy of a process that has imported pytest and the harness already.
-
-Most of the processor time of a small run are imports. The copy (``fork``) is a process of its own, with the arguments,
-environment, and folder that it is given, and ends as every interpreter does. The workers that it starts, and the runs
-that a shell starts, import everything themselves.
-"""
+"""Python programs in copies of a process that has imported pytest and the harness already: see ``fork_server``."""
 
 from __future__ import annotations
 
-import importlib
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 from tempfile import TemporaryFile
-from typing import NoReturn
+from types import TracebackType
+from typing import IO, Self
 
-import pytest
-
+from tests.fork_server import Request
 from tests.processes import PYTEST
 
-IMPORTED = (
-    "harness.boards.virtual",
-    "harness.clusters.embedded",
-    "harness.pytest_plugin.run",
-    "harness.pytest_plugin.session",
-    "harness.reporting.finish",
-    "harness.reporting.report",
-    "harness.stack.hosted",
-)
-LARGEST_REQUEST = 1 << 17
+
+class Process:
+    """A running program: what the tests need of ``subprocess.Popen``. It ends with this object."""
+
+    def __init__(self, server: socket.socket, stdout: IO[bytes] | None, stderr: IO[bytes] | None) -> None:
+        """``server``: the connection of the request."""
+        self._server, self.stdout, self.stderr = server, stdout, stderr
+        self.pid = int(server.recv(100))
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Its exit code, which is negative if a signal ended it; None while it runs."""
+        try:
+            return self.wait(0)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its exit code. Raises subprocess.TimeoutExpired."""
+        if self.returncode is None:
+            self._server.settimeout(timeout)
+            try:
+                status = int(self._server.recv(100))
+            except (TimeoutError, BlockingIOError):
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0) from None
+            self._server.close()
+            self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for stream in (self.stdout, self.stderr):
+            if stream is not None:
+                stream.close()
+        self.wait()
+
+
+def start_python(
+    *arguments: str,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    output: int | IO[bytes] = PIPE,
+    errors: int | IO[bytes] = STDOUT,
+) -> Process | subprocess.Popen[bytes]:
+    """Start ``python`` with these arguments: ``-m`` and a module, or ``-c`` and a program, and what is for them.
+
+    Where the environment has to be there when the interpreter starts, it is a new interpreter.
+    """
+    environment = dict(os.environ if environment is None else environment)
+    if any(_is_read_at_start(name) and os.environ.get(name) != environment[name] for name in environment) or (
+        "COVERAGE_PROCESS_CONFIG" in environment
+    ):
+        command = [sys.executable, *arguments]
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=errors)
+    request = Request(arguments=arguments, folder=str(folder or Path.cwd()), environment=environment)
+    stdout, its_stdout = _reader(output)
+    stderr, its_stderr = (None, its_stdout) if errors == STDOUT else _reader(errors)
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    server.connect(str(forking_commands() / "socket"))
+    socket.send_fds(server, [repr(request).encode(errors="surrogateescape")], [0, its_stdout, its_stderr])
+    for reader, descriptor in ((stdout, its_stdout), (stderr, its_stderr)):
+        if reader is not None:
+            os.close(descriptor)
+    return Process(server, stdout, stderr)
+
+
+def _reader(output: int | IO[bytes]) -> tuple[IO[bytes] | None, int]:
+    """Where to read what is written to it, if anywhere, and the descriptor to write to."""
+    if output == PIPE:
+        reading, writing = os.pipe()
+        return open(reading, "rb"), writing
+    return None, output if isinstance(output, int) else output.fileno()
+
+
+def run_python(
+    *arguments: str, folder: Path | None = None, environment: Mapping[str, str] | None = None, timeout: float = 300
+) -> subprocess.CompletedProcess[str]:
+    """Run ``python`` to its end; see :func:`start_python`. Raises subprocess.TimeoutExpired."""
+    with TemporaryFile() as output, TemporaryFile() as errors:
+        with start_python(*arguments, folder=folder, environment=environment, output=output, errors=errors) as process:
+            try:
+                code = process.wait(timeout)
+            finally:
+                process.kill()
+        said = []
+        for file in (output, errors):
+            file.seek(0)
+            said.append(file.read().decode(errors="replace"))
+    return subprocess.CompletedProcess(arguments, code, *said)
 
 
 def run_pytest(
     *arguments: str, folder: Path, environment: Mapping[str, str], timeout: float = 300
 ) -> subprocess.CompletedProcess[str]:
-    """Run pytest in ``folder`` with that environment and no other. Raises subprocess.TimeoutExpired.
-
-    Where the environment has to be there when the interpreter starts, it is a new interpreter.
-    """
-    command = [*PYTEST, *arguments]
-    if any(_is_read_at_start(name) and os.environ.get(name) != environment[name] for name in environment) or (
-        "COVERAGE_PROCESS_CONFIG" in environment
-    ):
-        return subprocess.run(
-            command,
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout,
-            check=False,
-        )
-    with TemporaryFile() as output, TemporaryFile() as errors:
-        request = json.dumps({"arguments": command[3:], "folder": str(folder), "environment": {**environment}})
-        original = _original()
-        socket.send_fds(original, [request.encode()], [output.fileno(), errors.fileno()])
-        pid = int(original.recv(100))
-        original.settimeout(timeout)
-        try:
-            status = int(original.recv(100))
-        except TimeoutError:
-            os.kill(pid, signal.SIGKILL)
-            original.settimeout(None)
-            original.recv(100)
-            raise subprocess.TimeoutExpired(command, timeout) from None
-        finally:
-            original.settimeout(None)
-        said = []
-        for file in (output, errors):
-            file.seek(0)
-            said.append(file.read().decode(errors="replace"))
-    return subprocess.CompletedProcess(command, os.waitstatus_to_exitcode(status), *said)
+    """Run pytest in ``folder`` with that environment and no other. Raises subprocess.TimeoutExpired."""
+    return run_python(*PYTEST[1:], *arguments, folder=folder, environment=environment, timeout=timeout)
 
 
 def _is_read_at_start(name: str) -> bool:
@@ -84,46 +132,16 @@ def _is_read_at_start(name: str) -> bool:
 
 
 @cache
-def _original() -> socket.socket:
-    """The process that is copied, as the end of its socket; it ends with this process."""
-    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    program = f"from tests.forked import serve; serve({its.fileno()})"
+def _server() -> tuple[socket.socket, Path]:
+    """The socket that the server lives as long as, and its folder."""
+    ours, its = socket.socketpair()
+    program = f"from tests.fork_server import main; main({its.fileno()})"
     process = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[1], pass_fds=[its.fileno()])
     process.returncode = 0  # nobody waits for it
     its.close()
-    return ours
+    return ours, Path(ours.recv(10_000).decode())
 
 
-def serve(descriptor: int) -> None:
-    """Run one pytest after another, as asked."""
-    for name in IMPORTED:
-        importlib.import_module(name)
-    with socket.socket(fileno=descriptor) as asked:
-        while True:
-            request, descriptors, *_ = socket.recv_fds(asked, LARGEST_REQUEST, 2)
-            if not request:
-                return
-            if (pid := os.fork()) == 0:
-                asked.close()
-                _become(**json.loads(request), descriptors=descriptors)
-            for each in descriptors:
-                os.close(each)
-            asked.send(str(pid).encode())
-            asked.send(str(os.waitpid(pid, 0)[1]).encode())
-
-
-def _become(arguments: list[str], folder: str, environment: dict[str, str], descriptors: Sequence[int]) -> NoReturn:
-    """Be ``python -m pytest`` with these arguments."""
-    for number, each in enumerate(descriptors, start=1):
-        os.dup2(each, number)
-        os.close(each)
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
-    paths = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
-    sys.path[:1] = [folder, *paths]
-    sys.argv = [str(Path(pytest.__file__).with_name("__main__.py")), *arguments]
-    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
-        del sys.modules[name]
-    importlib.invalidate_caches()
-    sys.exit(pytest.console_main())
+def forking_commands() -> Path:
+    """A folder with ``python``, ``pytest``, ``robot`` and ``wasmbed`` for the ``PATH`` of programs that start them."""
+    return _server()[1]

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
+from harness.clusters.gate import Gate
 from harness.core.clock import Clock
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
@@ -69,6 +70,12 @@ class Cluster(ABC):
     @abstractmethod
     async def write_kubeconfig(self, path: Path) -> None:
         """Write a kubeconfig with which ``kubectl`` reaches this cluster over a real socket."""
+
+    async def give_access(self, name: str, path: Path, gate: Gate | None = None) -> None:
+        """Write a kubeconfig for another program, whose requests are recorded as those of ``name``, whatever it calls
+        itself, and pass ``gate``. A kind that cannot do this writes the cluster's own. Raises UsageError where the file
+        cannot be written."""
+        await self.write_kubeconfig(path)
 
 
 ClusterFactory = Callable[[Clock, Randomness, str, Tap | None], Cluster]

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from harness.clusters.existing import KubeconfigCluster
+from harness.clusters.existing.client import Connection
 from harness.clusters.session import Server, join
 from harness.core.clock import Clock
 from harness.core.errors import RigError
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
+from harness.wasmbed.resources.api import ResourceApi
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
@@ -39,10 +41,18 @@ class OwnCluster(KubeconfigCluster):
     async def start(self) -> None:
         self._server = await asyncio.to_thread(join, self.kind, self.command())
         self._path = self._server.kubeconfig
+        self._connection = Connection(self._path)
         await super().start()
 
     async def _check(self, api: KubernetesApi) -> None:
         """Nothing to check: this session started the server."""
+
+    async def _install(self, api: ResourceApi) -> None:
+        """Install the types once: the server is this session's, and what a test does to them it does for all."""
+        assert self._server is not None, "the cluster was started"
+        if not self._server.has_types:
+            await super()._install(api)
+            self._server.has_types = True
 
     async def lost(self) -> None:
         if self._server is not None:

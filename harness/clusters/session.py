@@ -40,6 +40,8 @@ class Server:
     def __init__(self, folder: Path, use: int, pid: int | None = None) -> None:
         """``pid``: the server's, if this process started it."""
         self._folder, self._use, self._pid = folder, use, pid
+        self.has_types = False
+        """Whether this process has seen to it that it serves Wasmbed's resource types."""
 
     @property
     def kubeconfig(self) -> Path:

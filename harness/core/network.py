@@ -28,6 +28,10 @@ class Listener(ABC):
 
     endpoint: Endpoint
 
+    def secure(self, tls: TlsServer) -> None:
+        """Use other TLS parameters for handshakes that begin from now on. Only for a listener with TLS."""
+        raise RuntimeError("the listener has no TLS")
+
     @abstractmethod
     async def close(self) -> None:
         """Stop accepting. Accepted connections stay open; their protocols close them."""
@@ -77,6 +81,9 @@ class _SecureListener(Listener):
     def __init__(self, listener: TlsListener) -> None:
         self._listener = listener
         self.endpoint = listener.endpoint
+
+    def secure(self, tls: TlsServer) -> None:
+        self._listener.secure(tls)
 
     async def close(self) -> None:
         await self._listener.close()

@@ -75,9 +75,8 @@ class TlsListener:
         tls: TlsServer,
         admission: Admission,
     ) -> None:
-        self._listener, self._protocol, self._tls, self._admission = listener, protocol, tls, admission
-        for context in tls.contexts:
-            context.sslobject_class = ServerEnd
+        self._listener, self._protocol, self._admission = listener, protocol, admission
+        self.secure(tls)
         self.endpoint: tuple[str, int] = listener.getsockname()[:2]
         self._loop = asyncio.get_running_loop()
         self._waiting = min(admission.waiting, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
@@ -97,6 +96,12 @@ class TlsListener:
         if admission.behind is not None:
             admission.behind.on_relief(self._start_handshakes)
         self._resume()
+
+    def secure(self, tls: TlsServer) -> None:
+        """Use these parameters for handshakes that begin from now on."""
+        for context in tls.contexts:
+            context.sslobject_class = ServerEnd
+        self._tls = tls
 
     async def close(self) -> None:
         """Stop accepting, and drop each peer that has not completed its handshake."""

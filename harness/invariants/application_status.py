@@ -28,6 +28,8 @@ class _Pair:
 
     said: set[str] = field(default_factory=set)
     """States that the device reported since the latest Deploy."""
+    unwritten: list[str] = field(default_factory=list)
+    """States that it reported, also before that, and that no write has shown yet: a write may be under way."""
     state: str = ""
     """The latest of them."""
     at: Event | None = None
@@ -38,7 +40,17 @@ class _Pair:
 
     def report(self, state: str, event: Event) -> None:
         self.said.add(state)
+        if state in self.unwritten:
+            self.unwritten.remove(state)
+        self.unwritten.append(state)
         self.state, self.at = state, event
+
+    def written(self, state: str) -> bool:
+        """Note a write; returns whether the device has said so. It covers what the device had said before."""
+        if state in self.unwritten:
+            del self.unwritten[: self.unwritten.index(state) + 1]
+            return True
+        return state in self.said
 
 
 class _Pairs(Invariant):
@@ -54,9 +66,8 @@ class _Pairs(Invariant):
     @on("Deploy")
     def deployed(self, event: Event) -> Iterator[Violation]:
         device = str(event.data.get("device"))
-        self._pairs[event.correlation, device] = _Pair(
-            asked_to_stop=self._pair(event.correlation, device).asked_to_stop
-        )
+        before = self._pair(event.correlation, device)
+        self._pairs[event.correlation, device] = _Pair(unwritten=before.unwritten, asked_to_stop=before.asked_to_stop)
         yield from ()
 
     @on("DeployApplication", "StopApplication")
@@ -122,7 +133,7 @@ class StatesAreReported(_Pairs):
             if state not in SAID_BY_DEVICE or not any(link.known for link in self.ledger.open_links(device)):
                 continue
             pair = self._pair(event.correlation, device)
-            if state not in pair.said:
+            if not pair.written(state):
                 said = (
                     f"it last said {pair.state} (event {pair.at.n})" if pair.at is not None else "it said nothing of it"
                 )

@@ -133,7 +133,8 @@ class Ledger:
 
     def is_by_hand(self, link: Link) -> bool:
         """Whether a test drives the device's end of the link."""
-        return link.address in self.peers or (link.device in self._mocks and link.device not in self.boots)
+        own = str(link.opened.data.get("relayed") or link.address)
+        return own in self.peers or (link.device in self._mocks and link.device not in self.boots)
 
     def stood_still(self, begin: float, end: float) -> bool:
         """Whether the machine was suspended meanwhile, so that lateness convicts no party."""

@@ -115,6 +115,7 @@ def _link() -> Iterator[EventType]:
         }
     )
     connected = {**device, "certificate": certificate, "version": EventField(), "address": EventField()}
+    connected["relayed"] = EventField()
     yield EventType("Device", "Gateway", "TlsConnected", Subject.DEVICE, connected)
     yield EventType("Device", "Gateway", "TlsRejected", Subject.DEVICE, {**device, "reason": EventField()})
     unreadable = {**device, **frame, "reason": EventField()}

@@ -46,10 +46,10 @@ class Coverage:
         return tuple(arrow for arrow in self.arrows if not arrow.seen)
 
     def __add__(self, other: Coverage) -> Coverage:
-        rows: dict[tuple[str, int], ArrowCoverage] = {}
-        for arrow in (*self.arrows, *other.arrows):
+        rows = {(arrow.sequence, arrow.position): arrow for arrow in self.arrows}
+        for arrow in other.arrows:
             key = arrow.sequence, arrow.position
-            rows[key] = replace(arrow, seen=arrow.seen + (rows[key].seen if key in rows else 0))
+            rows[key] = replace(arrow, seen=arrow.seen + rows[key].seen) if key in rows else arrow
         return Coverage(tuple(rows.values()))
 
     def __str__(self) -> str:

@@ -16,9 +16,15 @@ from harness.core.clock import Clock
 from harness.core.errors import ProductFailure, UsageError
 from harness.core.identifiers import Randomness
 from harness.wasmbed.pki.authority import DAY, DEVICE_USAGES, SERVER_USAGES, Authority, Usages
-from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.identity import KEY_FILE, Identity
-from harness.wasmbed.pki.keys import Algorithm, generate_key, private_key_der
+from harness.wasmbed.pki.keys import (
+    Algorithm,
+    PrivateKey,
+    generate_key,
+    load_private_key,
+    private_key_der,
+    public_key_der,
+)
 from harness.wasmbed.pki.server_authorities import ServerAuthorities
 from harness.wasmbed.resources.api import NotFound, ResourceApi
 from harness.wasmbed.resources.kinds import CONFIG_MAP, SECRET
@@ -85,17 +91,14 @@ class Pki:
             self.servers = ServerAuthorities(_GATEWAYS, clock, folder / "gateways")
             self.devices = Authority.kept_in(folder / "devices", _DEVICES, clock)
         self._untrusted: Authority | None = None
-        self._manager: _Manager | None = None
+        self._lists: dict[str, list[asyncio.Future[None]]] = {}
+        """By gateway: who waits for it to load a revocation list."""
         self._publishing = asyncio.Lock()
+        self._keys: dict[bytes, PrivateKey] = {}
 
     def gateway(self, name: str) -> tuple[Identity, ...]:
         """The identities of a gateway with a loopback address."""
         return self.servers.issue(name)
-
-    def certificates(self) -> CertificateManager:
-        """A new certificate manager for a gateway that is about to start; it replaces the previous one."""
-        self._manager = _Manager(self.devices.certificate, self._clock)
-        return self._manager
 
     async def credentials(
         self, name: str, certificate: Certificate | str = Certificate.VALID, *, algorithm: str = Algorithm.ED25519
@@ -106,9 +109,11 @@ class Pki:
         kept = self._folder / "boards" / name if self._folder is not None and certificate is Certificate.VALID else None
         if kept is not None and (kept / KEY_FILE).exists():  # the last file of an identity
             identity = Identity.load(kept)
+            self._keys[identity.public_key_der] = identity.private_key
             return Credentials(self.servers.certificates, identity.private_key_der, certificate=identity.certificate)
         await self._clock.sleep(0)  # a thousand keys take a second: a cancellation must get through
         key = generate_key(algorithm)
+        self._keys[public_key_der(key.public_key())] = key
         private_key = private_key_der(key)
         if certificate is Certificate.REQUEST:
             return Credentials(self.servers.certificates, private_key, pairing_token=await self.pair(name))
@@ -131,6 +136,15 @@ class Pki:
         if certificate is Certificate.REVOKED:
             await self.revoke(credentials)
         return credentials
+
+    def know(self, credentials: Credentials) -> None:
+        """Note the key of credentials that were not issued here, for a relay that has to speak for their holder."""
+        key = load_private_key(credentials.private_key, "credentials")
+        self._keys[public_key_der(key.public_key())] = key
+
+    def key_of(self, public_key: bytes) -> PrivateKey | None:
+        """The private key of issued credentials, by their public key (SubjectPublicKeyInfo, DER)."""
+        return self._keys.get(public_key)
 
     async def pair(self, name: str) -> str:
         """Allow one device of that name to enroll by signing request; returns the one-time token."""
@@ -158,22 +172,44 @@ class Pki:
             self.devices.revoke(x509.load_der_x509_certificate(credentials.certificate).serial_number)
             if self._folder is not None:
                 self.devices.save(self._folder / "devices")
-            loaded = self._manager.next_update() if self._manager is not None else None
+            loaded = self._next_lists()
             serials = await self._publish()
-            if loaded is None:
+            if not loaded:
                 return
             try:
                 async with self._clock.deadline(10):
-                    await loaded
+                    await asyncio.gather(*loaded)
             except TimeoutError:
                 raise ProductFailure(
                     "did not load the revocation list within 10 s", where=f"gateway, ConfigMap {CRL_CONFIG_MAP}"
                 ) from None
             self._note("revocation list in force", serials=serials)
 
-    def gateway_stopped(self) -> None:
-        """Note that there is no gateway whose reload :meth:`revoke` could wait for."""
-        self._manager = None
+    def gateway_started(self, name: str) -> None:
+        """Note that a gateway runs which shows when it has loaded a list: :meth:`revoke` waits for that."""
+        self._lists[name] = []
+
+    def gateway_stopped(self, name: str) -> None:
+        """Note that this gateway will load no list."""
+        self.list_loaded(name)
+        self._lists.pop(name, None)
+
+    def list_loaded(self, name: str) -> None:
+        """Note that this gateway has loaded a revocation list."""
+        if name in self._lists:
+            waiting, self._lists[name] = self._lists[name], []
+            for future in waiting:
+                if not future.done():
+                    future.set_result(None)
+
+    def _next_lists(self) -> list[asyncio.Future[None]]:
+        """For each gateway that runs, a future that is done once it has loaded its next list."""
+        loop = asyncio.get_running_loop()
+        futures = []
+        for waiting in self._lists.values():
+            waiting.append(loop.create_future())
+            futures.append(waiting[-1])
+        return futures
 
     async def _publish(self) -> list[str]:
         """Write the list into the cluster; returns the serial numbers that it holds."""
@@ -200,23 +236,3 @@ def validity(certificate: bytes) -> dict[str, str]:
         "notBefore": format_timestamp(read.not_valid_before_utc.timestamp()),
         "notAfter": format_timestamp(read.not_valid_after_utc.timestamp()),
     }
-
-
-class _Manager(CertificateManager):
-    """A certificate manager whose next revocation list can be awaited."""
-
-    def __init__(self, authority: bytes, clock: Clock) -> None:
-        super().__init__(authority, clock)
-        self._waiting: list[asyncio.Future[None]] = []
-
-    def next_update(self) -> asyncio.Future[None]:
-        """A future that is done once the next revocation list is loaded."""
-        self._waiting.append(asyncio.get_running_loop().create_future())
-        return self._waiting[-1]
-
-    def update_revocations(self, crl: bytes) -> None:
-        super().update_revocations(crl)
-        for future in self._waiting:
-            if not future.done():
-                future.set_result(None)
-        self._waiting.clear()

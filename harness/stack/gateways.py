@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,14 +15,16 @@ from harness.core.clock import Clock
 from harness.core.errors import UsageError
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
+from harness.gateways.gateway import Choice, Gateway, GatewaySetup
+from harness.gateways.relay.defects import NO_DEFECT, find_defect
 from harness.stack.credentials import Pki, validity
+from harness.stack.gateway_boundary import ANY_PORT, GatewayAccess, GatewayBoundary
 from harness.stack.observation import observe
 from harness.stack.recorder import Recorder
 from harness.stack.timeouts import bounded
 from harness.stack.waiting import Watched
-from harness.wasmbed.gateway.gateway import Gateway
 from harness.wasmbed.gateway.settings import GatewaySettings
-from harness.wasmbed.resources.api import ApiError, ResourceApi
+from harness.wasmbed.resources.api import ApiError
 from harness.wasmbed.resources.kinds import GATEWAY, SECRET
 from harness.wasmbed.resources.names import TOKEN_KEY, gateway_api_secret
 from harness.wasmbed.resources.views import Gateway as GatewayResource
@@ -43,19 +45,35 @@ class GatewayControl(Watched[GatewayResource]):
     def __init__(
         self,
         settings: GatewaySettings,
+        kind: type[Gateway],
+        choice: Choice,
         pki: Pki,
-        api: ResourceApi,
+        cluster: GatewayAccess,
         clock: Clock,
         network: Network,
         randomness: Randomness,
         recorder: Recorder,
+        wire_defect: str | None = None,
     ) -> None:
+        """``wire_defect``: the name of a defect of :mod:`harness.gateways.relay.defects` on its links."""
         super().__init__(settings.name, recorder.informer(GATEWAY), recorder.record)
-        self._settings, self._pki, self._api = settings, pki, api
+        self._settings, self._kind, self._choice, self._pki, self._cluster = settings, kind, choice, pki, cluster
         self._clock, self._network, self._randomness, self._recorder = clock, network, randomness, recorder
         self._identities = pki.gateway(settings.name)
+        self._boundary = None if kind.records and wire_defect is None else self._make_boundary(wire_defect or NO_DEFECT)
         self._gateway: Gateway | None = None
         self._token = ""
+        self._direct: Endpoint | None = None
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What can be done with it; the names are in :data:`harness.gateways.gateway.FEATURES`."""
+        return self._kind.features_of(self._choice)
+
+    @property
+    def in_process(self) -> bool:
+        """Whether it runs in this process, so that its tasks and descriptors are this process's."""
+        return self._boundary is None
 
     @property
     def status(self) -> GatewayStatus:
@@ -65,7 +83,14 @@ class GatewayControl(Watched[GatewayResource]):
     @property
     def endpoint(self) -> Endpoint:
         """Its address for devices; the same after a restart."""
-        return self._settings.listen
+        return self._settings.listen if self._boundary is None else self._boundary.endpoint
+
+    @property
+    def direct_endpoint(self) -> Endpoint:
+        """Where the gateway itself listens, or listened last: past the relay, if there is one."""
+        if self._direct is None:
+            raise UsageError("the gateway was not started", where=self.name, do="start it first")
+        return self._direct
 
     @property
     def http_endpoint(self) -> Endpoint:
@@ -84,22 +109,59 @@ class GatewayControl(Watched[GatewayResource]):
         if self._gateway is not None:
             raise UsageError("the gateway is running", where=self.name, do="stop or kill it first")
         self._settings = replace(self._settings, **settings)
-        gateway = Gateway(
-            self._settings,
-            self._identities,
-            self._pki.certificates(),
-            self._api,
-            self._clock,
-            self._network,
-            self._randomness.fork(self.name),
-            tap=self._recorder.platform,
-            authority=self._pki.devices,
-        )
+        if self._boundary is not None:
+            await self._boundary.prepare()
+        gateway = self._kind(self._setup(), self._choice)
         await bounded(self._clock, START, f"start of gateway {self.name}", gateway.start())
-        self._gateway = gateway
+        self._gateway, self._direct = gateway, gateway.endpoint
+        if "gateway-revocation" in self.features:
+            self._pki.gateway_started(self.name)
         self._token = await self._read_token()
         self._recorder.note("gateway up", gateway=self.name, **self._described())
-        self._settings = replace(self._settings, listen=gateway.endpoint, http=gateway.http_endpoint)
+        self._settings = replace(self._settings, http=gateway.http_endpoint or ANY_PORT)
+        if self._boundary is not None:
+            self._boundary.open(gateway)
+        else:
+            self._settings = replace(self._settings, listen=gateway.endpoint)
+
+    def _make_boundary(self, wire_defect: str) -> GatewayBoundary:
+        defect, noted = find_defect(wire_defect), []
+
+        def applied() -> None:
+            if not noted:
+                noted.append(self._recorder.note("wire defect", defect=wire_defect))
+
+        return GatewayBoundary(
+            self._settings,
+            self._identities,
+            self._pki,
+            self._clock,
+            self._network,
+            self._recorder,
+            tamper=defect.tamper(applied) if defect is not None else None,
+        )
+
+    def _setup(self) -> GatewaySetup:
+        settings = self._settings
+        return GatewaySetup(
+            settings=settings if self._boundary is None else self._boundary.advertised(settings),
+            identities=self._identities,
+            devices=self._pki.devices,
+            namespace=self._cluster.api.namespace,
+            api=self._cluster.api,
+            give_access=self._cluster.give_access,
+            clock=self._clock,
+            network=self._network,
+            randomness=self._randomness.fork(self.name),
+            tap=self._recorder.platform if self._boundary is None else self._tap_inside,
+            console=lambda line: self._recorder.gateway_line(line, self.name),
+            revocations_loaded=lambda: self._pki.list_loaded(self.name),
+        )
+
+    def _tap_inside(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
+        """Record what the boundary cannot see: what the gateway makes of the cluster's objects."""
+        if source == "Kubernetes":
+            self._recorder.platform(source, target, name, data, correlation)
 
     async def observe(self) -> None:
         """Record its own account of its sessions and metrics, if it is running."""
@@ -108,7 +170,7 @@ class GatewayControl(Watched[GatewayResource]):
 
     async def stop(self) -> None:
         """Stop it gracefully: it tells its devices and drains. Does nothing if it is not running."""
-        await self._end("stop", Gateway.stop)
+        await self._end("stop", lambda gateway: gateway.stop())
 
     async def kill(self) -> None:
         """End it as if its process were killed: no device gets a message."""
@@ -118,7 +180,7 @@ class GatewayControl(Watched[GatewayResource]):
 
     async def abandon(self) -> None:
         """End it at once, without recording a fault: for the end of a stack."""
-        await self._end("kill", Gateway.kill)
+        await self._end("kill", lambda gateway: gateway.kill())
 
     async def _read_token(self) -> str:
         """The token of its HTTP API; empty where the cluster does not answer."""
@@ -144,8 +206,29 @@ class GatewayControl(Watched[GatewayResource]):
         gateway, self._gateway = self._gateway, None
         if gateway is not None:
             self._recorder.note("gateway down", gateway=self.name)
-            self._pki.gateway_stopped()
+            self._pki.gateway_stopped(self.name)
             await bounded(self._clock, STOP, f"{what} of gateway {self.name}", end(gateway))
+
+    def check(self) -> None:
+        """Raise ProductFailure if it ended by itself."""
+        if self._gateway is not None:
+            self._gateway.check()
+
+    async def close(self) -> None:
+        """Stop it, and everything that the harness put around it."""
+        try:
+            await self.stop()
+        finally:
+            if self._boundary is not None:
+                await self._boundary.close()
+
+    async def reload(self) -> None:
+        """Have it present new certificates from its authorities, without a restart (feature ``gateway-reload``)."""
+        if self._gateway is None:
+            raise UsageError("the gateway is not running", where=self.name, do="start it first")
+        self._identities = self._pki.gateway(self.name)
+        self._recorder.note("gateway reload", gateway=self.name, **self._described())
+        await bounded(self._clock, START, f"reload of gateway {self.name}", self._gateway.reload(self._identities))
 
     async def restart(self, **settings: Any) -> None:
         """Stop it gracefully and start it again at the same addresses; ``settings`` as for :meth:`start`."""
@@ -155,7 +238,7 @@ class GatewayControl(Watched[GatewayResource]):
 
     async def token(self) -> str:
         """The bearer token of its HTTP API, as its Secret has it."""
-        secret = await self._api.get(SECRET, gateway_api_secret(self.name))
+        secret = await self._cluster.api.get(SECRET, gateway_api_secret(self.name))
         return b64decode(secret["data"][TOKEN_KEY]).decode()
 
     async def ask(self, method: str, path: str, *, token: str | None = None, body: Any = None) -> tuple[int, str]:
@@ -166,10 +249,14 @@ class GatewayControl(Watched[GatewayResource]):
         token = await self.token() if token is None else token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         async with (
-            aiohttp.ClientSession("http://{}:{}".format(*self.http_endpoint), headers=headers) as http,
+            aiohttp.ClientSession(self._api_url, headers=headers) as http,
             http.request(method, path, json=body) as answer,
         ):
             return answer.status, await answer.text()
+
+    @property
+    def _api_url(self) -> str:
+        return "http://{}:{}".format(*self.http_endpoint) if self._boundary is None else self._boundary.api_url
 
     async def sessions(self) -> dict[str, dict[str, Any]]:
         """Return the gateway's own session list, by device; sessions that no device has claimed are left out."""

@@ -7,6 +7,7 @@ by itself, except what its subclass names as an aside.
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import ClassVar, TypeVar, cast
 
 from harness.core.clock import Clock, time_to_wait
@@ -18,6 +19,8 @@ from harness.wasmbed.protocol.messages import Envelope, Message
 __all__ = ["MockEnd", "MockLink"]
 
 M = TypeVar("M", bound=Message)
+SMALLEST = 1
+"""Bytes of a receive buffer; the system makes it the smallest that it can."""
 
 
 class MockLink(Link):
@@ -63,7 +66,11 @@ class MockEnd:
         await self.link.drain()
 
     def stop_reading(self) -> None:
-        """Read nothing from now on, so that what the other end sends waits there."""
+        """Read nothing from now on, so that what the other end sends waits there.
+
+        The socket takes little more, as on a board; a computer's takes megabytes.
+        """
+        self.link.raw.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALLEST)
         self.link.raw.pause_reading()
 
     def read_again(self) -> None:

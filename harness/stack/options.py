@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from harness.clusters.watch_times import WatchTimes
 from harness.core.errors import UsageError, suggestion
+from harness.gateways.relay.defects import find_defect
 
 __all__ = ["Given", "StackOptions", "flag", "written"]
 
@@ -71,6 +72,14 @@ def _watches(text: str) -> WatchTimes:
     return WatchTimes(text)
 
 
+def _wire_defect(text: str) -> str:
+    try:
+        find_defect(text)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
 def _name(text: str) -> str:
     if not text:
         raise ValueError("must not be empty")
@@ -96,6 +105,32 @@ class StackOptions:
             "parse": _name,
             "help": "where the Kubernetes API lives: embedded, apiserver, envtest, kubeconfig",
             "metavar": "KIND",
+        },
+    )
+    gateway: str = field(
+        default="reference",
+        metadata={
+            "parse": _name,
+            "help": "whose gateway: reference (in this process), process (the same as a program), or a table "
+            "[gateways.NAME] of harness.toml",
+            "metavar": "KIND",
+        },
+    )
+    gateway_file: Path | None = field(
+        default=None,
+        metadata={
+            "parse": Path,
+            "help": "TOML file with the tables [gateways.NAME], instead of the project's harness.toml",
+            "metavar": "PATH",
+        },
+    )
+    wire_defect: str | None = field(
+        default=None,
+        metadata={
+            "parse": _wire_defect,
+            "help": "defect that is put on the gateway's links, as `wasmbed mutate --list` names it; none: links are "
+            "recorded from outside, and unaltered",
+            "metavar": "NAME",
         },
     )
     seed: int | None = field(

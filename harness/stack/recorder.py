@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from harness.core.errors import reason
 from harness.core.history import Kind
 from harness.core.identifiers import Randomness
 from harness.core.logs import get_log
-from harness.core.order import Order
+from harness.core.order import Order, Place
 from harness.core.redaction import LAST_APPLIED, Redaction
 from harness.invariants.cbor import mask_secrets
 from harness.stack.record import Record
@@ -50,6 +51,14 @@ class Recorder:
             redacted = {**redacted, "frame": mask_secrets(data["frame"], data["frameSize"])}
         self._put(Kind.MESSAGE, source, target, name, redacted, correlation)
 
+    def reserve(self) -> Reserved:
+        """Reserve the next place for a message that is known later."""
+        return Reserved(self._order.hold(), self.record, self._redaction)
+
+    def gateway_line(self, line: str, gateway: str) -> None:
+        """Record a line of a gateway's log."""
+        self._put(Kind.CONSOLE, "Gateway", "", "Console", {"text": line, "gateway": gateway}, "")
+
     def failure(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
         """The tap for failures that boards report."""
         self._put(Kind.FAULT, source, target, name, data, correlation)
@@ -72,7 +81,7 @@ class Recorder:
 
     async def watch(self, api: ResourceApi, clock: Clock, randomness: Randomness) -> None:
         """Start to record changes of the three custom resources; returns once their present state is known."""
-        self._api, self._clock = api, clock
+        self._clock = clock
         for resource in (DEVICE, APPLICATION, GATEWAY):
             informer = Informer(api, resource, clock, randomness, turn=self._order.reached)
             informer.add_handler(self._handler(resource))
@@ -95,9 +104,9 @@ class Recorder:
         """Wait for the watch events of the latest writes, which may come after the end of a test."""
         try:
             async with self._clock.deadline(CATCH_UP):
-                for resource, informer in self._informers.items():
-                    for written in (await self._api.list(resource)).items:
-                        await informer.follow(written, CATCH_UP)
+                arrivals = (informer.catch_up(CATCH_UP) for informer in self._informers.values())
+                for failed in filter(None, await asyncio.gather(*arrivals, return_exceptions=True)):
+                    raise failed
         except (ApiError, OSError) as error:
             log.info("the record may lack the latest changes: %s", reason(error))
 
@@ -115,6 +124,22 @@ class Recorder:
             self._put(Kind.STATE, "Kubernetes", "", resource.kind, redacted, correlation)
 
         return record_change
+
+
+class Reserved:
+    """A place in the record for one message. The caller must release it."""
+
+    def __init__(self, place: Place, record: Record, redaction: Redaction) -> None:
+        self._place, self._record, self._redaction = place, record, redaction
+
+    def record(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
+        """Record the message there."""
+        redacted = self._redaction.redact(name, data)
+        self._place.put(lambda: self._record.record(Kind.MESSAGE, source, target, name, redacted, correlation))
+
+    def release(self) -> None:
+        """Let the events behind it be recorded."""
+        self._place.release()
 
 
 class _ClusterTap:

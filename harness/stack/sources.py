@@ -14,11 +14,12 @@ from typing import Any
 from harness.core.errors import UsageError, reason
 from harness.stack.options import Given, StackOptions, written
 
-__all__ = ["find_root", "read_file", "read_options"]
+__all__ = ["find_root", "read_file", "read_gateways", "read_options"]
 
 FILE = "harness.toml"
 TABLE = "[tool.wasmbed-harness]"
 PROFILES = "profiles"
+GATEWAYS = "gateways"
 
 
 def read_options(
@@ -31,12 +32,14 @@ def read_options(
     Raises UsageError naming the invalid option and where it was written.
     """
     from harness.stack.backends import check_options
+    from harness.stack.gateway_choice import check_gateway_choice
 
     here = StackOptions.gather(given, environment, spelling)
     defaults, profiles = read_file(root)
     chosen = here.get("profile") or defaults.get("profile")
     options = StackOptions.of(defaults | _profile(chosen, profiles) | here)
     check_options(options)
+    check_gateway_choice(options, root)
     return options
 
 
@@ -47,6 +50,25 @@ def read_file(root: Path) -> tuple[dict[str, Given], dict[str, dict[str, Given]]
         return _split(_load(own), FILE)
     table = _load(shared).get("tool", {}).get("wasmbed-harness", {}) if shared.is_file() else {}
     return _split(table, f"pyproject.toml {TABLE}")
+
+
+def read_gateways(root: Path, file: Path | None = None) -> dict[str, tuple[str, dict[str, Any]]]:
+    """The tables ``[gateways.NAME]`` of the project at ``root``, or of another ``file``, each with the file's path.
+
+    Raises UsageError."""
+    path = file or gateways_file(root)
+    found = _load(path) if path is not None else {}
+    if path is not None and path.name == "pyproject.toml":
+        found = found.get("tool", {}).get("wasmbed-harness", {})
+    tables = found.get(GATEWAYS, {})
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise UsageError("is not a table", where=f"{path} {GATEWAYS}", do="write [gateways.NAME] and keys below it")
+    return {name: (str(path), table) for name, table in tables.items()}
+
+
+def gateways_file(root: Path) -> Path | None:
+    """The project's file, if it has one."""
+    return next((root / name for name in (FILE, "pyproject.toml") if (root / name).is_file()), None)
 
 
 def find_root(folder: Path) -> Path:
@@ -67,7 +89,7 @@ def _load(path: Path) -> dict[str, Any]:
 def _split(table: Any, file: str) -> tuple[dict[str, Given], dict[str, dict[str, Given]]]:
     if not isinstance(table, dict) or not isinstance(table.get(PROFILES, {}), dict):
         raise UsageError("is not a table", where=file, do="write [profiles.<name>] and option = value below it")
-    defaults = {name: value for name, value in table.items() if name != PROFILES}
+    defaults = {name: value for name, value in table.items() if name not in (PROFILES, GATEWAYS)}
     profiles = {name: _texts(values, f"{file} profiles.{name}") for name, values in table.get(PROFILES, {}).items()}
     return _texts(defaults, file), profiles
 

@@ -26,6 +26,8 @@ from harness.stack.backends import make_cluster
 from harness.stack.boards import Boards
 from harness.stack.credentials import Certificate, Pki
 from harness.stack.devices import DeviceHandle
+from harness.stack.gateway_boundary import GatewayAccess
+from harness.stack.gateway_choice import find_gateway
 from harness.stack.gateways import GatewayControl
 from harness.stack.mock_board import MockBoard
 from harness.stack.mock_gateway import MockGateway
@@ -50,6 +52,8 @@ STATUS_INTERVAL = 0.5
 """Seconds between two writes of heartbeats or outputs: short, because tests wait for them."""
 RETRY_AFTER = 0.5
 """Seconds after which a device that the gateway refused for now may try again."""
+GATEWAY_CLIENT = "Gateway"
+"""A gateway's name at the cluster."""
 ANY_PORT: Endpoint = ("127.0.0.1", 0)
 
 
@@ -125,8 +129,9 @@ class Stack:
         self._at_end("the cluster", self.cluster.stop, self.cluster.patience)
         await self._bounded("the cluster", self.cluster.start(), self.cluster.patience)
         self.api = self._client("User")
-        self._at_end("the recorder", recorder.stop)
-        watching = recorder.watch(self._client(RECORDER), self.clock, self.randomness.fork("recorder"))
+        recording = self._client(RECORDER)
+        self._at_end("the recorder", recorder.stop)  # before its connection is closed: it reads the latest changes
+        watching = recorder.watch(recording, self.clock, self.randomness.fork("recorder"))
         await self._bounded("the recorder", watching)
         stalls = asyncio.create_task(note_stalls(recorder, self.clock))
         self._ends.callback(stalls.cancel)
@@ -137,7 +142,6 @@ class Stack:
         kept = self._state / "pki" if self._state is not None else None
         self.pki = Pki(self.clock, self.randomness.fork("pki"), self.api, self._recorder.note, kept)
         self.gateway = self._make_gateway(self._gateway_settings())
-        self._ends.push_async_callback(self.gateway.stop)
         await self.gateway.start()
 
         self.controllers = self.make_controllers("controllers")
@@ -223,7 +227,6 @@ class Stack:
         gateway = self._make_gateway(
             replace(self._gateway_settings(), name=name, listen=ANY_PORT, http=ANY_PORT, **settings)
         )
-        self._ends.push_async_callback(gateway.stop)
         await gateway.start()
         return gateway
 
@@ -237,7 +240,10 @@ class Stack:
     ) -> MockBoard:
         """A board that the test drives message by message, connected to the gateway, or to ``endpoint`` (see
         :class:`~harness.stack.mock_board.MockBoard`); closed at the end at the latest."""
-        credentials = credentials or await self.pki.credentials(name, certificate)
+        if credentials is None:
+            credentials = await self.pki.credentials(name, certificate)
+        else:
+            self.pki.know(credentials)
         randomness = self.randomness.fork(f"peer {name} {self.history.recorded}")
         board = MockBoard(name, credentials, self.clock, randomness)
         self.history.note("mock board", about=name)
@@ -285,6 +291,8 @@ class Stack:
         """Judge the history so far by the invariants. Raises ProductFailure naming each broken one, and RigError if the
         oldest events are no longer in memory."""
         self.history.check_whole()
+        if (gateway := getattr(self, "gateway", None)) is not None:
+            gateway.check()
         invariants.judge(self.history)
 
     def _targets(self, to: Any) -> dict[str, Any]:
@@ -304,8 +312,25 @@ class Stack:
         return f"{stem}-{number}"
 
     def _make_gateway(self, settings: GatewaySettings) -> GatewayControl:
-        api = self._client("Gateway")
-        return GatewayControl(settings, self.pki, api, self.clock, self.network, self.randomness, self._recorder)
+        kind, choice = find_gateway(self.options)
+        gateway = GatewayControl(
+            settings,
+            kind,
+            choice,
+            self.pki,
+            GatewayAccess(self._client(GATEWAY_CLIENT), self._give_access),
+            self.clock,
+            self.network,
+            self.randomness,
+            self._recorder,
+            self.options.wire_defect,
+        )
+        self._ends.push_async_callback(gateway.close)
+        return gateway
+
+    async def _give_access(self, path: Path) -> None:
+        """Write a kubeconfig for a gateway in another process."""
+        await self.cluster.give_access(GATEWAY_CLIENT, path, self.api_faults)
 
     def _gateway_settings(self) -> GatewaySettings:
         return GatewaySettings(

@@ -25,7 +25,7 @@ VARIES = frozenset(
     {
         *("architecture", "certificate", "deviceType", "firmwareVersion", "largestModule", "mcuType"),
         *("backtrace", "error", "message", "reason"),
-        *("address", "deviceTime", "gatewayTime", "nonce", "publicKey", "csr", "pairingToken", "token"),
+        *("address", "relayed", "deviceTime", "gatewayTime", "nonce", "publicKey", "csr", "pairingToken", "token"),
         *("gatewayEndpoint", "gatewayName", "memory", "metrics", "resourceUse", "runtimeFeatures"),
     }
 )

@@ -6,8 +6,9 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 from typing import Protocol
+
+from tests.forked import start_python
 
 HUNG = 120
 """Seconds after which a test gives up, however busy the machine is."""
@@ -22,7 +23,7 @@ class Command:
     def __init__(self, *arguments: str, output: int = subprocess.PIPE, prelude: str = "") -> None:
         program = f"{DEFAULT_SIGNALS}\n{prelude}\nfrom harness.cli import main; main()"
         errors = subprocess.STDOUT if output == subprocess.PIPE else subprocess.PIPE
-        self.process = subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=output, stderr=errors)
+        self.process = start_python("-c", program, *arguments, output=output, errors=errors)
         self._stream = self.process.stdout or self.process.stderr
         self.said = ""
 

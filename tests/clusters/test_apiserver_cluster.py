@@ -16,6 +16,7 @@ from harness.clusters.apiserver import ApiserverCluster, program
 from harness.clusters.envtest import EnvtestCluster
 from harness.clusters.existing import KubeconfigCluster
 from harness.clusters.existing.cluster import LEAVING
+from harness.clusters.existing.namespaces import Leaving
 from harness.clusters.existing.ownership import ownership
 from harness.clusters.session import SESSION
 from harness.core.clock import SystemClock
@@ -153,6 +154,42 @@ async def test_a_namespace_goes_with_the_finalizers_in_it(cluster):
     assert await LEAVING.settle(SystemClock()) == []
     with pytest.raises(NotFound):
         await cluster.client("User").get(NAMESPACE, guest.namespace)
+
+
+@built
+async def test_a_namespace_is_emptied_wherever_its_objects_are_stored(cluster):
+    """The server asks its store what a namespace has, and not all types are stored under their names."""
+    api, name = cluster.client("User"), f"e-{cluster.namespace}"
+    contents = {
+        Resource("", "v1", "configmaps", "ConfigMap"): {},
+        Resource("", "v1", "services", "Service"): {"spec": {"ports": [{"port": 80}]}},
+        Resource("", "v1", "endpoints", "Endpoints"): {},
+        Resource("", "v1", "events", "Event"): {"involvedObject": {"namespace": name}},
+        Resource("", "v1", "replicationcontrollers", "ReplicationController"): {"spec": {"replicas": 0}},
+        Resource("apps", "v1", "controllerrevisions", "ControllerRevision"): {"revision": 1},
+        Resource("coordination.k8s.io", "v1", "leases", "Lease"): {},
+        Resource("networking.k8s.io", "v1", "ingresses", "Ingress"): {
+            "spec": {"defaultBackend": {"service": {"name": "one", "port": {"number": 80}}}}
+        },
+        Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy"): {"spec": {"podSelector": {}}},
+        Resource("rbac.authorization.k8s.io", "v1", "roles", "Role"): {"rules": []},
+        DEVICE: device("one", public_key=b"k", device_type="virtual"),
+    }
+    inside = await KubernetesApi.open(name, kubeconfig=cluster._path)
+    namespace = {"metadata": {"name": name}}
+    await api.create(NAMESPACE, namespace)
+    for resource, content in contents.items():
+        about = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {"name": "one"}}
+        await inside.create(resource, {**about, **content})
+    await api.delete(NAMESPACE, name)
+    leaving = Leaving()
+    leaving.add(cluster._path, name)
+    assert await leaving.settle(SystemClock()) == []
+    await api.create(NAMESPACE, namespace)
+    left = {resource.plural: len((await inside.list(resource)).items) for resource in contents}
+    await inside.close()
+    await api.delete(NAMESPACE, name)
+    assert left == {resource.plural: 0 for resource in contents}
 
 
 @built

@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from markdown_it import MarkdownIt
 
 from harness.cli.main import wasmbed
 from harness.stack import StackOptions
-from tests.processes import PYTEST
+from tests.forked import forking_commands, run_pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))]
@@ -72,15 +71,8 @@ def test_the_guide_to_async_tests_runs(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(
         "\n\n".join(blocks(ROOT / "docs" / "how-to" / "write-async-tests.md", "python"))
     )
-    done = subprocess.run(
-        [*PYTEST, "-q"],
-        cwd=tmp_path,
-        env={name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "WASMBED_"))},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "WASMBED_"))}
+    done = run_pytest("-q", folder=tmp_path, environment=kept)
     assert done.returncode == 0, done.stdout
     assert "3 passed" in done.stdout
 
@@ -89,7 +81,7 @@ def test_the_guide_to_sequences_runs(tmp_path: Path) -> None:
     """Run its commands on a real run, and on a copy with one line removed."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "WASMBED_"))},
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{forking_commands()}{os.pathsep}{os.environ['PATH']}",
     }
 
     def shell(script: str) -> subprocess.CompletedProcess[str]:

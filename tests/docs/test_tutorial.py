@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 
 from harness.boards.platform import find_platforms
 from harness.boards.qemu import QemuTier
+from tests.forked import forking_commands, run_python
 
 DOCS = Path(__file__).parents[2] / "docs"
 OPTION = re.compile(r"^:(caption|class): (.*)\n", re.MULTILINE)
@@ -53,7 +54,7 @@ def contains(expected: str, output: str) -> bool:
 def test_the_tutorial_runs_as_written(tmp_path: Path) -> None:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "WASMBED_"))},
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{forking_commands()}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "COLUMNS": "80",
     }
     has_images = QemuTier.unavailable() is None and find_platforms("qemu-system-arm")["mps2-an385"].image_path.exists()
@@ -89,9 +90,7 @@ def test_programs_in_the_guides_run(page: str, tmp_path: Path) -> None:
     programs = [block.text for block in blocks(DOCS / page) if block.kind == "runs"]
     assert programs
     for program in programs:
-        done = subprocess.run(
-            [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
-        )
+        done = run_python("-c", program, folder=tmp_path)
         assert done.returncode == 0, done.stderr
         assert "passed" in done.stdout
 
@@ -99,13 +98,6 @@ def test_programs_in_the_guides_run(page: str, tmp_path: Path) -> None:
 def test_the_first_pages_robot_suite_runs(tmp_path: Path) -> None:
     (suite,) = (block.text for block in blocks(DOCS.parent / "README.md") if block.language == "robotframework")
     (tmp_path / "readme.robot").write_text(suite, "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "robot", "--outputdir", str(tmp_path / "out"), "readme.robot"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    done = run_python("-m", "robot", "--outputdir", str(tmp_path / "out"), "readme.robot", folder=tmp_path)
     assert done.returncode == 0, done.stdout
     assert "1 test, 1 passed" in done.stdout

@@ -4,13 +4,12 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from tests.forked import run_pytest
+from tests.forked import forking_commands, run_pytest
 
 ALLURE = {"passed": "passed", "unexpected pass": "passed", "failed": "failed"}
 """Allure's status of an outcome. ``broken`` counts as failed, and all other outcomes are skipped."""
@@ -52,7 +51,7 @@ class Project:
         """The environment of all runs."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "WASMBED_"))}
         kept["PYTEST_ADDOPTS"] = "-p no:asyncio -p no:anyio -p no:trio -p no:hypothesispytest"
-        kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
+        kept["PATH"] = f"{forking_commands()}{os.pathsep}{kept['PATH']}"
         return kept
 
     @property

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 from harness.reporting import allure
 from harness.reporting.allure_steps import OPERATIONS
 from harness.reporting.trend_file import read_trend
-from tests.processes import PYTEST
+from tests.forked import run_pytest, run_python
 
 TOOL = Path(__file__).parent / "allure" / "node_modules" / ".bin" / "allure"
 ALONE = "-p no:asyncio -p no:anyio -p no:trio"
@@ -65,8 +64,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "WASMBED_", "GITHUB_"))}
     job = {"GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": "https://example.org"}
     job |= {"GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ID": "7"}
-    command = [*PYTEST, "-n1", "--alluredir=results", "--seed=7"]
-    done = subprocess.run(command, cwd=folder, env=kept | job, capture_output=True, text=True, timeout=600, check=False)
+    done = run_pytest("-n1", "--alluredir=results", "--seed=7", folder=folder, environment=kept | job)
     assert "3 failed, 2 passed, 1 not run" in done.stdout, done.stdout + done.stderr
     return folder / "results"
 
@@ -106,10 +104,8 @@ def robot_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "it.robot").write_text(SUITE)
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "WASMBED_", "GITHUB_"))}
     kept = {key: value for key, value in kept.items() if key != "KUBECONFIG"} | {"HOME": str(folder)}
-    command = [sys.executable, "-m", "robot", "--listener", "allure_robotframework:results", "--variable", "SEED:7"]
-    done = subprocess.run(
-        [*command, "it.robot"], cwd=folder, env=kept, capture_output=True, text=True, timeout=600, check=False
-    )
+    command = ["-m", "robot", "--listener", "allure_robotframework:results", "--variable", "SEED:7", "it.robot"]
+    done = run_python(*command, folder=folder, environment=kept)
     assert "4 tests, 1 passed, 2 failed, 1 skipped" in done.stdout, done.stdout + done.stderr
     return folder / "results"
 

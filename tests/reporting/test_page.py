@@ -4,8 +4,6 @@ import json
 import os
 import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 
 from harness.core.history import Kind
 from harness.reporting import write_run_report
+from tests.forked import run_python
 
 TABS = ("timeline", "sequences", "resources", "consoles", "metrics")
 PROJECT = '''
@@ -56,16 +55,8 @@ def real_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     (folder / "test_project.py").write_text(PROJECT)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("WASMBED_", "PYTEST_"))}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--seed=7", "-c", os.devnull]
-    done = subprocess.run(
-        [*command, f"--rootdir={folder}", str(folder)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    command = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--seed=7", "-c", os.devnull]
+    done = run_python(*command, f"--rootdir={folder}", str(folder), folder=folder, environment=environment)
     runs = [path for path in (folder / "reports").iterdir() if path.is_dir()]
     assert len(runs) == 1, done.stdout + done.stderr
     return runs[0]

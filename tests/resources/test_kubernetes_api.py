@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -243,3 +244,32 @@ async def test_an_interrupted_watch_is_an_os_error_and_a_closed_one_ends() -> No
         cut = False
         async with api.watch(DEVICE, resource_version="1") as events:
             assert [event.type async for event in events] == ["BOOKMARK"]
+
+
+async def test_a_client_that_is_closed_ends_its_watch_and_leaves_the_others_theirs() -> None:
+    agents: list[str] = []
+    over = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        agents.append(request.headers["User-Agent"])
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b'{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"5"}}}\n')
+        await over.wait()
+        return response
+
+    async with served_by(handler) as api, AsyncExitStack() as stack:
+        gateway, user = api.share("wasmbed", "Gateway"), api.share("wasmbed", "User")
+        watched = await stack.enter_async_context(gateway.watch(DEVICE, resource_version="1"))
+        other = await stack.enter_async_context(user.watch(DEVICE, resource_version="1"))
+        assert [(await anext(watched)).type, (await anext(other)).type] == ["BOOKMARK", "BOOKMARK"]
+        next_events = [asyncio.ensure_future(anext(events)) for events in (watched, other)]
+        await gateway.close()
+        with pytest.raises(ConnectionError):
+            await next_events[0]
+        assert not next_events[1].done()
+        await user.close()
+        with pytest.raises(ConnectionError):
+            await next_events[1]
+        over.set()
+    assert agents == ["Gateway", "User"]

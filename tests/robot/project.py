@@ -3,9 +3,10 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+
+from tests.forked import Process, run_python, start_python
 
 SETTINGS = "*** Settings ***\nLibrary    harness.robot_library{arguments}\n{more}\n*** Test Cases ***\n"
 
@@ -20,21 +21,17 @@ class Project:
         text = SETTINGS.format(arguments="".join(f"    {each}" for each in arguments.split()), more=more) + cases
         (self.folder / f"{name}.robot").write_text(text)
 
-    def start(self, *arguments: str, module: str = "robot", **environment: str) -> subprocess.Popen[str]:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("ROBOT_", "WASMBED_"))}
-        command = [sys.executable, "-m", module, *arguments]
-        pipe = subprocess.PIPE
-        return subprocess.Popen(
-            command, cwd=self.folder, env=kept | environment, stdout=pipe, stderr=subprocess.STDOUT, text=True
-        )
+    def start(self, *arguments: str, module: str = "robot", **environment: str) -> Process | subprocess.Popen[bytes]:
+        return start_python("-m", module, *arguments, folder=self.folder, environment=self._kept() | environment)
 
     def run(self, *arguments: str, module: str = "robot", **environment: str) -> tuple[int, str]:
-        with self.start(*arguments, module=module, **environment) as process:
-            try:
-                output, _ = process.communicate(timeout=300)
-            finally:
-                process.kill()
-        return process.returncode, output
+        done = run_python("-m", module, *arguments, folder=self.folder, environment=self._kept() | environment)
+        return done.returncode, done.stdout + done.stderr
+
+    @staticmethod
+    def _kept() -> dict[str, str]:
+        """The environment of all runs."""
+        return {key: value for key, value in os.environ.items() if not key.startswith(("ROBOT_", "WASMBED_"))}
 
     def results(self) -> dict[str, dict[str, Any]]:
         """The result of each test, by its name."""

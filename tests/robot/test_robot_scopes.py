@@ -86,10 +86,10 @@ def test_ctrl_c_stops_the_stack_and_is_reported(project: Project) -> None:
         try:
             assert process.stdout is not None
             for line in process.stdout:
-                if "ready" in line:
+                if b"ready" in line:
                     break
             process.send_signal(signal.SIGINT)
-            output = process.stdout.read()
+            output = process.stdout.read().decode()
         finally:
             process.kill()
     assert "Execution terminated by signal" in output

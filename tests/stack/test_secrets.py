@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from base64 import b64decode, b64encode
 from pathlib import Path
 
-from tests.processes import PYTEST
+from tests.forked import run_pytest
 
 TESTS = '''
 import asyncio
@@ -144,17 +143,10 @@ def test_the_files_of_a_run_hold_none_of_its_secrets(tmp_path: Path) -> None:
     project, secrets = tmp_path / "project", tmp_path / "secrets"
     project.mkdir()
     (project / "test_secrets.py").write_text(TESTS)
-    command = [*PYTEST, f"--basetemp={tmp_path / 'temporary'}", "-rA"]
+    command = [f"--basetemp={tmp_path / 'temporary'}", "-rA"]
     options = ["--alluredir=results", "--junitxml=own.xml", "--heartbeat=1", "--log-file=log.txt", "--log-file-level=0"]
-    done = subprocess.run(
-        [*command, *options, "-v"],
-        cwd=project,
-        env={**os.environ, "SECRETS_OF_THE_RUN": str(secrets)},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    environment = {**os.environ, "SECRETS_OF_THE_RUN": str(secrets)}
+    done = run_pytest(*command, *options, "-v", folder=project, environment=environment)
     (project / "output.txt").write_text(done.stdout + done.stderr)
     assert "1 failed, 1 passed" in done.stdout, done.stdout
     known = [b64decode(json.loads(line)) for line in secrets.read_text().splitlines()]

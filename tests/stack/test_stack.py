@@ -11,12 +11,16 @@ import pytest
 
 from harness.boards.board import Power
 from harness.clusters.cluster import Cluster
+from harness.clusters.embedded import EmbeddedCluster
+from harness.clusters.embedded.client import EmbeddedApi
 from harness.core.clock import SystemClock
 from harness.core.errors import ProductFailure, RigError, UsageError
 from harness.core.history import Kind, read_history
 from harness.stack import Stack, StackOptions
+from harness.stack.recorder import RECORDER
 from harness.stack.timeouts import bounded
 from harness.wasmbed.protocol.messages import Error
+from harness.wasmbed.resources.api import ResourceList
 from harness.wasmbed.resources.kinds import DEVICE
 
 OPTIONS = StackOptions(modules=Path(__file__).parents[2] / "scenarios" / "modules")
@@ -60,6 +64,28 @@ async def test_the_history_is_on_disk_and_complete(tmp_path: Path) -> None:
     assert {"Device", "Gateway", "Kubernetes", "DeviceController", "ApplicationController", "User"} <= participants
     assert "Recorder" not in participants
     assert [event.n for event in events] == list(range(len(events)))
+
+
+async def test_the_latest_changes_are_read_before_the_recorders_connection_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    used: list[str] = []
+
+    class Observed(EmbeddedApi):
+        async def list(self, *of: Any, **selectors: Any) -> ResourceList:
+            used.append("list")
+            return await super().list(*of, **selectors)
+
+        async def close(self) -> None:
+            used.append("close")
+
+    def client(cluster: EmbeddedCluster, name: str) -> EmbeddedApi:
+        return (Observed if name == RECORDER else EmbeddedApi)(cluster.server, cluster.namespace, name)
+
+    monkeypatch.setattr(EmbeddedCluster, "client", client)
+    async with Stack(OPTIONS):
+        started = len(used)
+    assert used[started:] == ["list"] * 3 + ["close"]
 
 
 async def test_two_stacks_run_side_by_side() -> None:

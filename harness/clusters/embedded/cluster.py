@@ -21,6 +21,7 @@ from harness.clusters.embedded.patches import MERGE_PATCH
 from harness.clusters.embedded.server import ApiServer
 from harness.clusters.embedded.values import Object, copy_value
 from harness.clusters.files import replace_file
+from harness.clusters.gate import Gate
 from harness.clusters.watch_times import WatchTimes
 from harness.core.clock import Clock
 from harness.core.errors import RigError, UsageError, reason
@@ -180,6 +181,16 @@ class EmbeddedCluster(Cluster):
     async def write_kubeconfig(self, path: Path) -> None:
         endpoint, authority, token = await self.listen()
         write_kubeconfig(path, endpoint, authority, token, self.namespace)
+
+    async def give_access(self, name: str, path: Path, gate: Gate | None = None) -> None:
+        endpoint, authority, _ = await self.listen()
+        write_kubeconfig(path, endpoint, authority, self.admit(name, gate), self.namespace)
+
+    def admit(self, name: str, gate: Gate | None = None) -> str:
+        """Let in a program under that name; returns its token. The cluster has to listen."""
+        if self._front is None:
+            raise RuntimeError("the cluster does not listen")
+        return self._front.admit(name, gate)
 
     def serve_logs(self, find: FindLog) -> None:
         """Offer boards' consoles as the logs of their Devices, to those whom :meth:`write_kubeconfig` lets in."""

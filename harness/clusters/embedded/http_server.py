@@ -21,12 +21,15 @@ from harness.clusters.embedded.messages import JSON, YAML, Listing, Plain, Reque
 from harness.clusters.embedded.pieces import PIECE, begun, gathered
 from harness.clusters.embedded.query import is_pretty
 from harness.clusters.embedded.server import ApiServer
+from harness.clusters.gate import Gate, GatedClient
 from harness.core.clock import Clock
 from harness.core.errors import RigError, reason
 from harness.core.http_door import HttpDoor, HttpPlaces
 from harness.core.http_log import server_log
+from harness.core.identifiers import Randomness
 from harness.core.network import Admission, Endpoint, Listener, Network
 from harness.core.tls_server import TlsServer
+from harness.wasmbed.resources.api import ApiError
 
 __all__ = ["HttpServer", "Ready"]
 
@@ -75,6 +78,7 @@ class HttpServer:
         self._server, self._logs, self._ready = server, logs, ready
         self._clock, self._network, self._places = clock, network, places
         self._token = token.encode()
+        self._programs: dict[str, GatedClient] = {}
         self._tls = tls
         self._http: web.Server | None = None
         self._door: HttpDoor | None = None
@@ -102,6 +106,12 @@ class HttpServer:
         self._http, self._door = http, door
         return self._listener.endpoint
 
+    def admit(self, name: str, gate: Gate | None) -> str:
+        """Let in a program under that name, which has all rights; returns its token."""
+        token = Randomness().token(32)
+        self._programs[token] = GatedClient(name, gate)
+        return token
+
     async def stop(self) -> None:
         """Stop listening, and end what is open. The server's watches have to be ended before."""
         if self._listener is not None:
@@ -120,17 +130,22 @@ class HttpServer:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if self._door is None:
             raise RuntimeError("a request before the start")
-        user = self._user(request.headers.get("Authorization", ""))
+        authorization = request.headers.get("Authorization", "")
+        program = self._programs.get(authorization.removeprefix("Bearer "))
+        user = ADMIN if program is not None else self._user(authorization)
         known = user is not None and user is not ANONYMOUS
         async with self._door.request(request.protocol, knows_token=known):
             if (refusal := refusal_of(request)) is not None:
                 await self._door.send(request, refusal)
                 return refusal
             try:
-                return await self._send(request, self._door, await self._respond(request, user))
-            except StatusError as error:
-                answer = Response(error.code, Plain(error.status()), dict(error.headers))
+                answer = await self._respond(request, user, program)
+                if program is not None and isinstance(answer, Response) and answer.watcher is not None:
+                    return await self._watch(request, self._door, answer, program)
                 return await self._send(request, self._door, answer)
+            except StatusError as error:
+                refused = Response(error.code, Plain(error.status()), dict(error.headers))
+                return await self._send(request, self._door, refused)
 
     def _user(self, authorization: str) -> User | None:
         """Return the user that makes a request, by its ``Authorization`` header; None where that is not valid."""
@@ -141,12 +156,14 @@ class HttpServer:
             return ADMIN
         return self._server.bearer(authorization)
 
-    async def _respond(self, request: web.BaseRequest, user: User | None) -> Response | Pieces:
+    async def _respond(
+        self, request: web.BaseRequest, user: User | None, program: GatedClient | None
+    ) -> Response | Pieces:
         """The server's answer, or the text of a log. Raises :class:`StatusError`."""
         path = request.rel_url.raw_path
         if user is None:
             raise StatusError(401, "Unauthorized", "Unauthorized")
-        client = _client(request.headers.get("User-Agent", ""))
+        client = program.name if program is not None else _client(request.headers.get("User-Agent", ""))
         asked = Request(request.method, path, request.query, request.headers, b"", client, user=user)
         if self._logs is not None and (device := self._logs.name(path)) is not None:
             self._server.admit(asked)
@@ -154,7 +171,22 @@ class HttpServer:
         asked.body = await self._body(request)
         if self._ready is not None:
             await self._ready()
+        if program is not None:
+            await self._enter(request, path, program)
         return await self._server.handle(asked)
+
+    @staticmethod
+    async def _enter(request: web.BaseRequest, path: str, program: GatedClient) -> None:
+        """Return when a program's request may go on. Raises :class:`StatusError`, or OSError after cutting its
+        connection."""
+        try:
+            await program.enter(request.method, path, request.query)
+        except ApiError as error:
+            raise StatusError(error.code, error.reason, str(error)) from error
+        except OSError as error:
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError(str(error)) from error
 
     async def _body(self, request: web.BaseRequest) -> bytes:
         if not request.body_exists:
@@ -211,6 +243,15 @@ class HttpServer:
             plain.force_close()
         await door.send(request, plain)
         return plain
+
+    async def _watch(
+        self, request: web.BaseRequest, door: HttpDoor, answer: Response, program: GatedClient
+    ) -> web.StreamResponse:
+        assert answer.watcher is not None
+        stream = web.StreamResponse(headers=_headers(answer))
+        return await self._stream(
+            request, door, stream, program.watch(request.rel_url.raw_path, _events(answer.watcher))
+        )
 
     @staticmethod
     async def _stream(

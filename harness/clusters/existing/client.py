@@ -1,7 +1,8 @@
-"""A client of a cluster that is reached over the network; the tap records its requests and deliveries."""
+"""Clients of a cluster that is reached over the network; the tap records their requests and deliveries."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from harness.core.history import Tap
 from harness.wasmbed.resources.api import ApiError, Object, Resource, ResourceApi, ResourceList, WatchEvent
 from harness.wasmbed.resources.kubernetes_api import CLUSTER_SCOPED, KubernetesApi
 
-__all__ = ["Tapped", "TappedClient"]
+__all__ = ["Connection", "Tapped", "TappedClient"]
 
 T = TypeVar("T")
 
@@ -27,41 +28,59 @@ class Tapped:
         self.causality = Causality(self.recorder.order)
 
 
-class TappedClient(ResourceApi):
-    """A client that connects when it is first used, and records its requests."""
+class Connection:
+    """The way to a cluster that its clients share, opened when it is first used. Reading a kubeconfig file takes more
+    time than a request, and each connection beneath has its TLS handshake."""
 
-    def __init__(self, kubeconfig: Path, namespace: str, name: str, tapped: Tapped | None) -> None:
-        self.namespace = namespace
+    def __init__(self, kubeconfig: Path) -> None:
         self._kubeconfig = kubeconfig
-        self._name = name
-        self._tapped = tapped
-        self._opened: KubernetesApi | None = None
         self._had_configuration = kubeconfig.exists()
+        self._opened: KubernetesApi | None = None
+        self._opening = asyncio.Lock()
 
-    async def connected(self) -> KubernetesApi:
+    async def opened(self) -> KubernetesApi:
         """The connection beneath, for requests that are not recorded.
 
         Raises UsageError without a usable configuration, and OSError where it was removed meanwhile: a server that is
         started for a session takes its configuration with it when it ends.
         """
-        if self._opened is None:
-            try:
-                opened = await KubernetesApi.open(self.namespace, kubeconfig=self._kubeconfig, name=self._name)
-            except UsageError as error:
-                if self._had_configuration and not self._kubeconfig.exists():
-                    raise ConnectionError(f"{self._kubeconfig} was removed") from error
-                raise
+        async with self._opening:
             if self._opened is None:
-                self._opened = opened
-            else:  # Another task was faster.
-                await opened.close()
-        return self._opened
+                try:
+                    self._opened = await KubernetesApi.open("default", kubeconfig=self._kubeconfig, name="Harness")
+                except UsageError as error:
+                    if self._had_configuration and not self._kubeconfig.exists():
+                        raise ConnectionError(f"{self._kubeconfig} was removed") from error
+                    raise
+            return self._opened
+
+    async def close(self) -> None:
+        """Close it; a client that is used again opens it again."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.close()
+
+
+class TappedClient(ResourceApi):
+    """A client that connects when it is first used, and records its requests."""
+
+    def __init__(self, connection: Connection, namespace: str, name: str, tapped: Tapped | None = None) -> None:
+        self.namespace = namespace
+        self._connection = connection
+        self._name = name
+        self._tapped = tapped
+        self._api: KubernetesApi | None = None
+
+    async def _connected(self) -> KubernetesApi:
+        if self._api is None:
+            self._api = (await self._connection.opened()).share(self.namespace, self._name)
+        return self._api
 
     async def get(self, resource: Resource, name: str) -> Object:
-        return await (await self.connected()).get(resource, name)
+        return await (await self._connected()).get(resource, name)
 
     async def list(self, resource: Resource, *, label_selector: str = "", field_selector: str = "") -> ResourceList:
-        api = await self.connected()
+        api = await self._connected()
         return await api.list(resource, label_selector=label_selector, field_selector=field_selector)
 
     async def create(self, resource: Resource, body: Object) -> Object:
@@ -93,7 +112,7 @@ class TappedClient(ResourceApi):
         self, resource: Resource, *, resource_version: str, label_selector: str = "", field_selector: str = ""
     ) -> AsyncIterator[AsyncIterator[WatchEvent]]:
         selectors = {"label_selector": label_selector, "field_selector": field_selector}
-        api = await self.connected()
+        api = await self._connected()
         async with api.watch(resource, resource_version=resource_version, **selectors) as events:
             if self._tapped is not None and self._tapped.recorder.records_watches_of(resource.group):
                 yield self._deliveries(resource, events, self._tapped)
@@ -110,9 +129,9 @@ class TappedClient(ResourceApi):
             yield event
 
     async def close(self) -> None:
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            await opened.close()
+        api, self._api = self._api, None
+        if api is not None:
+            await api.close()
 
     async def _write(
         self,
@@ -129,7 +148,7 @@ class TappedClient(ResourceApi):
 
         A request without an answer is not recorded.
         """
-        api, tapped = await self.connected(), self._tapped
+        api, tapped = await self._connected(), self._tapped
         if tapped is None:
             return await send(api)
         namespace = self.namespace if resource not in CLUSTER_SCOPED else ""

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from harness.clusters.cluster import Cluster
 from harness.clusters.existing.access import check_context, check_rights, check_version
-from harness.clusters.existing.client import Tapped, TappedClient
+from harness.clusters.existing.client import Connection, Tapped, TappedClient
 from harness.clusters.existing.definitions import install
 from harness.clusters.existing.namespaces import Leaving, delete_namespace, make_namespace
+from harness.clusters.existing.proxy import RecordingProxy
 from harness.clusters.files import replace_file
+from harness.clusters.gate import Gate
 from harness.core.clock import Clock
 from harness.core.errors import RigError, UsageError, reason
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
+from harness.core.network import SystemNetwork
 from harness.wasmbed.resources.api import ApiError, ResourceApi
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
@@ -56,7 +59,9 @@ class KubeconfigCluster(Cluster):
         self._tapped = Tapped(tap) if tap is not None else None
         self._path = kubeconfig or self.default_path()
         self._allowed = allow_cluster
+        self._connection = Connection(self._path)
         self._clients: list[TappedClient] = []
+        self._proxies: list[RecordingProxy] = []
         self._owns_namespace = False
 
     @classmethod
@@ -72,8 +77,8 @@ class KubeconfigCluster(Cluster):
     async def start(self) -> None:
         harness = self._client("Harness", None)
         try:
-            await self._check(await harness.connected())
-            await install(harness, self._clock)
+            await self._check((await self._connection.opened()).share(self.namespace, "Harness"))
+            await self._install(harness)
             self._owns_namespace = await make_namespace(harness, self.namespace)
         except ApiError as error:
             raise RigError(
@@ -94,11 +99,14 @@ class KubeconfigCluster(Cluster):
         await check_version(api, str(self._path))
         await check_rights(api, str(self._path))
 
+    async def _install(self, api: ResourceApi) -> None:
+        """See to it that the cluster serves Wasmbed's resource types."""
+        await install(api, self._clock)
+
     async def check(self) -> None:
-        harness = self._clients[0]
         try:
             async with self._clock.deadline(ANSWERS_WITHIN):
-                await (await harness.connected()).version()
+                await (await self._connection.opened()).version()
         except (OSError, ApiError) as error:
             raise RigError(
                 f"the cluster does not answer any more: {reason(error)}",
@@ -119,9 +127,13 @@ class KubeconfigCluster(Cluster):
         except OSError:
             pass  # The cluster is gone, and the namespace with it.
         finally:
+            proxies, self._proxies = self._proxies, []
+            for proxy in proxies:
+                await proxy.stop()
             clients, self._clients = self._clients, []
             for client in clients:
                 await client.close()
+            await self._connection.close()
 
     def _left_behind(self) -> None:
         """Note the namespace as being deleted."""
@@ -131,9 +143,19 @@ class KubeconfigCluster(Cluster):
         return self._client(name, self._tapped)
 
     def _client(self, name: str, tapped: Tapped | None) -> TappedClient:
-        client = TappedClient(self._path, self.namespace, name, tapped)
+        client = TappedClient(self._connection, self.namespace, name, tapped)
         self._clients.append(client)
         return client
+
+    async def give_access(self, name: str, path: Path, gate: Gate | None = None) -> None:
+        if self._tapped is None and gate is None:
+            await self.write_kubeconfig(path)
+            return
+        tapped = self._tapped or Tapped(_record_nothing)
+        proxy = RecordingProxy(self._path, self.namespace, name, tapped, self._clock, SystemNetwork(), gate)
+        self._proxies.append(proxy)
+        await proxy.start()
+        proxy.write_kubeconfig(path)
 
     async def write_kubeconfig(self, path: Path) -> None:
         try:
@@ -146,3 +168,7 @@ class KubeconfigCluster(Cluster):
                 where=str(self._path),
                 do="name a file that can be written",
             ) from error
+
+
+def _record_nothing(*event: Any) -> None:
+    """The tap of a cluster without one."""

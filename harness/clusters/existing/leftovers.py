@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from harness.clusters.existing.access import check_context
-from harness.clusters.existing.client import TappedClient
+from harness.clusters.existing.client import Connection, TappedClient
 from harness.clusters.existing.namespaces import Leaving, delete_namespace
 from harness.clusters.existing.ownership import SELECTOR, why_kept
 from harness.core.clock import Clock
@@ -25,18 +25,15 @@ async def sweep_namespaces(
     Raises UsageError and RigError as the cluster kind ``kubeconfig`` does.
     """
     leaving = Leaving()
-    client = TappedClient(kubeconfig, "default", "Harness", None)
+    connection = Connection(kubeconfig)
+    client = TappedClient(connection, "default", "Harness")
     try:
-        check_context(kubeconfig, (await client.connected()).host, allowed)
+        check_context(kubeconfig, (await connection.opened()).host, allowed)
         for namespace in (await client.list(NAMESPACE, label_selector=SELECTOR)).items:
             name = namespace["metadata"]["name"]
             kept = why_kept(namespace, clock.now())
             if kept is None:
-                inside = TappedClient(kubeconfig, name, "Harness", None)
-                try:
-                    await delete_namespace(inside)
-                finally:
-                    await inside.close()
+                await delete_namespace(TappedClient(connection, name, "Harness"))
                 leaving.add(kubeconfig, name)
             yield name, kept
         for stays in await leaving.settle(clock):
@@ -52,4 +49,4 @@ async def sweep_namespaces(
             do="start it, or name another kubeconfig",
         ) from error
     finally:
-        await client.close()
+        await connection.close()

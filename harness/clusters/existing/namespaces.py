@@ -6,11 +6,12 @@ not wait for it; the session checks all of them at its end.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from harness.clusters.existing.client import TappedClient
+from harness.clusters.existing.client import Connection, TappedClient
 from harness.clusters.existing.ownership import ownership
 from harness.core.clock import Clock
 from harness.core.errors import reason
@@ -36,10 +37,13 @@ async def delete_namespace(api: ResourceApi) -> None:
     """Delete the API's namespace, and take the platform's finalizers off what is in it: its controllers have ended."""
     with suppress(NotFound):
         await api.delete(NAMESPACE, api.namespace)
-    for resource in (APPLICATION, DEVICE, GATEWAY):
-        with suppress(NotFound):  # the type itself
-            for item in (await api.list(resource)).items:
-                await _release(api, resource, item)
+    await asyncio.gather(*(_release_all(api, resource) for resource in (APPLICATION, DEVICE, GATEWAY)))
+
+
+async def _release_all(api: ResourceApi, resource: Resource) -> None:
+    with suppress(NotFound):  # the type itself
+        for item in (await api.list(resource)).items:
+            await _release(api, resource, item)
 
 
 async def _release(api: ResourceApi, resource: Resource, item: Object) -> None:
@@ -68,13 +72,13 @@ class Leaving:
         names, self._names = self._names, {}
         said: list[str] = []
         for kubeconfig, those in names.items():
-            api = TappedClient(kubeconfig, "default", "Harness", None)
+            connection = Connection(kubeconfig)
             try:
-                left = await _until_gone(api, those, clock)
+                left = await _until_gone(TappedClient(connection, "default", "Harness"), those, clock)
             except (ApiError, OSError) as error:
                 left = dict.fromkeys(those, f"the cluster was asked and did not answer: {reason(error)}")
             finally:
-                await api.close()
+                await connection.close()
             said += [f"namespace {name} is still there: {why}" for name, why in left.items()]
         return said
 

@@ -24,6 +24,11 @@ __all__ = ["BoardHandshake", "GatewayHandshake", "Handshake", "HandshakeFailed",
 _READ_ALERT, _WRITE_ALERT = 0x4004, 0x4008
 """OpenSSL's ``SSL_CB_READ_ALERT`` and ``SSL_CB_WRITE_ALERT``."""
 _PORTION = 1 << 16
+_SCHEMES = (
+    b"ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:ed448:RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:"
+    b"RSA+SHA256:RSA+SHA384:RSA+SHA512"
+)
+"""The signature schemes that OpenSSL 3.0 asks a client for, in its names."""
 
 
 class HandshakeFailed(Exception):
@@ -134,6 +139,9 @@ def board_context(identities: Iterable[Identity], device_authority: bytes | None
     ``device_authority`` (DER): :attr:`Handshake.verified` says whether a certificate is one of its own.
     """
     context = _context(SSL.TLS_SERVER_METHOD)
+    # Newer OpenSSL asks for schemes that embedded-tls cannot read, and it then ends the handshake.
+    library: Any = vars(SSL)["_lib"]  # it has no public name for this
+    library.SSL_CTX_set1_sigalgs_list(vars(context)["_context"], _SCHEMES)
     context.set_verify(SSL.VERIFY_PEER, _accept)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     if device_authority is not None:

@@ -353,8 +353,8 @@ class RelayedLink:
         assert self._board is not None, "its handshake is complete"
         assert self._gateway is not None, "its handshake is complete"
         assert isinstance(self._observer, LinkObserver), "the relay has ended the board's TLS"
-        address = self.far.local_address
-        self._observer.opened(self._certificate, address, is_doubtful=not self._board.verified)
+        addresses = self.far.local_address, self.near.peer_address
+        self._observer.opened(self._certificate, *addresses, is_doubtful=not self._board.verified)
         self._passing = Passing(
             self._board, self._gateway, self.near, self.far, self._observer, self._options.clock, self._options.tamper
         )

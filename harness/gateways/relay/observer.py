@@ -95,10 +95,13 @@ class LinkObserver:
         """The device's name; empty while it is not known."""
         return self._recorder.device if self._recorder is not None else ""
 
-    def opened(self, certificate: bytes | None, address: Endpoint | None, *, is_doubtful: bool) -> None:
-        """Report that both handshakes are complete. ``address`` is the device's as the gateway sees it."""
+    def opened(
+        self, certificate: bytes | None, address: Endpoint | None, own: Endpoint | None, *, is_doubtful: bool
+    ) -> None:
+        """Report that both handshakes are complete. ``address`` is the device's as the gateway sees it, ``own`` the one
+        from which it has connected."""
         self._held = [] if is_doubtful else None
-        self._recorder = LinkRecorder(self._report, self._link, address)
+        self._recorder = LinkRecorder(self._report, self._link, address, own)
         self._recorder.opened(certificate, "TLSv1.3")
 
     def passed(self, direction: Direction, data: bytes) -> None:

@@ -54,6 +54,12 @@ class Stream(asyncio.Protocol):
         name = self._transport.get_extra_info("sockname") if self._transport is not None else None
         return (name[0], name[1]) if name else None
 
+    @property
+    def peer_address(self) -> tuple[str, int] | None:
+        """Host and port of the peer; None once the connection is gone."""
+        name = self._transport.get_extra_info("peername") if self._transport is not None else None
+        return (name[0], name[1]) if name else None
+
     def disturb(self, delay: float, *, is_silent: bool) -> None:
         """Hold back what passes from now on."""
         for valve in (self._incoming, self._outgoing):

@@ -91,6 +91,12 @@ class DeviceListener:
             raise CannotListen("listen", "TLS", settings.listen, error, gateway=settings.name) from error
         self._address.set(self._listener.endpoint)
 
+    def present(self, identities: Iterable[Identity]) -> None:
+        """Use other identities for the handshakes that begin from now on."""
+        self._identities = tuple(identities)
+        if self._listener is not None:
+            self._listener.secure(tls_server(self._identities, self._certificates.authority))
+
     async def close(self) -> None:
         """Accept no further connection."""
         if self._listener is not None:

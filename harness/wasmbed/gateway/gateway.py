@@ -93,7 +93,7 @@ class Gateway:
             self._http_endpoint = await self._start_http(token)
             await devices.listener.start()
             async with self._clock.deadline(self.settings.start_timeout):
-                await cluster.registration.register(self.advertised, "http://{}:{}".format(*self._http_endpoint))
+                await cluster.registration.register(self.advertised, self._advertised_http(self._http_endpoint))
         except (ApiError, OSError) as error:
             await self.kill()
             raise RigError(
@@ -105,6 +105,10 @@ class Gateway:
             await self.kill()
             raise
         self._beats = asyncio.create_task(self._stay_alive())
+
+    def reload(self, identities: Iterable[Identity]) -> None:
+        """Present these ``identities`` from the next handshake on. Present sessions go on."""
+        self._devices.listener.present(identities)
 
     async def stop(self) -> None:
         """Shut down in order: refuse new sessions, end the present ones, and write every status that is pending."""
@@ -129,6 +133,9 @@ class Gateway:
         await self._http.stop()
         devices.listener.close_log()
         await asyncio.gather(cluster.cache.stop(), *tasks, return_exceptions=True)
+
+    def _advertised_http(self, endpoint: Endpoint) -> str:
+        return self.settings.advertise_http or "http://{}:{}".format(*endpoint)
 
     async def _start_http(self, token: str) -> Endpoint:
         try:

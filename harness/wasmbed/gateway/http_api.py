@@ -28,7 +28,7 @@ from harness.wasmbed.resources.deployments import DeploymentRequest
 from harness.wasmbed.resources.names import gateway_api_secret
 from harness.wasmbed.resources.timestamps import format_timestamp
 
-__all__ = ["HttpApi"]
+__all__ = ["HttpApi", "describe_request"]
 
 log = server_log(__name__)
 
@@ -148,7 +148,7 @@ class HttpApi:
             deployment = DeploymentRequest.from_json(orjson.loads(body))
         except ValueError as error:
             return _refuse(400, f"the body is not a deployment request: {error}")
-        self._record(request, "DeployApplication", application, device, wanted=_describe_request(deployment))
+        self._record(request, "DeployApplication", application, device, wanted=describe_request(deployment))
         return await self._accept(self._deployments.deploy(application, device, deployment))
 
     async def _ask(self, request: web.Request) -> web.StreamResponse:
@@ -190,7 +190,7 @@ def _credentials(request: web.Request) -> tuple[str, str]:
     return scheme.lower(), given.strip()
 
 
-def _describe_request(wanted: DeploymentRequest) -> dict[str, Any]:
+def describe_request(wanted: DeploymentRequest) -> dict[str, Any]:
     """Return a deployment request's content as ``Deploy`` fields, without the module and its environment."""
     return {
         "size": len(wanted.module),

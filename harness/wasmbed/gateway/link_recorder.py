@@ -30,11 +30,14 @@ class LinkRecorder:
     """Records one link from the handshake to the end.
 
     The device's name comes from the certificate or the signing request. The handshake is recorded once it is known.
-    ``link`` names the link in the record: the gateway's name and a number. ``address`` is the device's.
+    ``link`` names the link in the record: the gateway's name and a number. ``address`` is the device's as the
+    gateway sees it; ``relayed`` is its own, where the link passes a relay.
     """
 
-    def __init__(self, tap: Tap, link: str = "", address: Endpoint | None = None) -> None:
-        self._tap, self._link, self._address = tap, link, address
+    def __init__(
+        self, tap: Tap, link: str = "", address: Endpoint | None = None, relayed: Endpoint | None = None
+    ) -> None:
+        self._tap, self._link, self._address, self._relayed = tap, link, address, relayed
         self._name = ""
         self._connected: dict[str, Any] | None = None
 
@@ -49,6 +52,8 @@ class LinkRecorder:
         self._connected = {"certificate": described, "version": version}
         if self._address is not None:
             self._connected["address"] = f"{self._address[0]}:{self._address[1]}"
+        if self._relayed is not None:
+            self._connected["relayed"] = f"{self._relayed[0]}:{self._relayed[1]}"
         if certificate is not None:
             self._record_connected()
 

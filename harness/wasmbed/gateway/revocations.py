@@ -17,9 +17,14 @@ from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import CONFIG_MAP
 from harness.wasmbed.resources.names import CRL_CONFIG_MAP, CRL_KEY
 
-__all__ = ["Revocations"]
+__all__ = ["IN_FORCE", "REFUSED", "Revocations"]
 
 log = get_log(__name__)
+
+REFUSED = f"ConfigMap {CRL_CONFIG_MAP}: %s: the last revocation list stays in force"
+"""The log line, with the reason, after a list was refused."""
+IN_FORCE = "the revocation list of the cluster is in force"
+"""The log line after a list was loaded, for programs that wait for it."""
 
 
 class Revocations:
@@ -57,8 +62,9 @@ class Revocations:
                 raise CertificateInvalid(f"no {CRL_KEY} in binaryData")
             self._certificates.update_revocations(b64decode(content))
         except (CertificateInvalid, ValueError) as error:
-            log.error("ConfigMap %s: %s: the last revocation list stays in force", CRL_CONFIG_MAP, reason(error))
+            log.error(REFUSED, reason(error))
             if self._tap is not None:
                 self._tap("Kubernetes", "Gateway", "RevocationListRefused", {"reason": reason(error)}, "")
             return
+        log.info("%s", IN_FORCE)
         self._dismissals.certificates_changed()

@@ -26,6 +26,8 @@ class GatewaySettings:
     http: Endpoint = ("127.0.0.1", 8080)
     advertise: str | None = None
     """The ``host:port`` that is sent to devices; None: the address at which the gateway listens."""
+    advertise_http: str | None = None
+    """The URL of the HTTP API that its status names; None: the address at which the API listens."""
     device_types: frozenset[str] = frozenset({"mcu", "virtual"})
 
     heartbeat_interval: float = 30.0

@@ -81,6 +81,11 @@ class Authority:
         self._crl_number = 1
         self.certificate = certificate.public_bytes(serialization.Encoding.DER)
 
+    @property
+    def private_key(self) -> PrivateKey:
+        """Its key, for a gateway in another process that signs with it."""
+        return self._key
+
     @classmethod
     def create(
         cls,

@@ -30,6 +30,7 @@ __all__ = [
     "certified_key",
     "create_signing_request",
     "load_certificate",
+    "load_identity",
 ]
 
 AUTHORITY_FILE = "ca-cert.der"
@@ -72,15 +73,20 @@ class Identity:
 
         The authority's certificate is beside it: ``load_certificate(folder / AUTHORITY_FILE)``.
         """
-        key = load_private_key(read_file(folder / KEY_FILE), str(folder / KEY_FILE))
-        certificate = load_certificate(folder / CERTIFICATE_FILE)
-        if x509.load_der_x509_certificate(certificate).public_key() != key.public_key():
-            raise UsageError(
-                f"the certificate is not for the key in {KEY_FILE}",
-                where=str(folder / CERTIFICATE_FILE),
-                do="provide a private key and the certificate that was issued for it",
-            )
-        return cls(key, certificate)
+        return load_identity(folder / CERTIFICATE_FILE, folder / KEY_FILE)
+
+
+def load_identity(certificate: Path, key: Path) -> Identity:
+    """Read an identity from a certificate and its PKCS #8 key, DER. Raises :class:`UsageError` that names the file."""
+    private_key = load_private_key(read_file(key), str(key))
+    der = load_certificate(certificate)
+    if x509.load_der_x509_certificate(der).public_key() != private_key.public_key():
+        raise UsageError(
+            f"the certificate is not for the key in {key.name}",
+            where=str(certificate),
+            do="provide a private key and the certificate that was issued for it",
+        )
+    return Identity(private_key, der)
 
 
 def load_certificate(path: Path) -> bytes:

@@ -7,7 +7,7 @@ are not used: objects stay the JSON that the server sent.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import aiohttp
+from yarl import URL
 
 from harness.core.errors import UsageError, reason
 from harness.wasmbed.resources.api import Object, Resource, ResourceApi, ResourceList, WatchEvent, api_error
@@ -24,6 +25,8 @@ __all__ = ["CLUSTER_SCOPED", "KubernetesApi"]
 
 CLUSTER_SCOPED = frozenset({NAMESPACE, CUSTOM_RESOURCE_DEFINITION, SELF_SUBJECT_RULES_REVIEW})
 PAGE = 500
+SMALL = 64 * 1024
+"""Bytes of a body that is sent in one piece."""
 ANSWER_WITHIN = aiohttp.ClientTimeout(total=60)
 WATCH = aiohttp.ClientTimeout(total=None, sock_connect=30)
 
@@ -31,10 +34,13 @@ WATCH = aiohttp.ClientTimeout(total=None, sock_connect=30)
 class KubernetesApi(ResourceApi):
     """One namespace of a real API server."""
 
-    def __init__(self, client: Any, namespace: str) -> None:
+    def __init__(self, client: Any, namespace: str, *, name: str = "") -> None:
         """``client`` is a ``kubernetes.aio.client.ApiClient``; it is closed with this."""
         self._client = client
         self.namespace = namespace
+        self._headers = {"User-Agent": name} if name else {}
+        self._owns_client = True
+        self._open: set[aiohttp.ClientResponse] = set()
 
     @classmethod
     async def open(
@@ -49,6 +55,7 @@ class KubernetesApi(ResourceApi):
 
         config: Any = untyped
         configuration = client.Configuration()
+        configuration.connection_pool_maxsize = 0  # Without a limit: each watch keeps its connection.
         where = str(kubeconfig or "the pod's service account")
         try:
             if kubeconfig is None:
@@ -64,9 +71,13 @@ class KubernetesApi(ResourceApi):
                 where=where,
                 do="name a kubeconfig file (and a context that is in it)",
             ) from error
-        if name:
-            api_client.user_agent = name
-        return cls(api_client, namespace)
+        return cls(api_client, namespace, name=name)
+
+    def share(self, namespace: str, name: str) -> KubernetesApi:
+        """Return another client, which uses the connections of this one until this one is closed."""
+        other = KubernetesApi(self._client, namespace, name=name)
+        other._owns_client = False
+        return other
 
     @property
     def host(self) -> str:
@@ -122,16 +133,8 @@ class KubernetesApi(ResourceApi):
             "labelSelector": label_selector,
             "fieldSelector": field_selector,
         }
-        with _network_errors():
-            response = await self._request("GET", self._path(resource), query, timeout=WATCH)
-        try:
-            if response.status >= 400:
-                with _network_errors():
-                    raise api_error(_status(response, await response.read()))
-            async with aclosing(_events(response)) as events:
-                yield events
-        finally:
-            _drop(response)
+        async with self._stream(self._path(resource), query) as response, aclosing(_events(response)) as events:
+            yield events
 
     @asynccontextmanager
     async def log(
@@ -142,25 +145,36 @@ class KubernetesApi(ResourceApi):
         It has all lines, or the last ``tail`` ones; with ``follow`` also the lines to come.
         """
         query = {"follow": "true" if follow else "", "tailLines": "" if tail is None else str(tail)}
-        with _network_errors():
-            response = await self._request("GET", f"{self._path(resource, name)}/log", query, timeout=WATCH)
-        try:
-            if response.status >= 400:
-                with _network_errors():
-                    raise api_error(_status(response, await response.read()))
+        async with self._stream(f"{self._path(resource, name)}/log", query) as response:
             with _network_errors():
                 yield response.content.iter_any()
-        finally:
-            _drop(response)
 
     async def close(self) -> None:
-        await self._client.close()
+        for response in self._open:  # aiohttp would leave their readers waiting.
+            response.content.set_exception(aiohttp.ClientConnectionError("the client was closed"))
+        if self._owns_client:
+            await self._client.close()
 
     def _path(self, resource: Resource, name: str | None = None) -> str:
         root = "/apis" if resource.group else "/api"
         scope = "" if resource in CLUSTER_SCOPED else f"/namespaces/{quote(self.namespace, safe='')}"
         path = f"{root}/{resource.api_version}{scope}/{resource.plural}"
         return f"{path}/{quote(name, safe='')}" if name is not None else path
+
+    @asynccontextmanager
+    async def _stream(self, path: str, query: dict[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Yield an answer that goes on until it is closed."""
+        with _network_errors():
+            response = await self._request("GET", path, query, timeout=WATCH)
+        self._open.add(response)
+        try:
+            if response.status >= 400:
+                with _network_errors():
+                    raise api_error(_status(response, await response.read()))
+            yield response
+        finally:
+            self._open.discard(response)
+            _drop(response)
 
     async def _call(
         self,
@@ -180,6 +194,17 @@ class KubernetesApi(ResourceApi):
             raise api_error(_status(response, data))
         return _object(data, member)
 
+    async def forward(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> aiohttp.ClientResponse:
+        """Send a request of another program with this client's credentials; returns the answer, whose body is unread
+        and as the server sent it.
+
+        ``target`` is the path with its query, as in the request's first line. Raises :class:`OSError`.
+        """
+        with _network_errors():
+            return await self._send(method, target, dict(headers), body or None, WATCH, auto_decompress=False)
+
     async def _request(
         self,
         method: str,
@@ -188,28 +213,47 @@ class KubernetesApi(ResourceApi):
         body: Object | None = None,
         timeout: aiohttp.ClientTimeout = ANSWER_WITHIN,
     ) -> aiohttp.ClientResponse:
-        headers = {**self._client.default_headers, "Accept": "application/json"}
+        headers = {**self._client.default_headers, **self._headers, "Accept": "application/json"}
         headers["Content-Type"] = "application/merge-patch+json" if method == "PATCH" else "application/json"
-        await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        given = {key: value for key, value in (query or {}).items() if value}
+        target = f"{path}{'?' + urlencode(given) if given else ''}"
+        return await self._send(
+            method, target, headers, json.dumps(body).encode() if body is not None else None, timeout
+        )
+
+    async def _send(
+        self,
+        method: str,
+        target: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        timeout: aiohttp.ClientTimeout,
+        **more: Any,
+    ) -> aiohttp.ClientResponse:
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"], target, method, body)
         rest, configuration = self._client.rest_client, self._client.configuration
         if rest.pool_manager is None:
             rest.pool_manager = rest._create_pool_manager()
-        given = {key: value for key, value in (query or {}).items() if value}
         options = {
             "server_hostname": configuration.tls_server_name,
             "proxy": rest.proxy,
             "proxy_headers": rest.proxy_headers,
-            # aiohttp sends a file in pieces; the client's own request method would send one large string.
-            "data": BytesIO(json.dumps(body).encode()) if body is not None else None,
+            "data": _payload(body) if body is not None else None,
         }
         session: aiohttp.ClientSession = rest.pool_manager
         return await session.request(
             method,
-            f"{configuration.host}{path}{'?' + urlencode(given) if given else ''}",
+            URL(f"{configuration.host}{target}", encoded=True),
             headers=headers,
             timeout=timeout,
             **{name: value for name, value in options.items() if value is not None},
+            **more,
         )
+
+
+def _payload(body: bytes) -> bytes | BytesIO:
+    """Return what aiohttp sends: a file in pieces, for which it takes a thread, or a small body as it is."""
+    return body if len(body) <= SMALL else BytesIO(body)
 
 
 def _object(data: bytes, member: str) -> Object:

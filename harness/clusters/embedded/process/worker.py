@@ -145,9 +145,12 @@ class _Worker:
         if number in self._watches:
             self._watches[number].close()
 
-    async def _listen(self) -> None:
+    async def _listen(self, program: str = "") -> None:
+        """Listen, and let in ``program`` under a token of its own, if it is named."""
         try:
             (host, port), authority, token = await self.cluster.listen()
+            if program:
+                token = self.cluster.admit(program)
         except HarnessError as error:
             self.channel.send("failed", *_told(error))
         else:

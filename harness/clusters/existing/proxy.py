@@ -1,0 +1,258 @@
+"""Records the requests of another program at a cluster that is observed only through its clients.
+
+The program's kubeconfig names this proxy, which passes its requests on with the harness's credentials. What it records
+is what the cluster's own clients record: see :mod:`harness.clusters.cluster` and :mod:`.causality`.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+from aiohttp import web
+from multidict import CIMultiDict
+
+from harness.clusters.existing.causality import Write
+from harness.clusters.existing.client import Tapped
+from harness.clusters.existing.passing import Asked, EventLines, metadata_of, read_json, read_path
+from harness.clusters.files import replace_file
+from harness.clusters.gate import Gate, GatedClient
+from harness.core.clock import Clock
+from harness.core.errors import UsageError, reason
+from harness.core.http_door import HttpDoor, HttpPlaces
+from harness.core.http_log import server_log
+from harness.core.identifiers import Randomness
+from harness.core.network import Listener, Network
+from harness.wasmbed.resources.api import ApiError, Object, Resource
+from harness.wasmbed.resources.kubernetes_api import KubernetesApi
+
+__all__ = ["RecordingProxy"]
+
+log = server_log(__name__)
+
+_PLACES = HttpPlaces(connections=256, per_address=64, timeout=30.0, idle=300.0)
+_BODY_LIMIT = 8 << 20
+"""Bytes; more than an API server takes."""
+_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_NOT_PASSED = frozenset(
+    {
+        "accept-encoding", "authorization", "connection", "content-length", "host", "keep-alive", "te", "trailer",
+        "transfer-encoding", "upgrade",
+    }
+)  # fmt: skip
+
+
+class RecordingProxy:
+    """Passes on the requests of the program ``name``, over plain HTTP on the loopback interface.
+
+    ``kubeconfig`` has the cluster and the credentials that the program gets. ``tapped`` is what the cluster's clients
+    share, so that there is one order. Requests pass ``gate`` first; those that switch protocols (exec,
+    port-forward) are refused.
+    """
+
+    def __init__(
+        self,
+        kubeconfig: Path,
+        namespace: str,
+        name: str,
+        tapped: Tapped,
+        clock: Clock,
+        network: Network,
+        gate: Gate | None = None,
+    ) -> None:
+        self._kubeconfig, self._namespace, self._name, self._tapped = kubeconfig, namespace, name, tapped
+        self._gated = GatedClient(name, gate)
+        self._clock, self._network = clock, network
+        self._token = Randomness().token(32)
+        self._api: KubernetesApi | None = None
+        self._server: web.Server | None = None
+        self._door: HttpDoor | None = None
+        self._listener: Listener | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address, once started."""
+        if self._listener is None:
+            raise RuntimeError("the proxy is not started")
+        return "http://{}:{}".format(*self._listener.endpoint)
+
+    async def start(self) -> None:
+        """Listen on a free port. Raises UsageError if the kubeconfig is not usable."""
+        self._api = await KubernetesApi.open(self._namespace, kubeconfig=self._kubeconfig, name=self._name)
+        self._server = web.Server(self._handle, handler_cancellation=True, access_log=None, logger=log)
+        self._door = HttpDoor(self._server, _PLACES, self._clock)
+        self._listener = await self._network.listen(self._door, ("127.0.0.1", 0))
+
+    async def stop(self) -> None:
+        """End everything that is open."""
+        if self._listener is not None:
+            await self._listener.close()
+        if self._server is not None:
+            await self._server.shutdown(0)
+        if self._door is not None:
+            self._door.close()
+        if self._api is not None:
+            await self._api.close()
+
+    def write_kubeconfig(self, path: Path) -> None:
+        """Write a kubeconfig for the program, readable by its owner only. Raises UsageError if it cannot be written."""
+        name = "wasmbed"
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": name, "cluster": {"server": self.url}}],
+            "users": [{"name": name, "user": {"token": self._token}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": self._namespace}}],
+            "current-context": name,
+        }
+        try:
+            replace_file(path, yaml.safe_dump(config, sort_keys=False).encode())
+        except OSError as error:
+            raise UsageError(
+                f"the kubeconfig cannot be written: {reason(error)}", where=str(path), do="name another file"
+            ) from error
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        assert self._door is not None, "a request comes after the start"
+        given = request.headers.get("Authorization", "").partition(" ")[2].strip()
+        is_known = hmac.compare_digest(given.encode(), self._token.encode())
+        async with self._door.request(request.protocol, knows_token=is_known):
+            if not is_known:
+                return await self._refuse(request, 401, "Unauthorized", "this is not the token of the kubeconfig")
+            if "upgrade" in request.headers:
+                return await self._refuse(request, 400, "BadRequest", "the recording proxy passes no other protocols")
+            body = await _read(request)
+            if body is None:
+                message = f"the body is longer than {_BODY_LIMIT} bytes"
+                return await self._refuse(request, 413, "RequestEntityTooLarge", message)
+            try:
+                await self._gated.enter(request.method, request.rel_url.raw_path, request.query)
+            except ApiError as error:
+                return await self._refuse(request, error.code, error.reason, str(error))
+            except OSError:
+                if request.transport is not None:
+                    request.transport.abort()
+                raise
+            return await self._pass(request, body)
+
+    async def _pass(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
+        asked = read_path(request.rel_url.raw_path)
+        if asked is not None and request.method in _WRITES:
+            return await self._write(request, body, asked)
+        answer = await self._forward(request, body)
+        async with answer:
+            if asked is not None and request.query.get("watch") in ("true", "1") and answer.status == 200:
+                return await self._watch(request, answer, asked.resource())
+            return await self._answer(request, answer, await answer.read())
+
+    async def _write(self, request: web.BaseRequest, body: bytes, asked: Asked) -> web.StreamResponse:
+        """Pass on a request that changes something, and record it with its answer before its effects."""
+        sent = read_json(body)
+        name = asked.name or str(metadata_of(sent).get("name") or "")
+        resource = asked.resource(sent)
+        causality = self._tapped.causality
+        write = causality.sent(resource, asked.namespace, name, deletes=request.method == "DELETE")
+        try:
+            async with await self._forward(request, body) as answer:
+                content = await answer.read()
+            self._record(request.method, asked, write, sent, answer.status, read_json(content))
+        finally:
+            causality.ended(write)
+        return await self._answer(request, answer, content)
+
+    def _record(self, method: str, asked: Asked, write: Write, sent: Any, code: int, answer: Any) -> None:
+        made = answer if isinstance(answer, dict) and answer.get("kind") != "Status" and "metadata" in answer else None
+        name = str(metadata_of(made).get("name") or write.name)
+        put = self._tapped.causality.place(write, made) if code < 400 else None
+        self._tapped.recorder.request(
+            self._name,
+            method,
+            asked.resource(sent, made).kind,
+            group=asked.group,
+            namespace=asked.namespace,
+            name=name,
+            subresource=asked.subresource,
+            code=code,
+            body=None if method == "DELETE" else sent,
+            put=put,
+        )
+
+    async def _watch(
+        self, request: web.BaseRequest, answer: aiohttp.ClientResponse, resource: Resource
+    ) -> web.StreamResponse:
+        """Pass on a watch as it arrives, each event after its record."""
+        assert self._door is not None, "a request comes after the start"
+        stream = web.StreamResponse(status=answer.status, headers=_headers(answer))
+        lines = EventLines()
+        try:
+            await stream.prepare(request)
+            async for piece in self._gated.watch(request.rel_url.raw_path, _pieces(answer)):
+                for event in lines.push(bytes(piece)):
+                    self._deliver(resource, event)
+                async with self._door.sending(request.protocol):
+                    await stream.write(piece)
+            await stream.write_eof()
+        except (aiohttp.ClientError, OSError):  # one of the two has gone; so goes the watch
+            if request.transport is not None:
+                request.transport.abort()
+        return stream
+
+    def _deliver(self, resource: Resource, event: Object) -> None:
+        kind, stored = str(event.get("type")), event.get("object", {})
+        is_change = (
+            kind in ("ADDED", "MODIFIED", "DELETED") and isinstance(stored, dict) and "name" in metadata_of(stored)
+        )
+        if is_change and self._tapped.recorder.records_watches_of(resource.group):
+            self._tapped.causality.delivered(resource, kind, stored)
+            self._tapped.recorder.delivery(self._name, kind, resource.kind, stored)
+
+    async def _forward(self, request: web.BaseRequest, body: bytes) -> aiohttp.ClientResponse:
+        """Send the request to the API server. Where that cannot be reached, the program's connection is cut."""
+        assert self._api is not None, "a request comes after the start"
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_PASSED}
+        headers["Accept-Encoding"] = "identity"
+        try:
+            return await self._api.forward(request.method, request.rel_url.raw_path_qs, headers, body)
+        except OSError:
+            if request.transport is not None:
+                request.transport.abort()
+            raise
+
+    async def _answer(
+        self, request: web.BaseRequest, answer: aiohttp.ClientResponse, content: bytes
+    ) -> web.StreamResponse:
+        assert self._door is not None, "a request comes after the start"
+        plain = web.Response(status=answer.status, reason=answer.reason, headers=_headers(answer), body=content)
+        await self._door.send(request, plain)
+        return plain
+
+    async def _refuse(self, request: web.BaseRequest, code: int, word: str, message: str) -> web.StreamResponse:
+        assert self._door is not None, "a request comes after the start"
+        status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": word}
+        plain = web.json_response({**status, "message": message}, status=code)
+        await self._door.send(request, plain)
+        return plain
+
+
+async def _pieces(answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes | memoryview, None]:
+    async for piece in answer.content.iter_any():
+        yield piece
+
+
+async def _read(request: web.BaseRequest) -> bytes | None:
+    """The request's body; None if it is too long."""
+    body = bytearray()
+    async for piece in request.content.iter_any():
+        body += piece
+        if len(body) > _BODY_LIMIT:
+            return None
+    return bytes(body)
+
+
+def _headers(answer: aiohttp.ClientResponse) -> CIMultiDict[str]:
+    kept = ((name, value) for name, value in answer.headers.items() if name.lower() not in _NOT_PASSED)
+    return CIMultiDict(kept)

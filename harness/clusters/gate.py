@@ -1,0 +1,118 @@
+"""What a stack puts before the requests of a client that come over a socket: failures, delays, ends of watches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractContextManager, aclosing, nullcontext
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import unquote
+
+from harness.wasmbed.resources.api import ApiError, Resource, api_error
+from harness.wasmbed.resources.kinds import APPLICATION, CONFIG_MAP, DEVICE, EVENT, GATEWAY, LEASE, SECRET
+
+__all__ = ["Asked", "Gate", "GatedClient", "Watching", "read_request"]
+
+GONE = 410
+Piece = bytes | memoryview
+
+_RESOURCES = {
+    (resource.group, resource.plural): resource
+    for resource in (APPLICATION, CONFIG_MAP, DEVICE, EVENT, GATEWAY, LEASE, SECRET)
+}
+_VERBS = {"POST": "create", "PUT": "replace", "PATCH": "patch", "DELETE": "delete"}
+
+
+class Watching(Protocol):
+    """An open watch."""
+
+    @property
+    def ends_with(self) -> int | None:
+        """None while it goes on; 0 to end before its next event; an HTTP code to end with that error."""
+
+
+class Gate(Protocol):
+    """Asked before each request of a client."""
+
+    async def enter(self, client: str, verb: str, resource: Resource, name: str) -> None:
+        """Return when the request may go on. Raises ApiError to refuse it, OSError as if there was no server."""
+
+    def watching(self, client: str, resource: Resource) -> AbstractContextManager[Watching]:
+        """Inside, the client watches."""
+
+
+class GatedClient:
+    """A program that passes a gate, under the name that the record gives it."""
+
+    def __init__(self, name: str, gate: Gate | None) -> None:
+        self.name, self._gate = name, gate
+        self._expired: set[str] = set()
+        """Kinds whose watches the gate ended with 410: they have to be listed before they are watched again."""
+
+    async def enter(self, method: str, path: str, query: Mapping[str, str]) -> None:
+        """Return when a request may go on. Raises ApiError or OSError."""
+        asked = read_request(method, path, query)
+        if asked is None or self._gate is None:
+            return
+        await self._gate.enter(self.name, asked.verb, asked.resource, asked.name)
+        if asked.verb == "list":
+            self._expired.discard(asked.resource.kind)
+        elif asked.verb == "watch" and asked.resource.kind in self._expired:
+            raise _made_to_fail(GONE)
+
+    async def watch(self, path: str, events: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
+        """The pieces of a watch's answer, up to the moment at which the gate ends it."""
+        asked = read_request("GET", path, {"watch": "true"})
+        watching = self._gate.watching(self.name, asked.resource) if asked and self._gate else nullcontext()
+        async with aclosing(events):
+            with watching as watch:
+                async for piece in events:
+                    if watch is None or watch.ends_with is None:
+                        yield piece
+                        continue
+                    if watch.ends_with == GONE and asked is not None:
+                        self._expired.add(asked.resource.kind)
+                    if watch.ends_with:
+                        error = _made_to_fail(watch.ends_with)
+                        status = {"kind": "Status", "code": error.code, "reason": error.reason, "message": str(error)}
+                        yield json.dumps({"type": "ERROR", "object": status}).encode() + b"\n"
+                    return
+
+
+def _made_to_fail(code: int) -> ApiError:
+    reason = "Expired" if code == GONE else "InternalError"
+    return api_error({"code": code, "reason": reason, "message": "the watch: the test makes this fail"})
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request in the words of :class:`~harness.wasmbed.resources.api.ResourceApi`; ``name`` is empty for a list."""
+
+    verb: str
+    resource: Resource
+    namespace: str
+    name: str
+    subresource: str
+
+
+def read_request(method: str, path: str, query: Mapping[str, str]) -> Asked | None:
+    """Read a request's first line; None for a path that is not one of the platform's resources."""
+    parts = [unquote(part) for part in path.split("/") if part]
+    if parts[:1] == ["api"] and len(parts) > 2:
+        group, rest = "", parts[2:]
+    elif parts[:1] == ["apis"] and len(parts) > 3:
+        group, rest = parts[1], parts[3:]
+    else:
+        return None
+    namespace = ""
+    if rest[0] == "namespaces" and len(rest) > 2:
+        namespace, rest = rest[1], rest[2:]
+    resource = _RESOURCES.get((group, rest[0]))
+    if resource is None:
+        return None
+    name, subresource = (*rest[1:3], "", "")[:2]
+    verb = _VERBS.get(method) or ("get" if name else "watch" if query.get("watch") in ("true", "1") else "list")
+    if verb == "patch" and subresource == "status":
+        verb = "patch_status"
+    return Asked(verb, resource, namespace, name, subresource)

@@ -1,0 +1,159 @@
+"""Defects on the wire: what a wrong gateway or board would send, made by the relay from what a right one sends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import cbor2
+
+from harness.core.errors import UsageError, suggestion
+from harness.gateways.relay.grammar import Field, MessageType, message_types
+from harness.gateways.relay.passing import Tamper, Tampered
+from harness.wasmbed.protocol.link import Direction
+
+__all__ = ["NO_DEFECT", "WireDefect", "find_defect", "wire_defects"]
+
+NO_DEFECT = "none"
+"""The name under which nothing is altered: a run for comparison, through the same relay."""
+DELAY = 2.0
+"""Seconds by which a late message and all behind it are held back."""
+
+Alter = Callable[[list[Any]], list[Any] | None]
+"""Returns the altered envelope ``[version, message id, [tag, fields]]``; None where there is nothing to alter."""
+
+
+@dataclass(frozen=True, slots=True)
+class WireDefect:
+    """One defect, for each message of one type from one end."""
+
+    name: str
+    what: str
+    """In words: what the end does wrong."""
+    message: MessageType
+    change: Callable[[bytes, list[Any]], list[tuple[float, bytes]] | None]
+    """Returns what is sent instead of a frame's payload, each with its delay; None where there is nothing to alter."""
+
+    def tamper(self, applied: Callable[[], object]) -> Tamper:
+        """Return the function for a relay; ``applied`` is called each time that something is altered."""
+
+        def tamper(direction: Direction, payload: bytes) -> Tampered:
+            if direction is self.message.direction and (envelope := _read(payload, self.message.tag)) is not None:
+                changed = self.change(payload, envelope)
+                if changed is not None:
+                    applied()
+                    return changed
+            return [(0.0, payload)]
+
+        return tamper
+
+
+@cache
+def wire_defects() -> Mapping[str, WireDefect]:
+    """Every defect by its name, for example ``gateway.deploy.drop`` and ``device.heartbeat.field-0``."""
+    found = [defect for message in message_types() for defect in _of(message)]
+    return {defect.name: defect for defect in found}
+
+
+def find_defect(name: str) -> WireDefect | None:
+    """Return the defect of that name; None for :data:`NO_DEFECT`. Raises UsageError for an unknown name."""
+    if name == NO_DEFECT:
+        return None
+    known = wire_defects()
+    if name not in known:
+        do = f"{suggestion(name, known)}`wasmbed mutate --list` lists all of them"
+        raise UsageError(f"unknown wire defect {name!r}", where="--wire-defect", do=do)
+    return known[name]
+
+
+def _of(message: MessageType) -> list[WireDefect]:
+    head, whose = f"{message.sender}.{message.name}", f"the {message.sender}'s {message.name}"
+    found = [
+        WireDefect(f"{head}.drop", f"{whose} is not sent", message, lambda payload, _: []),
+        WireDefect(
+            f"{head}.repeat", f"{whose} is sent twice", message, lambda payload, _: [(0.0, payload), (0.0, payload)]
+        ),
+        WireDefect(f"{head}.delay", f"{whose} is {DELAY:g} s late", message, lambda payload, _: [(DELAY, payload)]),
+        WireDefect(f"{head}.message-id", f"{whose} has another message id", message, _altered(_other_id)),
+    ]
+    for field in message.fields:
+        what = f"{whose} has another value in field {field.number}"
+        found.append(WireDefect(f"{head}.field-{field.number}", what, message, _altered(_other_value(field))))
+        if field.optional:
+            what = f"{whose} lacks field {field.number}, which it should have"
+            found.append(WireDefect(f"{head}.field-{field.number}.lost", what, message, _altered(_without(field))))
+    return found
+
+
+def _read(payload: bytes, tag: int) -> list[Any] | None:
+    """The envelope in a frame's payload, if it is a message of that tag."""
+    try:
+        envelope = cbor2.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    is_message = isinstance(envelope, list) and len(envelope) == 3 and isinstance(envelope[2], list)
+    if is_message and len(envelope[2]) == 2 and envelope[2][0] == tag and isinstance(envelope[2][1], dict):
+        return envelope
+    return None
+
+
+def _altered(alter: Alter) -> Callable[[bytes, list[Any]], list[tuple[float, bytes]] | None]:
+    def change(_: bytes, envelope: list[Any]) -> list[tuple[float, bytes]] | None:
+        altered = alter(envelope)
+        return None if altered is None else [(0.0, cbor2.dumps(altered, canonical=True))]
+
+    return change
+
+
+def _other_id(envelope: list[Any]) -> list[Any]:
+    version, message_id, message = envelope
+    return [version, message_id ^ 0x40000000, message]
+
+
+def _without(field: Field) -> Alter:
+    def alter(envelope: list[Any]) -> list[Any] | None:
+        return envelope if envelope[2][1].pop(field.number, None) is not None else None
+
+    return alter
+
+
+def _other_value(field: Field) -> Alter:
+    def alter(envelope: list[Any]) -> list[Any] | None:
+        fields = envelope[2][1]
+        if field.number not in fields or (other := _other(fields[field.number], field.choices)) is None:
+            return None
+        fields[field.number] = other
+        return envelope
+
+    return alter
+
+
+def _other(value: Any, choices: tuple[str, ...]) -> Any:
+    """Another value of the same type; None where there is none. A text keeps its length, so that sizes still hold."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, str):
+        if choices:
+            return choices[(choices.index(value) + 1) % len(choices)] if value in choices else choices[0]
+        return value[:-1] + ("0" if value[-1] != "0" else "1") if value else "0"
+    if isinstance(value, bytes):
+        return value[:-1] + bytes((value[-1] ^ 1,)) if value else None
+    if isinstance(value, list):
+        return value[1:] if value else None
+    if isinstance(value, dict):
+        return _other_map(value)
+    return None
+
+
+def _other_map(value: dict[Any, Any]) -> dict[Any, Any] | None:
+    """A map without its last entry; one with numbered fields keeps them, with another value in the first."""
+    if not value:
+        return None
+    if all(isinstance(key, int) for key in value):
+        first = min(value)
+        return {**value, first: _other(value[first], ())}
+    return dict(list(value.items())[:-1])

@@ -1,0 +1,102 @@
+"""Finds the gateway that ``--gateway`` names: a kind, by entry point, or a table ``[gateways.NAME]`` of a TOML file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, cast
+
+from harness.core.errors import HarnessError, RigError, UsageError, reason, suggestion
+from harness.gateways.gateway import Choice, Gateway
+from harness.stack import sources
+from harness.stack.options import StackOptions
+
+__all__ = ["GATEWAYS", "check_gateway_choice", "find_gateway", "gateways"]
+
+GATEWAYS = "harness.gateways"
+_KIND = "kind"
+
+
+def gateways(root: Path) -> dict[str, str | None]:
+    """Every registered kind, and every table of the project at ``root``, with the reason why it cannot run here."""
+    found: dict[str, str | None] = {}
+    for name in [*_kinds(), *sources.read_gateways(root)]:
+        try:
+            kind, choice = find_gateway(StackOptions(gateway=name), root)
+            kind.features_of(choice)
+            found[name] = kind.unavailable()
+        except HarnessError as error:
+            found[name] = str(error).replace("\n  -> ", ": ")
+    return found
+
+
+def check_gateway_choice(options: StackOptions, root: Path) -> None:
+    """Raise UsageError if ``options`` name no gateway, or one whose table is invalid."""
+    kind, choice = find_gateway(options, root)
+    kind.features_of(choice)
+
+
+def find_gateway(options: StackOptions, root: Path | None = None) -> tuple[type[Gateway], Choice]:
+    """The kind, and its table if it has one. The tables are in the project's file at ``root`` unless ``options`` name
+    another. Raises UsageError for an unknown name, RigError for a kind that cannot be loaded or cannot run here."""
+    name, kinds = options.gateway, _kinds()
+    root = root or sources.find_root(Path.cwd())
+    tables = sources.read_gateways(root, options.gateway_file)
+    if name in tables:
+        choice = _described(name, *tables[name], kinds)
+    elif name in kinds:
+        choice = Choice(name, where=f"--gateway={name}", folder=root)
+    else:
+        known = [*kinds, *tables]
+        raise UsageError(
+            f"unknown gateway {name!r}",
+            where="--gateway",
+            do=f"{suggestion(name, known)}there are: {', '.join(known)}; describe your own in [gateways.{name}] of "
+            "harness.toml",
+        )
+    loaded = _load(choice.kind)
+    if why := loaded.unavailable():
+        raise RigError(why, where=choice.where, do="see wasmbed doctor")
+    return loaded, choice
+
+
+def _described(name: str, file: str, table: Mapping[str, Any], kinds: list[str]) -> Choice:
+    lines = _lines(Path(file).read_text("utf-8"), name)
+    rest = {key: value for key, value in table.items() if key != _KIND}
+    choice = Choice(str(table.get(_KIND, "command")), rest, f"{file} [gateways.{name}]", Path(file).parent, lines)
+    if choice.kind not in kinds:
+        do = f"{suggestion(choice.kind, kinds)}the kinds are {', '.join(kinds)}"
+        raise UsageError(f"unknown kind {choice.kind!r}", where=choice.at(_KIND), do=do)
+    return choice
+
+
+def _lines(text: str, name: str) -> dict[str, int]:
+    """The line of each key of a table ``[gateways.NAME]``, and of each table below it."""
+    header = re.compile(rf"""\s*\[(?:[\w.-]+\.)?gateways\.["']?{re.escape(name)}["']?(?:\.([\w-]+))?[\w."'-]*\]""")
+    found: dict[str, int] = {}
+    inside = below = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("["):
+            opened = header.match(line)
+            inside, below = opened is not None, opened is not None and opened[1] is not None
+            if opened is not None and opened[1] is not None:
+                found.setdefault(opened[1], number)
+        elif inside and not below and (key := re.match(r"""\s*["']?([\w-]+)["']?\s*[.=]""", line)):
+            found.setdefault(key[1], number)
+    return found
+
+
+def _kinds() -> list[str]:
+    return sorted(entry.name for entry in entry_points(group=GATEWAYS))
+
+
+def _load(name: str) -> type[Gateway]:
+    try:
+        (entry,) = entry_points(group=GATEWAYS, name=name)
+        return cast("type[Gateway]", entry.load())
+    except Exception as error:  # a third party's import may raise anything
+        raise RigError(
+            f"cannot be loaded: {reason(error)}", where=f"--gateway={name}", do="install what it needs"
+        ) from error

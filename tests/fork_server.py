@@ -1,0 +1,198 @@
+"""A process that has imported pytest and the harness, and copies itself for each Python program that is asked for.
+
+Most of the processor time of a small run are imports. The copy (``fork``) is a process of its own, with the arguments,
+environment, folder, and streams that it is given, and ends as every interpreter does. Robot is not imported: it reads
+its folder when it is.
+
+A request is a connection: the server gets a :class:`Request` and the three streams, and answers with the process's id
+and, when it has ended, its status. A process whose connection is closed is killed. For programs that start others,
+the server's folder has commands that make such requests: ``python`` and its scripts.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import gc
+import importlib
+import os
+import runpy
+import selectors
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn, TypedDict
+
+IMPORTED = (
+    "_pytest.doctest",
+    "_pytest.junitxml",
+    "_pytest.pytester",
+    "_pytest.unittest",
+    "allure_commons.logger",
+    "allure_commons.reporter",
+    "execnet.gateway_base",
+    "execnet.multi",
+    "harness.boards.catalogue",
+    "harness.boards.qemu",
+    "harness.boards.renode",
+    "harness.boards.virtual",
+    "harness.cli.applications",
+    "harness.cli.boards",
+    "harness.cli.check",
+    "harness.cli.logs",
+    "harness.cli.main",
+    "harness.cli.monitor",
+    "harness.cli.platform",
+    "harness.cli.sequences",
+    "harness.clusters.embedded",
+    "harness.clusters.embedded.process",
+    "harness.clusters.existing",
+    "harness.pytest_plugin.asynchronous",
+    "harness.pytest_plugin.awaiting",
+    "harness.pytest_plugin.ending",
+    "harness.pytest_plugin.escaping",
+    "harness.pytest_plugin.run",
+    "harness.pytest_plugin.session",
+    "harness.reporting.finish",
+    "harness.reporting.report",
+    "harness.stack.hosted",
+)
+LARGEST_REQUEST = 1 << 17
+STREAMS = 3
+SCRIPTS = ("pytest", "robot", "wasmbed")
+COMMAND = """#!/bin/sh
+'''exec' "{python}" -IS "$0" "$@"
+' '''
+import _socket, os, signal, struct, sys
+arguments = [*{script!r}, *sys.argv[1:]]
+if not {script!r} and arguments[:1] not in (["-c"], ["-u"]):  # it may have more open files than the streams
+    os.execv("{python}", ["{python}", *arguments])
+server = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+server.connect("{address}")
+request = {{"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}}
+streams = _socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("3i", 0, 1, 2)
+server.sendmsg([repr(request).encode()], [streams])
+for stream in range(3):
+    os.close(stream)
+server.recv(100)
+code = os.waitstatus_to_exitcode(int(server.recv(100)))
+if code < 0:
+    if -code != signal.SIGKILL:
+        signal.signal(-code, signal.SIG_DFL)
+    os.kill(os.getpid(), -code)
+os._exit(code)
+"""
+"""Has a copy run ``python`` or the script, and ends as the copy does."""
+
+
+class Request(TypedDict):
+    """``arguments``: those of ``python``, which begin with ``-m``, ``-c`` or a file."""
+
+    arguments: Sequence[str]
+    folder: str
+    environment: dict[str, str]
+
+
+class Server:
+    """Copies this process, as asked."""
+
+    def __init__(self, life: socket.socket, listener: socket.socket, python: Path) -> None:
+        """``life``: its other end is closed when the server is not needed any more."""
+        self._life, self._listener, self._python = life, listener, python
+        self._selector = selectors.PollSelector()
+        self._selector.register(life, selectors.EVENT_READ)
+        self._selector.register(listener, selectors.EVENT_READ, self._start)
+
+    def serve(self) -> None:
+        while True:
+            for key, _ in self._selector.select():
+                if key.data is None:
+                    return
+                key.data()
+
+    def _start(self) -> None:
+        asked, _ = self._listener.accept()
+        data, streams, *_ = socket.recv_fds(asked, LARGEST_REQUEST, STREAMS)
+        request: Request = ast.literal_eval(data.decode(errors="surrogateescape"))
+        if (pid := os.fork()) == 0:
+            for key in self._selector.get_map().values():
+                key.fileobj.close() if isinstance(key.fileobj, socket.socket) else os.close(key.fd)
+            asked.close()
+            _become(request, streams, self._python)
+        for stream in streams:
+            os.close(stream)
+        pidfd = os.pidfd_open(pid)
+
+        def give_up() -> None:
+            self._selector.unregister(asked)
+            os.kill(pid, signal.SIGKILL)
+
+        def report() -> None:
+            self._selector.unregister(pidfd)
+            os.close(pidfd)
+            status = os.waitpid(pid, 0)[1]
+            if asked in self._selector.get_map():
+                self._selector.unregister(asked)
+                with contextlib.suppress(OSError):
+                    asked.send(str(status).encode())
+            asked.close()
+
+        self._selector.register(pidfd, selectors.EVENT_READ, report)
+        self._selector.register(asked, selectors.EVENT_READ, give_up)
+        with contextlib.suppress(OSError):
+            asked.send(str(pid).encode())
+
+
+def main(descriptor: int) -> None:
+    """Serve, for the process that has the other end of this socket."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in IMPORTED:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # a copy collects what it makes itself; it neither touches nor so copies the rest
+    folder = Path(tempfile.mkdtemp(prefix="fork-"))
+    python, address = Path(sys.executable), str(folder / "socket")
+    for name, script in (("python", []), *((name, [str(python.with_name(name))]) for name in SCRIPTS)):
+        (folder / name).write_text(COMMAND.format(python=python, script=script, address=address))
+        (folder / name).chmod(0o755)
+    with socket.socket(fileno=descriptor) as life, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(address)
+        listener.listen(100)
+        life.send(str(folder).encode())
+        Server(life, listener, folder / "python").serve()
+    shutil.rmtree(folder)  # a copy does not come here
+
+
+def _become(request: Request, streams: Sequence[int], python: Path) -> NoReturn:
+    """Be ``python`` with the request's arguments."""
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+    for stream in streams:
+        os.close(stream)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    environment = request["environment"]
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(environment)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+        del sys.modules[name]
+    kind, *rest = [argument for argument in request["arguments"] if argument != "-u"]
+    first = {"-c": "", "-m": request["folder"]}.get(kind, str(Path(kind).parent))
+    sys.path[:1] = [first, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    sys.executable = str(python)
+    importlib.invalidate_caches()
+    if kind == "-c":
+        program, *sys.argv[1:] = rest
+        sys.argv[0] = kind
+        exec(compile(program, "<string>", "exec"), {"__name__": "__main__"})
+    elif kind == "-m":
+        module, *sys.argv[1:] = rest
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = [kind, *rest]
+        runpy.run_path(kind, run_name="__main__")
+    sys.exit()
