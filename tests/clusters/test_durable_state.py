@@ -9,10 +9,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+import orjson
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from harness.clusters.embedded import EmbeddedCluster
 from harness.clusters.embedded.durable.folder import StateFolder
@@ -24,10 +29,12 @@ from harness.clusters.embedded.server import ApiServer
 from harness.core.clock import SystemClock
 from harness.core.errors import RigError, UsageError
 from harness.core.identifiers import Randomness
+from harness.core.loop import new_runner
 from harness.wasmbed.resources.api import ApiError, NotFound
 from harness.wasmbed.resources.kinds import CONFIG_MAP, DEVICE
 from tests.clusters import durable_writer
 from tests.clusters.durable_writer import config_map
+from tests.examples import examples
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -513,6 +520,91 @@ async def test_logs_rotate_and_the_window_reaches_over_the_last_one(tmp_path):
             await refused.event()
 
 
+TYPES = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+THINGS = "/apis/example.org/v1/namespaces/{}/things"
+THING_TYPE = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "things.example.org"},
+    "spec": {
+        "group": "example.org",
+        "scope": "Namespaced",
+        "names": {"plural": "things", "kind": "Thing", "singular": "thing"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
+
+
+def request_of(kind, number, namespace):
+    """A request that may be refused, as by the state that earlier ones left."""
+    maps, things = f"/api/v1/namespaces/{namespace}/configmaps", THINGS.format(namespace)
+    thing = {"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": f"t-{number}"}, "size": number}
+    held = {"metadata": {"name": f"c-{number}", "finalizers": ["example.org/held"]}, "data": {"n": str(number)}}
+    owned = {**config_map(f"o-{number}", 0)}
+    owned["metadata"]["ownerReferences"] = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "name": "c-0", "uid": "00000000-0000-4000-8000-000000000000"}
+    ]
+    merge = {"content-type": "application/merge-patch+json"}
+    return {
+        "namespace": lambda: Request("POST", "/api/v1/namespaces", body={"metadata": {"name": namespace}}),
+        "end of namespace": lambda: Request("DELETE", f"/api/v1/namespaces/{namespace}"),
+        "type": lambda: Request("POST", TYPES, body=THING_TYPE),
+        "end of type": lambda: Request("DELETE", f"{TYPES}/things.example.org"),
+        "thing": lambda: Request("POST", things, body=thing),
+        "map": lambda: Request("POST", maps, body=config_map(f"c-{number}", number)),
+        "held map": lambda: Request("POST", maps, body=held),
+        "owned map": lambda: Request("POST", maps, body=owned),
+        "patch": lambda: Request("PATCH", f"{maps}/c-{number}", headers=merge, body={"data": {"n": "new"}}),
+        "release": lambda: Request(
+            "PATCH", f"{maps}/c-{number}", headers=merge, body={"metadata": {"finalizers": None}}
+        ),
+        "end of map": lambda: Request("DELETE", f"{maps}/c-{number}"),
+        "end of all maps": lambda: Request("DELETE", maps),
+    }[kind]()
+
+
+KINDS = ["namespace", "end of namespace", "type", "end of type", "thing", "map", "held map", "owned map", "patch",
+         "release", "end of map", "end of all maps"]  # fmt: skip
+
+
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 2), st.sampled_from(["default", "one"])), max_size=60))
+def test_a_server_that_starts_again_is_the_one_that_ended(requests):
+    async def compare(folder):
+        async with server_of(folder, 8_000) as server:
+            for kind, number, namespace in requests:
+                assert (await server.handle(request_of(kind, number, namespace))).status < 500
+            before = orjson.loads(server.dump()), await answers(server)
+        for _ in range(2):
+            async with server_of(folder, 8_000) as server:
+                after = orjson.loads(server.dump()), await answers(server)
+                assert after[0]["resourceVersion"] == before[0]["resourceVersion"]
+                assert without_empty(after[0]["objects"]) == without_empty(before[0]["objects"])
+                assert after[1] == before[1]
+
+    with tempfile.TemporaryDirectory() as folder, new_runner() as runner:
+        runner.run(compare(Path(folder) / "state"))
+
+
+def without_empty(objects):
+    return {name: items for name, items in objects.items() if items}
+
+
+async def answers(server):
+    """Codes that depend on what is served, and on what is about to end."""
+    requests = [request_of("thing", 9, "one"), request_of("map", 9, "one"), Request("GET", THINGS.format("default"))]
+    for request in requests:
+        request.query = {**request.query, "dryRun": "All"}
+    return [(await server.handle(request)).status for request in requests]
+
+
 async def test_a_snapshot_that_cannot_be_written_loses_nothing(tmp_path, monkeypatch):
     folder = tmp_path / "state"
     replace = type(folder).replace
@@ -557,35 +649,14 @@ async def test_kubeconfigs_and_tokens_of_before_a_restart_are_valid_after_it(tmp
 
 
 async def test_types_that_users_defined_and_their_objects_are_there_after_a_restart(tmp_path):
-    definition = {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "things.example.org"},
-        "spec": {
-            "group": "example.org",
-            "scope": "Namespaced",
-            "names": {"plural": "things", "kind": "Thing", "singular": "thing"},
-            "versions": [
-                {
-                    "name": "v1",
-                    "served": True,
-                    "storage": True,
-                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
-                }
-            ],
-        },
-    }
-    types, things = (
-        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
-        "/apis/example.org/v1/namespaces/default/things",
-    )
+    things = THINGS.format("default")
     thing = {"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": "one"}, "size": 3}
     async with running(tmp_path / "state") as cluster:
-        assert (await cluster.server.handle(Request("POST", types, body=definition))).status == 201
+        assert (await cluster.server.handle(Request("POST", TYPES, body=THING_TYPE))).status == 201
         assert (await cluster.server.handle(Request("POST", things, body=thing))).status == 201
     async with running(tmp_path / "state") as cluster:
         got = await cluster.server.handle(Request("GET", f"{things}/one"))
         assert got.content.value()["size"] == 3
-        assert (await cluster.server.handle(Request("DELETE", f"{types}/things.example.org"))).status == 200
+        assert (await cluster.server.handle(Request("DELETE", f"{TYPES}/things.example.org"))).status == 200
     async with running(tmp_path / "state") as cluster:
         assert (await cluster.server.handle(Request("GET", f"{things}/one"))).status == 404

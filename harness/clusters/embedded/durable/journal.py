@@ -242,6 +242,7 @@ class Journal:
         before = self._file
         try:
             os.ftruncate(before, self._size)
+            self._reserved = self._size
             os.fdatasync(before)
         except OSError as error:
             self._fail(error)
