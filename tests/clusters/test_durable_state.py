@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -30,6 +31,7 @@ from harness.core.clock import SystemClock
 from harness.core.errors import RigError, UsageError
 from harness.core.identifiers import Randomness
 from harness.core.loop import new_runner
+from harness.testing.cluster import check_cluster
 from harness.wasmbed.resources.api import ApiError, NotFound
 from harness.wasmbed.resources.kinds import CONFIG_MAP, DEVICE
 from tests.clusters import durable_writer
@@ -81,6 +83,10 @@ async def fill(folder, count=5):
         api = cluster.client("User")
         for number in range(count):
             await api.create(CONFIG_MAP, config_map(f"map-{number}", number))
+
+
+async def test_a_cluster_with_a_state_folder_is_a_cluster_like_any_other(tmp_path):
+    await check_cluster(partial(EmbeddedCluster, state=tmp_path / "state"))
 
 
 async def test_everything_acknowledged_survives_kill_9(tmp_path):
