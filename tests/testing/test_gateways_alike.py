@@ -18,6 +18,7 @@ async def played(options: StackOptions, certificate: str) -> list[Event]:
         board = await stack.boards.power_on(name="meter", certificate=certificate)
         device = await stack.device(board).until(phase="Connected")
         application = await stack.deploy("hello", to=board)
+        await application.until(phase="Running")
         await application.until_on(device.name, state="running")
         await application.stop()
         await application.until(phase="Stopped")
