@@ -30,7 +30,7 @@ OPTIONS = {"listen": "--port", "http": "--http-port"}
 CLUSTER = "embedded-process"
 """A separate process: a client that keeps the API server busy does not delay the gateway or a board."""
 EXISTING = "kubeconfig"
-_OF_PLATFORM = ("boards", "port", "http_port", "heartbeat", "beat")
+_OF_PLATFORM = ("boards", "gateway", "port", "http_port", "heartbeat", "beat")
 """The options that are about gateway, controllers or boards."""
 SETTLED = {"Connected", "Disconnected", "Failed"}
 INTERRUPTED = 130
@@ -51,6 +51,12 @@ KEPT = 10_000
     "--allow-cluster",
     metavar="NAME",
     help="Allow the cluster of this context on another machine (--cluster=kubeconfig).",
+)
+@click.option(
+    "--gateway",
+    default="reference",
+    show_default=True,
+    help="Kind of gateway, or a table [gateways.NAME] of harness.toml; see wasmbed doctor.",
 )
 @click.option(
     "--only", type=click.Choice(["cluster"]), help="Start only the cluster: no gateway, controllers or boards."
@@ -91,6 +97,7 @@ async def up(
     boards: str,
     cluster: str,
     allow_cluster: str | None,
+    gateway: str,
     only: str | None,
     kubeconfig: Path | None,
     port: int,
@@ -107,7 +114,9 @@ async def up(
     end = End()
     from harness.boards.catalogue import Catalogue
     from harness.stack.backends import check_options
+    from harness.stack.gateway_choice import check_gateway_choice
     from harness.stack.options import StackOptions
+    from harness.stack.sources import find_root
     from harness.stack.stack import Stack
 
     fleet = Catalogue().parse(_boards(boards, only))
@@ -116,11 +125,13 @@ async def up(
         "beat": beat,
         "cluster": cluster,
         "allow_cluster": allow_cluster,
+        "gateway": gateway,
     }
     if cluster == EXISTING:
         given["kubeconfig"] = str(kubeconfig) if kubeconfig else None
     options = StackOptions.parse(given, {})
     check_options(options)
+    check_gateway_choice(options, find_root(Path.cwd()))
     file = Kubeconfig(kubeconfig) if cluster != EXISTING else None
     record = _new_record(history)
     listen, http = ("127.0.0.1", port), ("127.0.0.1", http_port)
@@ -146,7 +157,7 @@ async def up(
             if state is not None:
                 tell(f"state     {state} (everything acknowledged is kept there)")
             tell("running; press Ctrl-C to stop")
-            await end.unless(stack.cluster.lost())
+            await end.unless(stack.lost())
     except BaseException:
         await stack.abandon()
         raise
@@ -219,7 +230,8 @@ async def _bring_up(
                 lambda name: next((board.console for board in stack.boards if name in (board.name, board.device)), None)
             )
         tell(f"gateway   {_endpoint(stack.gateway.endpoint)} (TLS 1.3, for devices)")
-        tell(f"HTTP API  http://{_endpoint(stack.gateway.http_endpoint)} (/healthz, /metrics)")
+        if "gateway-http" in stack.gateway.features:
+            tell(f"HTTP API  http://{_endpoint(stack.gateway.http_endpoint)} (/healthz, /metrics)")
     if file is not None:
         await file.write(stack.cluster)
         tell(f"cluster   export KUBECONFIG={file.path.resolve()}")

@@ -92,7 +92,7 @@ class Pki:
             self.devices = Authority.kept_in(folder / "devices", _DEVICES, clock)
         self._untrusted: Authority | None = None
         self._lists: dict[str, list[asyncio.Future[None]]] = {}
-        """By gateway: who waits for it to load a revocation list."""
+        """By gateway: the futures of callers that wait for it to load a revocation list."""
         self._publishing = asyncio.Lock()
         self._keys: dict[bytes, PrivateKey] = {}
 
@@ -169,7 +169,9 @@ class Pki:
         if credentials.certificate is None:
             raise UsageError("these credentials have no certificate", where="pki.revoke", do="revoke issued ones")
         async with self._publishing:  # so that the next list that the gateway loads is this one
-            self.devices.revoke(x509.load_der_x509_certificate(credentials.certificate).serial_number)
+            serial = x509.load_der_x509_certificate(credentials.certificate).serial_number
+            self._note("certificate revoked", serial=str(serial))
+            self.devices.revoke(serial)
             if self._folder is not None:
                 self.devices.save(self._folder / "devices")
             loaded = self._next_lists()
