@@ -99,6 +99,7 @@ class Stack:
         self._listen, self._http, self._namespace, self._state = listen, http, namespace, state
         self._ends = AsyncExitStack()
         self._numbers: dict[str, int] = {}
+        self._gateways: list[GatewayControl] = []
 
     async def start(self, *, platform: bool = True) -> Self:
         """Start everything; without ``platform`` only the cluster with Wasmbed's resource types, and the recorder.
@@ -282,8 +283,8 @@ class Stack:
         return gateway
 
     async def observe(self) -> None:
-        """Record what the gateway says of itself, for the judges: at the end of a test's body."""
-        if (gateway := getattr(self, "gateway", None)) is not None:
+        """Record what each gateway says of itself, for the judges: at the end of a test's body."""
+        for gateway in self._gateways:
             await gateway.observe()
 
     def judge(self) -> None:
@@ -325,6 +326,7 @@ class Stack:
             self.options.wire_defect,
         )
         self._ends.push_async_callback(gateway.close)
+        self._gateways.append(gateway)
         return gateway
 
     async def _give_access(self, path: Path) -> None:
