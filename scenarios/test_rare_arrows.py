@@ -7,7 +7,6 @@ import asyncio
 
 import pytest
 
-from harness.core.errors import ProductFailure
 from harness.stack import MockBoard, Stack
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
@@ -78,25 +77,6 @@ async def test_a_heartbeat_that_was_being_written_when_the_gateway_was_gone_for_
     await stopping
     await stack.device("meter").until(phase="Disconnected")
     stack.history.follows("gateway-drained")
-
-
-async def test_a_device_that_is_back_before_its_gateway_is_on_record_as_online(stack: Stack) -> None:
-    """It is Connected after its gateway is Online: controllers disconnect the devices of an Offline gateway."""
-    board = await stack.boards.power_on()
-    device = await stack.device(board).until(phase="Connected")
-    await stack.gateway.stop()
-    await device.until(phase="Disconnected")
-    gone = stack.history.find("PATCH Device", about=device.name)[-1]
-    with stack.api_faults.holding("patch_status", client="Gateway", kind="Gateway") as held:
-        starting = asyncio.create_task(stack.gateway.start())
-        await held.reached.wait()
-        await stack.history.until("TlsConnected", about=device.name, after=gone)
-        with pytest.raises(ProductFailure):
-            await device.until(phase="Connected", within=0.5)
-    await starting
-    await device.until(phase="Connected")
-    written = stack.history.find("PATCH Device", about=device.name, after=gone)
-    assert [event.data["status"]["phase"] for event in written if "phase" in event.data["status"]] == ["Connected"]
 
 
 @pytest.mark.requires("gateway-http")
