@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
@@ -34,6 +35,8 @@ __all__ = ["GatewayControl"]
 
 START = 60.0
 STOP = 60.0
+ENDED = "GatewayEnded"
+"""The fault in the history when a gateway ends by itself."""
 
 
 class GatewayControl(Watched[GatewayResource]):
@@ -60,14 +63,16 @@ class GatewayControl(Watched[GatewayResource]):
         self._settings, self._kind, self._choice, self._pki, self._cluster = settings, kind, choice, pki, cluster
         self._clock, self._network, self._randomness, self._recorder = clock, network, randomness, recorder
         self._identities = pki.gateway(settings.name)
+        self._defect_noted = False
         self._boundary = None if kind.records and wire_defect is None else self._make_boundary(wire_defect or NO_DEFECT)
         self._gateway: Gateway | None = None
         self._token = ""
         self._direct: Endpoint | None = None
+        self._ended = asyncio.Event()
 
     @property
     def features(self) -> frozenset[str]:
-        """What can be done with it; the names are in :data:`harness.gateways.gateway.FEATURES`."""
+        """The features that it has; the names are in :data:`harness.gateways.gateway.FEATURES`."""
         return self._kind.features_of(self._choice)
 
     @property
@@ -125,11 +130,12 @@ class GatewayControl(Watched[GatewayResource]):
             self._settings = replace(self._settings, listen=gateway.endpoint)
 
     def _make_boundary(self, wire_defect: str) -> GatewayBoundary:
-        defect, noted = find_defect(wire_defect), []
+        defect = find_defect(wire_defect)
 
         def applied() -> None:
-            if not noted:
-                noted.append(self._recorder.note("wire defect", defect=wire_defect))
+            if not self._defect_noted:
+                self._defect_noted = True
+                self._recorder.note("wire defect", defect=wire_defect)
 
         return GatewayBoundary(
             self._settings,
@@ -155,6 +161,7 @@ class GatewayControl(Watched[GatewayResource]):
             randomness=self._randomness.fork(self.name),
             tap=self._recorder.platform if self._boundary is None else self._tap_inside,
             console=lambda line: self._recorder.gateway_line(line, self.name),
+            ended=self._ended_by_itself,
             revocations_loaded=lambda: self._pki.list_loaded(self.name),
         )
 
@@ -208,6 +215,15 @@ class GatewayControl(Watched[GatewayResource]):
             self._recorder.note("gateway down", gateway=self.name)
             self._pki.gateway_stopped(self.name)
             await bounded(self._clock, STOP, f"{what} of gateway {self.name}", end(gateway))
+
+    def _ended_by_itself(self, how: str) -> None:
+        self._recorder.failure("Gateway", "", ENDED, {"gateway": self.name, "how": how}, "")
+        self._ended.set()
+
+    async def lost(self) -> None:
+        """Wait for as long as it runs, or is stopped by the harness. Raises ProductFailure when it ends by itself."""
+        await self._ended.wait()
+        self.check()
 
     def check(self) -> None:
         """Raise ProductFailure if it ended by itself."""

@@ -130,9 +130,8 @@ class Stack:
         self._at_end("the cluster", self.cluster.stop, self.cluster.patience)
         await self._bounded("the cluster", self.cluster.start(), self.cluster.patience)
         self.api = self._client("User")
-        recording = self._client(RECORDER)
-        self._at_end("the recorder", recorder.stop)  # before its connection is closed: it reads the latest changes
-        watching = recorder.watch(recording, self.clock, self.randomness.fork("recorder"))
+        self._at_end("the recorder", recorder.stop)
+        watching = recorder.watch(self._client(RECORDER), self.clock, self.randomness.fork("recorder"))
         await self._bounded("the recorder", watching)
         stalls = asyncio.create_task(note_stalls(recorder, self.clock))
         self._ends.callback(stalls.cancel)
@@ -296,6 +295,19 @@ class Stack:
             gateway.check()
         invariants.judge(self.history)
 
+    async def lost(self) -> None:
+        """Wait for as long as cluster and gateway run. Raises RigError or ProductFailure when one ends by itself."""
+        tasks = [asyncio.ensure_future(self.cluster.lost())]
+        if hasattr(self, "gateway"):
+            tasks.append(asyncio.ensure_future(self.gateway.lost()))
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+
     def _targets(self, to: Any) -> dict[str, Any]:
         if to == "all":
             return {"all_devices": True}
@@ -345,9 +357,8 @@ class Stack:
         )
 
     def _client(self, name: str) -> ResourceApi:
-        api = self.api_faults.client(name, self.cluster.client(name))
-        self._at_end(f"the connection of {name}", api.close)
-        return api
+        """Return a client; the cluster closes it when it stops, after all parts that use it."""
+        return self.api_faults.client(name, self.cluster.client(name))
 
     def _history_file(self) -> Path | None:
         if self._folder is None:

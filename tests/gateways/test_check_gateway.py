@@ -21,7 +21,7 @@ def options(kind: str, folder: Path) -> StackOptions:
 @pytest.mark.parametrize("check", GATEWAY_CHECKS)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_kind_keeps_a_rule(kind: str, check: str, tmp_path: Path) -> None:
-    """Each rule on each kind; none is left out on these."""
+    """Each rule on each kind; all of them apply to these."""
     outcomes: dict[str, str] = {}
     await check_gateway(options(kind, tmp_path), only=[check], progress=outcomes.__setitem__)
     assert outcomes == {check: "passed"}
@@ -37,7 +37,9 @@ async def test_a_rule_of_a_feature_that_a_gateway_lacks_is_left_out(tmp_path: Pa
 
 async def test_a_program_that_is_no_gateway_fails_by_name(tmp_path: Path) -> None:
     """It listens, and speaks no TLS: the verdict names the rules."""
-    server = "import socket,sys; s=socket.create_server(('127.0.0.1', int(sys.argv[1])));\nwhile True: s.accept()[0].close()"
+    server = (
+        "import socket,sys; s=socket.create_server(('127.0.0.1', int(sys.argv[1])));\nwhile True: s.accept()[0].close()"
+    )
     (tmp_path / "deaf.py").write_text(server)
     table = f"command = ['{__import__('sys').executable}', 'deaf.py', '{{device_port}}']\n"
     with pytest.raises(ProductFailure, match="1 of 1 gateway checks failed: is_trusted_by_boards"):
