@@ -50,6 +50,12 @@ KEPT = 10_000
     help="Allow the cluster of this context on another machine (--cluster=kubeconfig).",
 )
 @click.option(
+    "--gateway",
+    default="reference",
+    show_default=True,
+    help="Kind of gateway, or a table [gateways.NAME] of harness.toml; see wasmbed doctor.",
+)
+@click.option(
     "--only", type=click.Choice(["cluster"]), help="Start only the cluster: no gateway, controllers or boards."
 )
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="File for the kubeconfig of the cluster.")
@@ -83,6 +89,7 @@ async def up(
     boards: str,
     cluster: str,
     allow_cluster: str | None,
+    gateway: str,
     only: str | None,
     kubeconfig: Path | None,
     port: int,
@@ -99,13 +106,16 @@ async def up(
     end = End()
     from harness.boards.catalogue import Catalogue
     from harness.stack.backends import check_options
+    from harness.stack.gateway_choice import check_gateway_choice
     from harness.stack.options import StackOptions
+    from harness.stack.sources import find_root
     from harness.stack.stack import Stack
 
     fleet = Catalogue().parse(_boards(boards, only))
     given = {"heartbeat": heartbeat, "beat": beat, "cluster": cluster, "allow_cluster": allow_cluster}
-    options = StackOptions.parse(given, {})
+    options = StackOptions.parse({**given, "gateway": gateway}, {})
     check_options(options)
+    check_gateway_choice(options, find_root(Path.cwd()))
     # An existing cluster has its own kubeconfig.
     file = Kubeconfig(kubeconfig) if kubeconfig or cluster != EXISTING else None
     record = _new_record(history)
@@ -131,7 +141,7 @@ async def up(
             if state is not None:
                 tell(f"state     {state} (everything acknowledged is kept there)")
             tell("running; press Ctrl-C to stop")
-            await end.unless(stack.cluster.lost())
+            await end.unless(stack.lost())
     except BaseException:
         await stack.abandon()
         raise
@@ -183,7 +193,8 @@ async def _bring_up(
                 lambda name: next((board.console for board in stack.boards if name in (board.name, board.device)), None)
             )
         tell(f"gateway   {_endpoint(stack.gateway.endpoint)} (TLS 1.3, for devices)")
-        tell(f"HTTP API  http://{_endpoint(stack.gateway.http_endpoint)} (/healthz, /metrics)")
+        if "gateway-http" in stack.gateway.features:
+            tell(f"HTTP API  http://{_endpoint(stack.gateway.http_endpoint)} (/healthz, /metrics)")
     if file is not None:
         await file.write(stack.cluster)
         tell(f"cluster   export KUBECONFIG={file.path.resolve()}")

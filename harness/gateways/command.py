@@ -36,6 +36,7 @@ class CommandGateway(Gateway):
     """Started with files and a kubeconfig; its output is in the history as lines of the gateway."""
 
     kind: ClassVar[str] = "command"
+    described: ClassVar[bool] = True
 
     def __init__(self, setup: GatewaySetup, choice: Choice) -> None:
         super().__init__(setup, choice)
@@ -85,6 +86,7 @@ class CommandGateway(Gateway):
                 )
             await self._program.start(command, files.folder, environment=environment, directory=directory.resolve())
             await self._until_ready()
+            self._program.on_own_end(setup.ended)
         except BaseException:
             await self._program.kill()
             raise
@@ -189,11 +191,13 @@ class CommandGateway(Gateway):
         await self._program.kill()
 
     async def reload(self, identities: tuple[Identity, ...]) -> None:
-        if self._files is None or self._table.reload is None:
+        table = self._table
+        if self._files is None or table.reload is None or table.reload_line is None:
             await super().reload(identities)
             return
         self._files.write_identities(self._in_order(identities))
-        self._program.signal(self._table.reload)
+        self._program.signal(table.reload)
+        await self._program.until_line(re.compile(table.reload_line).search)
 
     def check(self) -> None:
         ended = self._program.ended

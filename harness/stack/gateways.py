@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
@@ -34,6 +35,8 @@ __all__ = ["GatewayControl"]
 
 START = 60.0
 STOP = 60.0
+ENDED = "GatewayEnded"
+"""The fault in the history when a gateway ends by itself."""
 
 
 class GatewayControl(Watched[GatewayResource]):
@@ -65,10 +68,11 @@ class GatewayControl(Watched[GatewayResource]):
         self._gateway: Gateway | None = None
         self._token = ""
         self._direct: Endpoint | None = None
+        self._ended = asyncio.Event()
 
     @property
     def features(self) -> frozenset[str]:
-        """What can be done with it; the names are in :data:`harness.gateways.gateway.FEATURES`."""
+        """The features that it has; the names are in :data:`harness.gateways.gateway.FEATURES`."""
         return self._kind.features_of(self._choice)
 
     @property
@@ -157,6 +161,7 @@ class GatewayControl(Watched[GatewayResource]):
             randomness=self._randomness.fork(self.name),
             tap=self._recorder.platform if self._boundary is None else self._tap_inside,
             console=lambda line: self._recorder.gateway_line(line, self.name),
+            ended=self._ended_by_itself,
             revocations_loaded=lambda: self._pki.list_loaded(self.name),
         )
 
@@ -210,6 +215,15 @@ class GatewayControl(Watched[GatewayResource]):
             self._recorder.note("gateway down", gateway=self.name)
             self._pki.gateway_stopped(self.name)
             await bounded(self._clock, STOP, f"{what} of gateway {self.name}", end(gateway))
+
+    def _ended_by_itself(self, how: str) -> None:
+        self._recorder.failure("Gateway", "", ENDED, {"gateway": self.name, "how": how}, "")
+        self._ended.set()
+
+    async def lost(self) -> None:
+        """Wait for as long as it runs, or is stopped by the harness. Raises ProductFailure when it ends by itself."""
+        await self._ended.wait()
+        self.check()
 
     def check(self) -> None:
         """Raise ProductFailure if it ended by itself."""

@@ -61,6 +61,13 @@ def test_scenarios_that_fail_without_a_defect(project: Path, capsys: pytest.Capt
     assert "test_wrong fails without a defect" in capsys.readouterr().err
 
 
+def test_a_gateway_that_does_not_start(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`command:` brings a program in; one that ends at once is the rig's failure, not a catch."""
+    given = ["mutate", "--only=gateway.stop.drop", "--gateway=command:false", "--", "test_life.py"]
+    assert run(given) == 3
+    assert "ended before it was ready: exit code 1" in capsys.readouterr().err
+
+
 def test_arguments_that_pytest_refuses(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["mutate", "--only=gateway.stop.drop", "--", "--no-such-option"]) == 2
     assert "no-such-option" in capsys.readouterr().err
