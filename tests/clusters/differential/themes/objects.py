@@ -76,7 +76,10 @@ def _addresses() -> list[Request]:
         patch("addresses: and plain again", f"{_SERVICES}/plain", {"spec": {"type": "ClusterIP"}}, stays=_DROPPED),
         patch("addresses: another port", f"{_SERVICES}/nodes", {"spec": {"ports": [{"port": 81}]}}),
         patch(
-            "addresses: a name", f"{_SERVICES}/balanced", {"spec": {"type": "ExternalName", "externalName": "a.org"}}
+            "addresses: a name",
+            f"{_SERVICES}/balanced",
+            {"spec": {"type": "ExternalName", "externalName": "a.org"}},
+            stays=_DROPPED,
         ),
     ]
 
