@@ -65,7 +65,7 @@ def _addresses() -> list[Request]:
     def made(name: str, **spec: Any) -> Request:
         return post(f"addresses: {name}", _SERVICES, {"metadata": {"name": name}, "spec": {"ports": ports, **spec}})
 
-    return [
+    found = [
         made("plain"),
         made("nodes", type="NodePort"),
         made("balanced", type="LoadBalancer"),
@@ -82,6 +82,7 @@ def _addresses() -> list[Request]:
             stays=_DROPPED,
         ),
     ]
+    return [replace(request, varies=("body.spec.clusterIP", "body.spec.ports[0].nodePort")) for request in found]
 
 
 THEME = Theme(
