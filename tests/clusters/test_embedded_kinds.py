@@ -47,6 +47,13 @@ async def test_a_deployment_has_the_defaults_of_kubernetes(api):
     assert made["metadata"]["generation"] == 1
 
 
+async def test_the_scale_of_a_workload_has_its_selector_as_a_query(api):
+    await api("POST", DEPLOYMENTS, {"metadata": {"name": "web"}, "spec": WORKLOAD})
+    assert (await api("GET", f"{DEPLOYMENTS}/web/scale"))["status"] == {"replicas": 0, "selector": "app=web"}
+    scaled = await api("PATCH", f"{DEPLOYMENTS}/web/scale", {"spec": {"replicas": 3}}, MERGE_PATCH)
+    assert scaled["spec"] == {"replicas": 3}
+
+
 async def test_defaults_are_not_written_again(api):
     await api("POST", DEPLOYMENTS, {"metadata": {"name": "web"}, "spec": WORKLOAD})
     before = api.server.version
