@@ -162,6 +162,11 @@ async def test_empty_maps_are_left_out_and_items_of_a_list_have_no_kind(api):
     assert (listed["kind"], "kind" in listed["items"][0]) == ("ConfigMapList", False)
 
 
+async def test_null_in_a_map_of_texts_is_an_empty_text(api):
+    made = await api("POST", MAPS, {"metadata": {"name": "a", "labels": {"b": None}}, "data": {"c": None}})
+    assert (made["metadata"]["labels"], made["data"]) == ({"b": ""}, {"c": ""})
+
+
 async def test_data_of_more_than_a_mebibyte_is_refused(api):
     body = {"metadata": {"name": "x"}, "data": {"a": "x" * (1 << 20)}}
     await api("POST", MAPS, body)
