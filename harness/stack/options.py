@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 from harness.clusters.watch_times import WatchTimes
 from harness.core.errors import UsageError, suggestion
-from harness.gateways.relay.defects import find_defect
 
 __all__ = ["Given", "StackOptions", "flag", "written"]
 
@@ -73,6 +72,8 @@ def _watches(text: str) -> WatchTimes:
 
 
 def _wire_defect(text: str) -> str:
+    from harness.gateways.relay.defects import find_defect  # late: it imports the gateway
+
     try:
         find_defect(text)
     except UsageError as error:
