@@ -6,13 +6,14 @@ BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 # Twice as many as processors: half of what a test takes is waiting, for a deadline or for another process.
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? 2 * n : 16)))
+ROUNDS  ?= 10
 
 # What is compiled once stays compiled: the tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: kube-diff page page-check images help demo test test-all test-deep test-boards apiserver test-apiserver test-watches robot keywords renode lint bench soak mutants sequences docs coverage setup boards firmware firmware-check apps
+.PHONY: kube-diff page page-check images help demo test test-all test-deep test-boards apiserver test-apiserver rounds test-watches robot keywords renode lint bench soak mutants sequences docs coverage setup boards firmware firmware-check apps
 
 help:
 	@echo "make demo       the main scenarios on 20 virtual and 3 emulated boards, with a report"
@@ -22,6 +23,7 @@ help:
 	@echo "make test-boards  all scenarios on real firmware in QEMU"
 	@echo "make apiserver  build a real kube-apiserver with etcd for --cluster=apiserver (needs Go)"
 	@echo "make test-apiserver  all scenarios on that API server"
+	@echo "make rounds     all scenarios on the three kinds of API server and Robot on the real ones, ten times (ROUNDS=n)"
 	@echo "make kube-diff  how the embedded API server differs from that one: docs/reference/kubernetes-differences.md"
 	@echo "make test-watches  all scenarios with early, late and batched watch events"
 	@echo "make renode     tests and scenarios of boards in Renode, if it is installed"
@@ -76,6 +78,9 @@ test-apiserver: $(READY) boards
 	@why=$$($(BIN)/python -c 'from harness.clusters.apiserver import ApiserverCluster as kind; print(kind.unavailable() or "")') && \
 	if [ -n "$$why" ]; then echo "skipped: scenarios on a real API server: $$why" >&2; else \
 	$(BIN)/pytest scenarios --cluster=apiserver -n $(WORKERS) $(PYTEST_ARGS); fi
+
+rounds: $(READY) boards
+	@$(BIN)/python .ci/rounds $(ROUNDS) $(WORKERS) $(PYTEST_ARGS)
 
 # Names of themes print their differences instead: make kube-diff THEMES="scale rules".
 kube-diff: $(READY)

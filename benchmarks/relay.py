@@ -64,7 +64,7 @@ async def rates(running: Platform, number: int, clock: Clock, network: Network) 
 
 
 async def delays(clock: Clock, network: Network) -> tuple[float, float]:
-    """What the relay adds to a frame, 95th percentile, and the median round trip without it; both in milliseconds."""
+    """The time that the relay adds to a frame (95th percentile), and a round trip without it (median), in ms."""
     servers, devices, key = Authority.create("servers", clock), Authority.create("devices", clock), generate_key()
     board = Identity(key, devices.issue_device("board", key.public_key()))
     tasks: set[asyncio.Task[None]] = set()

@@ -11,7 +11,7 @@ import argparse
 import itertools
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from fnmatch import fnmatch
@@ -21,7 +21,7 @@ from queue import SimpleQueue
 from harness.core.errors import UsageError
 from mutants.defect import AREAS, Defect, load
 from mutants.scratch import Result, Scratch
-from mutants.table import RIGHT, WANTED, table
+from mutants.table import RIGHT, WANTED, page, table
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "reports" / "mutants"
@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth defect, for a sample")
     parser.add_argument("--again", choices=("all", "missed"), help="judge these again although they have a result")
     parser.add_argument("--measure", action="store_true", help="measure anew which scenario executes which lines")
+    parser.add_argument("--page", type=Path, help="write the page of the documentation from the results, and end")
     parser.add_argument("--list", action="store_true", help="only list the defects, and refuse stale ones")
     given = parser.parse_args(arguments)
     try:
@@ -49,30 +50,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.list:
         print("\n".join(f"{each.name:48} {each.area:14} {each.what}" for each in chosen))
         return 0
+    if given.page:
+        given.page.write_text(page(_read(defects), defects), "utf-8")
+        return 0
     if given.measure:
-        with Scratch.claimed(ROOT, OUTPUT) as copy:
+        with Scratch.claimed(ROOT, OUTPUT, "platform") as copy:
             copy.measure(OUTPUT / "executed.json")
     known = _read(defects)
     if given.again is not None:
         for each in chosen:
             if each.name in known and (given.again == "all" or not known[each.name].caught):
                 del known[each.name]
+    caught_by = {name: result.test for name, result in _read(defects).items() if result.test}
     waiting = [each for each in chosen if each.name not in known]
-    _judge(waiting, given.workers)
+    _judge(waiting, caught_by, given.workers)
     return _verdict(_read(defects), defects)
 
 
-def _judge(waiting: Sequence[Defect], workers: int) -> None:
+def _judge(waiting: Sequence[Defect], caught_by: Mapping[str, str], workers: int) -> None:
     done = itertools.count(1)
     with ExitStack() as ends, ThreadPoolExecutor(workers) as pool:
         copies: SimpleQueue[Scratch] = SimpleQueue()
+        purpose = "firmware" if any(AREAS[each.area].end == "firmware" for each in waiting) else "platform"
         for _ in range(min(workers, len(waiting))):
-            copies.put(ends.enter_context(Scratch.claimed(ROOT, OUTPUT)))
+            copies.put(ends.enter_context(Scratch.claimed(ROOT, OUTPUT, purpose)))
 
         def judge(defects: Sequence[Defect]) -> None:
             copy = copies.get()
             try:
-                for result in copy.judge(defects):
+                for result in copy.judge(defects, caught_by):
                     _keep(result)
                     outcome = f"caught by {result.catcher}, {result.test}" if result.caught else "MISSED"
                     cost = f"{result.ran} scenarios, {result.seconds:.0f} s of processor time"

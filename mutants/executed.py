@@ -34,7 +34,7 @@ class _Function:
 class Executed:
     """The measurement. ``seconds`` of processor time by scenario, in the order in which they were collected."""
 
-    def __init__(self, seconds: Mapping[str, float], functions: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, seconds: Mapping[str, float], functions: Mapping[str, dict[str, Any]]) -> None:
         self.seconds = seconds
         self._tests = list(seconds)
         self._functions = functions
@@ -45,22 +45,29 @@ class Executed:
         return cls(content["seconds"], content["functions"])
 
     @classmethod
-    def of(cls, root: Path, outcomes: Iterable[Mapping[str, Any]]) -> Executed:
-        """Make the data of the outcomes of :mod:`mutants.isolated`."""
-        seconds: dict[str, float] = {}
+    def of(cls, root: Path, outcomes: Iterable[Mapping[str, Any]], before: Executed | None = None) -> Executed:
+        """Make the data of the outcomes of :mod:`mutants.isolated`, in addition to those ``before``."""
+        seconds = dict(before.seconds) if before is not None else {}
         lines: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
-        for number, outcome in enumerate(sorted(outcomes, key=lambda each: each["test"])):
+        for number, outcome in enumerate(sorted(outcomes, key=lambda each: each["test"]), len(seconds)):
             seconds[outcome["test"]] = outcome["seconds"]
             for file, executed in outcome["lines"].items():
                 for line in executed:
                     lines[file][line] |= 1 << number
-        functions: dict[str, dict[str, Any]] = {}
+        functions: dict[str, dict[str, Any]] = dict(before._functions) if before is not None else {}
         for file, executed in sorted(lines.items()):
             for function in _functions((root / file).read_text("utf-8")):
+                key = f"{file}:{function.name}"
+                earlier = functions.get(key, {"lines": {}})["lines"]
+                sets = {offset: int(tests, 16) for offset, tests in earlier.items()}
                 # The line of the def itself is executed by the import.
-                sets = {at - function.first: f"{executed[at]:x}" for at in _inside(function) if executed.get(at)}
+                for at in _inside(function):
+                    if executed.get(at):
+                        offset = str(at - function.first)
+                        sets[offset] = sets.get(offset, 0) | executed[at]
                 if sets:
-                    functions[f"{file}:{function.name}"] = {"digest": function.digest, "lines": sets}
+                    found = {offset: f"{tests:x}" for offset, tests in sets.items()}
+                    functions[key] = {"digest": function.digest, "lines": found}
         return cls(seconds, functions)
 
     def write(self, path: Path) -> None:

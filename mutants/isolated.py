@@ -40,7 +40,7 @@ IMPORTED = (
     "harness.wasmbed.controllers.manager",
     "harness.wasmbed.gateway.gateway",
 )
-"""What every scenario imports, with the defect in it."""
+"""Modules that every scenario needs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +57,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to run; the first tasks first."""
+    """The tasks to run, the first ones first."""
 
     tasks: list[Task]
     output: str

@@ -27,8 +27,10 @@ __all__ = ["Result", "Scratch"]
 COPIED = ("harness", "mutants", "scenarios", "platforms", "conftest.py", "pyproject.toml", "harness.toml")
 TOGETHER = {"virtual": 8}
 """Scenarios at the same time, by board; elsewhere two."""
-LIMIT = 120.0
-"""Seconds after which a scenario is killed; the harness ends a test's body before (``--deadline``)."""
+DEADLINE = "150s"
+"""The time of a test's body: more than its waits, which name a party when their time is over."""
+LIMIT = 200.0
+"""Seconds after which a scenario is killed."""
 CATCHERS = (
     ("invariant", r"what must always hold|^invariants?\b"),
     ("wire", r"wasmbed\.cddl|wire conformance"),
@@ -87,39 +89,43 @@ class Scratch:
 
     @classmethod
     @contextmanager
-    def claimed(cls, root: Path, output: Path) -> Iterator[Self]:
-        """A copy that no other run uses meanwhile, always in the same folders: cargo builds a folder once."""
+    def claimed(cls, root: Path, output: Path, purpose: str) -> Iterator[Self]:
+        """A copy that no other run uses meanwhile, for one purpose always in the same folders: cargo builds once what
+        stays where it is."""
         copies = root / ".cache" / "mutants"
         copies.mkdir(parents=True, exist_ok=True)
         for number in itertools.count():
-            with (copies / f"{number}.lock").open("w") as lock:
+            with (copies / f"{purpose}-{number}.lock").open("w") as lock:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     continue
-                yield cls(root, copies / str(number), output)
+                yield cls(root, copies / f"{purpose}-{number}", output)
                 return
 
     @property
     def executed(self) -> Executed:
-        """The measurement; made at the first use, if there is none."""
+        """The measurement; made at the first use, of the scenarios that were not measured before."""
         if self._executed is None:
             path = self.output / "executed.json"
-            if not path.exists():
-                self.measure(path)
+            self.measure(path, anew=False)
             self._executed = Executed.read(path)
         return self._executed
 
-    def measure(self, path: Path) -> None:
-        """Run every scenario without a defect, on virtual boards, and keep which lines each executes."""
+    def measure(self, path: Path, *, anew: bool = True) -> None:
+        """Run every scenario without a defect, on virtual boards, and keep which lines each executes. Unless ``anew``,
+        only those that were not measured before."""
+        before = None if anew or not path.exists() else Executed.read(path)
         listed = self._pytest("--collect-only").stdout.splitlines()
-        tests = [line for line in listed if "::" in line]
-        found = self._run([Task("", tests)], "virtual", to_the_end=True, measured=[*MEASURED])
-        self._keep_green(found)
-        Executed.of(self.folder, found).write(path)
+        tests = [line for line in listed if "::" in line and (before is None or line not in before.seconds)]
+        if tests:
+            found = self._run([Task("", tests)], "virtual", to_the_end=True, measured=[*MEASURED])
+            self._keep_green(found)
+            Executed.of(self.folder, found, before).write(path)
 
-    def judge(self, defects: Sequence[Defect]) -> Iterator[Result]:
-        """Run for each defect the scenarios that execute it, those of its area first, up to the first that fails.
+    def judge(self, defects: Sequence[Defect], caught_by: Mapping[str, str]) -> Iterator[Result]:
+        """Run for each defect the scenarios that execute it up to the first that fails: first the one that
+        ``caught_by`` names, which caught it before, then those of its area.
 
         A catch counts only if the same scenario passes without the defect. A scenario that hangs, and one that the rig
         did not let run, catch nothing.
@@ -129,13 +135,15 @@ class Scratch:
         for defect in defects:
             swaps = defect.file.endswith(".py") and can_swap(self._text(defect), mutated(self.folder, defect))
             (together if swaps else alone).append(defect)
-        tasks = [Task(each.name, self._order(each), each.file, mutated(self.folder, each)) for each in together]
+        tasks = [
+            Task(each.name, self._order(each, caught_by), each.file, mutated(self.folder, each)) for each in together
+        ]
         found: dict[str, list[dict[str, Any]]] = {each.name: [] for each in defects}
         for outcome in self._run(tasks, "virtual") if tasks else ():
             found[outcome["task"]].append(outcome)
         broken = {}
         for defect in alone:
-            task = Task(defect.name, self._order(defect))
+            task = Task(defect.name, self._order(defect, caught_by))
             with self._defective(defect):
                 if error := self._build(AREAS[defect.area]):
                     broken[defect.name] = error
@@ -154,7 +162,7 @@ class Scratch:
                 failed = None
             yield _result(defect, found[defect.name], failed, error)
 
-    def _order(self, defect: Defect) -> list[str]:
+    def _order(self, defect: Defect, caught_by: Mapping[str, str]) -> list[str]:
         """The scenarios that could fail, the likeliest and the cheapest first."""
         area = AREAS[defect.area]
         touched = self.executed.touched_by(self.folder, defect)
@@ -163,7 +171,9 @@ class Scratch:
         def key(test: str) -> tuple[int, float]:
             return places.get(test.partition("::")[0], len(places)), self.executed.seconds[test]
 
-        return [test for tests in touched for test in sorted(tests, key=key)]
+        before = caught_by.get(defect.name)
+        order = [test for tests in touched for test in sorted(tests, key=key)]
+        return sorted(order, key=lambda test: test != before)
 
     @contextmanager
     def _defective(self, defect: Defect) -> Iterator[None]:
@@ -216,7 +226,7 @@ class Scratch:
         shutil.rmtree(reports, ignore_errors=True)
         reports.mkdir()
         path, outcomes = reports / "job.json", reports / "outcomes.jsonl"
-        options = [f"--boards={board}", f"--reports={reports}", "--deadline=60s"]
+        options = [f"--boards={board}", f"--reports={reports}", f"--deadline={DEADLINE}"]
         whole = Job(list(tasks), str(outcomes), options, together=TOGETHER.get(board, 2), limit=LIMIT)
         path.write_text(json.dumps(asdict(replace(whole, **job))), "utf-8")
         done = self._python("-m", "mutants.isolated", str(path))

@@ -8,6 +8,7 @@ from harness.stack.mock_board import MockBoard
 from harness.stack.modules import padded
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
+    ApplicationStatus,
     ChunkAcknowledgment,
     Deploy,
     DeploymentResult,
@@ -130,6 +131,26 @@ async def test_one_that_waits_behind_another_is_never_sent(stack: Stack) -> None
     stop = await stack.history.until("Stop", about="waiting", source="Gateway")
     peer.send(StopResult("waiting", True), stop.data["messageId"])
     await waiting.until_gone()
+    assert not stack.history.find("Deploy", about="waiting")
+
+
+async def test_one_that_waited_is_not_sent_when_its_turn_comes(stack: Stack) -> None:
+    """The transfer before it ends after the stop of the one that waited: the next to be sent is another."""
+    meter = await stack.mock_board("meter")
+    await meter.enroll()
+    await stack.device("meter").until(phase="Connected")
+    first = await stack.deploy("hello", to="meter", name="first")
+    delivery = await meter.receive_module()
+    waiting = await stack.deploy("idle", to="meter", name="waiting")
+    await stack.history.until("DeployApplication", about="waiting")
+    await waiting.stop()
+    await meter.obey_stop()
+    await waiting.until(phase="Stopped")
+    meter.send(DeploymentResult("first", ok=True), delivery.message_id)
+    meter.send(ApplicationStatus("first", ApplicationState.RUNNING))
+    await first.until(phase="Running")
+    await stack.deploy("echo", to="meter", name="last")
+    assert (await meter.run_module()).application == "last"
     assert not stack.history.find("Deploy", about="waiting")
 
 

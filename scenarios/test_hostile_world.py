@@ -2,9 +2,11 @@
 
 import asyncio
 from base64 import b64encode
+from itertools import pairwise
 
 import pytest
 
+from harness.core.history import Event
 from harness.core.loop import give_way
 from harness.core.network import Endpoint
 from harness.stack import MockBoard, Stack
@@ -389,6 +391,28 @@ async def test_a_gateway_without_its_answer_is_asked_again_later(stack: Stack) -
     await stack.api.create(SECRET, {**kept, "metadata": metadata})
     await meter.run_module(within=60)
     await application.until(phase="Running", error=None)
+
+
+async def test_a_gateway_that_is_full_of_work_is_asked_again_after_growing_pauses(stack: Stack) -> None:
+    """While the device's queue is full the gateway refuses; the controller asks again, each time later, and it is
+    served when there is a place."""
+    await stack.gateway.restart(device_queue=1)
+    meter = await enrolled(stack)
+    applications = [await stack.deploy("hello", to="meter", name=name) for name in ("one", "two", "three")]
+    first = await meter.receive_module()
+    refused: list[Event] = []
+    while len(refused) < 4:
+        after = refused[-1] if refused else None
+        name = str(refused[0].correlation) if refused else None
+        refused.append(await stack.history.until("RequestRefused", about=name, after=after, code=429, within=60))
+    pauses = [second.at - first.at for first, second in pairwise(refused)]
+    assert [pause >= 0.12 * 2**number for number, pause in enumerate(pauses)] == [True, True, True]
+    meter.send(DeploymentResult(first.application, ok=True), first.message_id)
+    meter.send(ApplicationStatus(first.application, ApplicationState.RUNNING))
+    for _ in range(2):
+        await meter.run_module(within=60)
+    for application in applications:
+        await application.until(phase="Running", within=60)
 
 
 # Managers.

@@ -4,6 +4,7 @@ import pytest
 
 from harness.core.errors import ProductFailure
 from harness.stack import Stack
+from harness.wasmbed.protocol.messages import ApplicationState
 
 pytestmark = pytest.mark.requires("wasm")
 
@@ -73,6 +74,28 @@ async def test_a_gateway_that_dies_leaves_nothing_that_is_known_to_run(stack: St
     assert len(stack.history.find("DeploymentResult", about=application.name)) == 2
     outage = [event.name for event in stack.history.find(source="Harness", gateway="gateway-1")]
     assert outage == ["gateway up", "kill gateway", "gateway down", "gateway up"]
+
+
+@pytest.mark.stack(beat=0.5)
+async def test_a_gateway_that_was_only_cut_off_knows_what_its_devices_run(stack: Stack) -> None:
+    """A gateway that cannot reach the API server is Offline, and its devices' applications are unknown; the devices
+    notice nothing. When it is back, their last heartbeats count: no device has to send another."""
+    meter = await stack.mock_board("meter")
+    await meter.enroll()
+    await stack.device("meter").until(phase="Connected")
+    application = await stack.deploy("hello", to="meter", name="app")
+    await meter.run_module()
+    await application.until(phase="Running")
+    await meter.beat(app=ApplicationState.RUNNING)
+    await stack.device("meter").until(applications=len)
+    with stack.api_faults.failing(client="Gateway"):
+        await stack.gateway.until(phase="Offline", within=30)
+        await application.until(phase="Unknown", within=30)
+        assert "out of reach since" in (application.on("meter").error or "")
+    await stack.device("meter").until(phase="Connected", within=30)
+    await application.until(phase="Running", error=None, statistics={"running": 1, "unknown": 0}, within=30)
+    assert application.on("meter").error is None
+    assert len(stack.history.find("Deploy", about="app")) == 1
 
 
 async def test_a_wish_that_cannot_come_true_is_not_waited_for(stack: Stack) -> None:

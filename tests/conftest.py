@@ -19,7 +19,7 @@ from tests.examples import QUICK
 
 examples.load_profile(QUICK)  # --hypothesis-profile=deep comes after it
 
-TIME_LIMIT = 20.0
+TIME_LIMIT = 300.0
 """Seconds for an asynchronous test, and for each of its fixtures."""
 
 

@@ -65,7 +65,8 @@ class Cluster(ABC):
 
     @abstractmethod
     def client(self, name: str) -> ResourceApi:
-        """An API client that calls itself ``name`` (``Gateway``, ``DeviceController``, ``User``) in the record."""
+        """An API client that calls itself ``name`` (``Gateway``, ``DeviceController``, ``User``) in the record. It is
+        closed by :meth:`stop` at the latest."""
 
     @abstractmethod
     async def write_kubeconfig(self, path: Path) -> None:

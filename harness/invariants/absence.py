@@ -66,6 +66,16 @@ def missing_from_device(events: Iterable[Event], device: str) -> Absence | None:
     if closed := next((event for event in chain if event.name == "ConnectionClosed"), None):
         return _refused(of_device, chain, device, closed)
     asked = next((event for event in chain if event.name in ("EnrollmentRequest", "Heartbeat")), None)
+    refused = next((event for event in reversed(chain) if event.name == "Error" and event.source == "Gateway"), None)
+    if (
+        asked is not None
+        and asked.name == "Heartbeat"
+        and refused is not None
+        and refused.data.get("code") == "ENROLLMENT_FAILED"
+        and not any(event.name == "EnrollmentRequest" for event in chain)
+    ):
+        message = f"the gateway asked {device} to enroll, and it has not requested that"
+        return _absence(of_device, Party.BOARD, device, message, refused)
     steps = [
         _Step(lambda event: event is asked, Party.BOARD, f"{device} has not asked to enroll, nor sent a heartbeat")
     ]

@@ -7,9 +7,12 @@ from collections.abc import Iterator, Mapping
 from harness.core.history import Event
 from harness.invariants.invariant import Invariant, Party, Violation, on
 from harness.invariants.ledger import Ledger, Link
+from harness.wasmbed.runtime.limits import DEPLOYMENT_FUEL
 
 __all__ = ["BOARDS"]
 
+EARLY = 0.9
+"""The part of a time limit that a board counts at least: its clock may run fast."""
 _RUNS = frozenset({"deployed", "running"})
 
 
@@ -90,4 +93,44 @@ class FailedIsNotRunning(Invariant):
                 yield self.broken(event, message, cause=failed, link=link)
 
 
-BOARDS = (MemoryIsLost, FailedIsNotRunning)
+class UseWithinLimits(Invariant):
+    """The memory and fuel that a board reports of an application are within the limits of its deployment, and a fault
+    for its time comes no earlier than the limit."""
+
+    name = "use within limits"
+    party = Party.BOARD
+    source = "wasmbed.cddl (limits, metrics, runtime-error); docs/host-interface"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._limits: dict[tuple[str, str], Event] = {}
+
+    @on("Deploy")
+    def sent(self, event: Event) -> Iterator[Violation]:
+        if (link := self.ledger.link(event)) is not None and isinstance(event.data.get("limits"), Mapping):
+            self._limits[link.device, event.correlation] = event
+        yield from ()
+
+    @on("DeploymentResult", "ApplicationStatus", "RuntimeFault")
+    def reported(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        use = event.data.get("metrics") or event.data.get("resourceUse")
+        if link is None or not isinstance(use, Mapping):
+            return
+        deploy = self._limits.get((link.device, event.correlation))
+        if deploy is None:
+            return
+        limits, code = deploy.data["limits"], event.data.get("code")
+        about = f"{link.device} says that {event.correlation}"
+        for metric, limit in (("memory_bytes", limits.get("memory")), ("fuel_used", limits.get("fuel"))):
+            found = use.get(metric)
+            if metric == "fuel_used" and event.name != "RuntimeFault" and isinstance(limit, int):
+                limit = max(limit, DEPLOYMENT_FUEL)  # what a module does when it is loaded has fuel of its own
+            if isinstance(found, int) and isinstance(limit, int) and not 0 <= found <= limit:
+                yield self.broken(event, f"{about} has {metric} {found}; the limit is {limit}", cause=deploy, link=link)
+        spent, time = use.get("wall_time_ms"), limits.get("wallTime")
+        if code == "TIME_LIMIT" and isinstance(spent, int) and isinstance(time, int) and spent < EARLY * time:
+            yield self.broken(event, f"{about} broke at its time, {spent} of {time} ms", cause=deploy, link=link)
+
+
+BOARDS = (MemoryIsLost, FailedIsNotRunning, UseWithinLimits)

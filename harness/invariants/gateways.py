@@ -194,4 +194,61 @@ class MetricsCount(Invariant):
                 yield self.broken(event, message)
 
 
-GATEWAYS = (ConnectedDevices, LiveGatewayIsOnline, SessionsListed, MetricsCount)
+class GaugesAgree(Invariant):
+    """A gateway's number of connected sessions in its metrics is that of its session list, and that of its links, if
+    nothing happens meanwhile; its writes, rejected handshakes and enrollments are those in the record."""
+
+    name = "gauges agree"
+    party = Party.GATEWAY
+    source = "docs/reference/http-api (/metrics)"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._latest: dict[str, Event] = {}
+        """By gateway, the latest event of one of its links."""
+        self._counts: dict[str, Counter[str]] = {}
+
+    @on("note gateway up")
+    def started(self, event: Event) -> Iterator[Violation]:
+        self._counts[str(event.data.get("gateway"))] = Counter()
+        yield from ()
+
+    @on("TlsConnected", "ConnectionClosed", "Heartbeat", "HeartbeatAcknowledgment", "EnrollmentRequest", "Error")
+    def moved(self, event: Event) -> Iterator[Violation]:
+        if (link := self.ledger.link(event)) is not None:
+            self._latest[link.gateway] = event
+        yield from ()
+
+    @on("EnrollmentResponse")
+    def enrolled(self, event: Event) -> Iterator[Violation]:
+        if (link := self.ledger.link(event)) is not None and link.gateway in self._counts:
+            self._latest[link.gateway] = event
+            self._counts[link.gateway]["enrollments"] += 1
+        yield from ()
+
+    @on("note gateway observed")
+    def observed(self, event: Event) -> Iterator[Violation]:
+        gateway, metrics = str(event.data.get("gateway")), event.data.get("metrics")
+        latest, counts = self._latest.get(gateway), self._counts.get(gateway)
+        quiet = latest is None or event.at - latest.at > COUNTED_WITHIN
+        if not isinstance(metrics, Mapping) or not metrics or counts is None or not quiet:
+            return
+        listed = Counter(str(each.get("state")) for each in event.data.get("sessions") or ())
+        counted = metrics.get("wasmbed_gateway_sessions{state=connected}", 0)
+        links = [link for link in self.ledger.all_open() if link.gateway == gateway and link.known]
+        beating = sum(link.connected is not None and link.refused is None for link in links)
+        if counted != listed["connected"]:
+            message = f"the metrics of gateway {gateway} count {counted:.0f} connected sessions; it lists"
+            yield self.broken(event, f"{message} {listed['connected']}")
+        elif beating > counted:
+            message = f"gateway {gateway} counts {counted:.0f} connected sessions; {beating} of its links have beaten"
+            yield self.broken(event, message)
+        results = {"ok": 0.0, "paired": 0.0}
+        for result in results:
+            results[result] = metrics.get(f"wasmbed_gateway_enrollments_total{{result={result}}}", 0)
+        if sum(results.values()) > counts["enrollments"]:
+            message = f"gateway {gateway} counts {sum(results.values()):.0f} enrollments; it answered"
+            yield self.broken(event, f"{message} {counts['enrollments']}")
+
+
+GATEWAYS = (ConnectedDevices, LiveGatewayIsOnline, SessionsListed, MetricsCount, GaugesAgree)

@@ -254,6 +254,39 @@ class PairingTokens(Invariant):
         self._spent[str(token)] = event
 
 
+class ListsGrow(Invariant):
+    """A revocation list that the authority publishes names every certificate that was revoked, those of the list before
+    among them, and has a greater number."""
+
+    name = "revocation lists grow"
+    party = Party.GATEWAY
+    source = "RFC 5280 sections 5.2.3 and 5.3"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._revoked: dict[str, Event] = {}
+        self._number = 0
+
+    @on("note certificate revoked")
+    def revoked(self, event: Event) -> Iterator[Violation]:
+        self._revoked[str(event.data.get("serial"))] = event
+        yield from ()
+
+    @on("note revocation list published")
+    def published(self, event: Event) -> Iterator[Violation]:
+        serials, number = {str(each) for each in event.data.get("serials") or ()}, event.data.get("number")
+        missing = [serial for serial in self._revoked if serial not in serials]
+        if missing:
+            message = f"the platform's authority published a list without the revoked certificate {missing[0]}"
+            yield self.broken(event, message, cause=self._revoked[missing[0]])
+        if isinstance(number, int):
+            if number <= self._number:
+                yield self.broken(event, f"the platform's authority published list {number} after list {self._number}")
+            self._number = number
+        for serial in serials:
+            self._revoked.setdefault(serial, event)
+
+
 class RevokedDevices(Invariant):
     """From when a revocation list is in force no device that it names is accepted, and its sessions end."""
 
@@ -413,5 +446,5 @@ class UniqueIds(Invariant):
 
 IDENTITY = (
     AuthenticatedDevices, UniqueIds, ValidCertificates, CertifiedKey, KnownId, FreshNonces, PairingTokens,
-    RevokedDevices, ApiToken, TrustedGateway,
+    ListsGrow, RevokedDevices, ApiToken, TrustedGateway,
 )  # fmt: skip

@@ -122,14 +122,20 @@ class Invariant:
     source: ClassVar[str]
     """The document that requires it."""
 
+    _keys: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Each key, and the name of the method that is called with its events."""
+
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
 
+    def __init_subclass__(cls) -> None:
+        methods = inspect.getmembers(cls, inspect.isfunction)
+        cls._keys = tuple((key, name) for name, method in methods for key in getattr(method, "keys", ()))
+
     def handlers(self) -> Iterator[tuple[str, Handler]]:
         """Its methods by the keys of the events that they are called with."""
-        for name, method in inspect.getmembers(type(self), inspect.isfunction):
-            for key in getattr(method, "keys", ()):
-                yield key, getattr(self, name)
+        for key, name in self._keys:
+            yield key, getattr(self, name)
 
     def finish(self, last: Event) -> Iterator[Violation]:
         """Yield violations that show only at the end."""

@@ -15,6 +15,7 @@ from harness.invariants.gateways import GATEWAYS
 from harness.invariants.identity import IDENTITY
 from harness.invariants.invariant import EVERY, Handler, Invariant, Party, Violation, key_of
 from harness.invariants.ledger import Ledger
+from harness.invariants.requests import REQUESTS
 from harness.invariants.sessions import SESSIONS
 from harness.invariants.timing import TIMING
 from harness.invariants.transfers import TRANSFERS
@@ -39,6 +40,7 @@ RULES: Mapping[str, type[Invariant]] = {
         *TRANSFERS,
         *APPLICATION_STATUS,
         NothingRunsUnwanted,
+        *REQUESTS,
         *GATEWAYS,
         *BOARDS,
     )

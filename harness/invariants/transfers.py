@@ -106,6 +106,12 @@ class Transfers(Invariant):
             yield self.broken(
                 event, f"{about} is not the module of the Deploy's SHA-256", cause=transfer.deploy, link=link
             )
+        elif index == transfer.chunks - 1 and event.data.get("sha256SoFar") not in (
+            None,
+            transfer.deploy.data["sha256"],
+        ):
+            message = f"{about} is the last of chunks that are not the module of the Deploy's SHA-256"
+            yield self.broken(event, message, cause=transfer.deploy, link=link)
 
     @on("ChunkAcknowledgment")
     def acknowledged(self, event: Event) -> Iterator[Violation]:

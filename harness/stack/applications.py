@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from harness.core.errors import ProductFailure, UsageError
@@ -112,7 +113,10 @@ class ApplicationHandle(Watched[Application]):
         def unmet(object: Object | None) -> Author | None:
             entries = Application(object).status.device_statuses if object is not None else {}
             found = wanted.unmet(entries[device] if device in entries else DeviceEntry({}))
-            return self._author(found, ("deviceStatuses", device)) if found else None
+            if not found:
+                return None
+            author = self._author(found, ("deviceStatuses", device))
+            return replace(author, is_last_word="state" not in [field for field, _ in found])
 
         await self.wait(judge, f"{wanted} on {device}", within, unmet)
         return self.on(device)

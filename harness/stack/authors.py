@@ -1,4 +1,4 @@
-"""Names the party that a value comes from: who wrote a field of a status, who sends a kind of message.
+"""Names the party that a value comes from: the writer of a field of a status, the sender of a kind of message.
 
 A judge that compares a value with what it should be knows which value is wrong. Its author is the party to convict,
 unless another judge convicts one by name.
@@ -14,7 +14,15 @@ from harness.core.history import Event, History, Kind
 from harness.invariants.invariant import Party, party_of
 from harness.wasmbed.protocol.messages import DeviceMessage, GatewayMessage
 
-__all__ = ["Author", "author_of_event", "author_of_field", "author_of_message", "last_words"]
+__all__ = [
+    "ORDERS",
+    "Author",
+    "author_of_event",
+    "author_of_field",
+    "author_of_message",
+    "author_of_order",
+    "last_words",
+]
 
 _FROM_DEVICES = frozenset(each.__name__ for each in get_args(DeviceMessage))
 _FROM_GATEWAYS = frozenset(each.__name__ for each in get_args(GatewayMessage))
@@ -27,6 +35,11 @@ _OWNERS: Mapping[str, Mapping[str, Party]] = {
     "Gateway": {"phase": Party.GATEWAY_CONTROLLER, "conditions": Party.GATEWAY_CONTROLLER, "": Party.GATEWAY},
 }
 """The party that writes a field, for fields that no party has written."""
+ORDERS = ("Deploy", "ModuleChunk", "Stop")
+"""Messages that a gateway sends because a controller asked it to."""
+_REPORTS = ("DeploymentResult", "ApplicationStatus", "RuntimeFault", "StopResult")
+KEPT = 20
+"""Publications that a status keeps."""
 BAD_REQUEST = 400
 
 
@@ -36,6 +49,8 @@ class Author:
 
     party: str
     evidence: str
+    is_last_word: bool = False
+    """Whether no missing step of another party explains the value."""
 
     def __str__(self) -> str:
         return f"convicts {self.party}: {self.evidence}"
@@ -44,6 +59,11 @@ class Author:
 def author_of_field(history: History, kind: str, name: str, path: Sequence[str]) -> Author:
     """The author of a field of a status, by its path in the resource's spelling, as ``("deviceStatuses", "pump-1",
     "state")``: the platform's latest write of it, or the party that has to write it."""
+    if kind == "Application" and _is_out_of_reach(history, path):
+        shown, party = f"{name} on {path[1]}", Party.APPLICATION_CONTROLLER
+        return Author(str(party), f"{path[1]} is out of reach, and {shown} is for the {party} to judge")
+    if kind == "Application" and (relayed := _relayed(history, name, path)) is not None:
+        return relayed
     shown = f"status.{'.'.join(path)} of {kind} {name}" if path else f"the status of {kind} {name}"
     for event in reversed(history):
         if event.source in _PLATFORM and _is_write(event, kind, name) and _holds(event.data.get("status"), path):
@@ -52,6 +72,92 @@ def author_of_field(history: History, kind: str, name: str, path: Sequence[str])
     owners = _OWNERS.get(kind, {})
     owner = owners.get(path[0] if path else "", owners.get("", Party.PRODUCT))
     return Author(str(owner), f"{shown} is for the {owner} to write, which has not written it")
+
+
+def _relayed(history: History, application: str, path: Sequence[str]) -> Author | None:
+    """The board whose word the entry of a device is: the gateway wrote what it last reported. The phase and the error
+    of an Application are those of its devices where one of them reports a failure."""
+    entries = _entries(history, application)
+    if path and path[0] == "deviceStatuses":
+        named = [str(path[1])] if len(path) > 1 else []
+    elif path and path[0] in ("phase", "error"):
+        named = [device for device, entry in entries.items() if entry.get("state") in ("error", "failed")]
+    else:
+        return None
+    mocks = {event.correlation for event in history if event.name == "mock board"}
+    for device in named:
+        entry, said = entries.get(device, {}), _reports(history, application, device)
+        if not said or device in mocks:
+            continue
+        last = said[-1]
+        outputs = [each.get("payload") for event in said for each in event.data.get("publications") or ()]
+        lost = len(entry.get("output") or ()) < min(len(outputs), KEPT)
+        if entry.get("state") == _state(last) and not lost:
+            code = last.data.get("code")
+            word = f"{last.name} {code}" if code else last.name
+            message = f"{application} on {device} is {entry.get('state')}, as {device} said ({word}, event {last.n})"
+            return Author(f"{Party.BOARD} {device}", message)
+    return None
+
+
+def _is_out_of_reach(history: History, path: Sequence[str]) -> bool:
+    """Whether a path is that of an entry whose device is not Connected."""
+    if len(path) < 2 or path[0] != "deviceStatuses":
+        return False
+    for event in reversed(history):
+        if event.kind is Kind.STATE and event.name == "Device" and event.data.get("name") == path[1]:
+            phase = (event.data.get("status") or {}).get("phase")
+            if phase is not None:
+                return bool(phase != "Connected")
+    return False
+
+
+def author_of_order(history: History, name: str, device: str) -> Author:
+    """The party that has to act before a gateway sends an order of that name to a device: the controller that has not
+    asked for it, or the gateway."""
+    request = {"Stop": "StopApplication"}.get(name, "DeployApplication")
+    for event in reversed(history):
+        if event.name == name and event.data.get("device") == device:
+            break
+        if event.name == request and event.data.get("device") == device:
+            return Author(str(Party.GATEWAY), f"it was asked to (event {event.n}, {request})")
+        if name == "Stop" and event.kind is Kind.STATE and event.data.get("change") == "deleted":
+            return Author(str(Party.GATEWAY), f"{event.name} {event.data.get('name')} is gone (event {event.n})")
+    party = Party.APPLICATION_CONTROLLER
+    return Author(str(party), f"it has not sent {request} for {device}")
+
+
+def _entries(history: History, application: str) -> dict[str, dict[str, Any]]:
+    """The entries of an Application's status as they are now, by device."""
+    entries: dict[str, dict[str, Any]] = {}
+    for event in history:
+        if event.kind is not Kind.STATE or event.name != "Application" or event.data.get("name") != application:
+            continue
+        changed = (event.data.get("status") or {}).get("deviceStatuses")
+        for device, entry in changed.items() if isinstance(changed, Mapping) else ():
+            entries[device] = {**entries.get(device, {}), **entry} if isinstance(entry, Mapping) else {}
+    return entries
+
+
+def _reports(history: History, application: str, device: str) -> list[Event]:
+    """The reports of a device on an application since it was last sent to the device."""
+    found: list[Event] = []
+    for event in history:
+        if event.correlation == application and event.data.get("device") == device:
+            if event.name == "Deploy":
+                found.clear()
+            elif event.name in _REPORTS:
+                found.append(event)
+    return found
+
+
+def _state(report: Event) -> str:
+    ok = bool(report.data.get("ok"))
+    if report.name == "ApplicationStatus":
+        return str(report.data.get("state"))
+    return {"DeploymentResult": "deployed" if ok else "failed", "StopResult": "stopped" if ok else "error"}.get(
+        report.name, "error"
+    )
 
 
 def author_of_message(history: History, name: str, device: str = "", source: str = "") -> Author | None:
@@ -85,7 +191,7 @@ def author_of_event(history: History, event: Event) -> Author | None:
 
 
 def last_words(history: History, device: str) -> str:
-    """What a device last said, for the end of a sentence."""
+    """The latest message of a device, for the end of a sentence."""
     said = next((event for event in reversed(history) if _is_said_by(event, device)), None) if device else None
     return f"; {device} last said {said.name} (event {said.n})" if said is not None else ""
 

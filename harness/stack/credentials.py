@@ -169,7 +169,9 @@ class Pki:
         if credentials.certificate is None:
             raise UsageError("these credentials have no certificate", where="pki.revoke", do="revoke issued ones")
         async with self._publishing:  # so that the next list that the gateway loads is this one
-            self.devices.revoke(x509.load_der_x509_certificate(credentials.certificate).serial_number)
+            serial = x509.load_der_x509_certificate(credentials.certificate).serial_number
+            self._note("certificate revoked", serial=str(serial))
+            self.devices.revoke(serial)
             if self._folder is not None:
                 self.devices.save(self._folder / "devices")
             loaded = self._next_lists()

@@ -60,6 +60,7 @@ class GatewayControl(Watched[GatewayResource]):
         self._settings, self._kind, self._choice, self._pki, self._cluster = settings, kind, choice, pki, cluster
         self._clock, self._network, self._randomness, self._recorder = clock, network, randomness, recorder
         self._identities = pki.gateway(settings.name)
+        self._defect_noted = False
         self._boundary = None if kind.records and wire_defect is None else self._make_boundary(wire_defect or NO_DEFECT)
         self._gateway: Gateway | None = None
         self._token = ""
@@ -125,11 +126,12 @@ class GatewayControl(Watched[GatewayResource]):
             self._settings = replace(self._settings, listen=gateway.endpoint)
 
     def _make_boundary(self, wire_defect: str) -> GatewayBoundary:
-        defect, noted = find_defect(wire_defect), []
+        defect = find_defect(wire_defect)
 
         def applied() -> None:
-            if not noted:
-                noted.append(self._recorder.note("wire defect", defect=wire_defect))
+            if not self._defect_noted:
+                self._defect_noted = True
+                self._recorder.note("wire defect", defect=wire_defect)
 
         return GatewayBoundary(
             self._settings,

@@ -12,9 +12,10 @@ from harness.core.clock import SystemClock
 from harness.core.errors import ProductFailure, RigError, UsageError
 from harness.core.loop import new_runner
 from harness.invariants import describe, find_violations
+from harness.stack.leftovers import Leftovers
 from harness.stack.options import StackOptions
 from harness.stack.stack import Stack
-from harness.stack.subjects import subject_of
+from harness.stack.subjects import order_missing, subject_of
 
 __all__ = ["HostedStack", "Runner", "left_behind"]
 
@@ -41,14 +42,19 @@ class HostedStack:
     def opened(
         cls, options: StackOptions, folder: Path | None, new_runner: Callable[[], Runner] = new_runner
     ) -> Iterator[Self]:
-        """Start a stack, recorded in ``folder`` if given, and stop it at the end in any case."""
+        """Start a stack, recorded in ``folder`` if given, and stop it at the end in any case.
+
+        Raises ProductFailure if it leaves something behind.
+        """
         with new_runner() as runner:
+            leftovers = runner.run(Leftovers.begin())
             stack = Stack(options, folder=folder)
             runner.run(stack.start())
             try:
                 yield cls(stack, runner)
             finally:
                 runner.run(stack.stop())
+            runner.run(leftovers.check(stack.clock))
 
     def begin(self) -> None:
         """Start the time limit of a test's body."""
@@ -79,6 +85,9 @@ class HostedStack:
             error.add_note(describe(found))
             if not getattr(error, "party", ""):
                 error.party = found[0].convicts  # type: ignore[attr-defined]
+        elif isinstance(error, ProductFailure) and (author := order_missing(error, history)) is not None:
+            error.add_note(str(author))
+            error.party = author.party
         elif (
             isinstance(error, AssertionError)
             and not isinstance(error, ProductFailure)

@@ -7,6 +7,7 @@ device_id = await board.enroll()
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -141,13 +142,18 @@ class MockBoard(MockEnd):
         return await self.expect(HeartbeatAcknowledgment, self.send(self.heartbeat(**applications)))
 
     async def receive_module(self, *, within: float | None = None) -> Delivery:
-        """Receive an announcement and all chunks, each acknowledged as it comes; gives no result yet."""
+        """Receive an announcement and all chunks, each acknowledged as it comes; gives no result yet.
+
+        Raises ProductFailure if they are not the module of the announcement.
+        """
         deploy = await self.expect(Deploy, within=within)
         announced, module = self.latest or 0, b""
         while len(module) < deploy.size:
             chunk = await self.expect(ModuleChunk, within=within)
             self.reply(ChunkAcknowledgment(chunk.application_id, chunk.index))
             module += chunk.data
+        if hashlib.sha256(module).digest() != deploy.sha256:
+            raise self._failure(f"sent {len(module)} bytes that are not the module that it announced (SHA-256)")
         return Delivery(deploy, announced, module)
 
     async def run_module(self, *, within: float | None = None) -> Delivery:

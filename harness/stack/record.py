@@ -12,8 +12,9 @@ from typing import Any
 from harness.core.clock import time_to_wait
 from harness.core.errors import ProductFailure
 from harness.core.history import Event, History, Kind
+from harness.invariants.absence import Absence, missing_from_application
 from harness.invariants.invariant import Party, party_of
-from harness.stack.authors import author_of_message
+from harness.stack.authors import ORDERS, Author, author_of_message, author_of_order
 
 __all__ = ["Record", "format_events", "plain"]
 
@@ -101,7 +102,7 @@ class Record(History):
             async with self._clock.deadline(within):
                 return await found
         except TimeoutError:
-            author = author_of_message(self, name, about or "", source or "") if name else None
+            author = self._author(name, about or "", source or "", data) if name else None
             convicts = f"; {author}" if author is not None else ""
             raise ProductFailure(
                 f"no event {wanted} within {within:g} s{convicts}; the last events:\n{format_events(self, about)}",
@@ -110,6 +111,19 @@ class Record(History):
             ) from None
         finally:
             unsubscribe()
+
+    def _author(self, name: str, about: str, source: str, data: Mapping[str, Any]) -> Author | None:
+        """The party that had to act for an event that did not come."""
+        of_application = [event for event in self if event.correlation == about and "applicationId" in event.data]
+        device = data.get("device") or (of_application[-1].data.get("device") if of_application else about)
+        missing: Absence | None = None
+        if name in ORDERS and isinstance(device, str):
+            return author_of_order(self, name, device)
+        if name == "DeploymentResult" and about and isinstance(device, str):
+            missing = missing_from_application(self, about, [device])
+        if missing is not None and missing.party is not Party.PRODUCT:
+            return Author(missing.convicts, missing.message)
+        return author_of_message(self, name, device if isinstance(device, str) else "", source)
 
     def phases(self, about: str) -> list[str]:
         """The phases that a device or an application has gone through, in order."""

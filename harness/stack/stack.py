@@ -99,6 +99,7 @@ class Stack:
         self._listen, self._http, self._namespace, self._state = listen, http, namespace, state
         self._ends = AsyncExitStack()
         self._numbers: dict[str, int] = {}
+        self._gateways: list[GatewayControl] = []
 
     async def start(self, *, platform: bool = True) -> Self:
         """Start everything; without ``platform`` only the cluster with Wasmbed's resource types, and the recorder.
@@ -129,9 +130,8 @@ class Stack:
         self._at_end("the cluster", self.cluster.stop, self.cluster.patience)
         await self._bounded("the cluster", self.cluster.start(), self.cluster.patience)
         self.api = self._client("User")
-        recording = self._client(RECORDER)
-        self._at_end("the recorder", recorder.stop)  # before its connection is closed: it reads the latest changes
-        watching = recorder.watch(recording, self.clock, self.randomness.fork("recorder"))
+        self._at_end("the recorder", recorder.stop)
+        watching = recorder.watch(self._client(RECORDER), self.clock, self.randomness.fork("recorder"))
         await self._bounded("the recorder", watching)
         stalls = asyncio.create_task(note_stalls(recorder, self.clock))
         self._ends.callback(stalls.cancel)
@@ -283,8 +283,8 @@ class Stack:
         return gateway
 
     async def observe(self) -> None:
-        """Record what the gateway says of itself, for the judges: at the end of a test's body."""
-        if (gateway := getattr(self, "gateway", None)) is not None:
+        """Record what each gateway says of itself, for the judges: at the end of a test's body."""
+        for gateway in self._gateways:
             await gateway.observe()
 
     def judge(self) -> None:
@@ -326,6 +326,7 @@ class Stack:
             self.options.wire_defect,
         )
         self._ends.push_async_callback(gateway.close)
+        self._gateways.append(gateway)
         return gateway
 
     async def _give_access(self, path: Path) -> None:
@@ -343,9 +344,8 @@ class Stack:
         )
 
     def _client(self, name: str) -> ResourceApi:
-        api = self.api_faults.client(name, self.cluster.client(name))
-        self._at_end(f"the connection of {name}", api.close)
-        return api
+        """Return a client; the cluster closes it when it stops, after all parts that use it."""
+        return self.api_faults.client(name, self.cluster.client(name))
 
     def _history_file(self) -> Path | None:
         if self._folder is None:

@@ -10,15 +10,25 @@ from __future__ import annotations
 
 import ast
 import linecache
+import re
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from harness.core.history import Event
+from harness.core.errors import ProductFailure
+from harness.core.history import Event, History
 from harness.invariants.invariant import Party
-from harness.stack.authors import Author, author_of_event, author_of_field, author_of_message, last_words
+from harness.stack.authors import (
+    ORDERS,
+    Author,
+    author_of_event,
+    author_of_field,
+    author_of_message,
+    author_of_order,
+    last_words,
+)
 from harness.stack.board import RecordedBoard
 from harness.stack.mock_board import MockBoard
 from harness.stack.mock_gateway import BoardConnection, MockGateway
@@ -30,13 +40,13 @@ from harness.wasmbed.resources.view_fields import camel_case
 if TYPE_CHECKING:
     from harness.stack.stack import Stack
 
-__all__ = ["subject_of"]
+__all__ = ["order_missing", "subject_of"]
 
 STEPS = 4
 """Assignments that a name is followed through."""
 OWN = "harness."
 ASKED = frozenset({"sessions", "metric", "ask"})
-"""What a gateway says of itself."""
+"""Methods that ask a gateway about itself."""
 
 
 def subject_of(error: AssertionError, stack: Stack) -> Author | None:
@@ -45,8 +55,17 @@ def subject_of(error: AssertionError, stack: Stack) -> Author | None:
     if found is None:
         return None
     frame, expression, line = found
-    author = _Reader(stack, frame, line).author(expression, STEPS)
+    reader = _Reader(stack, frame, line)
+    author = reader.author(expression, STEPS) or reader.author_of_last_wait()
     return replace(author, evidence=f"{author.evidence}; asserted: {ast.unparse(expression)}") if author else None
+
+
+def order_missing(error: ProductFailure, history: History) -> Author | None:
+    """The party to convict if a mock board waited for an order that did not come: a gateway sends one on request."""
+    found = re.match(r"the gateway did not send (\w+) within", error.what)
+    if found is None or found[1] not in ORDERS or not error.where:
+        return None
+    return author_of_order(history, found[1], error.where)
 
 
 def _assertion(error: AssertionError) -> tuple[FrameType, ast.expr, int] | None:
@@ -90,6 +109,16 @@ class _Reader:
                 return found
         return None
 
+    def author_of_last_wait(self) -> Author | None:
+        """The author of what the test waited for last, above the assertion: for one that reads nothing but times."""
+        waits = [
+            node
+            for node in ast.walk(self._source())
+            if isinstance(node, ast.Await) and self._frame.f_code.co_firstlineno <= node.lineno < self._line
+        ]
+        latest = max(waits, key=lambda node: node.lineno, default=None)
+        return self.author(latest, 0) if latest is not None else None
+
     def _of_chain(self, chain: Sequence[ast.expr]) -> Author | None:
         """The author by a chain as ``device.status.phase``, from its first name on."""
         root = chain[0]
@@ -102,7 +131,7 @@ class _Reader:
         return self._of_value(value, steps, chain)
 
     def _of_stack(self, chain: Sequence[ast.expr], steps: list[str]) -> tuple[Any, list[str]]:
-        """What ``stack.device("pump-1")``, ``stack.history`` and the like are, and the rest of the chain."""
+        """The value of ``stack.device("pump-1")``, ``stack.history`` and the like, and the rest of the chain."""
         first = steps[0] if steps else ""
         call = chain[2] if len(chain) > 2 and isinstance(chain[2], ast.Call) else None
         if first in ("device", "application") and call is not None and call.args:
@@ -189,11 +218,13 @@ class _Reader:
             return getattr(self._value(node.value), node.attr, None)
         return None
 
+    def _source(self) -> ast.Module:
+        return ast.parse("".join(linecache.getlines(self._frame.f_code.co_filename, self._frame.f_globals)))
+
     def _assigned(self, name: str) -> ast.expr | None:
         """The expression that a local name was last assigned from, above the assertion."""
-        lines = "".join(linecache.getlines(self._frame.f_code.co_filename, self._frame.f_globals))
         first, found = self._frame.f_code.co_firstlineno, None
-        for node in ast.walk(ast.parse(lines)):
+        for node in ast.walk(self._source()):
             if not first <= getattr(node, "lineno", 0) < self._line:
                 continue
             for target, value in _bindings(node):

@@ -26,6 +26,8 @@ from harness.wasmbed.resources.views import Application, Device, Gateway
 __all__ = ["Conditions", "Unreachable", "Watched"]
 
 FOLLOWED_WITHIN = 60.0
+OWN_FIELDS = frozenset({"statistics", "retryCount", "observedGeneration"})
+"""Fields that an author counts by itself."""
 SHOWN = 120
 """Characters of a value that a verdict shows."""
 CRASHES = 3
@@ -170,7 +172,17 @@ class Watched(Generic[View]):
         if object is None:
             return None
         unmet = wanted.unmet(self.status_view(object.get("status") or {}))
-        return self._author(unmet, ()) if unmet else None
+        # A phase follows from what others do; the other fields are what their author made of it.
+        of_others = "phase" in [field for field, _ in unmet] and wanted.phase not in ("Failed",)
+        own = [each for each in unmet if each[0] in OWN_FIELDS]
+        if not unmet:
+            observed = (object.get("status") or {}).get("observedGeneration", 0)
+            generation = object["metadata"].get("generation", 0)
+            own = [("observedGeneration", f"observed_generation is {observed}, and the spec's is {generation}")]
+            if observed >= generation:
+                return None
+        author = self._author(own or unmet, ())
+        return replace(author, is_last_word=bool(own) or not of_others)
 
     def _author(self, unmet: Sequence[tuple[str, str]], inside: tuple[str, ...]) -> Author:
         """The author of the first of the fields ``inside`` a part of the status."""
@@ -208,7 +220,14 @@ class Watched(Generic[View]):
         devices = self.devices()
         crashed = crashes(self._record, devices, self._since())
         missing = None if crashed or why else self._missing()
-        author = unmet(self._informer.get(self.name)) if missing is None or missing.party is Party.PRODUCT else None
+        author = unmet(self._informer.get(self.name))
+        if (
+            author is not None
+            and not author.is_last_word
+            and missing is not None
+            and missing.party is not Party.PRODUCT
+        ):
+            author = None
         if crashed:
             party = f"{Party.BOARD} {crashed[-1].data.get('device')}"
         else:

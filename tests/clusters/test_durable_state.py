@@ -9,10 +9,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 
+import orjson
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from harness.clusters.embedded import EmbeddedCluster
 from harness.clusters.embedded.durable.folder import StateFolder
@@ -24,10 +30,13 @@ from harness.clusters.embedded.server import ApiServer
 from harness.core.clock import SystemClock
 from harness.core.errors import RigError, UsageError
 from harness.core.identifiers import Randomness
+from harness.core.loop import new_runner
+from harness.testing.cluster import check_cluster
 from harness.wasmbed.resources.api import ApiError, NotFound
 from harness.wasmbed.resources.kinds import CONFIG_MAP, DEVICE
 from tests.clusters import durable_writer
 from tests.clusters.durable_writer import config_map
+from tests.examples import examples
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -55,6 +64,11 @@ def logs(folder):
     return sorted(folder.glob("requests-*.log"))
 
 
+def size_of(log):
+    """The bytes of the records in a log that is in use, which has zeros after them."""
+    return len(log.read_bytes().rstrip(b"\0"))
+
+
 async def content(folder):
     """The ConfigMaps that a cluster finds in a copy of the folder, as after a crash."""
     copy = folder.with_name("copy")
@@ -69,6 +83,10 @@ async def fill(folder, count=5):
         api = cluster.client("User")
         for number in range(count):
             await api.create(CONFIG_MAP, config_map(f"map-{number}", number))
+
+
+async def test_a_cluster_with_a_state_folder_is_a_cluster_like_any_other(tmp_path):
+    await check_cluster(partial(EmbeddedCluster, state=tmp_path / "state"))
 
 
 async def test_everything_acknowledged_survives_kill_9(tmp_path):
@@ -120,10 +138,37 @@ async def test_a_request_that_was_cut_off_while_it_was_written_has_not_happened(
         log.write_bytes(data[:end])
         assert await content(folder) == {"map-0": 0, "map-1": 1}, end
         log.write_bytes(data[:end] + bytes(500))
-        if end == start:  # a file system may have grown the file before it wrote to it
-            assert await content(folder) == {"map-0": 0, "map-1": 1}
+        assert await content(folder) == {"map-0": 0, "map-1": 1}, end
     log.write_bytes(data)
     assert await content(folder) == {"map-0": 0, "map-1": 1, "map-2": 2}
+
+
+async def test_sectors_that_were_not_written_are_told_apart_from_damage(tmp_path):
+    """Without power a disk may have written the last sectors of a request and not the first ones."""
+    folder = tmp_path / "state"
+    async with running(folder) as cluster:
+        api = cluster.client("User")
+        await api.create(CONFIG_MAP, config_map("before", 1))
+        start = size_of(logs(folder)[0])
+        await api.create(CONFIG_MAP, {**config_map("large", 2), "binaryData": {"zeros": "AAAA" * 1000}})
+        end = size_of(logs(folder)[0])
+        await api.create(CONFIG_MAP, config_map("after", 3))
+    (log,) = logs(folder)
+    data = log.read_bytes()
+    first = start + 512 - start % 512
+    for hole in [(start, first), (first, first + 512), (start, first + 1024), (end - end % 512, end)]:
+        torn = bytearray(data[:end])
+        torn[slice(*hole)] = bytes(hole[1] - hole[0])
+        log.write_bytes(torn + bytes(100))
+        assert await content(folder) == {"before": 1}, hole
+        log.write_bytes(torn + data[end:])  # a later request was acknowledged, so this one was
+        with pytest.raises(RigError, match=f"damaged at byte {start}"):
+            await content(folder)
+    torn = bytearray(data[:end])
+    torn[first + 7] = 0
+    log.write_bytes(torn)
+    with pytest.raises(RigError, match=f"damaged at byte {start}"):
+        await content(folder)
 
 
 async def test_a_request_of_several_changes_is_kept_whole_or_not_at_all(tmp_path):
@@ -136,7 +181,7 @@ async def test_a_request_of_several_changes_is_kept_whole_or_not_at_all(tmp_path
             {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"]}
         ]
         await api.create(CONFIG_MAP, owned)
-        before = logs(folder)[0].stat().st_size
+        before = size_of(logs(folder)[0])
         await api.delete(CONFIG_MAP, "owner")
     (log,) = logs(folder)
     data = log.read_bytes()
@@ -164,7 +209,7 @@ async def test_a_log_that_ends_anywhere_has_what_was_acknowledged_up_to_there(tm
             else:
                 await api.delete(CONFIG_MAP, name)
                 del model[name]
-            states.append((logs(folder)[0].stat().st_size, dict(model)))
+            states.append((size_of(logs(folder)[0]), dict(model)))
     (log,) = logs(folder)
     data = log.read_bytes()
     for _ in range(30):
@@ -272,17 +317,17 @@ class Disk:
         self.syncing, self.may_sync = threading.Event(), threading.Event()
         self.may_sync.set()
         self.error = None
-        self._write, self._fdatasync = os.write, os.fdatasync
-        monkeypatch.setattr(os, "write", self.write)
+        self._pwrite, self._fdatasync = os.pwrite, os.fdatasync
+        monkeypatch.setattr(os, "pwrite", self.pwrite)
         monkeypatch.setattr(os, "fdatasync", self.fdatasync)
 
-    def write(self, file, data):
+    def pwrite(self, file, data, at):
         """As a full disk: as much as there is room for, then nothing."""
         if self.room is None:
-            return self._write(file, data)
+            return self._pwrite(file, data, at)
         if not self.room:
             raise OSError(errno.ENOSPC, "No space left on device")
-        written = self._write(file, bytes(data[: self.room]))
+        written = self._pwrite(file, data[: self.room], at)
         self.room -= written
         return written
 
@@ -310,8 +355,8 @@ async def test_a_full_disk_refuses_writes_and_serves_reads_until_there_is_room(t
         listed = await api.list(CONFIG_MAP)
         assert numbers(listed) == {"before": 1}
         assert listed.resource_version == written["metadata"]["resourceVersion"]
-        assert await content(folder) == {"before": 1}
         disk.room = None
+        assert await content(folder) == {"before": 1}
         after = await api.create(CONFIG_MAP, config_map("after", 3))
         assert int(after["metadata"]["resourceVersion"]) == int(written["metadata"]["resourceVersion"]) + 1
     assert await content(folder) == {"before": 1, "after": 3}
@@ -434,9 +479,9 @@ async def test_members_that_a_request_leaves_alone_are_not_written_again(tmp_pat
         api = cluster.client("User")
         big = {**config_map("big", 0), "binaryData": {"module": "AAAA" * 10_000}, "immutable": False}
         await api.create(CONFIG_MAP, big)
-        before = logs(folder)[0].stat().st_size
+        before = size_of(logs(folder)[0])
         await api.patch(CONFIG_MAP, "big", {"data": {"number": "1"}, "immutable": None})
-        assert logs(folder)[0].stat().st_size - before < 2_000
+        assert size_of(logs(folder)[0]) - before < 2_000
         written = await api.get(CONFIG_MAP, "big")
     async with running(folder) as cluster:
         assert await cluster.client("User").get(CONFIG_MAP, "big") == written
@@ -479,6 +524,91 @@ async def test_logs_rotate_and_the_window_reaches_over_the_last_one(tmp_path):
         refused = (await server.handle(Request("GET", MAPS, watch))).watcher
         with pytest.raises(Exception, match="too old resource version"):
             await refused.event()
+
+
+TYPES = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+THINGS = "/apis/example.org/v1/namespaces/{}/things"
+THING_TYPE = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "things.example.org"},
+    "spec": {
+        "group": "example.org",
+        "scope": "Namespaced",
+        "names": {"plural": "things", "kind": "Thing", "singular": "thing"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
+
+
+def request_of(kind, number, namespace):
+    """A request that may be refused, as by the state that earlier ones left."""
+    maps, things = f"/api/v1/namespaces/{namespace}/configmaps", THINGS.format(namespace)
+    thing = {"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": f"t-{number}"}, "size": number}
+    held = {"metadata": {"name": f"c-{number}", "finalizers": ["example.org/held"]}, "data": {"n": str(number)}}
+    owned = {**config_map(f"o-{number}", 0)}
+    owned["metadata"]["ownerReferences"] = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "name": "c-0", "uid": "00000000-0000-4000-8000-000000000000"}
+    ]
+    merge = {"content-type": "application/merge-patch+json"}
+    return {
+        "namespace": lambda: Request("POST", "/api/v1/namespaces", body={"metadata": {"name": namespace}}),
+        "end of namespace": lambda: Request("DELETE", f"/api/v1/namespaces/{namespace}"),
+        "type": lambda: Request("POST", TYPES, body=THING_TYPE),
+        "end of type": lambda: Request("DELETE", f"{TYPES}/things.example.org"),
+        "thing": lambda: Request("POST", things, body=thing),
+        "map": lambda: Request("POST", maps, body=config_map(f"c-{number}", number)),
+        "held map": lambda: Request("POST", maps, body=held),
+        "owned map": lambda: Request("POST", maps, body=owned),
+        "patch": lambda: Request("PATCH", f"{maps}/c-{number}", headers=merge, body={"data": {"n": "new"}}),
+        "release": lambda: Request(
+            "PATCH", f"{maps}/c-{number}", headers=merge, body={"metadata": {"finalizers": None}}
+        ),
+        "end of map": lambda: Request("DELETE", f"{maps}/c-{number}"),
+        "end of all maps": lambda: Request("DELETE", maps),
+    }[kind]()
+
+
+KINDS = ["namespace", "end of namespace", "type", "end of type", "thing", "map", "held map", "owned map", "patch",
+         "release", "end of map", "end of all maps"]  # fmt: skip
+
+
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 2), st.sampled_from(["default", "one"])), max_size=60))
+def test_a_server_that_starts_again_is_the_one_that_ended(requests):
+    async def compare(folder):
+        async with server_of(folder, 8_000) as server:
+            for kind, number, namespace in requests:
+                assert (await server.handle(request_of(kind, number, namespace))).status < 500
+            before = orjson.loads(server.dump()), await answers(server)
+        for _ in range(2):
+            async with server_of(folder, 8_000) as server:
+                after = orjson.loads(server.dump()), await answers(server)
+                assert after[0]["resourceVersion"] == before[0]["resourceVersion"]
+                assert without_empty(after[0]["objects"]) == without_empty(before[0]["objects"])
+                assert after[1] == before[1]
+
+    with tempfile.TemporaryDirectory() as folder, new_runner() as runner:
+        runner.run(compare(Path(folder) / "state"))
+
+
+def without_empty(objects):
+    return {name: items for name, items in objects.items() if items}
+
+
+async def answers(server):
+    """Codes that depend on what is served, and on what is about to end."""
+    requests = [request_of("thing", 9, "one"), request_of("map", 9, "one"), Request("GET", THINGS.format("default"))]
+    for request in requests:
+        request.query = {**request.query, "dryRun": "All"}
+    return [(await server.handle(request)).status for request in requests]
 
 
 async def test_a_snapshot_that_cannot_be_written_loses_nothing(tmp_path, monkeypatch):
@@ -525,35 +655,14 @@ async def test_kubeconfigs_and_tokens_of_before_a_restart_are_valid_after_it(tmp
 
 
 async def test_types_that_users_defined_and_their_objects_are_there_after_a_restart(tmp_path):
-    definition = {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "things.example.org"},
-        "spec": {
-            "group": "example.org",
-            "scope": "Namespaced",
-            "names": {"plural": "things", "kind": "Thing", "singular": "thing"},
-            "versions": [
-                {
-                    "name": "v1",
-                    "served": True,
-                    "storage": True,
-                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
-                }
-            ],
-        },
-    }
-    types, things = (
-        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
-        "/apis/example.org/v1/namespaces/default/things",
-    )
+    things = THINGS.format("default")
     thing = {"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": "one"}, "size": 3}
     async with running(tmp_path / "state") as cluster:
-        assert (await cluster.server.handle(Request("POST", types, body=definition))).status == 201
+        assert (await cluster.server.handle(Request("POST", TYPES, body=THING_TYPE))).status == 201
         assert (await cluster.server.handle(Request("POST", things, body=thing))).status == 201
     async with running(tmp_path / "state") as cluster:
         got = await cluster.server.handle(Request("GET", f"{things}/one"))
         assert got.content.value()["size"] == 3
-        assert (await cluster.server.handle(Request("DELETE", f"{types}/things.example.org"))).status == 200
+        assert (await cluster.server.handle(Request("DELETE", f"{TYPES}/things.example.org"))).status == 200
     async with running(tmp_path / "state") as cluster:
         assert (await cluster.server.handle(Request("GET", f"{things}/one"))).status == 404

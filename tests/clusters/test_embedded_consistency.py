@@ -154,13 +154,13 @@ VALID = {
             "selector": {"matchLabels": {"a": "b"}},
             "template": {
                 "metadata": {"labels": {"a": "b"}},
-                "spec": {"containers": [{"name": "a", "ports": [{"containerPort": 1}]}]},
+                "spec": {"containers": [{"name": "a", "image": "a:1", "ports": [{"containerPort": 1}]}]},
             },
         },
     },
     f"/api/v1/{SPACE}/pods": {
         "metadata": {"name": "one"},
-        "spec": {"containers": [{"name": "a"}]},
+        "spec": {"containers": [{"name": "a", "image": "a:1"}]},
         "status": {"containerStatuses": [{"ready": True}]},
     },
     f"/api/v1/{SPACE}/secrets": {"metadata": {"name": "one"}, "data": {"a": "YQ=="}, "stringData": {"b": "c"}},

@@ -27,8 +27,12 @@ def test_every_kind_has_a_schema_and_columns():
 
 
 def test_names_are_served_once():
-    names = [(served.group, served.plural) for served in kinds()]
+    names = [(served.group, served.version, served.plural) for served in kinds()]
     assert len(set(names)) == len(names)
+
+
+def test_every_kind_is_described():
+    assert [served.kind for served in kinds() if not served.schema.raw.get("description")] == []
 
 
 async def test_a_deployment_has_the_defaults_of_kubernetes(api):
@@ -166,3 +170,55 @@ async def test_tables_of_built_in_kinds(api):
     columns = [column["name"] for column in table["columnDefinitions"]]
     row = dict(zip(columns, table["rows"][0]["cells"], strict=True))
     assert (row["Name"], row["Ready"], row["Images"], row["Selector"]) == ("web", "0/1", "busybox", "app=web")
+
+
+SCALED = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}, "maxReplicas": 3}
+JOB = {"template": {"spec": {**POD, "restartPolicy": "Never"}}}
+OTHER_LABELS = {"matchExpressions": [{"key": "a", "operator": "In", "values": ["b", "c"]}]}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "cells"),
+    [
+        (BUDGETS, {"spec": {"minAvailable": "50%"}}, {"Min Available": "50%", "Max Unavailable": "N/A"}),
+        (
+            "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers",
+            {"spec": SCALED},
+            {"Reference": "Deployment/web", "Targets": "cpu: <unknown>/80%", "MinPods": "1"},
+        ),
+        (
+            "/apis/batch/v1/namespaces/default/cronjobs",
+            {"spec": {"schedule": "@daily", "jobTemplate": {"spec": JOB}}},
+            {"Suspend": "False", "Timezone": "<none>", "Last Schedule": "<none>"},
+        ),
+        ("/apis/batch/v1/namespaces/default/jobs", {"spec": {**JOB, "parallelism": 2}}, {"Completions": "0/1 of 2"}),
+        (
+            "/api/v1/namespaces/default/persistentvolumeclaims",
+            {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}},
+            {"Status": "Pending", "Volume": "", "Capacity": "", "Access Modes": ""},
+        ),
+        (
+            "/api/v1/namespaces/default/services",
+            {"spec": {"clusterIP": "None", "ports": [{"port": 80}], "externalIPs": ["10.1.2.3"]}},
+            {"External-IP": "10.1.2.3", "Port(s)": "80/TCP"},
+        ),
+        (
+            "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies",
+            {"spec": {"podSelector": OTHER_LABELS}},
+            {"Pod-Selector": "a in (b,c)"},
+        ),
+    ],
+)
+async def test_cells_say_what_kubernetes_says(api, path, body, cells):
+    await api("POST", path, {"metadata": {"name": "one"}, **body})
+    table = await api.ask("GET", path, accept="application/json;as=Table;v=v1;g=meta.k8s.io")
+    shown = table.content.value()
+    names = [column["name"] for column in shown["columnDefinitions"]]
+    row = dict(zip(names, shown["rows"][0]["cells"], strict=True))
+    assert {name: row[name] for name in cells} == cells
+
+
+async def test_a_role_shows_when_it_was_made_and_not_its_age(api):
+    made = await api("POST", ROLES, {"metadata": {"name": "one"}, "rules": []})
+    table = await api.ask("GET", f"{ROLES}/one", accept="application/json;as=Table;v=v1;g=meta.k8s.io")
+    assert table.content.value()["rows"][0]["cells"] == ["one", made["metadata"]["creationTimestamp"]]

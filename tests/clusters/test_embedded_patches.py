@@ -72,12 +72,12 @@ async def test_strategic_patches_merge_lists_by_their_keys(api):
         return made["spec"]["template"]["spec"]
 
     pod = await patched([{"name": "a", "env": [{"name": "Y", "value": "2"}]}, {"name": "c", "image": "c:1"}])
-    assert [one["name"] for one in pod["containers"]] == ["a", "b", "c"]
-    assert [one["name"] for one in pod["containers"][0]["env"]] == ["X", "Y"]
+    assert [one["name"] for one in pod["containers"]] == ["a", "c", "b"]
+    assert [one["name"] for one in pod["containers"][0]["env"]] == ["Y", "X"]
     order = [{"name": "c"}, {"name": "a"}]
     pod = await patched([{"name": "b", "$patch": "delete"}], **{"$setElementOrder/containers": order})
     assert [one["name"] for one in pod["containers"]] == ["c", "a"]
-    pod = await patched([{"name": "z"}, {"$patch": "replace"}])
+    pod = await patched([{"name": "z", "image": "z:1"}, {"$patch": "replace"}])
     assert [one["name"] for one in pod["containers"]] == ["z"]
     pod = await patched(nodeSelector={"a": "1", "b": "2"})
     pod = await patched(nodeSelector={"$retainKeys": ["b"], "b": "3"})

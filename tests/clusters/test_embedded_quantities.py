@@ -55,9 +55,13 @@ def test_the_form_keeps_the_amount_and_is_final(number, places, suffix):
 
 
 async def test_quantities_of_an_object_are_written_in_that_form(api):
-    made = await api("POST", PODS, pod(requests={"cpu": 1, "memory": "1024Ki", "x.org/y": "2000m"}))
-    assert made["spec"]["containers"][0]["resources"]["requests"] == {"cpu": "1", "memory": "1Mi", "x.org/y": "2"}
-    again, version = {"cpu": "1000m", "memory": "1Mi", "x.org/y": "2"}, api.server.version
+    made = await api("POST", PODS, pod(requests={"cpu": 1, "memory": "1024Ki", "ephemeral-storage": "2000m"}))
+    assert made["spec"]["containers"][0]["resources"]["requests"] == {
+        "cpu": "1",
+        "memory": "1Mi",
+        "ephemeral-storage": "2",
+    }
+    again, version = {"cpu": "1000m", "memory": "1Mi", "ephemeral-storage": "2"}, api.server.version
     await api("PATCH", f"{PODS}/one", {"spec": pod(requests=again)["spec"]}, MERGE_PATCH)
     assert api.server.version == version
     code, _, status = await api.refused("POST", PODS, pod(requests={"cpu": "1x"}))

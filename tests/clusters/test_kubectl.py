@@ -155,6 +155,9 @@ async def test_looking_around(kubectl):
     assert "publicKey\t<string>" in explained
     assert "The device's properties, as it reported them when it enrolled." in explained
     assert "map[string]string" in await kubectl("explain", "configmap.data")
+    explained = await kubectl("explain", "deployment.spec")
+    assert "What a Deployment shall be." in explained
+    assert "How pods are replaced." in explained
     code, output = await kubectl.run("get", "nonsense")
     assert code == 1
     assert "the server doesn't have a resource type" in output

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -41,8 +41,10 @@ class RelayedWorld(World):
             **relay,
         )
 
-    def _relayed(self, *event: Any) -> None:
-        self.relayed.append(event)  # type: ignore[arg-type]
+    def _relayed(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
+        if "relayed" in data:  # what the gateway cannot know
+            data = {key: value for key, value in data.items() if key != "relayed"}
+        self.relayed.append((source, target, name, data, correlation))
         self.recorded.set()
         self.recorded = asyncio.Event()
 
@@ -70,7 +72,7 @@ class RelayedWorld(World):
             await self.recorded.wait()
 
     def of_links(self) -> list[Event]:
-        """What the gateway itself reported of its links."""
+        """The events that the gateway itself reported of its links."""
         return [event for event in self.events if {event[0], event[1]} == {"Device", "Gateway"}]
 
     def of_relay(self, name: str) -> list[Event]:

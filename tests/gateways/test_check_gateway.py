@@ -37,7 +37,9 @@ async def test_a_rule_of_a_feature_that_a_gateway_lacks_is_left_out(tmp_path: Pa
 
 async def test_a_program_that_is_no_gateway_fails_by_name(tmp_path: Path) -> None:
     """It listens, and speaks no TLS: the verdict names the rules."""
-    server = "import socket,sys; s=socket.create_server(('127.0.0.1', int(sys.argv[1])));\nwhile True: s.accept()[0].close()"
+    server = (
+        "import socket,sys; s=socket.create_server(('127.0.0.1', int(sys.argv[1])));\nwhile True: s.accept()[0].close()"
+    )
     (tmp_path / "deaf.py").write_text(server)
     table = f"command = ['{__import__('sys').executable}', 'deaf.py', '{{device_port}}']\n"
     with pytest.raises(ProductFailure, match="1 of 1 gateway checks failed: is_trusted_by_boards"):

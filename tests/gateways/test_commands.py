@@ -37,7 +37,10 @@ WAITS = "while True: time.sleep(100)\n"
         ("command = 'sh -c true'\n", r"ended before it was ready: exit code 0"),
         ("command = 'sh -c \"echo no config; exit 3\"'\n", r"exit code 3; the end of its log:\n    no config"),
         ("command = 'sleep 60'\nready_within = 0.5\n", r"within 0.5 s: it listens on no port"),
-        ("command = 'sleep 60'\nready = {line = 'go'}\nready_within = 0.3\n", r"did not listen on port \d+ within 0.3 s"),
+        (
+            "command = 'sleep 60'\nready = {line = 'go'}\nready_within = 0.3\n",
+            r"did not listen on port \d+ within 0.3 s",
+        ),
         ("command = 'sleep {port}'\n", r"harness.toml \[gateways.mine\], line 3: unknown placeholder {port}"),
         ("command = 'sleep 60'\nredy = {port = true}\n", r"line 4: unknown key 'redy'\n  -> did you mean 'ready'"),
         ("command = 'sleep 60'\nready = {sign = 'x'}\n", r"line 4: ready must be {port = true}"),

@@ -1,4 +1,4 @@
-"""What passes an open link through the relay, and what the history has of it."""
+"""Frames, ends and faults on an open link through the relay, and the history of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What TLS itself refuses: board and gateway see through the relay what they see without it."""
+"""Handshakes that TLS itself refuses: board and gateway see through the relay what they see without it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _identity(world: RelayedWorld, kind: str) -> Identity | None:
 
 
 async def _seen(endpoint: Endpoint, context: ssl.SSLContext) -> str:
-    """What a client sees of a connection on which it sends a frame that is not a message."""
+    """Return the answer that a client sees of a connection on which it sends a frame that is not a message."""
     try:
         reader, writer = await asyncio.open_connection(*endpoint, ssl=context, server_hostname="localhost")
     except OSError as error:
@@ -114,7 +114,7 @@ HELLOS = {
 
 @pytest.mark.parametrize("hello", HELLOS)
 async def test_a_hello_that_the_gateway_judges(world: RelayedWorld, hello: str) -> None:
-    """What the relay cannot answer reaches the gateway as it is."""
+    """A hello that the relay cannot answer reaches the gateway as it is."""
     answers = []
     for endpoint in (world.gateway.endpoint, world.relay.endpoint):
         reader, writer = await asyncio.open_connection(*endpoint)

@@ -18,6 +18,7 @@ from tests.invariants.story import (
     Example,
     all,
     application_becomes,
+    attempts,
     beats_often,
     condition,
     enrolled,
@@ -25,6 +26,8 @@ from tests.invariants.story import (
     moment,
     observes,
     pair,
+    refuses_after,
+    reports_use,
     resumes_elsewhere,
     revoke,
     running,
@@ -199,6 +202,21 @@ EXAMPLES: Mapping[str, Example] = {
         Party.GATEWAY,
         all(lambda s: s.note("pairing token issued", "pump-1", token="(secret 5)"), lambda s: pair(s, "(secret 6)")),
         all(lambda s: s.note("pairing token issued", "pump-1", token="(secret 5)"), lambda s: pair(s, "(secret 5)")),
+    ),
+    "revocation lists grow": example(
+        Party.GATEWAY,
+        all(
+            lambda s: s.note("certificate revoked", serial="1"),
+            lambda s: s.note("revocation list published", number=2, serials=["1"]),
+            lambda s: s.note("certificate revoked", serial="2"),
+            lambda s: s.note("revocation list published", number=3, serials=["2"]),
+        ),
+        all(
+            lambda s: s.note("certificate revoked", serial="1"),
+            lambda s: s.note("revocation list published", number=2, serials=["1"]),
+            lambda s: s.note("certificate revoked", serial="2"),
+            lambda s: s.note("revocation list published", number=3, serials=["2", "1"]),
+        ),
     ),
     "revoked devices": example(
         Party.GATEWAY,
@@ -511,6 +529,44 @@ EXAMPLES: Mapping[str, Example] = {
         Party.GATEWAY,
         all(enrolled, lambda s: observes(s, SESSION, **{**METRICS, "Heartbeat": 7})),
         all(enrolled, lambda s: observes(s, SESSION, **METRICS)),
+    ),
+    "gauges agree": example(
+        Party.GATEWAY,
+        all(enrolled, lambda s: s.later(2), lambda s: observes(s, SESSION, **METRICS)),
+        all(enrolled, lambda s: s.later(2), lambda s: observes(s, SESSION, connected=1, **METRICS)),
+    ),
+    "writes are valid": example(
+        Party.DEVICE_CONTROLLER,
+        lambda s: s.writes("DeviceController", "PATCH Device", "pump-1", 422),
+        all(
+            lambda s: s.writes("DeviceController", "PATCH Device", "pump-1", 409),
+            lambda s: s.writes("User", "POST Application", "app", 422),
+        ),
+    ),
+    "orders are taken": example(
+        Party.GATEWAY,
+        all(enrolled, lambda s: s.refuses(404)),
+        all(enrolled, lambda s: s.refuses(429), lambda s: s.refuses(401, token="(secret 9)")),
+    ),
+    "stops are asked once": example(
+        Party.APPLICATION_CONTROLLER,
+        all(running, lambda s: s.is_asked_to_stop(), lambda s: s.is_asked_to_stop()),
+        all(running, lambda s: s.is_asked_to_stop(), lambda s: s.refuses(429), lambda s: s.is_asked_to_stop()),
+    ),
+    "pauses grow": example(
+        Party.APPLICATION_CONTROLLER,
+        all(enrolled, lambda s: refuses_after(s, 0.3, 0.3, 0.3)),
+        all(enrolled, lambda s: refuses_after(s, 0.15, 0.3, 0.5)),
+    ),
+    "attempts are counted": example(
+        Party.APPLICATION_CONTROLLER,
+        all(lambda s: attempts(s, 1, 1)),
+        all(lambda s: attempts(s, 1, 2)),
+    ),
+    "use within limits": example(
+        Party.BOARD,
+        all(running, lambda s: reports_use(s, memory_bytes=65537)),
+        all(running, lambda s: reports_use(s, memory_bytes=65536)),
     ),
     "applications do not survive a reset": example(
         Party.BOARD,

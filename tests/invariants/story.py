@@ -184,6 +184,11 @@ class Story:
         data = {"device": "pump-1", "gateway": "gateway-1", "token": "(secret 1)"}
         self.history.record(Kind.MESSAGE, "ApplicationController", "Gateway", "StopApplication", data, application)
 
+    def refuses(self, code: int, token: str = "(secret 1)") -> None:
+        """The gateway refuses an order about the application."""
+        data = {"device": "pump-1", "gateway": "gateway-1", "token": token, "code": code, "reason": "no"}
+        self.history.record(Kind.MESSAGE, "Gateway", "ApplicationController", "RequestRefused", data, "app")
+
     def deploys(self, application: str = "app", number: int = 10, size: int = 100, **data: Any) -> None:
         told: dict[str, Any] = {
             "applicationId": application,
@@ -319,8 +324,29 @@ def resumes_elsewhere(story: Story) -> None:
     story.closes("Gateway", link=2)
 
 
-def observes(story: Story, *sessions: Mapping[str, Any], **metrics: float) -> None:
+def refuses_after(story: Story, *seconds: float) -> None:
+    """Orders that are refused, each so long after the one before."""
+    story.refuses(429)
+    for each in seconds:
+        story.later(each)
+        story.refuses(429)
+
+
+def attempts(story: Story, *numbers: int) -> None:
+    """The controller notes each request to deploy the same revision."""
+    story.specifies()
+    for number in numbers:
+        record = {"deployment": {"revision": "r", "attempts": number}}
+        story.writes_status("ApplicationController", "Application", "app", deviceStatuses={"pump-1": record})
+
+
+def reports_use(story: Story, **metrics: int) -> None:
+    story.device("ApplicationStatus", "app", applicationId="app", state="running", messageId=21, metrics=metrics)
+
+
+def observes(story: Story, *sessions: Mapping[str, Any], connected: int = 0, **metrics: float) -> None:
     told: dict[str, Any] = {f"wasmbed_gateway_messages_total{{type={name}}}": value for name, value in metrics.items()}
+    told["wasmbed_gateway_sessions{state=connected}"] = connected
     since = story.history.recorded
     story.note("gateway observed", gateway="gateway-1", since=since, sessions=list(sessions), metrics=told)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,11 @@ from harness.core.errors import UsageError
 from mutants import defect as module
 from mutants.__main__ import main
 from mutants.defect import AREAS, Defect, load, mutated
+from mutants.executed import MEASURED, Executed
+from mutants.isolated import is_catch
 from mutants.scratch import Result, Scratch
+from mutants.swap import can_swap, swap
+from mutants.table import page as documented
 from mutants.table import table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,7 +79,7 @@ def test_names_and_areas_are_checked(folder: Path) -> None:
 
 def test_the_working_tree_is_never_touched(tmp_path: Path) -> None:
     """A defect is put into a copy, and taken out of it again."""
-    scratch = Scratch(ROOT, tmp_path / "copy")
+    scratch = Scratch(ROOT, tmp_path / "copy", tmp_path / "output")
     defect = next(defect for defect in DEFECTS if defect.name == "wire/interval-in-seconds")
     original = (ROOT / defect.file).read_text("utf-8")
     with scratch._defective(defect):
@@ -83,16 +89,106 @@ def test_the_working_tree_is_never_touched(tmp_path: Path) -> None:
 
 
 def test_the_table_names_catchers_parties_and_what_was_missed() -> None:
-    def result(name: str, catcher: str = "") -> Result:
-        test, blamed = ("scenarios/x::y", "gateway") if catcher else (None, "")
-        return Result(name, "0", "wire", "platform", bool(catcher), test, catcher, blamed, "", 4)
+    def result(name: str, catcher: str = "", blamed: str = "") -> Result:
+        test = "scenarios/x::y" if blamed else None
+        return Result(name, "0", "wire", "platform", bool(blamed), test, catcher, blamed, "", 4, ran=9)
 
-    page = table([result("a", "until"), result("b", "wire"), result("c")], ["d"])
-    assert "| platform | wire | 2 | 3 | 67% | until 1, wire 1 | gateway 2 |" in page
+    defects = [Defect(name, "wire", "a.py", "1", "2", "It breaks.") for name in "abcd"]
+    found = [result("a", "until", "gateway"), result("b", "wire", "board pump-1"), result("c", "none")]
+    page = table({each.name: each for each in found}, defects)
+    assert "| platform | wire | 2 | 3 | 67% | until 1, wire 1 | gateway 1, board 1 | 50% |" in page
     assert "| **platform** | wanted: 95% | 2 | 3 | 67% |" in page
-    assert "- c (wire)" in page
+    assert "- c (wire): It breaks. 9 scenarios pass." in page
+    assert "- b: board pump-1, not gateway" in page
     assert "| a | until | scenarios/x::y | gateway | 4 |" in page
     assert page.endswith("- d\n")
+
+
+def test_the_page_shows_verdicts_of_different_areas() -> None:
+    areas = list(AREAS)
+    defects = [Defect(f"{area}/{n}", area, f"a{n}.py", "1", "2", "It breaks.") for area in areas for n in range(2)]
+    results = {}
+    for number, each in enumerate(defects):
+        area, judge = AREAS[each.area], ("until", "wire", "mock", "invariant")[number % 4]
+        party = area.parties[0]
+        head = (each.name, each.digest, each.area, area.end)
+        results[each.name] = Result(*head, True, "scenarios/x::y", judge, party, f"convicts {party}", 1, ran=1)
+    text = documented(results, defects)
+    samples = [line.partition("/")[0] for line in text.splitlines() if line.startswith("`") and "/" in line]
+    assert len(samples) == len(set(samples)) == 10
+    assert "## Not caught\n\nNone." in text
+
+
+def test_the_party_is_the_areas_or_the_defects_own() -> None:
+    """A board is named by its name; a word that only begins like a party is another one."""
+    defect = Defect("a", "board-link", "a.py", "1", "2", "It breaks.")
+    assert [defect.is_of(blamed) for blamed in ("board", "board pump-1", "boards", "gateway", "")] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert replace(defect, parties=("gateway",)).is_of("gateway")
+
+
+SOURCE = "import os\n\n\ndef one(x):\n    if x:\n        return 1\n    return 2\n\n\ndef two():\n    return 3\n"
+
+
+def test_a_defect_is_tried_by_the_scenarios_that_execute_its_lines(tmp_path: Path) -> None:
+    """Those of the changed line first, then those of its function; of code outside of functions all of them."""
+    file = f"{MEASURED[0]}/a.py"
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).write_text(SOURCE)
+    lines = {"scenarios/t::first": [5, 6], "scenarios/t::second": [5, 7], "scenarios/t::third": [11]}
+    outcomes = [{"test": test, "seconds": 1.0, "lines": {file: executed}} for test, executed in lines.items()]
+    Executed.of(tmp_path, outcomes).write(tmp_path / "executed.json")
+    executed = Executed.read(tmp_path / "executed.json")
+
+    def touched(before: str, after: str) -> list[list[str]]:
+        found = executed.touched_by(tmp_path, Defect("a", "wire", file, before, after, "It breaks."))
+        return [sorted(test.removeprefix("scenarios/t::") for test in tests) for tests in found]
+
+    assert touched("return 2", "return 4") == [["second"], ["first"]]
+    assert touched("    return 2", "    x = 0\n    return 2") == [["second"], ["first"]]
+    assert touched("import os", "import re") == [["first", "second", "third"]]
+    later = {"test": "scenarios/t::fourth", "seconds": 1.0, "lines": {file: [7]}}
+    executed = Executed.of(tmp_path, [later], executed)
+    assert touched("return 2", "return 4") == [["fourth", "second"], ["first"]]
+
+
+def test_code_is_replaced_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Functions, methods, properties and wrapped ones, for those who hold a reference already."""
+    before = (
+        "from functools import cache\n\n\ndef plain(x):\n    return 1\n\n\n@cache\ndef wrapped():\n    return 1\n\n\n"
+        "class C:\n    @property\n    def p(self):\n        return 1\n\n    @classmethod\n    def c(cls):\n"
+        "        return 1\n"
+    )
+    (tmp_path / "swapped_module.py").write_text(before)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("swapped_module")
+    held, after = module.plain, before.replace("return 1", "return 2")
+    assert can_swap(before, after)
+    swap(tmp_path, "swapped_module.py", before, after)
+    assert [held(0), module.wrapped(), module.C().p, module.C.c()] == [2, 2, 2, 2]
+    assert not can_swap(before, before.replace("def plain(x)", "def plain(x=1)"))
+    assert not can_swap(before, f"X = 1\n{before}")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "message", "party", "counts"),
+    [
+        ("passed", "", "", False),
+        ("failed", "assert 1 == 2", "", True),
+        ("failed", "TimeoutError: the test did not end within 60 s (--deadline)", "", False),
+        ("failed", "TimeoutError: the test did not end within 60 s (--deadline)", "gateway", True),
+        ("not run", "a board is absent", "", False),
+        ("hang", "did not end within 100 s", "", False),
+        ("crash", "", "", False),
+    ],
+)
+def test_only_what_a_judge_said_is_a_catch(outcome: str, message: str, party: str, counts: bool) -> None:
+    assert is_catch({"outcome": outcome, "message": message, "party": party}) == counts
 
 
 def test_the_defects_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

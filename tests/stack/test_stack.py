@@ -17,10 +17,8 @@ from harness.core.clock import SystemClock
 from harness.core.errors import ProductFailure, RigError, UsageError
 from harness.core.history import Kind, read_history
 from harness.stack import Stack, StackOptions
-from harness.stack.recorder import RECORDER
 from harness.stack.timeouts import bounded
 from harness.wasmbed.protocol.messages import Error
-from harness.wasmbed.resources.api import ResourceList
 from harness.wasmbed.resources.kinds import DEVICE
 
 OPTIONS = StackOptions(modules=Path(__file__).parents[2] / "scenarios" / "modules")
@@ -66,26 +64,27 @@ async def test_the_history_is_on_disk_and_complete(tmp_path: Path) -> None:
     assert [event.n for event in events] == list(range(len(events)))
 
 
-async def test_the_latest_changes_are_read_before_the_recorders_connection_is_closed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    used: list[str] = []
+async def test_every_part_stops_before_its_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    late: list[str] = []
 
     class Observed(EmbeddedApi):
-        async def list(self, *of: Any, **selectors: Any) -> ResourceList:
-            used.append("list")
-            return await super().list(*of, **selectors)
+        is_closed = False
+
+        async def _ask(self, method: str, path: str, *more: Any, **options: Any) -> Any:
+            if self.is_closed:
+                late.append(f"{self._name}: {method} {path}")
+            return await super()._ask(method, path, *more, **options)
 
         async def close(self) -> None:
-            used.append("close")
+            self.is_closed = True
 
     def client(cluster: EmbeddedCluster, name: str) -> EmbeddedApi:
-        return (Observed if name == RECORDER else EmbeddedApi)(cluster.server, cluster.namespace, name)
+        return Observed(cluster.server, cluster.namespace, name)
 
     monkeypatch.setattr(EmbeddedCluster, "client", client)
-    async with Stack(OPTIONS):
-        started = len(used)
-    assert used[started:] == ["list"] * 3 + ["close"]
+    async with Stack(OPTIONS) as stack:
+        await stack.boards.power_on()
+    assert late == []
 
 
 async def test_two_stacks_run_side_by_side() -> None:

@@ -9,6 +9,7 @@ import orjson
 
 from harness.clusters.embedded.discovery import sorted_groups
 from harness.clusters.embedded.messages import Raw, Request, Response
+from harness.clusters.embedded.pod_subresources import POD_SUBRESOURCES
 from harness.clusters.embedded.types import Registry, ResourceType
 from harness.clusters.embedded.values import Object
 
@@ -74,6 +75,12 @@ def _resource(served: ResourceType) -> Object:
     if served.categories:
         described["categories"] = list(served.categories)
     below: list[Any] = []
+    for name in served.more_subresources:
+        if name in POD_SUBRESOURCES:
+            verbs, api_version, of_kind = POD_SUBRESOURCES[name]
+            group, _, version = api_version.rpartition("/")
+            response = {"group": group, "version": version, "kind": of_kind}
+            below.append({"subresource": name, "responseKind": response, "verbs": list(verbs)})
     if "token" in served.subresources:
         token = {"group": "authentication.k8s.io", "version": "v1", "kind": "TokenRequest"}
         below.append({"subresource": "token", "responseKind": token, "verbs": ["create"]})

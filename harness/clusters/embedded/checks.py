@@ -7,18 +7,16 @@ from typing import Any
 
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.budget import Budget
+from harness.clusters.embedded.demands import Check, demanded
 from harness.clusters.embedded.errors import Cause
 from harness.clusters.embedded.formats import FORMATS
 from harness.clusters.embedded.patterns import compile_pattern
 from harness.clusters.embedded.values import identity
 
-__all__ = ["DEMANDS", "Check", "checks_of", "in_body"]
+__all__ = ["DEMANDS", "checks_of", "in_body"]
 
 DEMANDS = "x-go-demands"
-"""The keyword of built-in kinds for what Go's validation demands: ``>=0``, ``>0``, ``port``, ``in A|B``."""
-
-Check = Callable[[Any, str, Budget], "Cause | None"]
-"""From a value, its path and what the request may still cost, to what is wrong with it."""
+"""The keyword of built-in kinds for what Go's validation demands, in the words of the ``.fields`` files."""
 
 _BYTES_A_STEP = 100
 """How many instructions of a pattern's program, each on one byte, take as long as one step of the budget."""
@@ -72,7 +70,7 @@ def checks_of(raw: Mapping[str, Any]) -> tuple[Check, ...]:
         checks.append(_at_most(dict, most_members))
     if (allowed := raw.get("enum")) is not None:
         checks.append(_enumeration(allowed))
-    checks.extend(_demanded(text) for text in raw.get(DEMANDS, ()))
+    checks.extend(check for text in raw.get(DEMANDS, ()) for check in demanded(text))
     return tuple(checks)
 
 
@@ -89,30 +87,6 @@ def _multiple_of(factor: float) -> Check:
         return None
 
     return check
-
-
-def _demanded(text: str) -> Check:
-    """A check of a built-in kind, whose messages have no path in them."""
-    word, _, rest = text.partition(" ")
-    if word == "in":
-        words = rest.split("|")
-
-        def check(value: Any, path: str, budget: Budget) -> Cause | None:
-            return None if value in words else errors.unsupported_value(path, value, words)
-
-        return check
-    if word == "port":
-        least, most, detail = 1, 65535, "must be between 1 and 65535, inclusive"
-    elif word.startswith(">="):
-        least, most, detail = int(word[2:]), 1 << 63, f"must be greater than or equal to {word[2:]}"
-    else:
-        least, most, detail = int(word[1:]) + 1, 1 << 63, f"must be greater than {word[1:]}"
-
-    def within(value: Any, path: str, budget: Budget) -> Cause | None:
-        outside = type(value) is int and not least <= value <= most
-        return errors.invalid_value(path, value, detail) if outside else None
-
-    return within
 
 
 def _no_longer_than(limit: int) -> Check:

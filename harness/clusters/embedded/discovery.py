@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.clusters.embedded.definitions import version_rank
 from harness.clusters.embedded.errors import no_such_path
+from harness.clusters.embedded.pod_subresources import POD_SUBRESOURCES
 from harness.clusters.embedded.types import Registry, ResourceType
 from harness.clusters.embedded.values import Object
 
@@ -76,6 +77,8 @@ def resources(registry: Registry, group_name: str, version: str) -> Object:
     listed: list[Object] = []
     for served in types:
         listed.append(_resource(served))
+        if served.kind == "Pod" and not served.group:
+            listed += [_of_pods(name) for name in POD_SUBRESOURCES]
         if served.has_status:
             listed.append(_status(served))
         if served.scale is not None:
@@ -88,6 +91,13 @@ def resources(registry: Registry, group_name: str, version: str) -> Object:
         "groupVersion": types[0].api_version,
         "resources": listed,
     }
+
+
+def _of_pods(name: str) -> Object:
+    verbs, api_version, kind = POD_SUBRESOURCES[name]
+    group, _, version = api_version.rpartition("/")
+    about = {"group": group, "version": version} if group else {}
+    return {"name": f"pods/{name}", "singularName": "", "namespaced": True, **about, "kind": kind, "verbs": list(verbs)}
 
 
 _TOKEN: Object = {

@@ -49,25 +49,39 @@ _MEMBERS: Object = {
 }
 
 
+def _first_seen(event: Object) -> Any:
+    return event.get("firstTimestamp") or event.get("eventTime")
+
+
 def _last_seen(event: Object) -> Any:
-    seen = lookup(event, ("series", "lastObservedTime")) or event.get("lastTimestamp") or event.get("eventTime")
-    return seen or lookup(event, ("metadata", "creationTimestamp"))
+    return lookup(event, ("series", "lastObservedTime")) or event.get("lastTimestamp") or _first_seen(event)
+
+
+def _count(event: Object) -> Any:
+    return lookup(event, ("series", "count")) or event.get("count") or 1
 
 
 def _about(event: Object) -> str:
     about = event.get("involvedObject") or {}
-    return f"{about.get('kind', '').lower()}/{about.get('name', '')}"
+    return "/".join(filter(None, (about.get("kind", "").lower(), about.get("name", ""))))
+
+
+def _source(event: Object) -> str:
+    source = event.get("source") or {}
+    told = (source.get("component"), source.get("host"))
+    return ", ".join(filter(None, told if any(told) else map(event.get, ("reportingComponent", "reportingInstance"))))
 
 
 _COLUMNS = (
-    Column("Last Seen", _last_seen, "date"),
-    Column("Type", ("type",)),
-    Column("Reason", ("reason",)),
+    Column("Last Seen", _last_seen, "age"),
+    Column("Type", lambda event: event.get("type", "")),
+    Column("Reason", lambda event: event.get("reason", "")),
     Column("Object", _about),
-    Column("Source", ("source", "component"), priority=1),
-    Column("Message", ("message",)),
-    Column("First Seen", ("firstTimestamp",), "date", priority=1),
-    Column("Count", ("count",), "integer", priority=1),
+    Column("Subobject", lambda event: lookup(event, ("involvedObject", "fieldPath")) or "", priority=1),
+    Column("Source", _source, priority=1),
+    Column("Message", lambda event: event.get("message", "").strip()),
+    Column("First Seen", _first_seen, "age", priority=1),
+    Column("Count", _count, "string", priority=1),
     Column("Name", ("metadata", "name"), format="name", priority=1),
 )
 

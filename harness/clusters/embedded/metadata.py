@@ -16,6 +16,7 @@ __all__ = [
     "label_causes",
     "label_problem",
     "name_problem",
+    "qualified_problem",
     "subdomain_problem",
 ]
 
@@ -28,6 +29,8 @@ _DNS_SUBDOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*\Z")
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?\Z")
 _QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]\Z")
 _LABEL_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?\Z")
+_LABELS = ("namespaces", "services")
+"""Types whose objects' names are labels of DNS."""
 _ANNOTATIONS_LIMIT = 256 << 10
 
 _SUBDOMAIN_MESSAGE = (
@@ -61,12 +64,10 @@ def name_problem(name: str, plural: str, path_names: bool = False) -> str | None
     """Return the fault of an object's name, in Kubernetes' words."""
     if path_names:
         return _segment_problem(name)
-    if plural == "namespaces" and "." in name:
+    if plural in _LABELS and "." in name:
         return "must not contain dots"
-    if plural == "namespaces":
+    if plural in _LABELS:
         pattern, limit, message = _DNS_LABEL, 63, _LABEL_MESSAGE
-    elif plural == "services":
-        pattern, limit, message = _DNS_1035, 63, _1035_MESSAGE
     else:
         pattern, limit, message = _DNS_SUBDOMAIN, 253, _SUBDOMAIN_MESSAGE
     if len(name) > limit:
@@ -120,7 +121,7 @@ def check_metadata(metadata: Object, plural: str, path_names: bool = False) -> l
     causes.extend(
         errors.invalid_value("metadata.finalizers", finalizer, problem)
         for finalizer in metadata.get("finalizers") or ()
-        if (problem := _qualified_problem(finalizer))
+        if (problem := qualified_problem(finalizer))
     )
     return causes
 
@@ -129,7 +130,7 @@ def label_causes(labels: Object, field: str) -> list[Cause]:
     """Return the fault of a map of labels."""
     causes = []
     for key, value in labels.items():
-        if problem := _qualified_problem(key):
+        if problem := qualified_problem(key):
             causes.append(errors.invalid_value(field, key, problem))
         if len(value) > 63:
             causes.append(errors.invalid_value(field, value, "must be no more than 63 characters"))
@@ -138,7 +139,7 @@ def label_causes(labels: Object, field: str) -> list[Cause]:
     return causes
 
 
-def _qualified_problem(key: str) -> str | None:
+def qualified_problem(key: str) -> str | None:
     prefix, slash, name = key.rpartition("/")
     if slash and not _DNS_SUBDOMAIN.match(prefix):
         return f"prefix part {_SUBDOMAIN_MESSAGE}"
@@ -151,7 +152,7 @@ def _check_annotations(annotations: Object, causes: list[Cause]) -> None:
     causes.extend(
         errors.invalid_value("metadata.annotations", key, problem)
         for key in annotations
-        if (problem := _qualified_problem(key.lower()))
+        if (problem := qualified_problem(key.lower()))
     )
     if sum(len(key) + len(value) for key, value in annotations.items()) > _ANNOTATIONS_LIMIT:
         causes.append(errors.too_long("metadata.annotations", _ANNOTATIONS_LIMIT))

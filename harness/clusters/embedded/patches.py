@@ -177,7 +177,20 @@ def _strategic_member(value: Any, patch: Any, schema: Schema | None) -> Any:
             merged.pop(place, None)
         else:
             merged[place] = strategic_patch(merged.get(place, {}), item, schema.items)
-    return list(merged.values())
+    patched = [place for item in patch if (place := identity(item[key])) in merged]
+    return [merged[place] for place in _interleaved(list(dict.fromkeys(patched)), list(merged), current, key)]
+
+
+def _interleaved(patched: list[Hashable], merged: list[Hashable], current: list[Any], key: str) -> list[Hashable]:
+    """The keys of a merged list: those that were there keep their order, new ones come before what is not patched."""
+    places = {identity(one.get(key)): place for place, one in enumerate(current)}
+    others = [place for place in merged if place not in set(patched)]
+    ordered: list[Hashable] = []
+    for place in patched:
+        while others and place in places and places[others[0]] < places[place]:
+            ordered.append(others.pop(0))
+        ordered.append(place)
+    return ordered + others
 
 
 def _ordered(items: list[Any], order: list[Any], schema: Schema | None) -> list[Any]:

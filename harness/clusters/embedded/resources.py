@@ -9,16 +9,17 @@ from typing import Any
 
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.access.access import Access
+from harness.clusters.embedded.api_services import GROUP as API_SERVICES
+from harness.clusters.embedded.api_services import ApiServices
 from harness.clusters.embedded.apply import APPLY_PATCH
 from harness.clusters.embedded.bodies import media_type
 from harness.clusters.embedded.budget import OutOfBudget
-from harness.clusters.embedded.builders import BOOLEAN, INTEGER, STRING, array, obj
-from harness.clusters.embedded.errors import Cause, StatusError, bad_request, method_not_allowed
+from harness.clusters.embedded.errors import StatusError, bad_request, method_not_allowed
 from harness.clusters.embedded.field_changes import changes
 from harness.clusters.embedded.kinds.access_rules import GROUP as RBAC
-from harness.clusters.embedded.kinds.decoding import decoding_problem
+from harness.clusters.embedded.kinds.cluster_rules import SYSTEM_PRIORITIES
 from harness.clusters.embedded.lifecycle import Lifecycle
-from harness.clusters.embedded.messages import JSON, Listing, Plain, Request, Response
+from harness.clusters.embedded.messages import Listing, Plain, Request, Response
 from harness.clusters.embedded.negotiation import requested_form, wants_protobuf
 from harness.clusters.embedded.ownership import Manager, record
 from harness.clusters.embedded.patches import (
@@ -29,36 +30,31 @@ from harness.clusters.embedded.patches import (
     merge_patch,
     strategic_patch,
 )
+from harness.clusters.embedded.pod_actions import PodActions
+from harness.clusters.embedded.pod_subresources import POD_SUBRESOURCES
 from harness.clusters.embedded.protobuf.answers import WATCHED, ProtobufWatch
-from harness.clusters.embedded.query import boolean, flag, integer
+from harness.clusters.embedded.query import boolean, flag
 from harness.clusters.embedded.reading import Reader, Selectors, plain_form
-from harness.clusters.embedded.repeats import repeated_fields
+from harness.clusters.embedded.request_options import (
+    check_delete_options,
+    deletion_policy,
+    is_dry_run,
+    options_of,
+)
 from harness.clusters.embedded.scale import scale_of, scaled
 from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Key, StoredObject
 from harness.clusters.embedded.types import ResourceType
 from harness.clusters.embedded.values import Object, copy_value
-from harness.clusters.embedded.writing import Options, Outcome, Writer
+from harness.clusters.embedded.write_options import Options
+from harness.clusters.embedded.writing import Outcome, Writer
 from harness.clusters.recording import RequestRecorder
 
 __all__ = ["Resources", "Target"]
 
-_VALIDATION = ("Ignore", "Strict", "Warn")
-_DELETE_OPTIONS = obj(
-    preconditions=obj(uid=STRING, resourceVersion=STRING),
-    propagationPolicy=STRING,
-    orphanDependents={**BOOLEAN, "nullable": True},
-    gracePeriodSeconds=INTEGER,
-    dryRun=array(STRING),
-)
 _WORDS = {"POST": "create", "DELETE": "delete"}
 _ENDING = ("namespaces", "customresourcedefinitions.apiextensions.k8s.io")
 """Types whose objects end after a while: a deletion is answered with the object."""
-_POLICIES = ("Foreground", "Background", "Orphan")
-_MANAGER_LIMIT = 128
-"""Bytes of a field manager's name."""
-_OPTIONS = {"POST": "Create", "PUT": "Update", "PATCH": "Patch", "DELETE": "Delete"}
-"""The name of a verb's options, without the word Options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +92,34 @@ class Resources:
         self._lifecycle = lifecycle
         self._access = access
         self._recorder = recorder
+        self._pods = PodActions(state, writer, lifecycle)
+        self._api_services = ApiServices(state, writer, lifecycle)
 
     def ensure_namespace(self, name: str) -> None:
         served = self._state.registry.storing("namespaces")
         if self._state.collection(served).get(("", name)) is None:
             self._writer.create(served, "", {"metadata": {"name": name}}, Options())
 
+    def ensure_priorities(self) -> None:
+        """Make the classes of priority that every cluster has."""
+        served = self._state.registry.storing("priorityclasses.scheduling.k8s.io")
+        for name, (value, description) in SYSTEM_PRIORITIES.items():
+            made = {"metadata": {"name": name}, "value": value, "description": description}
+            self._writer.create(served, "", made, Options(manager="kube-apiserver"))
+
     def handle(self, request: Request, target: Target, body: Any) -> Response:
         """Answer a request for a resource. Raises refusals."""
-        response = self._handled(request, target, body)
-        if target.served.deprecation:
-            response.warnings.append(target.served.deprecation)
+        if target.served.group == API_SERVICES:
+            self._api_services.refresh()
+        deprecation = target.served.deprecation
+        try:
+            response = self._handled(request, target, body)
+        except StatusError as refusal:
+            if deprecation:
+                refusal.headers = {**refusal.headers, "Warning": f'299 - "{deprecation}"'}
+            raise
+        if deprecation:
+            response.warnings.append(deprecation)
         return response
 
     def _handled(self, request: Request, target: Target, body: Any) -> Response:
@@ -119,8 +132,8 @@ class Resources:
         if target.subresource == "token":
             return Response(201, Plain(self._access.tokens.request(target.namespace, target.name, body)))
         if method == "DELETE" and body is not None:
-            _check_delete_options(body)
-        dry_run = _dry_run(request, body)
+            check_delete_options(body)
+        dry_run = is_dry_run(request, body)
         sent = copy_value(body) if self._recorder is not None and not dry_run else None
         try:
             try:
@@ -166,6 +179,8 @@ class Resources:
             verbs = {"POST": self._create, "DELETE": self._delete_collection}
         elif named and target.subresource == "token":
             verbs = {"POST": self._create}
+        elif named and "create" in POD_SUBRESOURCES.get(target.subresource, ((),))[0]:
+            verbs = {"POST": self._act_on_pod}
         elif named and target.subresource:
             verbs = {"PUT": self._replace, "PATCH": self._patch}
         elif named:
@@ -182,6 +197,8 @@ class Resources:
         served, query = target.served, request.query
         if "get" not in served.verbs or target.subresource == "token":
             raise method_not_allowed(("POST",))
+        if target.subresource in POD_SUBRESOURCES and target.subresource != "ephemeralcontainers":
+            return self._pods.read(target.key, target.subresource, query)
         if target.subresource == "scale":
             entry = self._state.collection(served).get(target.key)
             if entry is None:
@@ -216,6 +233,10 @@ class Resources:
         if recorder is None or not recorder.records_watches_of(served.group):
             return None
         return lambda change, stored: recorder.delivery(client, change, served.kind, stored)
+
+    def _act_on_pod(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
+        self._pods.act(target.key, target.subresource, body, self._options(request, target, dry_run))
+        return Response(201, Plain({**_success({}), "code": 201})), target.name
 
     def _create(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
         options = self._options(request, target, dry_run)
@@ -285,7 +306,7 @@ class Resources:
             target.key,
             uid=conditions.get("uid"),
             version=conditions.get("resourceVersion"),
-            policy=_policy(request, body),
+            policy=deletion_policy(request, body),
             dry_run=dry_run,
         )
         if not gone or served.collection in _ENDING:
@@ -300,7 +321,7 @@ class Resources:
         return Response(200, Plain(_success(details))), target.name
 
     def _delete_collection(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
-        served, policy = target.served, _policy(request, body)
+        served, policy = target.served, deletion_policy(request, body)
         if "deletecollection" not in served.verbs:
             raise method_not_allowed()
         selectors = Selectors(served, request.query, target.namespace)
@@ -314,23 +335,10 @@ class Resources:
         return Response(200, content), ""
 
     def _options(self, request: Request, target: Target, dry_run: bool) -> Options:
-        query = request.query
-        size = len(request.body) if isinstance(request.body, bytes) else 0
         approve = None
         if target.served.group == RBAC and not request.user.is_master:
             approve = partial(self._access.check_grant, request.user, target.served.plural)
-        repeated = _repeated(request)
-        if not query:
-            return Options(dry_run, _manager(request), repeated=repeated, size=size, approve=approve)
-        validation = query.get("fieldValidation") or "Warn"
-        if validation not in _VALIDATION:
-            cause = errors.unsupported_value("fieldValidation", validation, ("", *_VALIDATION))
-            raise _invalid_options(request.method, cause)
-        manager = query.get("fieldManager") or _manager(request)
-        if problem := _manager_problem(manager):
-            raise _invalid_options(request.method, problem)
-        force = flag(query, "force")
-        return Options(dry_run, manager, validation, force, repeated=repeated, size=size, approve=approve)
+        return options_of(request, dry_run, approve)
 
     def _written(self, request: Request, target: Target, outcome: Outcome) -> Response:
         if target.subresource == "scale":
@@ -365,75 +373,6 @@ def _name_in(body: Any) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _dry_run(request: Request, body: Any) -> bool:
-    """Whether nothing is to be stored, from the query, or from the body of a deletion that has one."""
-    if request.method == "DELETE" and body is not None:
-        wanted = body.get("dryRun") or []
-    else:
-        wanted = [request.query["dryRun"]] if "dryRun" in request.query else []
-    if not set(wanted) <= {"All"}:
-        raise _invalid_options(request.method, errors.unsupported_value("dryRun", wanted, ("All",)))
-    return bool(wanted)
-
-
-def _repeated(request: Request) -> list[str]:
-    """The fields that the body of an object names twice; patches are not asked."""
-    if request.method == "PATCH" or type(request.body) is not bytes or media_type(request) != JSON:
-        return []
-    return repeated_fields(request.body)
-
-
-def _invalid_options(method: str, cause: Cause) -> StatusError:
-    return errors.invalid("meta.k8s.io", f"{_OPTIONS[method]}Options", "", [cause])
-
-
-def _check_delete_options(body: Any) -> None:
-    kind = body.get("kind")
-    if kind not in (None, "", "DeleteOptions"):
-        known = f'no kind "{kind}" is registered for version "{body.get("apiVersion", "")}"'
-        raise bad_request(f'{known} in scheme "pkg/runtime/scheme.go:111"')
-    if problem := decoding_problem("DeleteOptions", _DELETE_OPTIONS, body):
-        raise bad_request(problem)
-
-
-def _policy(request: Request, options: Object | None) -> str:
-    """How dependents are deleted, from the body, or from the query of a request without a body."""
-    if options is None:
-        policy, orphan = request.query.get("propagationPolicy"), boolean(request.query, "orphanDependents")
-        integer(request.query, "gracePeriodSeconds")
-    else:
-        policy, orphan = options.get("propagationPolicy"), options.get("orphanDependents")
-    if policy is not None and orphan is not None:
-        both = "orphanDependents and deletionPropagation cannot be both set"
-        raise _invalid_options("DELETE", errors.invalid_value("propagationPolicy", policy, both))
-    if orphan:
-        return "Orphan"
-    if policy not in (None, *_POLICIES):
-        raise _invalid_options("DELETE", errors.unsupported_value("propagationPolicy", policy, (*_POLICIES, "nil")))
-    return policy or "Background"
-
-
-def _manager(request: Request) -> str:
-    """The default field manager: the client's name for itself."""
-    called = request.client if request.in_process else request.headers.get("user-agent", "")
-    return called.partition("/")[0][:_MANAGER_LIMIT] or "unknown"
-
-
-def _manager_problem(manager: str) -> Cause | None:
-    if len(manager.encode()) > _MANAGER_LIMIT:
-        return errors.too_long("fieldManager", _MANAGER_LIMIT)
-    for position, character in enumerate(manager):
-        if not character.isprintable():
-            detail = f"invalid character U+{ord(character):04X} (at position {position})"
-            return errors.invalid_value("fieldManager", manager, detail)
-    return None
-
-
 def _success(details: Object) -> Object:
-    return {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Success",
-        "details": {name: value for name, value in details.items() if value},
-    }
+    shown = {"details": found} if (found := {name: value for name, value in details.items() if value}) else {}
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", **shown}

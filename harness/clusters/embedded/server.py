@@ -25,6 +25,7 @@ from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import Content, Plain, Raw, Request, Response
 from harness.clusters.embedded.negotiation import wants_protobuf
 from harness.clusters.embedded.openapi import OpenApi
+from harness.clusters.embedded.pod_subresources import CONNECTIONS
 from harness.clusters.embedded.protobuf.answers import in_protobuf
 from harness.clusters.embedded.reading import DEFAULT_QUEUE_LIMIT, Reader
 from harness.clusters.embedded.resources import Resources, Target
@@ -93,6 +94,7 @@ class ApiServer:
         )
         for name in _NAMESPACES:
             self.create_namespace(name)
+        self._resources.ensure_priorities()
 
     def start_types_late(self) -> None:
         """From now on let the paths of new types be 404 for a short time, where watch events are late too."""
@@ -235,7 +237,7 @@ class ApiServer:
             raise not_found(group, served.plural, name) if served.custom else no_such_path()
         if name and served.namespaced and not namespace:
             raise no_such_path()
-        body = self._body(request, served)
+        body = None if subresource in CONNECTIONS else self._body(request, served)
         return self._resources.handle(request, Target(served, namespace, name, subresource), body)
 
     def _body(self, request: Request, served: ResourceType) -> Any:

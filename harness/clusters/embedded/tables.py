@@ -93,10 +93,13 @@ def _definition(column: Column) -> Object:
 
 
 def _cell(column: Column, stored: Object, now: float, *, as_text: bool) -> Any:
-    """``as_text``: whether a column of type string shows a number as a text; those of built-in types do not."""
+    """``as_text``: whether a column of type string shows a number as a text, and one of type date an age; those of
+    built-in types do not."""
     source = column.value
     value = lookup(stored, source) if isinstance(source, tuple) else source(stored)
-    if column.type in ("date", "age"):
+    if column.type == "age" and not as_text:
+        return _built_in_age(value, now)
+    if column.type in ("date", "age") and as_text:
         return _age(value, now)
     if value is None or isinstance(value, str | int | float | bool):
         wanted = column.type
@@ -104,6 +107,14 @@ def _cell(column: Column, stored: Object, now: float, *, as_text: bool) -> Any:
             return orjson.dumps(value).decode()
         return value
     return orjson.dumps(value).decode()
+
+
+def _built_in_age(value: Any, now: float) -> str:
+    """The age of a built-in object's time; a text that is not a time says something else."""
+    if value is None:
+        return "<unknown>"
+    shown = _age(value, now)
+    return str(value) if shown == "<invalid>" else str(shown)
 
 
 def _age(value: Any, now: float) -> str | None:

@@ -50,6 +50,8 @@ class ResourceType:
     verbs: tuple[str, ...] = ALL_VERBS
     has_status: bool = False
     """Whether the status is a subresource: written through it alone, and outside ``metadata.generation``."""
+    keeps_status: bool = False
+    """Whether a new object may come with its status, as a node that reports itself."""
     counts_generation: bool = False
     custom: bool = False
     """Whether it comes from a CustomResourceDefinition."""

@@ -2,66 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-
-import orjson
 
 from harness.clusters.embedded import apply, errors, metadata
 from harness.clusters.embedded.body_checks import (
     check_finalizers,
     check_identity,
     check_time,
-    in_version,
     metadata_of,
     other_uid,
     wrong_name,
 )
 from harness.clusters.embedded.budget import Budget
 from harness.clusters.embedded.builtin import CRD_TYPE
-from harness.clusters.embedded.definitions import complete_definition, established_status, new_status
-from harness.clusters.embedded.errors import Cause, StatusError, bad_request
+from harness.clusters.embedded.errors import StatusError, bad_request
 from harness.clusters.embedded.field_changes import changes
-from harness.clusters.embedded.kinds.decoding import decoding_problem
-from harness.clusters.embedded.kinds.empties import drop_empties
-from harness.clusters.embedded.kinds.quantities import write_quantities
+from harness.clusters.embedded.judging import Judge
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.ownership import Manager, are_valid, record, with_entries
-from harness.clusters.embedded.schema import CAUSES_LIMIT
+from harness.clusters.embedded.pod_subresources import with_ephemeral_containers
 from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Key, StoredObject
 from harness.clusters.embedded.typed import check_config
 from harness.clusters.embedded.types import ResourceType
-from harness.clusters.embedded.values import Object, copy_value, drop_nulls, share
+from harness.clusters.embedded.values import Object, copy_value, share
+from harness.clusters.embedded.write_options import Options
 
-__all__ = ["Options", "Outcome", "Writer"]
+__all__ = ["Outcome", "Writer"]
 
 _CONTROLLERS = "kube-apiserver"
 """The manager of what the API server writes by itself."""
-_OBJECT_LIMIT, _MESSAGE_LIMIT = 3 << 19, 2 << 20
-"""Bytes of an object's JSON: what etcd stores by default, and what a client may send it."""
 _GENERATED_NAME_LIMIT = 63
-_EMPTY: tuple[Any, ...] = (None, {}, [])
 _KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The options of a writing request."""
-
-    dry_run: bool = False
-    manager: str = "unknown"
-    validation: str = "Warn"
-    """The treatment of unknown fields: ``Ignore``, ``Warn`` or ``Strict``."""
-    force: bool = False
-    budget: Budget = field(default_factory=Budget)
-    approve: Callable[[Object], object] | None = None
-    """Raises a refusal for an object that this user may not store."""
-    repeated: Sequence[str] = ()
-    """Fields that the body names twice."""
-    size: int = 0
-    """Bytes of the request's body; of a request in the same process they are not counted."""
 
 
 @dataclass(slots=True)
@@ -79,6 +53,7 @@ class Writer:
     def __init__(self, state: State, lifecycle: Lifecycle) -> None:
         self._state = state
         self._lifecycle = lifecycle
+        self._judge = Judge(state, lifecycle)
 
     def create(
         self,
@@ -111,11 +86,11 @@ class Writer:
         self._lifecycle.check_definition_open(served, name)
         for member in (*_KEPT, "resourceVersion", "selfLink", "managedFields"):
             meta.pop(member, None)
-        if served.has_status:
+        if served.has_status and not served.keeps_status:
             body.pop("status", None)
         meta["uid"] = self._state.randomness.uuid()
         meta["creationTimestamp"] = self._state.now()
-        new, warnings = self._admit(served, body, None, options)
+        new, warnings = self._judge.admit(served, body, None, options)
         meta = new["metadata"]
         key = (meta.get("namespace", ""), meta["name"])
         collection = self._state.collection(served)
@@ -141,12 +116,9 @@ class Writer:
         self._lifecycle.created(served, self._establish(key, entry) if served is CRD_TYPE else entry)
         return Outcome(entry, True, warnings)
 
-    def _established(self, definition: Object) -> Object:
-        return established_status(definition, self._lifecycle.kinds_taken(definition), self._state.now())
-
     def _establish(self, key: Key, entry: StoredObject) -> StoredObject:
         """Accept a new definition's names, in a write that follows the answer's, as the API server's controllers do."""
-        new = {**entry.object, "status": self._established(entry.object)}
+        new = {**entry.object, "status": self._judge.established(entry.object)}
         change = changes(entry.object, new, CRD_TYPE.schema, Budget())
         manager = Manager(_CONTROLLERS, "Update", CRD_TYPE.api_version, "status")
         new = with_entries(new, record(new["metadata"].get("managedFields") or [], change, manager, self._state.now()))
@@ -217,7 +189,9 @@ class Writer:
         new = self._settable(served, key, subresource, change(old), old, put=put)
         if share(new, old) is old:
             return Outcome(entry)
-        new, warnings = self._admit(served, new, entry.object, options, subresource, applied=applied, patched=not put)
+        new, warnings = self._judge.admit(
+            served, new, entry.object, options, subresource, applied=applied, patched=not put
+        )
         check_finalizers(served, new["metadata"], entry.object["metadata"])
         if share(new, entry.object) is entry.object:
             return Outcome(entry, warnings=warnings)
@@ -255,6 +229,8 @@ class Writer:
             status = {"status": new["status"]} if "status" in new else {}
             new = {name: item for name, item in old.items() if name != "status"} | {"metadata": meta} | status
         else:
+            if subresource == "ephemeralcontainers":
+                new = with_ephemeral_containers(old, new)
             _keep(meta, old["metadata"], _KEPT)
             if served.has_status:
                 _keep(new, old, ("status",))
@@ -277,80 +253,6 @@ class Writer:
         self._lifecycle.changed(served, entry)
         return entry
 
-    def _admit(
-        self,
-        served: ResourceType,
-        new: Object,
-        stored: Object | None,
-        options: Options,
-        subresource: str = "",
-        *,
-        applied: bool = False,
-        patched: bool = False,
-    ) -> tuple[Object, list[str]]:
-        """Prune, default, validate, complete. ``new`` comes in the served form and leaves in the stored one.
-
-        Null that comes from a merge of what was ``applied`` stays, and is refused where a field may not have it.
-        """
-        old = served.from_storage(stored) if stored is not None and served.from_storage else stored
-        if not served.custom:
-            try:
-                write_quantities(served, new, old)
-            except ValueError as error:
-                raise bad_request(f"{in_version(served)}: {error}") from error
-            drop_nulls(new, old)
-            drop_empties(dict(served.schema.raw), new, old)
-        if old is None or new["metadata"] is not old["metadata"]:
-            new["metadata"] = {name: item for name, item in new["metadata"].items() if item not in _EMPTY}
-        unknown: list[str] = []
-        served.schema.prune(new, old, "", unknown, nulls=applied)
-        warnings = self._unknown(served, unknown, options, new if patched else None)
-        causes: list[Cause] = []
-        served.schema.default(new, old, options.budget)
-        served.schema.validate(new, old, "", causes, options.budget)
-        if not served.custom:  # Go looks for duplicates in a kind's own rules.
-            causes = [cause for cause in causes if cause.reason != "FieldValueDuplicate"]
-        if served.custom:
-            served.schema.judge_valid(new, old, causes, options.budget)
-        wrong_types = [cause for cause in causes if cause.reason == "FieldValueTypeInvalid"]
-        if wrong_types and not served.custom:
-            problem = decoding_problem(served.kind, dict(served.schema.raw), new)
-            raise bad_request(f"{in_version(served)}: {problem or wrong_types[0]}")
-        meta = new["metadata"]
-        if not wrong_types and (old is None or meta is not old["metadata"]):
-            causes.extend(metadata.check_metadata(meta, served.plural, served.path_names))
-        if served.to_storage:
-            new = served.to_storage(new)
-        if served.prepare is not None and not wrong_types:
-            causes.extend(served.prepare(new, stored) or ())
-        is_definition = served is CRD_TYPE and (stored is None or subresource != "status")
-        if causes and not is_definition:
-            if subresource == "status":
-                causes = [_of_status(cause) for cause in causes]
-            raise errors.invalid(served.group, served.kind, meta.get("name", ""), causes[:CAUSES_LIMIT])
-        if is_definition:
-            warnings += complete_definition(new, stored, options.budget, causes)
-            new["status"] = new_status(new) if stored is None else self._established(new)
-        if options.approve is not None:
-            options.approve(new)
-        _check_size(new)
-        return new, warnings
-
-    @staticmethod
-    def _unknown(served: ResourceType, unknown: list[str], options: Options, patched: Object | None) -> list[str]:
-        """Return the warnings about fields that were dropped.
-
-        Raises the refusal where validation is strict: 400, and 422 for an object that a patch has made.
-        """
-        said = [f'duplicate field "{path}"' for path in options.repeated]
-        said += [f'unknown field "{path}"' for path in sorted(unknown)[:CAUSES_LIMIT]]
-        if said and options.validation == "Strict" and patched is not None:
-            detail = f"strict decoding error: {', '.join(said)}"
-            raise errors.invalid("", "", "", [errors.invalid_value("patch", errors.show(patched), detail)])
-        if said and options.validation == "Strict":
-            raise bad_request(f"{in_version(served)}: strict decoding error: {', '.join(said)}")
-        return said if options.validation == "Warn" else []
-
     @staticmethod
     def _spec_changed(served: ResourceType, new: Object, old: Object) -> bool:
         beside = {"metadata", "status"} if served.has_status else {"metadata"}
@@ -364,19 +266,6 @@ class Writer:
         return prefix[: _GENERATED_NAME_LIMIT - 5] + suffix
 
 
-def _check_size(stored: Object) -> None:
-    """Raise the refusal for an object that grew too large, by defaults or patch by patch."""
-    try:
-        size = len(orjson.dumps(stored))
-    except orjson.JSONEncodeError as error:
-        raise bad_request(f"the object is not JSON: {error}") from error
-    if size > _MESSAGE_LIMIT:
-        what = f"trying to send message larger than max ({size} vs. {_MESSAGE_LIMIT})"
-        raise StatusError(500, "", f"rpc error: code = ResourceExhausted desc = {what}")
-    if size > _OBJECT_LIMIT:
-        raise StatusError(500, "", "etcdserver: request is too large")
-
-
 def _begins(path: tuple[str, ...], starts: tuple[tuple[str, ...], ...]) -> bool:
     return any(path[: len(start)] == start for start in starts)
 
@@ -386,11 +275,6 @@ def _relevant(served: ResourceType, config: Object, subresource: str) -> Object:
     if subresource:
         return {name: item for name, item in config.items() if name in ("apiVersion", "kind", "metadata", subresource)}
     return {name: item for name, item in config.items() if name != "status" or not served.has_status}
-
-
-def _of_status(cause: Cause) -> Cause:
-    """A fault in the words of a write to the status, which is judged by itself."""
-    return Cause(cause.reason, cause.field, cause.message.replace(": status.", ": ").replace('"status.', '"'))
 
 
 def _keep(new: Object, old: Object, members: tuple[str, ...]) -> None:

@@ -21,6 +21,16 @@ NO_DEFECT = "none"
 DELAY = 2.0
 """Seconds by which a late message and all behind it are held back."""
 
+_STARTS = frozenset(
+    {
+        "heartbeat", "enrollment-request", "application-status", "runtime-error", "deploy", "stop", "module-chunk",
+        "device-info-request", "application-status-request",
+    }
+)  # fmt: skip
+"""Messages that start an exchange: one fresh message id is as good as another."""
+
+_MOST_SIGNED = 2**63 - 1
+
 Alter = Callable[[list[Any]], list[Any] | None]
 """Returns the altered envelope ``[version, message id, [tag, fields]]``; None where there is nothing to alter."""
 
@@ -76,8 +86,9 @@ def _of(message: MessageType) -> list[WireDefect]:
             f"{head}.repeat", f"{whose} is sent twice", message, lambda payload, _: [(0.0, payload), (0.0, payload)]
         ),
         WireDefect(f"{head}.delay", f"{whose} is {DELAY:g} s late", message, lambda payload, _: [(DELAY, payload)]),
-        WireDefect(f"{head}.message-id", f"{whose} has another message id", message, _altered(_other_id)),
     ]
+    if message.name not in _STARTS:
+        found.append(WireDefect(f"{head}.message-id", f"{whose} has another message id", message, _altered(_other_id)))
     for field in message.fields:
         what = f"{whose} has another value in field {field.number}"
         found.append(WireDefect(f"{head}.field-{field.number}", what, message, _altered(_other_value(field))))
@@ -90,13 +101,13 @@ def _of(message: MessageType) -> list[WireDefect]:
 def _read(payload: bytes, tag: int) -> list[Any] | None:
     """The envelope in a frame's payload, if it is a message of that tag."""
     try:
-        envelope = cbor2.loads(payload)
-    except (ValueError, RecursionError):
+        envelope: Any = cbor2.loads(payload)
+    except (cbor2.CBORError, ValueError, RecursionError):
         return None
-    is_message = isinstance(envelope, list) and len(envelope) == 3 and isinstance(envelope[2], list)
-    if is_message and len(envelope[2]) == 2 and envelope[2][0] == tag and isinstance(envelope[2][1], dict):
-        return envelope
-    return None
+    if not isinstance(envelope, list) or len(envelope) != 3 or not isinstance(envelope[2], list):
+        return None
+    is_message = len(envelope[2]) == 2 and envelope[2][0] == tag and isinstance(envelope[2][1], dict)
+    return envelope if is_message else None
 
 
 def _altered(alter: Alter) -> Callable[[bytes, list[Any]], list[tuple[float, bytes]] | None]:
@@ -135,7 +146,7 @@ def _other(value: Any, choices: tuple[str, ...]) -> Any:
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
-        return value + 1
+        return value + 1 if value < _MOST_SIGNED else value - 1
     if isinstance(value, str):
         if choices:
             return choices[(choices.index(value) + 1) % len(choices)] if value in choices else choices[0]

@@ -7,19 +7,20 @@ and a client's identity that is chosen in the middle of its handshake, after the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL, crypto
 
+from harness.core.tls_server import GROUPS
 from harness.gateways.relay.records import Protection, cipher_suite
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import PrivateKey
 from harness.wasmbed.pki.tls import NO_CHECK_TIME
 
-__all__ = ["BoardHandshake", "GatewayHandshake", "Handshake", "HandshakeFailed", "board_context", "gateway_context"]
+__all__ = ["BoardHandshake", "GatewayHandshake", "Handshake", "HandshakeFailed", "board_contexts", "gateway_context"]
 
 _READ_ALERT, _WRITE_ALERT = 0x4004, 0x4008
 """OpenSSL's ``SSL_CB_READ_ALERT`` and ``SSL_CB_WRITE_ALERT``."""
@@ -133,14 +134,23 @@ class GatewayHandshake(Handshake):
         self._connection.use_privatekey(key)
 
 
-def board_context(identities: Iterable[Identity], device_authority: bytes | None) -> SSL.Context:
-    """Return the parameters towards boards: each client certificate is accepted.
+def board_contexts(identities: Iterable[Identity], device_authority: bytes | None) -> Mapping[int, SSL.Context]:
+    """Return the parameters towards boards, for each group: each client certificate is accepted.
+
+    As with :class:`~harness.core.tls_server.TlsServer`, a context has one group, so that the answer to a board names no
+    other: embedded-tls cannot read the groups that newer OpenSSL has.
 
     ``device_authority`` (DER): :attr:`Handshake.verified` says whether a certificate is one of its own.
     """
+    identities = tuple(identities)
+    return {group: _board_context(name, identities, device_authority) for group, name in GROUPS.items()}
+
+
+def _board_context(group: str, identities: Iterable[Identity], device_authority: bytes | None) -> SSL.Context:
     context = _context(SSL.TLS_SERVER_METHOD)
+    library: Any = vars(SSL)["_lib"]  # it has no public names for these
+    library.SSL_CTX_set1_curves_list(vars(context)["_context"], group.encode())
     # Newer OpenSSL asks for schemes that embedded-tls cannot read, and it then ends the handshake.
-    library: Any = vars(SSL)["_lib"]  # it has no public name for this
     library.SSL_CTX_set1_sigalgs_list(vars(context)["_context"], _SCHEMES)
     context.set_verify(SSL.VERIFY_PEER, _accept)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)

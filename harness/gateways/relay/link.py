@@ -7,7 +7,7 @@ gateway the board's certificate after the board has shown it, and passes bytes o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -16,7 +16,6 @@ from OpenSSL import SSL
 from harness.core.client_hello import LARGEST_RECORD, ClientHello, hello_size, is_handshake, read_client_hello
 from harness.core.clock import Clock
 from harness.core.history import Tap
-from harness.core.tls_server import GROUPS
 from harness.gateways.relay.handshake import BoardHandshake, GatewayHandshake, HandshakeFailed
 from harness.gateways.relay.observer import CiphertextObserver, LinkObserver
 from harness.gateways.relay.passing import Passing, Tamper
@@ -41,7 +40,7 @@ _CROWDED = "the other end does not read"
 
 @dataclass(frozen=True, slots=True)
 class LinkFault:
-    """What is wrong with a link: it is cut, nothing passes (``silent``), or all passes ``delay`` seconds later."""
+    """A disturbance of a link: it is cut, nothing passes (``silent``), or all passes ``delay`` seconds later."""
 
     cut: bool = False
     silent: bool = False
@@ -50,10 +49,13 @@ class LinkFault:
 
 @dataclass(frozen=True, slots=True)
 class LinkOptions:
-    """What all links of a relay have in common. ``signatures``: the schemes of its identities. Without contexts, the
-    links are tunnels."""
+    """The parameters that all links of a relay share; without contexts, the links are tunnels.
 
-    board_context: SSL.Context | None
+    ``signatures``: the schemes of its identities.
+    """
+
+    board_contexts: Mapping[int, SSL.Context]
+    """By group (RFC 8446, section 4.2.7)."""
     gateway_context: SSL.Context | None
     signatures: frozenset[int]
     key_of: KeyOf
@@ -154,7 +156,7 @@ class RelayedLink:
         if self.near in self._lost:
             self.far.reset()
             return
-        if self._options.board_context is None:
+        if self._options.gateway_context is None:
             self._pass_raw("the relay is a tunnel")
         self._named(self)
         self.near.hold(False, _HANDSHAKING)
@@ -226,30 +228,36 @@ class RelayedLink:
         if not is_handshake(hello):
             self._pass_raw("it is not TLS")
         elif len(hello) >= (size := hello_size(hello)):
-            if not self._is_served(read_client_hello(hello)):
+            context = self._context_for(read_client_hello(hello))
+            if context is None:
                 self._pass_raw("the relay cannot answer this ClientHello")
             else:
-                self._greet_gateway()
+                self._greet_gateway(context)
         elif size > LARGEST_RECORD:
             self._pass_raw("the ClientHello is longer than a record")
 
-    def _is_served(self, hello: ClientHello | None) -> bool:
-        return (
-            hello is not None
-            and _TLS_1_3 in hello.versions
-            and not _CIPHERS.isdisjoint(hello.ciphers)
-            and not self._options.signatures.isdisjoint(hello.signatures)
-            and not GROUPS.keys().isdisjoint(hello.groups)
-        )
-
-    def _greet_gateway(self) -> None:
+    def _context_for(self, hello: ClientHello | None) -> SSL.Context | None:
+        """The context for a board's handshake; None if the relay serves nothing that the board offers."""
         options = self._options
-        assert options.board_context is not None, "this is not a tunnel"
+        if (
+            hello is None
+            or _TLS_1_3 not in hello.versions
+            or _CIPHERS.isdisjoint(hello.ciphers)
+            or options.signatures.isdisjoint(hello.signatures)
+        ):
+            return None
+        offered = (
+            group for offer in (hello.shares, hello.groups) for group in options.board_contexts if group in offer
+        )
+        return next((options.board_contexts[group] for group in offered), None)
+
+    def _greet_gateway(self, board_context: SSL.Context) -> None:
+        options = self._options
         assert options.gateway_context is not None, "this is not a tunnel"
         self._from_board.push(bytes(self._hello))
         self._hello.clear()
         self._phase = _Phase.ANSWER
-        self._board, self._gateway = BoardHandshake(options.board_context), GatewayHandshake(options.gateway_context)
+        self._board, self._gateway = BoardHandshake(board_context), GatewayHandshake(options.gateway_context)
         self.far.write(self._gateway.feed())
 
     def _proceed(self) -> None:

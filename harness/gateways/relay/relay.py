@@ -14,7 +14,7 @@ from harness.core.errors import RigError, reason
 from harness.core.history import Tap
 from harness.core.logs import get_log
 from harness.core.network import Endpoint, Listener, Network
-from harness.gateways.relay.handshake import board_context, gateway_context
+from harness.gateways.relay.handshake import board_contexts, gateway_context
 from harness.gateways.relay.link import KeyOf, LinkFault, LinkOptions, RelayedLink
 from harness.gateways.relay.passing import Tamper
 from harness.gateways.relay.stream import Stream
@@ -65,7 +65,7 @@ class Relay:
         """The gateway's address, for connections from now on."""
         self._listen, self._name, self._clock, self._network = listen, name, clock, network
         self._options = LinkOptions(
-            board_context=board_context(identities, device_authority) if identities else None,
+            board_contexts=board_contexts(identities, device_authority) if identities else {},
             gateway_context=gateway_context() if identities else None,
             signatures=frozenset(_SIGNATURES[algorithm_of(identity.private_key)] for identity in identities),
             key_of=key_of,

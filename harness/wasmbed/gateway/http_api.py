@@ -32,6 +32,8 @@ __all__ = ["HttpApi", "describe_request"]
 
 log = server_log(__name__)
 
+BAD_REQUEST = 400
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -98,6 +100,7 @@ class HttpApi:
         knows_token = self._shows_token(request)
         async with self._door.request(request.protocol, knows_token=knows_token):
             answer = await self._answer(request, handler, knows_token=knows_token)
+            self._record_refusal(request, answer)
             await self._door.send(request, answer)
         return answer
 
@@ -182,6 +185,22 @@ class HttpApi:
         if self._tap is not None:
             data = {"device": device, "gateway": self._settings.name, "token": _credentials(request)[1], **data}
             self._tap("ApplicationController", "Gateway", name, data, application)
+
+    def _record_refusal(self, request: web.Request, answer: web.StreamResponse) -> None:
+        """Record an order that is refused, with the reason."""
+        names = request.match_info
+        if self._tap is None or answer.status < BAD_REQUEST or request.method not in ("PUT", "DELETE"):
+            return
+        if "device" not in names or not isinstance(answer, web.Response) or not isinstance(answer.body, bytes):
+            return
+        data = {
+            "device": names["device"],
+            "gateway": self._settings.name,
+            "token": _credentials(request)[1],
+            "code": answer.status,
+            "reason": orjson.loads(answer.body).get("error"),
+        }
+        self._tap("Gateway", "ApplicationController", "RequestRefused", data, names["application"])
 
 
 def _credentials(request: web.Request) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from base64 import b64encode
 from typing import Any
 
@@ -16,7 +17,7 @@ from harness.wasmbed.pki.requests import read_signing_request
 from harness.wasmbed.protocol.describe import describe
 from harness.wasmbed.protocol.errors import ProtocolError
 from harness.wasmbed.protocol.link import Direction
-from harness.wasmbed.protocol.messages import EnrollmentRequest, Envelope
+from harness.wasmbed.protocol.messages import Deploy, EnrollmentRequest, Envelope, Message, ModuleChunk
 from harness.wasmbed.resources.timestamps import format_timestamp
 
 __all__ = ["FRAME_HEAD", "LinkRecorder"]
@@ -40,6 +41,9 @@ class LinkRecorder:
         self._tap, self._link, self._address, self._relayed = tap, link, address, relayed
         self._name = ""
         self._connected: dict[str, Any] | None = None
+        self._module: Any = None
+        """The SHA-256 of the chunks so far of the module that is being sent, in order."""
+        self._chunks = 0
 
     @property
     def device(self) -> str:
@@ -71,9 +75,20 @@ class LinkRecorder:
         if isinstance(message, EnrollmentRequest) and not self._name and message.csr is not None:
             self._name = _requested_name(message.csr)
         self._record_connected()
-        data = {**describe(message), "messageId": envelope.message_id, **frame, **self._ends()}
+        data = {**describe(message), **self._content(message), "messageId": envelope.message_id, **frame}
+        data |= self._ends()
         correlation = getattr(message, "application_id", None) or self._name
         self._tap(source, target, type(message).__name__, data, correlation)
+
+    def _content(self, message: Message) -> dict[str, str]:
+        """The SHA-256 of a module as far as its chunks were sent: a judge compares the last with the announcement."""
+        if isinstance(message, Deploy):
+            self._module, self._chunks = hashlib.sha256(), 0
+        if not isinstance(message, ModuleChunk) or self._module is None or message.index != self._chunks:
+            return {}
+        self._module.update(message.data)
+        self._chunks += 1
+        return {"sha256SoFar": self._module.hexdigest()}
 
     def closed(self, by_device: bool, reason: str) -> None:
         """Record that the link has ended."""

@@ -22,6 +22,7 @@ _HEADERS = (
 )  # fmt: skip
 _UID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 _TIME = re.compile(r"\b(?:202[6-9]|20[3-9]\d)-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z")
+_AGE = re.compile(r"(\d+[ydhms]){1,2}")
 _VERSION = re.compile(r"\d+")
 _CURRENT = re.compile(r"current: \d+")
 _VERSION_TEXT = re.compile(r'(resource version|resourceVersion)(:? ?"?)\d+')
@@ -78,6 +79,8 @@ def _cleaned(value: Any, key: str = "") -> Any:
         if isinstance(entries := cleaned.get("managedFields"), list):
             cleaned["managedFields"] = sorted(entries, key=_manager)
         return _sorted_causes(cleaned) if cleaned.get("kind") == "Status" else cleaned
+    if isinstance(value, list) and key == "cells":
+        return ["<age>" if isinstance(item, str) and _AGE.fullmatch(item) else _cleaned(item) for item in value]
     if isinstance(value, list):
         return [_cleaned(item) for item in value]
     if isinstance(value, str):

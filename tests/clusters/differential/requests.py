@@ -40,6 +40,8 @@ class Request:
     compared: bool = True
     varies: tuple[str, ...] = ()
     """Paths in the answer whose values the real server draws by lot each time that it starts."""
+    without: str = ""
+    """The end of the paths in the answer that are not compared."""
     stays: str = ""
     """Why the embedded server answers differently on purpose."""
 

@@ -58,6 +58,8 @@ async def _theme(theme: Theme, real: ServerUnderTest, embedded: ServerUnderTest)
 
 def _differences(request: Request, real: Any, embedded: Any) -> list[Difference]:
     found = compare(real, embedded)
+    if request.without:
+        found = [one for one in found if not one.path.endswith(request.without)]
     return [one for one in found if not (request.varies and one.path.startswith(request.varies))]
 
 

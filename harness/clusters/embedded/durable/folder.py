@@ -77,11 +77,12 @@ class StateFolder:
         try:
             if not _taken(descriptor):
                 holder, started_by = _read(descriptor)
-                if _is_alive(started_by) or not await asyncio.to_thread(_ended, holder) or not _taken(descriptor):
+                user = started_by if _is_alive(started_by) else holder
+                if user == started_by or not await asyncio.to_thread(_ended, holder) or not _taken(descriptor):
                     raise RigError(
-                        f"in use by another wasmbed (process {started_by or 'unknown'})",
+                        f"in use by another wasmbed (process {user or 'unknown'})",
                         where=str(self.path),
-                        do=f"stop it (kill {started_by or 'PID'}), or name another folder",
+                        do=f"stop it (kill {user or 'PID'}), or name another folder",
                     )
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, b"%d %d\n" % (os.getpid(), starter), 0)

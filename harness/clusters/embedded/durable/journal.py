@@ -39,7 +39,8 @@ __all__ = ["Journal"]
 
 LOG_BYTES = 32 << 20
 """The size of a log after which a snapshot is written and another log begins."""
-_PROBE = bytes(64 << 10)
+_AHEAD = bytes(256 << 10)
+"""Zeros before the records that replace them: a file that does not grow is synced in a tenth of the time."""
 _log = get_log(__name__)
 
 
@@ -49,7 +50,8 @@ class Journal:
     def __init__(self, folder: StateFolder, log_bytes: int = LOG_BYTES) -> None:
         self._folder, self.path, self._limit = folder, folder.path, log_bytes
         self._file = -1
-        self._size = 0
+        self._size = self._reserved = 0
+        """The bytes of the log's records, and with the zeros after them."""
         self.version = 0
         """The resourceVersion up to which everything lasts."""
         self._snapshot_at = log_bytes
@@ -78,9 +80,9 @@ class Journal:
                 write_snapshot(self.path, version, self._objects())
                 self._begin_log(version)
             else:
-                self._file = os.open(log.path, os.O_WRONLY | os.O_APPEND)
+                self._file = os.open(log.path, os.O_WRONLY)
                 os.ftruncate(self._file, log.end)
-                self._size = log.end
+                self._size = self._reserved = log.end
                 os.fsync(self._file)
             self.version = state.store.version
             state.store.journal = self
@@ -112,8 +114,7 @@ class Journal:
         """Raise the 500 refusal as long as the disk takes no further record."""
         if self._full:
             try:
-                os.write(self._file, _PROBE)
-                os.ftruncate(self._file, self._size)
+                self._reserve(1)
             except OSError as error:
                 self._cut()
                 raise self._refusal(reason(error)) from error
@@ -126,7 +127,8 @@ class Journal:
         record = line(b"[" + b",".join(self._batch) + b"]")
         self._batch.clear()
         try:
-            _write(self._file, record)
+            self._reserve(len(record))
+            _write(self._file, record, self._size)
         except OSError as error:
             self._full = reason(error)
             self._roll_back()
@@ -146,10 +148,18 @@ class Journal:
             self._fail(error)
         self._state.store.journal = self
 
+    def _reserve(self, size: int) -> None:
+        """Have room for a record of ``size`` bytes. Raises :class:`OSError`."""
+        if self._size + size > self._reserved:
+            zeros = _AHEAD + bytes(size)
+            _write(self._file, zeros, self._size)
+            self._reserved = self._size + len(zeros)
+
     def _cut(self) -> None:
         """Take back the part of a record that was written."""
         try:
             os.ftruncate(self._file, self._size)
+            self._reserved = self._size
         except OSError as error:
             self._fail(error)
 
@@ -181,6 +191,7 @@ class Journal:
         finally:
             await asyncio.to_thread(self._threads.shutdown)
             if self._file >= 0:
+                self._cut()
                 os.close(self._file)
                 self._file = -1
             self._folder.unlock()
@@ -230,6 +241,8 @@ class Journal:
         version = self._state.store.version
         before = self._file
         try:
+            os.ftruncate(before, self._size)
+            self._reserved = self._size
             os.fdatasync(before)
         except OSError as error:
             self._fail(error)
@@ -260,15 +273,14 @@ class Journal:
         _log.warning("no snapshot in the state folder %s: %s", self.path, error)
 
     def _begin_log(self, version: int) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        file = os.open(log_path(self.path, version), flags, 0o600)
+        file = os.open(log_path(self.path, version), os.O_WRONLY | os.O_CREAT, 0o600)
         try:
             sync_folder(self.path)
         except OSError:
             os.close(file)
             log_path(self.path, version).unlink(missing_ok=True)
             raise
-        self._file, self._size, self._snapshot_at = file, 0, self._limit
+        self._file, self._size, self._reserved, self._snapshot_at = file, 0, 0, self._limit
 
     def _objects(self) -> list[tuple[str, StoredObject]]:
         return [(name, entry) for name, found in self._state.store.collections() for _, entry in found.entries()]
@@ -279,9 +291,11 @@ class Journal:
         )
 
 
-def _write(file: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(file, data) :]
+def _write(file: int, data: bytes, at: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(file, view, at)
+        at, view = at + written, view[written:]
 
 
 def _difference(change: Change) -> tuple[Object, list[str]]:

@@ -1,13 +1,14 @@
 """Lines that tell whether they are whole: length and CRC-32 in hexadecimal, then JSON, then a newline.
 
-JSON as orjson writes it holds no newline. So what a crash left of the last line has none either, unlike
-a line that was whole once and has changed since.
+JSON as orjson writes it holds no newline. So what a crash left of the last line differs from a line that
+was whole once and has changed since.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from harness.core.errors import RigError, reason
 __all__ = ["Lines", "damaged", "line"]
 
 _HEAD = 18
+_SECTOR = 512
+"""Bytes that a disk writes at once. Until then a log has zeros there, which JSON does not have."""
 
 
 def line(payload: bytes) -> bytes:
@@ -39,7 +42,7 @@ class Lines:
         try:
             with self._path.open("rb") as file:
                 for text in file:
-                    if _unfinished(text):
+                    if _unfinished(text, self.end) and not any(map(_is_whole, file)):
                         return
                     value = self._value(text)
                     place, self.end = self.end, self.end + len(text)
@@ -59,11 +62,19 @@ class Lines:
             raise damaged(self._path, self.end, "not JSON") from None
 
 
-def _unfinished(text: bytes) -> bool:
-    """Whether ``text`` is the beginning of a line whose rest was never written, or zeros of the file system."""
+def _is_whole(text: bytes) -> bool:
+    return line(text[_HEAD:-1]) == text
+
+
+def _unfinished(text: bytes, place: int) -> bool:
+    """Whether a part of the line at byte ``place`` may never have been written: its end, or a whole sector."""
+    text = text.rstrip(b"\0")
+    edges = [0, *range(_SECTOR - place % _SECTOR, len(text), _SECTOR), len(text)]
+    if not all(text[start:end].strip(b"\0") for start, end in pairwise(edges)):
+        return True
     if text.endswith(b"\n"):
         return False
-    if len(text) < _HEAD or not text.strip(b"\0"):
+    if len(text) < _HEAD:
         return True
     try:
         return len(text) <= _HEAD + int(text[:8], 16)

@@ -6,7 +6,8 @@ from functools import partial
 
 from harness.clusters.embedded.builders import OBJECT_META, STRING
 from harness.clusters.embedded.kinds.columns import columns_of
-from harness.clusters.embedded.kinds.notation import GO_TYPE, blank_of, fields_of
+from harness.clusters.embedded.kinds.notation import GO_TYPE, blank_of, fields_of, file_of
+from harness.clusters.embedded.pod_subresources import POD_SUBRESOURCES
 from harness.clusters.embedded.scale import ScalePaths
 from harness.clusters.embedded.schema import LazySchema
 from harness.clusters.embedded.types import ALL_VERBS, NO_COLLECTION, Prepare, ResourceType
@@ -15,6 +16,8 @@ from harness.clusters.embedded.values import Object
 __all__ = ["kind_of"]
 
 _SCALED = ("Deployment", "ReplicaSet", "ReplicationController", "StatefulSet")
+_MORE = {"ServiceAccount": ("token",), "Pod": tuple(POD_SUBRESOURCES)}
+"""Subresources beside status and scale."""
 _UNOWNED = {
     "Pod": ("spec.tolerations", "spec.priority", "spec.preemptionPolicy"),
     "Service": ("spec.clusterIPs", "spec.ipFamilies", "spec.ipFamilyPolicy"),
@@ -36,9 +39,10 @@ def kind_of(
     selectable: str = "",
     deprecation: str = "",
 ) -> ResourceType:
-    """``flags``: cluster, status, generation, create (a PUT may), names (anything but a path), conditional, all."""
+    """``flags``: cluster, status, reported (a new object may have its status), generation, create (a PUT may), names
+    (anything but a path), conditional, all."""
     group, _, number = version.rpartition("/")
-    file = group.partition(".")[0] or "core"
+    file = file_of(version)
     paths = {path: tuple(path.split(".")) for path in selectable.split()}
     words = flags.split()
     return ResourceType(
@@ -52,11 +56,12 @@ def kind_of(
         categories=("all",) if "all" in words else ("api-extensions",) if "extension" in words else (),
         verbs=NO_COLLECTION if kind == "Namespace" else ALL_VERBS,
         has_status="status" in words,
+        keeps_status="reported" in words,
         counts_generation="generation" in words,
         unconditional_update="conditional" not in words,
         put_creates="create" in words,
         path_names="names" in words,
-        more_subresources=("token",) if kind == "ServiceAccount" else (),
+        more_subresources=_MORE.get(kind, ()),
         columns=columns_of(columns),
         selectable=paths,
         prepare=prepare,

@@ -7,11 +7,14 @@
 A line is the field's JSON name, ``!`` if it is required (in a status: always shown), and its type: a struct of this
 file or of ``core.fields``, ``[T]`` for a list, ``{T}`` for a map. After the type:
 
-* ``{}``: a struct that is always there; ``null`` and ``zero``: shown so where it is absent; ``=JSON``: a default
+* ``{}``: a struct that is always there; ``null``, ``zero`` and ``empty``: shown so where it is absent
+* ``=JSON``: a default
 * ``by KEYS``: a list whose items are distinguished by the members KEYS, joined by ``+``; ``set``: without duplicates
 * ``merge`` and ``merge KEY``: how a strategic merge patch changes a list
 * ``atomic``, also after a struct's name: owned as a whole
-* ``>=N``, ``>N``, ``port``, ``in A|B``: what the server demands of the value
+* ``>=N``, ``>N``, ``<=N``, ``M..N``, ``port``, ``in A|B``, ``is WORD``, ``full``: what the server demands of the value,
+  ``is WORD`` also after a struct's name; words are in :mod:`~harness.clusters.embedded.demands`. A required text is
+  ``full``
 * ``#N``: the field's number in protobuf; ``#N.M`` if its struct in Go is embedded there as field N; ``?`` after it if a
   zero differs from nothing, as behind a pointer
 
@@ -30,7 +33,7 @@ from harness.clusters.embedded.builders import OBJECT_META
 from harness.clusters.embedded.checks import DEMANDS
 from harness.clusters.embedded.values import Object
 
-__all__ = ["GO_TYPE", "SHARED", "blank_of", "fields_of", "structs_of"]
+__all__ = ["GO_TYPE", "SHARED", "blank_of", "fields_of", "file_of", "structs_of"]
 
 GO_TYPE = "x-go-type"
 """The keyword that holds the name of a field's type in Go, which messages about undecodable bodies name."""
@@ -40,6 +43,8 @@ SHOWN = "x-go-shown"
 
 SHARED = "core"
 """The file whose structs all others may use."""
+_OTHER_VERSIONS = {"autoscaling/v1": "autoscaling_v1"}
+"""The files of versions that differ from their group's."""
 _SCALARS: dict[str, Object] = {
     "string": {"type": "string", GO_TYPE: "string"},
     "int32": {"type": "integer", "format": "int32", GO_TYPE: "int32"},
@@ -60,9 +65,16 @@ _FLAGS: dict[str, Object] = {
     "{}": {"default": {}, SHOWN: True},
     "null": {"default": None, "nullable": True, SHOWN: True},
     "zero": {"default": 0, SHOWN: True},
+    "empty": {"default": "", SHOWN: True},
     "set": {"x-kubernetes-list-type": "set"},
     "atomic": {"x-kubernetes-map-type": "atomic"},
 }
+
+
+def file_of(api_version: str) -> str:
+    """The name of the file that has the kinds of a version of a built-in group."""
+    group, _, _ = api_version.rpartition("/")
+    return _OTHER_VERSIONS.get(api_version) or group.partition(".")[0] or SHARED
 
 
 @cache
@@ -73,10 +85,12 @@ def fields_of(group: str, struct: str) -> Object:
     structs = structs_of(group)
     if struct not in structs:
         return fields_of(SHARED, struct)
-    atomic, lines = structs[struct]
-    schema: Object = {"type": "object", "properties": {}, GO_TYPE: struct}
-    if atomic:
+    about, lines = structs[struct]
+    schema: Object = {"type": "object", **_described(struct), "properties": {}, GO_TYPE: struct}
+    if about == "atomic":
         schema["x-kubernetes-map-type"] = "atomic"
+    elif about:
+        schema[DEMANDS] = [about]
     required = []
     for line in lines:
         name, text = line.split(" ", 1)
@@ -88,10 +102,28 @@ def fields_of(group: str, struct: str) -> Object:
                 member = {**member, "default": zero, "nullable": zero is None, SHOWN: True}
             else:
                 required.append(name)
-        schema["properties"][name.rstrip("!")] = member
+                if member.get("type") == "string":
+                    member = {**member, DEMANDS: ["full", *member.get(DEMANDS, ())]}
+        elif "full" in member.get(DEMANDS, ()):
+            required.append(name)
+        name = name.rstrip("!")
+        schema["properties"][name] = {**_described(f".{name}"), **member}
     if required:
         schema["required"] = required
     return schema
+
+
+@cache
+def _descriptions() -> dict[str, str]:
+    """Sentences for ``kubectl explain``, by the names of structs and, with a dot before them, of fields."""
+    lines = (Path(__file__).parent / "descriptions.txt").read_text("utf-8").splitlines()
+    return {name: text for name, _, text in (line.partition(" ") for line in lines)}
+
+
+def _described(name: str) -> Object:
+    """The keyword for what is known of a struct or a field; a struct's own sentence goes before that of its field."""
+    text = _descriptions().get(name)
+    return {"description": text} if text else {}
 
 
 @cache
@@ -111,13 +143,13 @@ def _blank(schema: Object) -> Object:
 
 
 @cache
-def structs_of(group: str) -> dict[str, tuple[bool, tuple[str, ...]]]:
-    """Every struct of a file: whether it is atomic, and its fields as lines."""
-    found: dict[str, tuple[bool, tuple[str, ...]]] = {}
+def structs_of(group: str) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Every struct of a file: the words after its name, and its fields as lines."""
+    found: dict[str, tuple[str, tuple[str, ...]]] = {}
     for block in (Path(__file__).parent / f"{group}.fields").read_text("utf-8").split("\n\n"):
         head, *lines = [line.strip() for line in block.strip().splitlines()]
-        name, _, atomic = head.partition(" ")
-        found[name] = (bool(atomic), tuple(lines))
+        name, _, about = head.partition(" ")
+        found[name] = (about, tuple(lines))
     return found
 
 
@@ -138,7 +170,7 @@ def _field(group: str, text: str) -> Object:
             if words and words[0].isidentifier() and words[0] not in ("by", "in", *_FLAGS):
                 schema["x-kubernetes-patch-merge-key"] = words.pop(0)
         elif not word.startswith("#"):
-            demands.append(f"in {words.pop(0)}" if word == "in" else word)
+            demands.append(f"{word} {words.pop(0)}" if word in ("in", "is") else word)
     if demands:
         schema[DEMANDS] = demands
     return schema

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 from harness.clusters.embedded import admission
-from harness.clusters.embedded.kinds import access_rules, cluster_rules, workload_rules
+from harness.clusters.embedded.kinds import (
+    access_rules,
+    autoscaling_v1,
+    batch_rules,
+    cluster_rules,
+    network_rules,
+    pod_rules,
+    resource_rules,
+    scaling_rules,
+    service_rules,
+    volume_rules,
+    webhook_rules,
+    workload_rules,
+)
 from harness.clusters.embedded.kinds.kind import kind_of as _kind
 from harness.clusters.embedded.types import ResourceType
 
 __all__ = ["kinds"]
 
 _PODS = "Containers+=containers, Images+=images"
+_SCALER = (
+    "Reference=scaled, Targets=targets, MinPods=least, MaxPods=spec.maxReplicas, Replicas=#status.currentReplicas, Age"
+)
 _RBAC = "rbac.authorization.k8s.io/v1"
 _STORAGE = "storage.k8s.io/v1"
 _ADMISSION = "admissionregistration.k8s.io/v1"
@@ -30,9 +47,10 @@ def kinds() -> tuple[ResourceType, ...]:
             "Endpoints=endpoints, Age",
             "create",
             "ep",
+            network_rules.endpoints,
             deprecation="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
         ),
-        _kind("v1", "LimitRange", "limitranges", "Created At", "create", "limits", cluster_rules.limits),
+        _kind("v1", "LimitRange", "limitranges", "Created At", "create", "limits", resource_rules.limits),
         _kind(
             "v1",
             "Namespace",
@@ -51,7 +69,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "Internal-IP+=none, External-IP+=none, OS-Image+=?status.nodeInfo.osImage, "
             "Kernel-Version+=?status.nodeInfo.kernelVersion, "
             "Container-Runtime+=?status.nodeInfo.containerRuntimeVersion",
-            "cluster status",
+            "cluster status reported",
             "no",
             cluster_rules.node,
             "spec.unschedulable",
@@ -60,34 +78,34 @@ def kinds() -> tuple[ResourceType, ...]:
             "v1",
             "PersistentVolumeClaim",
             "persistentvolumeclaims",
-            "Status=status.phase, Volume=spec.volumeName, "
-            "Capacity=status.capacity.storage, Access Modes=nothing, StorageClass=spec.storageClassName, "
+            "Status=status.phase, Volume=~spec.volumeName, "
+            "Capacity=claimed, Access Modes=claim-modes, StorageClass=~spec.storageClassName, "
             "VolumeAttributesClass=?spec.volumeAttributesClassName, Age, VolumeMode+=?spec.volumeMode",
             "status",
             "pvc",
-            cluster_rules.claim,
+            volume_rules.claim,
         ),
         _kind(
             "v1",
             "PersistentVolume",
             "persistentvolumes",
-            "Capacity=spec.capacity.storage, Access Modes=nothing, "
+            "Capacity=spec.capacity.storage, Access Modes=volume-modes, "
             "Reclaim Policy=spec.persistentVolumeReclaimPolicy, Status=status.phase, Claim=claim, "
-            "StorageClass=spec.storageClassName, VolumeAttributesClass=?spec.volumeAttributesClassName, "
-            "Reason=status.reason, Age, VolumeMode+=?spec.volumeMode",
+            "StorageClass=~spec.storageClassName, VolumeAttributesClass=?spec.volumeAttributesClassName, "
+            "Reason=~status.reason, Age, VolumeMode+=?spec.volumeMode",
             "cluster status",
             "pv",
-            cluster_rules.volume,
+            volume_rules.volume,
         ),
         _kind(
             "v1",
             "Pod",
             "pods",
-            "Ready=pod-ready, Status=status.phase, Restarts=restarts, Age, IP+=-status.podIP, "
+            "Ready=pod-ready, Status=pod-status, Restarts=restarts, Age, IP+=-status.podIP, "
             "Node+=-spec.nodeName, Nominated Node+=-status.nominatedNodeName, Readiness Gates+=none",
             "status all generation",
             "po",
-            workload_rules.pod,
+            pod_rules.pod,
             "status.phase spec.nodeName spec.restartPolicy spec.serviceAccountName spec.schedulerName status.podIP",
         ),
         _kind(
@@ -96,7 +114,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "podtemplates",
             "Containers=containers, Images=images, Pod Labels=-template.metadata.labels",
             "generation",
-            prepare=workload_rules.template,
+            prepare=pod_rules.template,
         ),
         _kind(
             "v1",
@@ -110,18 +128,26 @@ def kinds() -> tuple[ResourceType, ...]:
             workload_rules.controller,
             "status.replicas",
         ),
-        _kind("v1", "ResourceQuota", "resourcequotas", "Request=nothing, Limit=nothing, Age", "status create", "quota"),
+        _kind(
+            "v1",
+            "ResourceQuota",
+            "resourcequotas",
+            "Request=quota-requests, Limit=quota-limits, Age",
+            "status create",
+            "quota",
+            resource_rules.quota,
+        ),
         _kind("v1", "Secret", "secrets", "Type=type, Data=data, Age", prepare=admission.secret, selectable="type"),
         _kind("v1", "ServiceAccount", "serviceaccounts", "Age", short="sa"),
         _kind(
             "v1",
             "Service",
             "services",
-            "Type=spec.type, Cluster-IP=-spec.clusterIP, External-IP=-spec.externalName, "
+            "Type=spec.type, Cluster-IP=-spec.clusterIP, External-IP=external, "
             "Port(s)=ports, Age, Selector+=-spec.selector",
             "status all create",
             "svc",
-            workload_rules.service,
+            service_rules.service,
             "spec.type spec.clusterIP",
         ),
         _kind(
@@ -130,7 +156,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "mutatingwebhookconfigurations",
             "Webhooks:integer=*webhooks, Age",
             "cluster generation extension",
-            prepare=cluster_rules.webhooks,
+            prepare=webhook_rules.webhooks,
         ),
         _kind(
             f"{_ADMISSION}",
@@ -152,7 +178,14 @@ def kinds() -> tuple[ResourceType, ...]:
             "validatingwebhookconfigurations",
             "Webhooks:integer=*webhooks, Age",
             "cluster generation extension",
-            prepare=cluster_rules.webhooks,
+            prepare=webhook_rules.webhooks,
+        ),
+        _kind(
+            "apiregistration.k8s.io/v1",
+            "APIService",
+            "apiservices",
+            "Service=api-service, Available=available-condition, Age",
+            "cluster status reported extension names",
         ),
         _kind(
             "apps/v1",
@@ -207,29 +240,42 @@ def kinds() -> tuple[ResourceType, ...]:
             "autoscaling/v2",
             "HorizontalPodAutoscaler",
             "horizontalpodautoscalers",
-            "Reference=scaled, Targets=none, "
-            "MinPods=?spec.minReplicas, MaxPods=spec.maxReplicas, Replicas=#status.currentReplicas, Age",
+            _SCALER,
             "status all",
             "hpa",
-            cluster_rules.autoscaler,
+            scaling_rules.autoscaler,
+        ),
+        replace(
+            _kind(
+                "autoscaling/v1",
+                "HorizontalPodAutoscaler",
+                "horizontalpodautoscalers",
+                _SCALER,
+                "status all",
+                "hpa",
+                scaling_rules.autoscaler,
+            ),
+            storage="horizontalpodautoscalers.autoscaling",
+            from_storage=autoscaling_v1.from_storage,
+            to_storage=autoscaling_v1.to_storage,
         ),
         _kind(
             "batch/v1",
             "CronJob",
             "cronjobs",
-            "Schedule=spec.schedule, Timezone=-spec.timeZone, Suspend:boolean=spec.suspend, "
-            f"Active:integer=*status.active, Last Schedule=-status.lastScheduleTime, Age, {_PODS}, Selector+=none",
+            "Schedule=spec.schedule, Timezone=-spec.timeZone, Suspend:boolean=suspended, "
+            f"Active:integer=*status.active, Last Schedule:age=-status.lastScheduleTime, Age, {_PODS}, Selector+=none",
             "status generation all",
             "cj",
-            workload_rules.cron_job,
+            batch_rules.cron_job,
         ),
         _kind(
             "batch/v1",
             "Job",
             "jobs",
-            f"Status=job-status, Completions=completions, Duration=nothing, Age, {_PODS}, Selector+=selector",
+            f"Status=job-status, Completions=completions, Duration:age=duration, Age, {_PODS}, Selector+=selector",
             "status generation all",
-            prepare=workload_rules.job,
+            prepare=batch_rules.job,
             selectable="status.successful",
         ),
         _kind(
@@ -246,7 +292,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "coordination.k8s.io/v1",
             "Lease",
             "leases",
-            "Holder=spec.holderIdentity, Age",
+            "Holder=~spec.holderIdentity, Age",
             "create conditional",
             prepare=cluster_rules.lease,
         ),
@@ -256,7 +302,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "endpointslices",
             "AddressType=addressType, Ports=slice-ports, Endpoints=slice-endpoints, Age",
             "generation",
-            prepare=cluster_rules.endpoint_slice,
+            prepare=network_rules.endpoint_slice,
         ),
         _kind(
             "networking.k8s.io/v1",
@@ -264,15 +310,16 @@ def kinds() -> tuple[ResourceType, ...]:
             "ingressclasses",
             "Controller=spec.controller, Parameters=none, Age",
             "cluster generation",
+            prepare=network_rules.ingress_class,
         ),
         _kind(
             "networking.k8s.io/v1",
             "Ingress",
             "ingresses",
-            "Class=-spec.ingressClassName, Hosts=hosts, Address=nothing, Ports=ingress-ports, Age",
+            "Class=-spec.ingressClassName, Hosts=hosts, Address=balancers, Ports=ingress-ports, Age",
             "status generation",
             "ing",
-            cluster_rules.ingress,
+            network_rules.ingress,
         ),
         _kind(
             "networking.k8s.io/v1",
@@ -281,18 +328,18 @@ def kinds() -> tuple[ResourceType, ...]:
             "Pod-Selector=pod-selector, Age",
             "generation",
             "netpol",
-            cluster_rules.network_policy,
+            network_rules.network_policy,
         ),
         _kind("node.k8s.io/v1", "RuntimeClass", "runtimeclasses", "Handler=handler, Age", "cluster create"),
         _kind(
             "policy/v1",
             "PodDisruptionBudget",
             "poddisruptionbudgets",
-            "Min Available=minAvailable, "
-            "Max Unavailable=maxUnavailable, Allowed Disruptions:integer=#status.disruptionsAllowed, Age",
+            "Min Available=available, "
+            "Max Unavailable=unavailable, Allowed Disruptions:integer=#status.disruptionsAllowed, Age",
             "status generation conditional",
             "pdb",
-            cluster_rules.budget,
+            scaling_rules.budget,
         ),
         _kind(
             _RBAC,
@@ -339,7 +386,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "VolumeBindingMode=volumeBindingMode, AllowVolumeExpansion=allowVolumeExpansion, Age",
             "cluster",
             "sc",
-            cluster_rules.storage_class,
+            volume_rules.storage_class,
         ),
         _kind(
             _STORAGE,

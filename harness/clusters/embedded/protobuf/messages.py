@@ -6,22 +6,19 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
 
-from harness.clusters.embedded.kinds.notation import SHARED, structs_of
+from harness.clusters.embedded.kinds.notation import SHARED, file_of, structs_of
 
 __all__ = ["Field", "Message", "list_of", "message_of"]
 
 _META = "meta"
-_FILES = {
-    "": SHARED, "admissionregistration.k8s.io": "admissionregistration", "apiextensions.k8s.io": "apiextensions",
-    "apps": "apps", "authentication.k8s.io": "authentication", "authorization.k8s.io": "authorization",
-    "autoscaling": "autoscaling", "batch": "batch", "certificates.k8s.io": "certificates",
-    "coordination.k8s.io": "coordination", "discovery.k8s.io": "discovery", "events.k8s.io": "events",
-    "meta.k8s.io": _META, "networking.k8s.io": "networking", "node.k8s.io": "node", "policy": "policy",
-    "rbac.authorization.k8s.io": "rbac", "scheduling.k8s.io": "scheduling", "storage.k8s.io": "storage",
-}  # fmt: skip
-"""The file of each group."""
-_VERSIONS = {"autoscaling/v1": "autoscaling_v1"}
-"""The files of versions that differ from their group's."""
+_GROUPS = (
+    "", "admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io", "apps",
+    "authentication.k8s.io", "authorization.k8s.io",
+    "autoscaling", "batch", "certificates.k8s.io", "coordination.k8s.io", "discovery.k8s.io", "events.k8s.io",
+    "meta.k8s.io", "networking.k8s.io", "node.k8s.io", "policy", "rbac.authorization.k8s.io", "scheduling.k8s.io",
+    "storage.k8s.io",
+)  # fmt: skip
+"""The groups whose kinds have a form in protobuf."""
 _BARE = ("APIGroup", "APIGroupList", "APIResourceList", "APIVersions", "DeleteOptions")
 """Kinds without metadata."""
 
@@ -55,10 +52,9 @@ class Message:
 
 def message_of(api_version: str, kind: str) -> Message | None:
     """The message of a kind; None if it has no form in protobuf."""
-    file = _file(api_version)
-    if file is None or (kind.endswith("List") and kind not in _BARE):
+    if api_version.rpartition("/")[0] not in _GROUPS or (kind.endswith("List") and kind not in _BARE):
         return None
-    for place in (file, _META):
+    for place in (file_of(api_version), _META):
         if kind in structs_of(place):
             return _with_metadata(place, kind)
     return None
@@ -69,11 +65,6 @@ def list_of(api_version: str, kind: str) -> Message | None:
     if not kind.endswith("List") or kind in _BARE:
         return None
     return message_of(api_version, kind.removesuffix("List"))
-
-
-def _file(api_version: str) -> str | None:
-    group, _, _ = api_version.rpartition("/")
-    return _VERSIONS.get(api_version) or _FILES.get(group)
 
 
 @cache

@@ -1,0 +1,174 @@
+"""Runs a project's scenarios with one defect on the wire after the other, and keeps what caught each."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from harness.core.clock import SystemClock
+from harness.core.errors import RigError, UsageError, reason
+from harness.gateways.relay.defects import NO_DEFECT, WireDefect
+from harness.reporting.catchers import Catch, catches
+
+__all__ = ["CAUGHT", "MISSED", "NOT_EXERCISED", "Outcome", "WireMutation", "table"]
+
+CAUGHT, MISSED, NOT_EXERCISED = "caught", "missed", "not exercised"
+_COMMAND = "command:"
+_NOTE = '"wire defect"'
+_NO_TESTS = 5
+"""pytest's exit code when it found none."""
+_ENDED = (0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The outcome of one defect: caught, missed, or never exercised.
+
+    ``judge`` and ``blamed`` are those of the test that caught it; ``seconds`` is wall time.
+    """
+
+    name: str
+    what: str
+    outcome: str
+    test: str = ""
+    judge: str = ""
+    blamed: str = ""
+    words: str = ""
+    seconds: float = 0.0
+
+
+class WireMutation:
+    """One selection of scenarios against one gateway. Outcomes are kept in ``output``, and a later run with the same
+    selection and gateway goes on from there.
+
+    ``gateway`` is a kind, the name of a table, or ``command:`` and a command line. ``time_limit`` is in seconds.
+    """
+
+    def __init__(self, gateway: str, selection: Sequence[str], output: Path, time_limit: float) -> None:
+        self._selection, self._time_limit = tuple(selection), time_limit
+        self._gateway, self._results = gateway, output / "results.jsonl"
+        self._output, self._clock = output, SystemClock()
+        self._key = {"gateway": gateway, "selection": list(selection)}
+
+    def known(self) -> dict[str, Outcome]:
+        """Return the outcomes of earlier runs, by the defect's name. Raises UsageError for a file of another kind."""
+        if not self._results.exists():
+            return {}
+        try:
+            head, *lines = map(json.loads, self._results.read_text("utf-8").splitlines())
+            return {each["name"]: Outcome(**each) for each in lines} if head == self._key else {}
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            do = "remove it, or name another folder with --output"
+            raise UsageError(f"cannot be read: {reason(error)}", where=str(self._results), do=do) from error
+
+    def check(self) -> None:
+        """Run the selection without a defect. Raises UsageError if a test fails, since it would hide every defect."""
+        found = self._run(NO_DEFECT)
+        if found.outcome == CAUGHT:
+            raise UsageError(
+                f"{found.test or 'the selection'} fails without a defect: {found.words}",
+                where="wasmbed mutate",
+                do="mend it, or leave it out of the selection",
+            )
+
+    def judge(self, defects: Sequence[WireDefect], known: dict[str, Outcome]) -> Iterator[Outcome]:
+        """Judge the defects one by one; each outcome is added to ``known`` and stored before it is yielded."""
+        for defect in defects:
+            begin = self._clock.now()
+            found = self._run(defect.name)
+            seconds = round(self._clock.now() - begin, 1)
+            known[defect.name] = outcome = replace(found, what=defect.what, seconds=seconds)
+            self.store(known)
+            yield outcome
+
+    def store(self, known: dict[str, Outcome]) -> None:
+        """Write the outcomes and the table. Raises RigError if that fails."""
+        outcomes = [known[name] for name in sorted(known)]
+        lines = [json.dumps(self._key), *(json.dumps(asdict(each)) for each in outcomes)]
+        try:
+            self._output.mkdir(parents=True, exist_ok=True)
+            self._results.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+            (self._output / "wire-mutation.md").write_text(table(outcomes, self._gateway), "utf-8")
+        except OSError as error:
+            do = "free disk space, or name another folder with --output"
+            raise RigError(f"cannot be written: {reason(error)}", where=str(self._output), do=do) from error
+
+    def _run(self, name: str) -> Outcome:
+        """Run the selection with a defect, up to the first test that fails."""
+        folder = Path(tempfile.mkdtemp(prefix="wasmbed-mutate-"))
+        try:
+            command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *self._selection]
+            command += [*self._gateway_options(folder), f"--wire-defect={name}", f"--reports={folder / 'reports'}"]
+            try:
+                done = subprocess.run(
+                    command, capture_output=True, text=True, timeout=self._time_limit, check=False, env=_environment()
+                )
+            except subprocess.TimeoutExpired:
+                words = f"the scenarios did not end within {self._time_limit:g} s"
+                return Outcome(name, "", CAUGHT, judge="time limit", words=words)
+            return self._outcome(name, folder / "reports", done)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _outcome(self, name: str, reports: Path, done: subprocess.CompletedProcess[str]) -> Outcome:
+        if done.returncode == _NO_TESTS:
+            raise UsageError("the selection has no tests", where=" ".join(self._selection), do="name some after --")
+        catch = _first_catch(reports)
+        if done.returncode not in _ENDED or (done.returncode and catch is None):
+            last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])
+            raise UsageError(
+                f"pytest could not run:\n{last}", where="wasmbed mutate", do="correct the arguments after --"
+            )
+        if catch is not None:
+            return Outcome(name, "", CAUGHT, catch.test, catch.judge, catch.blamed, catch.words[:300])
+        return Outcome(name, "", MISSED if _was_applied(reports) else NOT_EXERCISED)
+
+    def _gateway_options(self, folder: Path) -> list[str]:
+        if not self._gateway.startswith(_COMMAND):
+            return [f"--gateway={self._gateway}"]
+        path = folder / "gateway.toml"
+        command = json.dumps(self._gateway.removeprefix(_COMMAND))  # a TOML string too
+        path.write_text(f'[gateways.mutated]\nkind = "command"\ncommand = {command}\n', "utf-8")
+        return ["--gateway=mutated", f"--gateway-file={path}"]
+
+
+def table(outcomes: Sequence[Outcome], gateway: str) -> str:
+    """Return the page: the missed defects, those never exercised, and the judges that caught the others."""
+    by = {kind: [each for each in outcomes if each.outcome == kind] for kind in (CAUGHT, MISSED, NOT_EXERCISED)}
+    counted = ", ".join(f"{len(found)} {kind}" for kind, found in by.items())
+    lines = ["# Defects on the wire", "", f"Gateway: {gateway}. {len(outcomes)} defects: {counted}.", ""]
+    for kind in (MISSED, NOT_EXERCISED):
+        lines += [f"## {kind.capitalize()}", ""]
+        lines += [f"- {each.name}: {each.what}" for each in by[kind]] or ["None."]
+        lines.append("")
+    lines += ["## Caught", "", "| defect | by | test | blamed | seconds |", "|---|---|---|---|---:|"]
+    lines += [
+        f"| {each.name} | {each.judge} | {each.test} | {each.blamed} | {each.seconds:.0f} |" for each in by[CAUGHT]
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _first_catch(reports: Path) -> Catch | None:
+    return next((catch for document in reports.glob("*/junit.xml") for catch in catches(document.parent)), None)
+
+
+def _was_applied(reports: Path) -> bool:
+    """Whether a history says that the defect altered something."""
+    for path in reports.glob("**/history.jsonl"):
+        with path.open(encoding="utf-8") as lines:
+            if any(_NOTE in line for line in lines):
+                return True
+    return False
+
+
+def _environment() -> dict[str, str]:
+    """The environment without what would change where the run is recorded, or what is printed about it."""
+    hidden = ("GITHUB_", "PYTEST_", "WASMBED_REPORTS", "WASMBED_RUN_FOLDER")
+    return {name: value for name, value in os.environ.items() if not name.startswith(hidden)}

@@ -1,0 +1,200 @@
+"""The platform's requests: writes that the API server takes, orders that gateways take, counted, and not
+repeated without a pause."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.core.history import Event
+from harness.invariants.invariant import Invariant, Party, Violation, on, party_of
+from harness.invariants.ledger import Ledger, status_of
+
+__all__ = ["REQUESTS"]
+
+INVALID = frozenset({400, 403, 405, 415, 422})
+"""Answers of the API server to a request that it would never take."""
+WRITES = tuple(
+    f"{verb} {kind}"
+    for verb in ("POST", "PUT", "PATCH", "DELETE")
+    for kind in ("Device", "Application", "Gateway", "Secret", "ConfigMap", "Lease")
+)
+PLATFORM = frozenset({Party.GATEWAY, Party.DEVICE_CONTROLLER, Party.APPLICATION_CONTROLLER, Party.GATEWAY_CONTROLLER})
+STOP_WITHIN = 25.0
+"""Seconds after which a controller may take a stop that is not confirmed for lost, at the earliest."""
+LEAST = 0.1
+"""Seconds after the first refusal at least: the pause is a quarter of a second, more or less half, and doubles."""
+REMEMBERED = 8
+"""Orders in a row, the latest."""
+
+
+class WritesAreValid(Invariant):
+    """Each write of the platform is valid and permitted: the API server refuses none for its content (400, 403, 405,
+    415, 422)."""
+
+    name = "writes are valid"
+    party = Party.GATEWAY
+    source = "Kubernetes API conventions (response status); the schemas of the custom resources"
+
+    @on(*WRITES)
+    def written(self, event: Event) -> Iterator[Violation]:
+        if event.target != "Kubernetes" or event.data.get("code") not in INVALID:
+            return
+        party = party_of(event.source)
+        if party in PLATFORM:
+            message = f"the API server refused {event.name} {event.data.get('name')} with {event.data['code']}"
+            yield self.broken(event, message, party=party)
+
+
+class RefusalsAreRight(Invariant):
+    """A gateway refuses no order that shows its token for a device that it serves, and is sent no malformed one."""
+
+    name = "orders are taken"
+    party = Party.GATEWAY
+    source = "docs/reference/http-api"
+
+    @on("RequestRefused")
+    def refused(self, event: Event) -> Iterator[Violation]:
+        code, device = event.data.get("code"), str(event.data.get("device"))
+        gateway = str(event.data.get("gateway"))
+        up, link = self.ledger.gateways.get(gateway), self.ledger.connected_link(device)
+        about = f"gateway {gateway} refused an order about {event.correlation} on {device} with {code}"
+        if up is None or event.data.get("token") != up.data.get("token"):
+            return
+        if code == 401:
+            yield self.broken(event, f"{about}, and it shows the token", cause=up)
+        elif code in (400, 405, 413):
+            yield self.broken(event, f"{about}: {event.data.get('reason')}", party=Party.APPLICATION_CONTROLLER)
+        elif code == 404 and link is not None and link.gateway == gateway and link.known and link.refused is None:
+            yield self.broken(event, f"{about}: {event.data.get('reason')}; it has a session", cause=link.connected)
+
+
+class _Orders(Invariant):
+    """Orders of the application controller, which begin anew with another manager, another session, or another
+    Application of the name."""
+
+    party = Party.APPLICATION_CONTROLLER
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._orders: dict[tuple[str, str], deque[Event]] = {}
+        self._holder: Any = None
+
+    def _of(self, event: Event) -> deque[Event]:
+        key = (event.correlation, str(event.data.get("device")))
+        return self._orders.setdefault(key, deque(maxlen=REMEMBERED))
+
+    @on("POST Lease", "PUT Lease", "note gateway up", "note gateway down", "fault")
+    def began(self, event: Event) -> Iterator[Violation]:
+        holder = (event.data.get("spec") or {}).get("holderIdentity")
+        if holder is None or holder != self._holder:
+            self._orders.clear()
+        self._holder = holder if holder is not None else self._holder
+        yield from ()
+
+    @on("TlsConnected", "ConnectionClosed")
+    def moved(self, event: Event) -> Iterator[Violation]:
+        device = str(event.data.get("device") or event.correlation)
+        for key in [key for key in self._orders if key[1] == device]:
+            del self._orders[key]
+        yield from ()
+
+    @on("state Application")
+    def changed(self, event: Event) -> Iterator[Violation]:
+        if event.data.get("change") in ("added", "deleted") or "spec" in event.data:
+            for key in [key for key in self._orders if key[0] == event.data["name"]]:
+                del self._orders[key]
+        yield from ()
+
+
+class StopsAreAskedOnce(_Orders):
+    """A controller asks once to stop an application on a device, unless that was refused, had its time, or the session
+    ended."""
+
+    name = "stops are asked once"
+    source = "diagram application-stop"
+
+    @on("DeployApplication", "RequestRefused")
+    def other(self, event: Event) -> Iterator[Violation]:
+        self._of(event).clear()
+        yield from ()
+
+    @on("StopApplication")
+    def asked(self, event: Event) -> Iterator[Violation]:
+        before = self._of(event)
+        if (
+            before
+            and event.at - before[-1].at < STOP_WITHIN
+            and before[-1].data.get("gateway") == event.data["gateway"]
+        ):
+            message = f"{event.correlation} on {event.data.get('device')} is to be stopped again after"
+            yield self.broken(event, f"{message} {event.at - before[-1].at:.2f} s", cause=before[-1])
+        before.append(event)
+
+
+class PausesGrow(_Orders):
+    """A controller whose order was refused pauses before it asks again, and each time longer."""
+
+    name = "pauses grow"
+    source = "docs/architecture (back-off)"
+
+    @on("Deploy", "Stop")
+    def taken(self, event: Event) -> Iterator[Violation]:
+        self._of(event).clear()
+        yield from ()
+
+    @on("RequestRefused")
+    def refused(self, event: Event) -> Iterator[Violation]:
+        if event.data.get("code") == 401:
+            return
+        orders = self._of(event)
+        if orders:
+            waited, least = event.at - orders[-1].at, LEAST * 2 ** (len(orders) - 1)
+            if waited < least:
+                about = f"the order about {event.correlation} on {event.data.get('device')}"
+                message = f"{about} was refused {len(orders)} times and came again after {waited:.2f} s; {least:.1f} s"
+                yield self.broken(event, f"{message} is the shortest pause", cause=orders[-1])
+        orders.append(event)
+
+
+class AttemptsAreCounted(Invariant):
+    """Each deployment that is asked for again counts one attempt more; another revision begins with the first."""
+
+    name = "attempts are counted"
+    party = Party.APPLICATION_CONTROLLER
+    source = "docs/reference/resources (deviceStatuses.deployment, retryCount)"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._counted: dict[tuple[str, str], tuple[Any, int, Event]] = {}
+
+    @on("state Application")
+    def changed(self, event: Event) -> Iterator[Violation]:
+        if event.data.get("change") in ("added", "deleted"):
+            for key in [key for key in self._counted if key[0] == event.data["name"]]:
+                del self._counted[key]
+        yield from ()
+
+    @on("PATCH Application")
+    def written(self, event: Event) -> Iterator[Violation]:
+        entries, name = status_of(event).get("deviceStatuses"), str(event.data.get("name"))
+        if event.source != "ApplicationController" or event.data.get("code") != 200:
+            return
+        for device, entry in entries.items() if isinstance(entries, Mapping) else ():
+            if entry is None:
+                self._counted.pop((name, device), None)
+            record = entry.get("deployment") if isinstance(entry, Mapping) else None
+            if not isinstance(record, Mapping) or not isinstance(record.get("attempts"), int):
+                continue
+            revision, attempts = record.get("revision"), record["attempts"]
+            before = self._counted.get((name, device))
+            self._counted[name, device] = revision, attempts, event
+            same = before is not None and before[0] == revision
+            wanted = before[1] + 1 if before is not None and same else 1
+            if attempts != wanted and (before is not None or attempts < 1):
+                message = f"attempt {attempts} to deploy {name} to {device} was written; it is number {wanted}"
+                yield self.broken(event, message, cause=before[2] if before is not None else None)
+
+
+REQUESTS = (WritesAreValid, RefusalsAreRight, StopsAreAskedOnce, PausesGrow, AttemptsAreCounted)

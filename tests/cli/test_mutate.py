@@ -1,0 +1,73 @@
+"""``wasmbed mutate``: defects on the wire against a project's own scenarios."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.cli.main import run
+
+LIFE = """
+import pytest
+
+@pytest.mark.stack(heartbeat=0.5)
+async def test_a_device_beats(stack):
+    board = await stack.boards.power_on("virtual")
+    device = await stack.device(board).until(phase="Connected", within=60)
+    beat = await stack.history.until("HeartbeatAcknowledgment", about=device.name, within=60)
+    await stack.history.until("HeartbeatAcknowledgment", about=device.name, after=beat, within=60)
+"""
+DEFECTS = (
+    "gateway.heartbeat-acknowledgment.message-id", "device.enrollment-acknowledgment.field-0",
+    "device.heartbeat.field-1", "gateway.stop.drop",
+)  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with one scenario."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "test_life.py").write_text(LIFE)
+    (tmp_path / "harness.toml").write_text("")
+    return tmp_path
+
+
+def test_which_defects_the_scenarios_catch(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two are caught, and the table says by which judge and whom it blames. One is missed, since no device's own time
+    is wrong; one is never exercised, since nothing is stopped. A later run judges only what has no outcome yet."""
+    only = [f"--only={name}" for name in DEFECTS]
+    assert run(["mutate", *only, "--output=found", "--", "test_life.py"]) == 1
+    said = capsys.readouterr().out
+    assert "caught: 2" in said
+    _, *lines = map(json.loads, (project / "found/results.jsonl").read_text().splitlines())
+    found = {each["name"]: each for each in lines}
+    assert [found[name]["outcome"] for name in DEFECTS] == ["caught", "caught", "missed", "not exercised"]
+    first, second = (found[name] for name in DEFECTS[:2])
+    assert (first["judge"], first["blamed"]) == ("invariant", "gateway")
+    assert second["test"] == "test_life.py::test_a_device_beats"
+    page = (project / "found/wire-mutation.md").read_text()
+    assert "4 defects: 2 caught, 1 missed, 1 not exercised" in page
+    assert "- gateway.stop.drop: the gateway's stop is not sent" in page
+
+    assert run(["mutate", *only, "--output=found", "--", "test_life.py"]) == 1
+    assert "1/" not in capsys.readouterr().out
+
+
+def test_scenarios_that_fail_without_a_defect(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "test_wrong.py").write_text("def test_wrong(stack):\n    assert False\n")
+    assert run(["mutate", "--only=gateway.stop.drop", "--", "test_wrong.py"]) == 2
+    assert "test_wrong fails without a defect" in capsys.readouterr().err
+
+
+def test_arguments_that_pytest_refuses(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["mutate", "--only=gateway.stop.drop", "--", "--no-such-option"]) == 2
+    assert "no-such-option" in capsys.readouterr().err
+    assert run(["mutate", "--only=nothing.*", "--list"]) == 2
+    assert "no defect has such a name" in capsys.readouterr().err
+
+
+def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["mutate", "--list", "--only=gateway.error.*"]) == 0
+    assert "gateway.error.field-3.lost" in capsys.readouterr().out

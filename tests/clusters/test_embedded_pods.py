@@ -1,0 +1,88 @@
+"""Subresources of pods, and objects that every cluster has."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.clusters.embedded.patches import MERGE_PATCH, STRATEGIC_PATCH
+
+PODS = "/api/v1/namespaces/default/pods"
+ONE = f"{PODS}/one"
+POD = {"metadata": {"name": "one"}, "spec": {"containers": [{"name": "main", "image": "busybox:1"}]}}
+
+
+async def test_a_debug_container_is_added_and_stays(api):
+    await api("POST", PODS, POD)
+    patch = {"spec": {"ephemeralContainers": [{"name": "debug", "image": "busybox", "targetContainerName": "main"}]}}
+    changed = await api("PATCH", f"{ONE}/ephemeralcontainers", patch, STRATEGIC_PATCH)
+    assert changed["spec"]["ephemeralContainers"][0]["imagePullPolicy"] == "Always"
+    assert (await api("GET", f"{ONE}/ephemeralcontainers"))["spec"] == changed["spec"]
+    assert {one.get("subresource") for one in changed["metadata"]["managedFields"]} == {None, "ephemeralcontainers"}
+    gone = {"spec": {"ephemeralContainers": []}}
+    assert (await api.refused("PATCH", ONE, gone, MERGE_PATCH))[0] == 422
+    wrong = {"spec": {"ephemeralContainers": [{"name": "b", "image": "a", "targetContainerName": "none"}]}}
+    _, _, status = await api.refused("PATCH", f"{ONE}/ephemeralcontainers", wrong, STRATEGIC_PATCH)
+    assert status["details"]["causes"][0]["message"] == 'Not found: "none"'
+
+
+async def test_logs_and_commands_of_a_pod_that_nothing_runs(api):
+    await api("POST", PODS, POD)
+    response = await api.ask("GET", f"{ONE}/log")
+    assert (response.status, response.content.encode()) == (204, b"")
+    for method, what, message in (
+        ("GET", "one/log?container=none", "container none is not valid for pod one"),
+        ("POST", "one/exec?command=date", "pod one does not have a host assigned"),
+        ("POST", "one/portforward", "pod one does not have a host assigned"),
+        ("GET", "two/log", 'pods "two" not found'),
+    ):
+        assert (await api.refused(method, f"{PODS}/{what}"))[2]["message"] == message
+
+
+async def test_a_pod_is_bound_once_and_evicted(api):
+    await api("POST", PODS, POD)
+    binding = {"target": {"kind": "Node", "name": "n1"}}
+    assert (await api("POST", f"{ONE}/binding", binding))["status"] == "Success"
+    assert (await api("GET", ONE))["spec"]["nodeName"] == "n1"
+    assert (await api.refused("POST", f"{ONE}/binding", binding))[0] == 409
+    assert (await api.refused("GET", f"{ONE}/log"))[0] == 500
+    await api("POST", f"{ONE}/eviction", {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "one"}})
+    assert (await api.refused("GET", ONE))[0] == 404
+
+
+async def test_the_systems_classes_of_priority_are_there(api):
+    classes = "/apis/scheduling.k8s.io/v1/priorityclasses"
+    values = {one["metadata"]["name"]: one["value"] for one in (await api("GET", classes))["items"]}
+    assert values == {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+    code, _, _ = await api.refused("POST", classes, {"metadata": {"name": "system-mine"}, "value": 1})
+    assert code == 422
+
+
+async def test_api_services_are_those_that_are_served(api):
+    path = "/apis/apiregistration.k8s.io/v1/apiservices"
+    names = {one["metadata"]["name"] for one in (await api("GET", path))["items"]}
+    assert {"v1.", "v1.apps", "v2.autoscaling", "v1.example.org"} <= names
+    await api("DELETE", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.org")
+    assert (await api.refused("GET", f"{path}/v1.example.org"))[0] == 404
+    assert (await api("GET", f"{path}/v1.apps"))["status"]["conditions"][0]["reason"] == "Local"
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+async def test_an_autoscaler_has_two_versions(api, version):
+    place = "/apis/autoscaling/{}/namespaces/default/horizontalpodautoscalers"
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    await api(
+        "POST", place.format(version), {"metadata": {"name": "a"}, "spec": {"scaleTargetRef": target, "maxReplicas": 2}}
+    )
+    assert (await api("GET", place.format("v1") + "/a"))["spec"]["targetCPUUtilizationPercentage"] == 80
+    (metric,) = (await api("GET", place.format("v2") + "/a"))["spec"]["metrics"]
+    assert metric["resource"]["target"] == {"type": "Utilization", "averageUtilization": 80}
+    memory = {
+        "type": "Resource",
+        "resource": {"name": "memory", "target": {"type": "AverageValue", "averageValue": "1Gi"}},
+    }
+    behavior = {"scaleUp": {"selectPolicy": "Min"}}
+    await api("PATCH", place.format("v2") + "/a", {"spec": {"metrics": [memory], "behavior": behavior}}, MERGE_PATCH)
+    await api("PATCH", place.format("v1") + "/a", {"spec": {"maxReplicas": 3}}, MERGE_PATCH)
+    spec = (await api("GET", place.format("v2") + "/a"))["spec"]
+    assert (spec["maxReplicas"], spec["metrics"]) == (3, [memory])
+    assert spec["behavior"]["scaleUp"]["selectPolicy"] == "Min"

@@ -1,0 +1,140 @@
+"""A failed assertion names the party whose value it reads; a stack names what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from harness.core.clock import ManualClock, SystemClock
+from harness.core.errors import ProductFailure
+from harness.core.history import Kind
+from harness.stack.authors import author_of_field, author_of_message, author_of_order
+from harness.stack.leftovers import Leftovers
+from harness.stack.mock_link import MockEnd
+from harness.stack.record import Record, plain
+from harness.stack.subjects import order_missing
+from harness.wasmbed.gateway.gateway import Gateway
+
+
+@pytest.fixture
+def record() -> Record:
+    return Record(ManualClock())
+
+
+def writes(record: Record, source: str, kind: str, name: str, **status: Any) -> None:
+    record.record(
+        Kind.MESSAGE, source, "Kubernetes", f"PATCH {kind}", {"code": 200, "name": name, "status": status}, name
+    )
+    record.record(Kind.STATE, "Kubernetes", "", kind, {"change": "modified", "name": name, "status": status}, name)
+
+
+def says(record: Record, source: str, name: str, about: str, **data: Any) -> None:
+    record.record(Kind.MESSAGE, source, "Gateway", name, data, about)
+
+
+def test_the_author_of_a_field_wrote_it_last(record: Record) -> None:
+    writes(record, "Gateway", "Device", "pump-1", phase="Connected", health="healthy")
+    writes(record, "DeviceController", "Device", "pump-1", phase="Disconnected")
+    assert author_of_field(record, "Device", "pump-1", ["phase"]).party == "device controller"
+    assert author_of_field(record, "Device", "pump-1", ["health"]).party == "gateway"
+
+
+def test_the_author_of_a_field_that_was_not_written_is_its_owner(record: Record) -> None:
+    for kind, field, party in (
+        ("Application", "retryCount", "application controller"),
+        ("Application", "deviceStatuses", "gateway"),
+        ("Gateway", "phase", "gateway controller"),
+        ("Device", "connectedSince", "gateway"),
+    ):
+        assert author_of_field(record, kind, "x", [field]).party == party
+
+
+def test_a_board_is_the_author_of_what_the_gateway_relays(record: Record) -> None:
+    """Its fault is in the entry and decides the phase. If the entry says something else, it is the gateway's."""
+    says(record, "Gateway", "Deploy", "app", device="pump-1")
+    says(record, "Device", "RuntimeFault", "app", device="pump-1", code="TRAP")
+    writes(record, "Gateway", "Application", "app", deviceStatuses={"pump-1": {"state": "error"}})
+    writes(record, "ApplicationController", "Application", "app", phase="Error")
+    assert author_of_field(record, "Application", "app", ["phase"]).party == "board pump-1"
+    assert author_of_field(record, "Application", "app", ["deviceStatuses", "pump-1", "code"]).party == "board pump-1"
+    writes(record, "Gateway", "Application", "app", deviceStatuses={"pump-1": {"state": "running"}})
+    assert author_of_field(record, "Application", "app", ["deviceStatuses", "pump-1", "state"]).party == "gateway"
+
+
+def test_a_mock_boards_word_is_the_tests(record: Record) -> None:
+    record.note("mock board", "pump-1")
+    says(record, "Device", "RuntimeFault", "app", device="pump-1", code="TRAP")
+    writes(record, "Gateway", "Application", "app", deviceStatuses={"pump-1": {"state": "error"}})
+    assert author_of_field(record, "Application", "app", ["deviceStatuses", "pump-1", "state"]).party == "gateway"
+
+
+def test_an_entry_of_a_device_out_of_reach_is_the_controllers(record: Record) -> None:
+    writes(record, "Gateway", "Application", "app", deviceStatuses={"pump-1": {"state": "running"}})
+    writes(record, "Gateway", "Device", "pump-1", phase="Disconnected")
+    author = author_of_field(record, "Application", "app", ["deviceStatuses", "pump-1", "state"])
+    assert author.party == "application controller"
+
+
+def test_messages_have_senders(record: Record) -> None:
+    found = {name: author_of_message(record, name, "pump-1") for name in ("Heartbeat", "Deploy", "Error", "Sunrise")}
+    assert {name: author and author.party for name, author in found.items()} == {
+        "Heartbeat": "board pump-1",
+        "Deploy": "gateway",
+        "Error": None,
+        "Sunrise": None,
+    }
+
+
+def test_an_order_that_did_not_come_was_not_asked_for_or_not_sent(record: Record) -> None:
+    assert author_of_order(record, "Deploy", "pump-1").party == "application controller"
+    says(record, "ApplicationController", "DeployApplication", "app", device="pump-1")
+    assert author_of_order(record, "Deploy", "pump-1").party == "gateway"
+    says(record, "Gateway", "Deploy", "app", device="pump-1")
+    assert author_of_order(record, "Deploy", "pump-1").party == "application controller"
+    waited = ProductFailure("the gateway did not send Stop within 30 s", where="pump-1", party="gateway")
+    found = order_missing(waited, record)
+    assert found is not None
+    assert found.party == "application controller"
+    assert order_missing(ProductFailure("the gateway did not send Error within 30 s", where="pump-1"), record) is None
+
+
+def test_a_nameless_predicate_is_shown_as_its_expression() -> None:
+    assert plain(lambda output: len(output) == 2) == "(len(output) == 2)"
+    assert plain(len) == "len"
+    assert plain("Connected") == "Connected"
+
+
+def test_a_wait_for_an_event_names_its_sender(record: Record, runner: asyncio.Runner) -> None:
+    async def wait() -> None:
+        waiting = asyncio.create_task(record.until("Heartbeat", about="pump-1", within=1))
+        await SystemClock().sleep(0)
+        await record._clock.advance(2)  # type: ignore[attr-defined]
+        await waiting
+
+    with pytest.raises(ProductFailure, match="convicts board pump-1") as failure:
+        runner.run(wait())
+    assert failure.value.party == "board pump-1"
+
+
+def test_either_end_of_a_mock_names_the_other() -> None:
+    assert {each.other for each in MockEnd.__subclasses__()} == {"the gateway", "the board"}
+
+
+def test_a_task_of_the_platform_that_is_left_behind_is_named(runner: asyncio.Runner) -> None:
+    async def leave() -> None:
+        before = await Leftovers.begin()
+        settings = SimpleNamespace(drain_timeout=3600, name="gateway-1")
+        gateway = SimpleNamespace(_clock=SystemClock(), settings=settings)
+        task = asyncio.create_task(Gateway._in_time(gateway, asyncio.Event().wait(), ""))  # type: ignore[arg-type]
+        try:
+            await before.check(SystemClock())
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    with pytest.raises(ProductFailure, match="the gateway left a task behind") as failure:
+        runner.run(leave())
+    assert failure.value.party == "gateway"
