@@ -34,6 +34,7 @@ async def test_what_tls_itself_refuses_ends_the_handshake(stack: Stack, certific
     assert not stack.device(board).exists
 
 
+@pytest.mark.requires("gateway-revocation")
 @pytest.mark.requires("reset")
 async def test_a_revoked_device_cannot_come_back(stack: Stack) -> None:
     """Revocation reaches a running gateway: the session ends, and the device is refused from then on."""
@@ -66,6 +67,7 @@ async def test_another_key_under_a_registered_name_is_refused(stack: Stack) -> N
     stack.history.follows("certificate-invalid")
 
 
+@pytest.mark.requires("gateway-pairing")
 async def test_without_a_certificate_a_peer_may_only_pair(stack: Stack) -> None:
     """Anything but a signing request with a token from a peer without certificate is refused."""
     peer = await stack.mock_board("unknown", certificate="request")

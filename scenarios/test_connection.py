@@ -97,6 +97,7 @@ async def test_a_heartbeat_with_another_devices_id_does_not_count(stack: Stack) 
     assert not stack.history.find("HeartbeatAcknowledgment")
 
 
+@pytest.mark.requires("gateway-stop")
 async def test_devices_survive_a_gateway_restart(stack: Stack) -> None:
     """The gateway drains and comes back; every device is Connected again, with the id it had."""
     boards = await stack.boards.power_on(count=3)
@@ -112,6 +113,7 @@ async def test_devices_survive_a_gateway_restart(stack: Stack) -> None:
     stack.history.follows("device-connection")
 
 
+@pytest.mark.requires("gateway-kill", "gateway-stop")
 async def test_devices_survive_a_killed_gateway(stack: Stack) -> None:
     """A killed gateway closes no link in order; its successor takes the devices over."""
     board = await stack.boards.power_on()
@@ -124,6 +126,7 @@ async def test_devices_survive_a_killed_gateway(stack: Stack) -> None:
     stack.history.follows("device-connection")
 
 
+@pytest.mark.requires("gateway-stop")
 async def test_a_stopped_gateway_leaves_no_device_connected(stack: Stack) -> None:
     """A gateway that goes in order takes its devices to Disconnected and itself to Offline."""
     board = await stack.boards.power_on()

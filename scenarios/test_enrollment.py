@@ -60,6 +60,7 @@ async def test_enrollment_goes_step_by_step(stack: Stack) -> None:
     stack.history.follows("device-enrollment")
 
 
+@pytest.mark.requires("gateway-pairing")
 @pytest.mark.requires("csr", "wasm")
 async def test_a_device_enrolls_by_signing_request(stack: Stack) -> None:
     """A board without certificate pays with a one-time token, gets a certificate, and comes back with it."""
@@ -77,6 +78,7 @@ async def test_a_device_enrolls_by_signing_request(stack: Stack) -> None:
     stack.history.follows("device-enrollment-by-request")
 
 
+@pytest.mark.requires("gateway-pairing")
 @pytest.mark.requires("csr")
 async def test_a_pairing_token_serves_once(stack: Stack) -> None:
     """A token that was used cannot be used again, for instance by an eavesdropper."""

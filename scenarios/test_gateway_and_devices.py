@@ -84,6 +84,7 @@ async def test_every_answer_carries_its_requests_id(stack: Stack) -> None:
     await meter.expect(Error, 99)
 
 
+@pytest.mark.requires("gateway-http")
 async def test_a_gateway_uses_no_id_twice(stack: Stack) -> None:
     """The requests that it sends on one connection has ids that differ: questions, announcements, chunks, stops."""
     meter, application, _ = await running(stack)
@@ -103,6 +104,7 @@ async def test_a_gateway_uses_no_id_twice(stack: Stack) -> None:
 # Modules.
 
 
+@pytest.mark.requires("gateway-http")
 async def test_a_module_is_cut_as_announced(stack: Stack) -> None:
     """Number, order and size of the chunks are the announcement's, none is sent twice, and the whole is the module."""
     meter = await enrolled(stack)
@@ -119,6 +121,7 @@ async def test_a_module_is_cut_as_announced(stack: Stack) -> None:
     assert [event.data["data"]["size"] for event in sent] == [CHUNK] * 5 + [len(module) - 5 * CHUNK]
 
 
+@pytest.mark.requires("gateway-http")
 async def test_no_more_than_a_window_is_under_way(stack: Stack) -> None:
     """Four chunks wait for their acknowledgment and no fifth comes; each acknowledgment lets one more out."""
     meter = await enrolled(stack)
@@ -138,6 +141,7 @@ async def test_no_more_than_a_window_is_under_way(stack: Stack) -> None:
         assert len(stack.history.find("ModuleChunk", about="app")) == index + 1
 
 
+@pytest.mark.requires("gateway-http")
 async def test_acknowledgments_in_another_order_and_twice(stack: Stack) -> None:
     """The window goes on by what was acknowledged, in any order; one that comes twice lets nothing more out."""
     meter = await enrolled(stack)
@@ -162,6 +166,7 @@ async def test_acknowledgments_in_another_order_and_twice(stack: Stack) -> None:
     await application.until_on("meter", state="deployed")
 
 
+@pytest.mark.requires("gateway-http")
 @pytest.mark.parametrize("wrong", ["id", "application"])
 async def test_a_result_for_another_exchange_is_no_result(stack: Stack, wrong: str) -> None:
     """A DeploymentResult has another message id, or names another application: the deployment continues until its own
@@ -185,6 +190,7 @@ async def test_a_result_for_another_exchange_is_no_result(stack: Stack, wrong: s
     assert not [event for event in written if "deployed" in str(event.data["status"])]
 
 
+@pytest.mark.requires("gateway-http")
 async def test_a_stop_that_another_exchange_answers_is_still_under_way(stack: Stack) -> None:
     """A StopResult with another id: the application is Stopping until the stop's own result comes."""
     meter, application, _ = await running(stack)
@@ -216,6 +222,7 @@ async def test_a_frame_may_come_in_pieces(stack: Stack) -> None:
         await meter.expect(HeartbeatAcknowledgment, 5000 + number)
 
 
+@pytest.mark.requires("gateway-http")
 async def test_one_deployment_at_a_time_goes_to_a_device(stack: Stack) -> None:
     """The second application is announced when the first has its result, and not before."""
     meter = await enrolled(stack)
@@ -235,6 +242,7 @@ async def test_one_deployment_at_a_time_goes_to_a_device(stack: Stack) -> None:
     assert result.n < announced.n
 
 
+@pytest.mark.requires("gateway-http")
 async def test_two_devices_are_served_at_the_same_time(stack: Stack) -> None:
     """A device that answers nothing does not hold up another device."""
     slow, quick = await enrolled(stack, "slow"), await enrolled(stack, "quick")
@@ -245,6 +253,7 @@ async def test_two_devices_are_served_at_the_same_time(stack: Stack) -> None:
     assert application.on("slow").state == "receiving"
 
 
+@pytest.mark.requires("gateway-http")
 @pytest.mark.parametrize("how", ["error-to-the-announcement", "error-to-a-chunk", "result"])
 async def test_a_device_that_refuses_says_why_and_is_not_asked_again(stack: Stack, how: str) -> None:
     """Code and words reach the Application; the device stays Connected and takes the next one."""
@@ -277,6 +286,7 @@ async def test_what_a_device_reports_of_an_application_that_it_was_not_given(sta
     await meter.beat()
 
 
+@pytest.mark.requires("gateway-http")
 async def test_metrics_and_outputs_reach_the_application(stack: Stack) -> None:
     """Of a status: metrics, publications in order, text and binary; the newest stay."""
     meter, application, _ = await running(stack)
@@ -301,6 +311,7 @@ async def test_what_a_device_tells_of_itself_is_on_record(stack: Stack) -> None:
 # Order.
 
 
+@pytest.mark.requires("gateway-http")
 async def test_an_application_is_stopped_when_its_device_says_so(stack: Stack) -> None:
     """Until the device has answered it is Stopping; the answer comes before the phase."""
     meter, application, _ = await running(stack)
@@ -317,6 +328,7 @@ async def test_an_application_is_stopped_when_its_device_says_so(stack: Stack) -
     stack.history.follows("application-stop")
 
 
+@pytest.mark.requires("gateway-http")
 async def test_a_deleted_application_is_there_until_its_device_has_stopped_it(stack: Stack) -> None:
     """The finalizer holds it; the answer comes before its end."""
     meter, application, _ = await running(stack)
@@ -333,6 +345,7 @@ async def test_a_deleted_application_is_there_until_its_device_has_stopped_it(st
     stack.history.follows("application-stop")
 
 
+@pytest.mark.requires("gateway-http")
 async def test_a_device_that_cannot_stop_an_application_says_so(stack: Stack) -> None:
     """StopResult with ok false: the application is not Stopped, and the reason is where people look."""
     meter, application, _ = await running(stack)
@@ -373,6 +386,7 @@ async def test_nothing_is_written_of_a_device_after_its_link_has_ended(stack: St
     assert stack.history.phases("meter")[-1] == "Disconnected"
 
 
+@pytest.mark.requires("gateway-http")
 async def test_a_connection_that_ends_in_a_transfer_loses_nothing(stack: Stack) -> None:
     """Half a module is there. After the device is back it gets the whole, from the first chunk on."""
     meter = await enrolled(stack)
@@ -389,6 +403,7 @@ async def test_a_connection_that_ends_in_a_transfer_loses_nothing(stack: Stack) 
     await application.until(phase="Running", statistics={"running": 1})
 
 
+@pytest.mark.requires("gateway-http")
 async def test_a_fault_ends_what_ran(stack: Stack) -> None:
     """A runtime error with backtrace: Error, the words are kept, and a heartbeat that says otherwise heals nothing by
     itself but what it says."""

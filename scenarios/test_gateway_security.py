@@ -73,6 +73,7 @@ async def publish(stack: Stack, crl: bytes) -> None:
     await stack.api.patch(CONFIG_MAP, CRL, {"binaryData": {"crl.der": b64encode(crl).decode()}})
 
 
+@pytest.mark.requires("gateway-revocation")
 async def test_a_revoked_device_cannot_resume(stack: Stack) -> None:
     """A device was away when its certificate was revoked. Its heartbeat on a new session is refused."""
     meter = await enrolled(stack, "meter")
@@ -88,6 +89,7 @@ async def test_a_revoked_device_cannot_resume(stack: Stack) -> None:
     stack.history.follows("device-revoked", only=["meter"])
 
 
+@pytest.mark.requires("gateway-revocation")
 async def test_a_device_with_a_renewed_certificate_is_the_device_that_it_was(stack: Stack) -> None:
     """Refused with what was revoked, as who it was and anew; with another certificate for its key it enrolls, under its
     id."""
@@ -109,6 +111,7 @@ async def test_a_device_with_a_renewed_certificate_is_the_device_that_it_was(sta
     stack.history.follows("certificate-renewed")
 
 
+@pytest.mark.requires("gateway-revocation")
 async def test_a_list_that_revokes_two_ends_two_sessions_and_no_third(stack: Stack) -> None:
     """Each revoked device gets the reason and is dismissed; the others keep their sessions."""
     one, two, three = [await enrolled(stack, name) for name in ("one", "two", "three")]
@@ -124,6 +127,7 @@ async def test_a_list_that_revokes_two_ends_two_sessions_and_no_third(stack: Sta
     assert stack.device("three").status.phase == "Connected"
 
 
+@pytest.mark.requires("gateway-revocation")
 async def test_one_list_that_revokes_two_at_once(stack: Stack) -> None:
     """Both are in the same new list: both sessions end."""
     boards = [await enrolled(stack, name) for name in ("one", "two")]
@@ -136,6 +140,7 @@ async def test_one_list_that_revokes_two_at_once(stack: Stack) -> None:
     await spare.beat()
 
 
+@pytest.mark.requires("gateway-revocation")
 @pytest.mark.parametrize("how", ["older", "same-number", "strangers", "garbage", "deleted", "emptied"])
 async def test_a_list_that_must_not_count_takes_nothing_back(stack: Stack, how: str) -> None:
     """An older list, one with the same number, one of another authority, garbage, and no list leave revocations in
@@ -182,6 +187,7 @@ def _same_number(stack: Stack) -> bytes:
         devices._revoked = revoked
 
 
+@pytest.mark.requires("gateway-stop")
 async def test_devices_of_an_expired_authority_are_refused(stack: Stack) -> None:
     """Devices with valid certificates of an expired authority are refused."""
     await stack.gateway.stop()
@@ -314,6 +320,7 @@ async def test_a_refused_twin_takes_nothing_from_the_first(stack: Stack) -> None
     assert stack.history.phases("meter").count("Disconnected") == 0
 
 
+@pytest.mark.requires("gateway-http", "several-gateways")
 @pytest.mark.parametrize("token", ["", "none", "prefix", "longer", "another-gateways", "pairing"])
 async def test_only_its_own_token_opens_a_gateways_api(stack: Stack, token: str) -> None:
     """No token, the beginning of it, more than it, another gateway's, a pairing token: 401, and nothing happens."""
@@ -340,6 +347,7 @@ async def test_only_its_own_token_opens_a_gateways_api(stack: Stack, token: str)
     assert not stack.history.find("StopApplication")
 
 
+@pytest.mark.requires("gateway-pairing")
 @pytest.mark.parametrize("how", ["prefix", "longer", "another-devices", "empty", "none", "not-a-pairing-secret"])
 async def test_only_its_own_token_lets_a_device_pair(stack: Stack, how: str) -> None:
     """The beginning of its token, more than it, another device's: refused, and the token itself still serves once."""
@@ -361,6 +369,7 @@ async def test_only_its_own_token_lets_a_device_pair(stack: Stack, how: str) -> 
         assert (await again.expect(EnrollmentResponse)).certificate
 
 
+@pytest.mark.requires("gateway-api-faults", "gateway-pairing")
 async def test_a_token_is_spent_before_the_certificate_is_there(stack: Stack) -> None:
     """Two that come with one token at the same time: one certificate, and its issue comes after the token's end."""
     one = await stack.mock_board("meter", certificate="request")
@@ -376,6 +385,7 @@ async def test_a_token_is_spent_before_the_certificate_is_there(stack: Stack) ->
     assert spent.n < issued.n
 
 
+@pytest.mark.requires("gateway-pairing")
 async def test_a_certificate_that_was_issued_is_for_the_key_and_the_name_that_asked(stack: Stack) -> None:
     """The issued certificate names the device; the device that returns with it enrolls under the same id."""
     first = await stack.mock_board("meter", certificate="request")
@@ -391,6 +401,7 @@ async def test_a_certificate_that_was_issued_is_for_the_key_and_the_name_that_as
     await stack.device("meter").until(phase="Connected", device_id=issued.device_id)
 
 
+@pytest.mark.requires("gateway-pairing")
 async def test_a_stranger_may_only_ask_to_pair(stack: Stack) -> None:
     """Without a certificate a heartbeat, under the id of a device that exists, is refused."""
     meter = await enrolled(stack, "meter")
@@ -429,6 +440,20 @@ async def test_what_the_contract_does_not_allow_ends_the_session_and_changes_not
     again = await stack.mock_board("meter", credentials=meter.credentials)
     await again.beat(meter.device_id)
     await stack.device("meter").until(phase="Connected")
+
+
+@pytest.mark.parametrize("first", ["heartbeat", "report"])
+async def test_a_peer_without_a_certificate_can_only_ask_to_enroll(stack: Stack, first: str) -> None:
+    """It begins with a heartbeat under an id that exists, or with a report: refused, and it has no session."""
+    meter = await enrolled(stack, "meter")
+    stranger = await stack.mock_board("stranger", certificate="request")
+    stranger.device_id = meter.device_id
+    stranger.send(stranger.heartbeat() if first == "heartbeat" else RuntimeFault("app", "TRAP", "it broke"))
+    error = await stranger.expect(Error)
+    assert error.code == ErrorCode.ENROLLMENT_FAILED
+    assert list(await stack.gateway.sessions()) == ["meter"]
+    assert await stack.gateway.metric("sessions", state="connected") == 1
+    assert not stack.device("stranger").exists
 
 
 async def test_a_field_that_the_gateway_does_not_know_is_ignored(stack: Stack) -> None:

@@ -111,6 +111,7 @@ async def test_a_flood_of_expensive_hellos_disconnects_no_device(stack: Stack) -
     await stack.device(late).until(phase="Connected", within=60)
 
 
+@pytest.mark.requires("gateway-pairing")
 @pytest.mark.stack(boards="virtual", heartbeat=5.0)
 async def test_endless_unknown_messages_disconnect_no_other_device(stack: Stack) -> None:
     """Enrolled peers, and one without a certificate, send unknown messages as fast as they can and read no answer: each
@@ -153,6 +154,7 @@ async def test_a_device_that_never_reads_disconnects_no_other_device(stack: Stac
     await _all_beat(stack, boards, before)
 
 
+@pytest.mark.requires("gateway-http")
 @pytest.mark.stack(boards="virtual", heartbeat=5.0)
 async def test_idle_connections_do_not_keep_others_out(stack: Stack) -> None:
     """More idle connections than there are places, at the devices' port and at the HTTP API: a board still enrolls, an

@@ -55,6 +55,7 @@ async def admitted(stack: Stack, board: MockBoard, endpoint: Endpoint | None = N
 # The API server.
 
 
+@pytest.mark.requires("gateway-api-faults")
 @pytest.mark.parametrize("code", [None, 500, 503, 429, 504], ids=["away", "500", "503", "429", "504"])
 async def test_devices_live_through_an_outage_of_the_api_server(stack: Stack, code: int | None) -> None:
     """Sessions continue during an outage of the API server; messages of that time are written when it is back."""
@@ -70,6 +71,7 @@ async def test_devices_live_through_an_outage_of_the_api_server(stack: Stack, co
     assert stack.history.phases("meter").count("Disconnected") == 0
 
 
+@pytest.mark.requires("gateway-api-faults")
 @pytest.mark.parametrize("code", [500, 409, None], ids=["500", "409", "away"])
 async def test_an_enrollment_lives_through_a_failing_write(stack: Stack, code: int | None) -> None:
     """The first two status writes of an enrollment fail; the gateway repeats them and answers the device once."""
@@ -82,6 +84,7 @@ async def test_an_enrollment_lives_through_a_failing_write(stack: Stack, code: i
     assert len(stack.history.find("EnrollmentResponse")) == 1
 
 
+@pytest.mark.requires("gateway-api-faults")
 async def test_a_device_that_comes_in_an_outage_is_told_to_come_again(stack: Stack) -> None:
     """While the API server cannot create the Device, the gateway refuses with retry-after; later the device enrolls."""
     meter = await stack.mock_board("meter")
@@ -97,6 +100,7 @@ async def test_a_device_that_comes_in_an_outage_is_told_to_come_again(stack: Sta
     await stack.device("meter").until(phase="Connected")
 
 
+@pytest.mark.requires("gateway-api-faults", "gateway-http")
 @pytest.mark.parametrize("code", [0, 410, 500], ids=["ended", "410", "500"])
 @pytest.mark.requires("wasm")
 async def test_watches_that_end_are_taken_up_again(stack: Stack, code: int) -> None:
@@ -114,6 +118,7 @@ async def test_watches_that_end_are_taken_up_again(stack: Stack, code: int) -> N
     await application.until_gone(within=30)
 
 
+@pytest.mark.requires("gateway-api-faults", "gateway-http")
 @pytest.mark.parametrize("client", ["ApplicationController", "DeviceController", "Gateway"])
 @pytest.mark.requires("wasm")
 async def test_conflicts_are_resolved(stack: Stack, client: str) -> None:
@@ -127,6 +132,7 @@ async def test_conflicts_are_resolved(stack: Stack, client: str) -> None:
     stack.history.follows("application-deployment")
 
 
+@pytest.mark.requires("gateway-http")
 @pytest.mark.requires("wasm")
 async def test_an_application_lives_through_an_outage(stack: Stack) -> None:
     """The application controller cannot write while the device answers; afterwards the Application shows the device's
@@ -139,6 +145,7 @@ async def test_an_application_lives_through_an_outage(stack: Stack) -> None:
     await application.until(phase="Running", statistics={"running": 1}, within=60)
 
 
+@pytest.mark.requires("gateway-http")
 async def test_a_device_that_is_deleted_while_watches_are_down_is_noticed(stack: Stack) -> None:
     """The controllers' watches end with 410, and a device is deleted before they are back: the list says that it is
     gone, and the application has a target less."""
@@ -197,6 +204,7 @@ async def test_a_device_that_another_client_wrote_connected_is_corrected(stack: 
     await stack.device("meter").until(phase="Disconnected", error="Connection lost")
 
 
+@pytest.mark.requires("gateway-http")
 @pytest.mark.requires("wasm")
 async def test_an_application_that_a_stranger_rewrote_is_set_right(stack: Stack) -> None:
     """Another client's statistics and health are replaced when the device reports; its annotations stay."""
@@ -212,6 +220,7 @@ async def test_an_application_that_a_stranger_rewrote_is_set_right(stack: Stack)
     assert application.resource.metadata["annotations"] == {"example.com/mine": "1"}
 
 
+@pytest.mark.requires("gateway-http")
 async def test_labels_decide_and_changed_labels_decide_anew(stack: Stack) -> None:
     """A selector with two labels means devices that have both. One that loses a label is stopped and forgotten; one
     that gets it is deployed to."""
@@ -233,6 +242,7 @@ async def test_labels_decide_and_changed_labels_decide_anew(stack: Stack) -> Non
     assert {event.data["device"] for event in stack.history.find("Deploy")} == {"both", "one"}
 
 
+@pytest.mark.requires("gateway-http")
 async def test_a_target_that_leaves_while_its_device_is_away(stack: Stack) -> None:
     """The spec names another device meanwhile. The one that is back is stopped when it names the application."""
     first, second = await enrolled(stack, "first"), await enrolled(stack, "second")
@@ -255,6 +265,7 @@ async def test_a_target_that_leaves_while_its_device_is_away(stack: Stack) -> No
 # Gateways.
 
 
+@pytest.mark.requires("gateway-settings", "gateway-stop")
 async def test_a_full_gateway_says_so_and_takes_the_next_when_one_leaves(stack: Stack) -> None:
     """A full gateway refuses with GATEWAY_FULL and retry-after; connected devices are not disturbed."""
     await stack.gateway.stop()
@@ -276,6 +287,7 @@ async def test_a_full_gateway_says_so_and_takes_the_next_when_one_leaves(stack: 
     await stack.device("second").until(phase="Connected")
 
 
+@pytest.mark.requires("gateway-stop")
 async def test_a_draining_gateway_asks_each_device_to_return_later(stack: Stack) -> None:
     """A gateway that shuts down sends GATEWAY_DRAINING with retry-after and closes each link; every Device is
     Disconnected afterwards."""
@@ -294,6 +306,7 @@ async def test_a_draining_gateway_asks_each_device_to_return_later(stack: Stack)
     stack.history.follows("gateway-drained")
 
 
+@pytest.mark.requires("gateway-http", "gateway-kill", "several-gateways")
 @pytest.mark.stack(beat=0.3)
 async def test_a_device_moves_to_another_gateway_when_its_own_dies(stack: Stack) -> None:
     """A device of a killed gateway resumes at another under its id, with its application; the killed one is Offline and
@@ -318,6 +331,7 @@ async def test_a_device_moves_to_another_gateway_when_its_own_dies(stack: Stack)
     stack.history.follows("gateway-failover")
 
 
+@pytest.mark.requires("gateway-stop", "several-gateways")
 async def test_a_device_that_is_at_one_gateway_can_move_while_that_lives(stack: Stack) -> None:
     """A device that moves to a second gateway stays Connected there when the first gateway shuts down."""
     other = await stack.add_gateway("gateway-2")
@@ -331,6 +345,7 @@ async def test_a_device_that_is_at_one_gateway_can_move_while_that_lives(stack: 
     assert stack.device("meter").status.phase == "Connected"
 
 
+@pytest.mark.requires("gateway-api-faults", "gateway-stop", "several-gateways")
 async def test_a_loss_that_is_written_late_is_not_written_over_another_session(stack: Stack) -> None:
     """The write of the loss waits while the device enrolls at another gateway: Connected there is what stays."""
     other = await stack.add_gateway("gateway-2")
@@ -346,6 +361,7 @@ async def test_a_loss_that_is_written_late_is_not_written_over_another_session(s
     assert stack.device("meter").status.phase == "Connected"
 
 
+@pytest.mark.requires("gateway-kill", "gateway-stop")
 async def test_a_killed_gateway_leaves_nothing_connected_that_its_successor_does_not_know(stack: Stack) -> None:
     """The successor of a killed gateway corrects the Devices before it accepts a connection."""
     meter = await enrolled(stack)
@@ -358,6 +374,7 @@ async def test_a_killed_gateway_leaves_nothing_connected_that_its_successor_does
     await stack.device("meter").until(phase="Connected")
 
 
+@pytest.mark.requires("gateway-http", "gateway-stop")
 async def test_a_token_that_was_replaced_is_read_again(stack: Stack) -> None:
     """The gateway starts with another token; deployments go on, and the old one opens nothing."""
     meter = await enrolled(stack)
@@ -377,6 +394,7 @@ async def test_a_token_that_was_replaced_is_read_again(stack: Stack) -> None:
     assert (await stack.gateway.ask("GET", "/api/v1/sessions", token=old))[0] == 401
 
 
+@pytest.mark.requires("gateway-http")
 async def test_a_gateway_without_its_answer_is_asked_again_later(stack: Stack) -> None:
     """The Secret with its token is gone: the deployment waits, says why, and goes on when it is there again."""
     meter = await enrolled(stack)
@@ -418,6 +436,7 @@ async def test_a_gateway_that_is_full_of_work_is_asked_again_after_growing_pause
 # Managers.
 
 
+@pytest.mark.requires("gateway-http")
 async def test_a_second_manager_acts_when_the_first_has_gone(stack: Stack) -> None:
     """A second manager waits for the lease and deploys after it has it. At no time do both act."""
     meter = await enrolled(stack)
@@ -441,6 +460,7 @@ async def test_a_second_manager_acts_when_the_first_has_gone(stack: Stack) -> No
     assert lease["spec"]["leaseTransitions"] >= 1
 
 
+@pytest.mark.requires("gateway-http")
 @pytest.mark.stack(heartbeat=60.0)
 async def test_a_manager_that_lost_its_lease_acts_no_more(stack: Stack) -> None:
     """Another holder has the lease: the manager leaves all requests to it until the lease is free."""
@@ -461,6 +481,7 @@ async def test_a_manager_that_lost_its_lease_acts_no_more(stack: Stack) -> None:
 # Devices that are slow, silent, or wrong.
 
 
+@pytest.mark.requires("gateway-http", "gateway-settings", "gateway-stop")
 @pytest.mark.parametrize("what", ["first-chunk", "result"])
 async def test_a_device_that_falls_silent_in_a_transfer_holds_up_no_other(stack: Stack, what: str) -> None:
     """A device acknowledges no chunk, or never sends the result: the deployment fails with a reason, and the next
@@ -488,6 +509,7 @@ async def test_a_device_that_falls_silent_in_a_transfer_holds_up_no_other(stack:
     assert not stack.history.find("ConnectionClosed", about="meter")
 
 
+@pytest.mark.requires("gateway-settings", "gateway-stop")
 async def test_a_connection_that_says_nothing_is_closed(stack: Stack) -> None:
     """Secured, and no message in the time for the first: the gateway ends it and says why in its record."""
     await stack.gateway.stop()
@@ -500,6 +522,7 @@ async def test_a_connection_that_says_nothing_is_closed(stack: Stack) -> None:
     await meter.beat()
 
 
+@pytest.mark.requires("gateway-http")
 async def test_a_slow_device_is_waited_for(stack: Stack) -> None:
     """A device acknowledges one chunk at a time, each after a heartbeat was answered; the transfer completes."""
     meter = await enrolled(stack)
@@ -522,6 +545,7 @@ async def test_a_slow_device_is_waited_for(stack: Stack) -> None:
     await application.until(phase="Running")
 
 
+@pytest.mark.requires("gateway-http")
 async def test_a_device_that_forgets_is_deployed_to_again(stack: Stack) -> None:
     """A device resumes without the application: its heartbeat does not name it, and the application is deployed
     again."""

@@ -31,6 +31,7 @@ def pages(count: int, body: str = "") -> str:
     return f'(module (memory (export "memory") {count}) (func (export "run") {body}))'
 
 
+@pytest.mark.requires("gateway-http")
 async def test_a_module_that_needs_exactly_its_limit_runs(stack: Stack) -> None:
     """Two pages of memory under a limit of two pages."""
     application, device = await deployed(stack, pages(2), memory=2 * PAGE)
@@ -38,6 +39,7 @@ async def test_a_module_that_needs_exactly_its_limit_runs(stack: Stack) -> None:
     assert application.on(device).state == "running"
 
 
+@pytest.mark.requires("gateway-http")
 @pytest.mark.parametrize("limit", [2 * PAGE - 1, PAGE], ids=["a-byte-less", "a-page-less"])
 async def test_a_module_that_needs_more_than_its_limit_is_not_sent(stack: Stack, limit: int) -> None:
     """Two pages under a limit that is a byte, or a page, smaller."""
@@ -47,6 +49,7 @@ async def test_a_module_that_needs_more_than_its_limit_is_not_sent(stack: Stack,
     assert not stack.history.find("Deploy", source="Gateway")
 
 
+@pytest.mark.requires("gateway-http")
 async def test_memory_grows_to_the_limit_and_not_beyond(stack: Stack) -> None:
     """A page more is granted up to the limit; the next growth is refused with -1, and the module goes on."""
     text = f"""(module {PUBLISH} (memory (export "memory") 1)
@@ -62,6 +65,7 @@ async def test_memory_grows_to_the_limit_and_not_beyond(stack: Stack) -> None:
     assert application.output(device) == [("n", "2")]
 
 
+@pytest.mark.requires("gateway-http")
 async def test_a_trap_after_a_refused_growth_names_the_memory(stack: Stack) -> None:
     """MEMORY_LIMIT where the module broke because it got no more, and TRAP where it broke for another reason."""
     text = pages(1, "(drop (memory.grow (i32.const 9))) unreachable")
@@ -71,6 +75,7 @@ async def test_a_trap_after_a_refused_growth_names_the_memory(stack: Stack) -> N
     await other.until_on(device, state="error", code="TRAP")
 
 
+@pytest.mark.requires("gateway-http")
 @pytest.mark.parametrize("address", [PAGE - 4, PAGE - 3], ids=["the-last-word", "a-byte-beyond"])
 async def test_memory_ends_where_it_ends(stack: Stack, address: int) -> None:
     """The last word can be written, and a byte beyond is a trap."""
@@ -82,6 +87,7 @@ async def test_memory_ends_where_it_ends(stack: Stack, address: int) -> None:
         await application.until_on(device, state="error", code="TRAP")
 
 
+@pytest.mark.requires("gateway-http")
 @pytest.mark.parametrize(
     "signature", ["(param i32 i32 i32)", "(param i32 i32 i32 i32)", "(param i32 i32 i32 i64) (result i32)"]
 )
@@ -94,6 +100,7 @@ async def test_an_import_with_another_signature_is_not_sent(stack: Stack, signat
     assert not stack.history.find("Deploy", source="Gateway")
 
 
+@pytest.mark.requires("gateway-http")
 @pytest.mark.parametrize("entry", ["(param i32)", "(result i32)"])
 async def test_an_entry_that_cannot_be_called_is_not_sent(stack: Stack, entry: str) -> None:
     """The entry takes nothing; what it returns is passed over."""
@@ -107,6 +114,7 @@ async def test_an_entry_that_cannot_be_called_is_not_sent(stack: Stack, entry: s
         await application.until(phase="Running")
 
 
+@pytest.mark.requires("gateway-http")
 async def test_fuel_is_counted_for_each_call(stack: Stack) -> None:
     """A module that ticks ten times under a limit for one call goes on; one call that takes more ends it."""
     text = f"""(module {PUBLISH} (memory (export "memory") 1) (global $n (mut i32) (i32.const 0))
@@ -129,6 +137,7 @@ async def test_fuel_is_counted_for_each_call(stack: Stack) -> None:
     await other.until_on(device, state="error", code="OUT_OF_FUEL")
 
 
+@pytest.mark.requires("gateway-http")
 async def test_the_same_module_under_other_limits_is_deployed_again(stack: Stack) -> None:
     """A module gets other limits for memory, fuel and time: it is stopped, sent with the new limits, and runs."""
     board = await connected(stack)
@@ -149,6 +158,7 @@ async def test_the_same_module_under_other_limits_is_deployed_again(stack: Stack
     assert len(stack.history.find("Deploy", about="app")) == 4
 
 
+@pytest.mark.requires("gateway-http")
 async def test_the_same_spec_again_changes_nothing(stack: Stack) -> None:
     """A write that leaves module and limits as they are deploys nothing."""
     board = await connected(stack)
@@ -160,6 +170,7 @@ async def test_the_same_spec_again_changes_nothing(stack: Stack) -> None:
     assert [event.data["limits"]["fuel"] for event in stack.history.find("Deploy", about="app")] == [50_000, 60_000]
 
 
+@pytest.mark.requires("gateway-http")
 @pytest.mark.requires("several-applications")
 async def test_time_ends_one_call_and_nothing_else(stack: Stack) -> None:
     """An endless loop is cut by its wall time; another application on the board goes on, and so do the heartbeats."""

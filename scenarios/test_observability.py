@@ -29,6 +29,7 @@ def _descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+@pytest.mark.requires("gateway-http")
 async def test_sessions_are_those_that_are_there(stack: Stack) -> None:
     """Each device with id, state, since when, last heartbeat and applications; gone with its link."""
     meter, other = await enrolled(stack), await enrolled(stack, "other")
@@ -55,6 +56,7 @@ async def test_sessions_are_those_that_are_there(stack: Stack) -> None:
     assert set(await stack.gateway.sessions()) == {"meter"}
 
 
+@pytest.mark.requires("gateway-http")
 async def test_metrics_count_what_happened(stack: Stack) -> None:
     """Sessions by state, messages by type, enrollments and jobs by result, rejected handshakes, status writes."""
     gateway = stack.gateway
@@ -84,9 +86,11 @@ async def test_metrics_count_what_happened(stack: Stack) -> None:
     assert await gateway.metric("tls_rejected_total") == len(stack.history.find("TlsRejected"))
     assert await gateway.metric("status_writes_total") >= 3
     await gone(stack, meter)
+    await stack.device("meter").until(phase="Disconnected")
     assert await gateway.metric("sessions", state="connected") == 0
 
 
+@pytest.mark.requires("gateway-http")
 async def test_failed_and_cancelled_jobs_are_counted_as_such(stack: Stack) -> None:
     """A deployment that the device refuses, and one that is deleted in the middle."""
     meter = await enrolled(stack)
@@ -110,6 +114,7 @@ async def test_the_gateway_says_how_many_devices_it_has(stack: Stack) -> None:
     await stack.gateway.until(connected_devices=0)
 
 
+@pytest.mark.requires("gateway-api-faults", "gateway-http")
 async def test_status_writes_that_failed_are_counted_and_none_stays_pending(stack: Stack) -> None:
     """Two writes fail and are made again: two failures, nothing pending."""
     meter = await stack.mock_board("meter")
@@ -122,6 +127,7 @@ async def test_status_writes_that_failed_are_counted_and_none_stays_pending(stac
             await give_way()
 
 
+@pytest.mark.requires("gateway-http")
 async def test_a_hundred_connections_leave_nothing_behind(stack: Stack) -> None:
     """Enrolled, refused, cut off in a frame, without a word: the gateway has no session, task or descriptor more."""
     meter = await enrolled(stack)
@@ -151,6 +157,7 @@ async def test_a_hundred_connections_leave_nothing_behind(stack: Stack) -> None:
     assert _descriptors() <= files + 5  # of a hundred; clients of a cluster keep some connections
 
 
+@pytest.mark.requires("gateway-http")
 async def test_health_and_readiness_of_the_http_api(stack: Stack) -> None:
     """Ready while it serves; nothing answers when it has gone; unknown paths and devices are said to be unknown."""
     assert await stack.gateway.ask("GET", "/healthz", token="") == (200, "ok\n")

@@ -5,6 +5,8 @@
 
 import asyncio
 
+import pytest
+
 from harness.stack import MockBoard, Stack
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
@@ -27,6 +29,7 @@ async def enrolled(stack: Stack, name: str = "meter") -> MockBoard:
     return board
 
 
+@pytest.mark.requires("gateway-api-faults")
 async def test_a_heartbeat_that_was_being_written_when_the_link_ended(stack: Stack) -> None:
     """A heartbeat's write is answered after the link's end and before the loss is written: nothing of it remains."""
     meter = await enrolled(stack)
@@ -40,6 +43,7 @@ async def test_a_heartbeat_that_was_being_written_when_the_link_ended(stack: Sta
         stack.history.follows(sequence)
 
 
+@pytest.mark.requires("gateway-api-faults", "gateway-http", "gateway-stop")
 async def test_a_heartbeat_that_was_being_written_when_the_gateway_began_to_drain(stack: Stack) -> None:
     """A device reads late: the write is answered between GATEWAY_DRAINING and the link's end."""
     meter = await enrolled(stack)
@@ -60,6 +64,7 @@ async def test_a_heartbeat_that_was_being_written_when_the_gateway_began_to_drai
     stack.history.follows("connection-lost")
 
 
+@pytest.mark.requires("gateway-api-faults", "gateway-stop")
 async def test_a_heartbeat_that_was_being_written_when_the_gateway_was_gone_for_the_device(stack: Stack) -> None:
     """The link is over when the write is answered; Disconnected is what stays."""
     meter = await enrolled(stack)
@@ -74,6 +79,7 @@ async def test_a_heartbeat_that_was_being_written_when_the_gateway_was_gone_for_
     stack.history.follows("gateway-drained")
 
 
+@pytest.mark.requires("gateway-http")
 async def test_an_application_that_is_stopped_while_its_phase_is_being_written(stack: Stack) -> None:
     """Running is written after the user has asked for the stop; Stopping and Stopped follow."""
     meter = await enrolled(stack)
@@ -117,6 +123,7 @@ async def test_a_device_that_is_on_record_at_a_gateway_that_is_no_more(stack: St
     stack.history.follows("connection-lost")
 
 
+@pytest.mark.requires("gateway-api-faults")
 async def test_a_device_that_is_back_before_its_gateway_hears_that_it_was_deleted(stack: Stack) -> None:
     """The gateway's watch is late: what it believes to be there is not. The device is asked to come again, and enrolls
     under a new id when the gateway knows."""
@@ -152,6 +159,7 @@ async def _admitted(stack: Stack, meter: MockBoard) -> str:
         await stack.clock.sleep((message.retry_after or 0) / 1000)
 
 
+@pytest.mark.requires("gateway-http")
 async def test_devices_that_answer_one_after_the_other(stack: Stack) -> None:
     """Each answer is on record when it comes, without a phase of its own until it is the last."""
     one, two = await enrolled(stack, "one"), await enrolled(stack, "two")
@@ -170,6 +178,7 @@ async def test_devices_that_answer_one_after_the_other(stack: Stack) -> None:
     stack.history.follows("application-deployment")
 
 
+@pytest.mark.requires("gateway-http")
 async def test_devices_that_refuse_one_after_the_other(stack: Stack) -> None:
     """One refusal is on record and decides nothing; the last does."""
     one, two = await enrolled(stack, "one"), await enrolled(stack, "two")
@@ -182,6 +191,7 @@ async def test_devices_that_refuse_one_after_the_other(stack: Stack) -> None:
     stack.history.follows("deployment-failure", only=["one"])
 
 
+@pytest.mark.requires("gateway-http")
 async def test_devices_on_which_it_breaks_one_after_the_other(stack: Stack) -> None:
     """An application fails on one device before it runs on the other, and then there too: PartiallyRunning, then
     Error."""

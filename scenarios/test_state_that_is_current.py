@@ -110,6 +110,7 @@ async def test_what_a_device_is_now_replaces_what_it_was(stack: Stack) -> None:
     assert device.status.device_id == device_id
 
 
+@pytest.mark.requires("gateway-http")
 async def test_the_outputs_of_an_earlier_run_are_gone(stack: Stack) -> None:
     """After a new module nothing of the old one's output, code, error or metrics is there."""
     meter, application = await running(stack)
@@ -128,6 +129,7 @@ async def test_the_outputs_of_an_earlier_run_are_gone(stack: Stack) -> None:
     assert application.output("meter") == [("new", "2")]
 
 
+@pytest.mark.requires("gateway-http")
 async def test_a_heartbeat_does_not_revive_what_failed(stack: Stack) -> None:
     """The deployment failed; a heartbeat that names the application as running changes nothing."""
     meter = await enrolled(stack)
@@ -144,6 +146,7 @@ async def test_a_heartbeat_does_not_revive_what_failed(stack: Stack) -> None:
     assert (application.on("meter").state, application.on("meter").code) == ("failed", "HASH_MISMATCH")
 
 
+@pytest.mark.requires("gateway-http")
 async def test_a_heartbeat_does_not_decide_what_is_under_way(stack: Stack) -> None:
     """While a module is on its way the device's heartbeat names it as running, and while it is being stopped as gone:
     what counts is the answer to the deployment, and to the stop."""
@@ -180,6 +183,7 @@ async def gone(stack: Stack, board: MockBoard) -> None:
     await stack.device(board.name).until(phase="Disconnected")
 
 
+@pytest.mark.requires("gateway-http")
 async def test_a_late_status_of_what_was_stopped_does_not_revive_it(stack: Stack) -> None:
     """The device has confirmed the stop. The application stays Stopped whatever is repeated of its past."""
     meter, application = await running(stack)
@@ -193,6 +197,7 @@ async def test_a_late_status_of_what_was_stopped_does_not_revive_it(stack: Stack
     assert phases[-2:] == ["Stopping", "Stopped"]
 
 
+@pytest.mark.requires("gateway-http")
 async def test_attempts_are_counted_for_one_revision(stack: Stack) -> None:
     """Each deployment that comes to nothing counts; a new module begins at none."""
     meter = await enrolled(stack)
@@ -216,6 +221,7 @@ async def test_attempts_are_counted_for_one_revision(stack: Stack) -> None:
     await application.until(phase="Running", retry_count=0)
 
 
+@pytest.mark.requires("gateway-http")
 async def test_a_condition_changes_its_time_with_its_status_and_not_before(stack: Stack) -> None:
     """Running stays True while metrics change; it is False with the fault, at another time, and True again later."""
     meter, application = await running(stack)
@@ -242,6 +248,7 @@ def _running(application: ApplicationHandle) -> tuple[str, str]:
     return condition["status"], condition["lastTransitionTime"]
 
 
+@pytest.mark.requires("gateway-http")
 async def test_statistics_are_of_the_present_targets(stack: Stack) -> None:
     """Two run, one breaks, one is deleted: target, running, failed and deployedDevices follow."""
     one, two = await enrolled(stack, "one"), await enrolled(stack, "two")
@@ -258,6 +265,7 @@ async def test_statistics_are_of_the_present_targets(stack: Stack) -> None:
     assert list(application.status.deployed_devices) == ["two"]
 
 
+@pytest.mark.requires("gateway-http")
 async def test_unknown_is_said_with_its_reason_and_taken_back(stack: Stack) -> None:
     """Out of reach since when and why; back with the word of the device, without the words of before."""
     meter, application = await running(stack)

@@ -1,4 +1,4 @@
-"""``wasmbed doctor``: the tiers, clusters and tools that are available here."""
+"""``wasmbed doctor``: the tiers, clusters, gateways and tools that are available here."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import platform
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -29,12 +30,14 @@ TOOLS = {
 
 @click.command()
 def doctor() -> None:
-    """Show which tiers of boards, kinds of clusters and tools are available, and how to get the others."""
+    """Show which tiers of boards, kinds of clusters, gateways and tools are available, and how to get the others."""
     from rich.table import Table
 
     from harness.boards.catalogue import registered
     from harness.boards.renode.installation import describe
     from harness.stack.backends import clusters
+    from harness.stack.gateway_choice import gateways
+    from harness.stack.sources import find_root
 
     table = Table(box=None, pad_edge=False)
     for heading in ("", "name", "state"):
@@ -43,6 +46,8 @@ def doctor() -> None:
         table.add_row("boards", tier.name, _state(tier.unavailable))
     for name, unavailable in clusters().items():
         table.add_row("cluster", name, _state(unavailable))
+    for name, unavailable in gateways(find_root(Path.cwd())).items():
+        table.add_row("gateway", name, _state(unavailable))
     for tool, (purpose, how) in TOOLS.items():
         path = shutil.which(tool)
         table.add_row("tool", tool, _state(None if path else f"not found, for {purpose}: {how}", path or ""))

@@ -36,7 +36,7 @@ def _option(name: str, **attributes: Any) -> Callable[[F], F]:
 @_option("--name", help="Name of its Gateway resource.")
 @_option("--listen", metavar="HOST:PORT", help="Address for devices; port 0 is any free one.")
 @_option("--http", metavar="HOST:PORT", help="Address of the HTTP API; port 0 is any free one.")
-@_option("--advertise", metavar="HOST:PORT", help="Address that devices are told.  [default: where it listens]")
+@_option("--advertise", metavar="HOST:PORT", help="Address that is sent to devices.  [default: where it listens]")
 @_option("--advertise-http", metavar="URL", help="URL of the HTTP API in its status.  [default: where it listens]")
 @_option(
     "--certificate", type=FILE, multiple=True, required=True, help="Its certificate, DER; one for each --key, in order."

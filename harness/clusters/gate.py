@@ -1,4 +1,4 @@
-"""What a stack puts before the requests of a client that come over a socket: failures, delays, ends of watches."""
+"""A gate before the requests of a client that come over a socket, for failures, delays, and ends of watches."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Whose gateway is under test: one module for each kind, behind :class:`harness.gateways.gateway.Gateway`."""
+"""The kinds of gateways under test: one module for each, behind :class:`harness.gateways.gateway.Gateway`."""

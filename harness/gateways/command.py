@@ -36,6 +36,7 @@ class CommandGateway(Gateway):
     """Started with files and a kubeconfig; its output is in the history as lines of the gateway."""
 
     kind: ClassVar[str] = "command"
+    described: ClassVar[bool] = True
 
     def __init__(self, setup: GatewaySetup, choice: Choice) -> None:
         super().__init__(setup, choice)
@@ -85,6 +86,7 @@ class CommandGateway(Gateway):
                 )
             await self._program.start(command, files.folder, environment=environment, directory=directory.resolve())
             await self._until_ready()
+            self._program.on_own_end(setup.ended)
         except BaseException:
             await self._program.kill()
             raise
@@ -105,6 +107,7 @@ class CommandGateway(Gateway):
     def _values(self, files: GatewayFiles, device: Endpoint, http: Endpoint) -> dict[str, str]:
         """The placeholders: ports, files, names, and each setting of the reference gateway."""
         settings = self.setup.settings
+        url, token = files.api_access()
         values: dict[str, str] = {field.name: _text(getattr(settings, field.name)) for field in fields(settings)}
         values |= {
             "listen": _text(device),
@@ -115,6 +118,9 @@ class CommandGateway(Gateway):
             "ca": str(files.device_authority),
             "ca_key": str(files.device_authority_key),
             "kubeconfig": str(files.kubeconfig),
+            "api_url": url,
+            "api_token": token,
+            "api_ca": str(files.api_authority),
             "namespace": self.setup.namespace,
             "folder": str(files.folder),
         }
@@ -189,11 +195,13 @@ class CommandGateway(Gateway):
         await self._program.kill()
 
     async def reload(self, identities: tuple[Identity, ...]) -> None:
-        if self._files is None or self._table.reload is None:
+        table = self._table
+        if self._files is None or table.reload is None or table.reload_line is None:
             await super().reload(identities)
             return
         self._files.write_identities(self._in_order(identities))
-        self._program.signal(self._table.reload)
+        self._program.signal(table.reload)
+        await self._program.until_line(re.compile(table.reload_line).search)
 
     def check(self) -> None:
         ended = self._program.ended

@@ -28,6 +28,7 @@ _KEYS = (
     "stop",
     "stop_within",
     "reload",
+    "reload_line",
     "revocation_line",
     "features",
 )
@@ -53,6 +54,8 @@ class CommandTable:
     stop: int
     stop_within: float
     reload: int | None
+    """The signal that makes it read its certificates again; ``reload_line`` is the output that says it has."""
+    reload_line: str | None
     revocation_line: str | None
     features: frozenset[str]
 
@@ -64,9 +67,10 @@ class CommandTable:
             if key not in _KEYS:
                 do = f"{suggestion(key, _KEYS)}the keys are kind, {', '.join(_KEYS)}"
                 raise UsageError(f"unknown key {key!r}", where=choice.at(key), do=do)
-        reload, revocation_line = read.signal("reload", None), read.text("revocation_line", None)
+        reload, reload_line = read.signal("reload", None), read.pattern("reload_line")
+        revocation_line = read.pattern("revocation_line")
         own = {"gateway-stop", "gateway-kill", "gateway-api-faults", "several-gateways"}
-        own |= {"gateway-reload"} if reload is not None else set()
+        own |= {"gateway-reload"} if reload is not None and reload_line is not None else set()
         own |= {"gateway-revocation"} if revocation_line is not None else set()
         return cls(
             command=read.command(),
@@ -81,6 +85,7 @@ class CommandTable:
             stop=read.signal("stop", signal.SIGTERM) or signal.SIGTERM,
             stop_within=read.seconds("stop_within", 30.0),
             reload=reload,
+            reload_line=reload_line,
             revocation_line=revocation_line,
             features=frozenset(own) | read.features(),
         )
@@ -92,6 +97,9 @@ class _Reader:
 
     def command(self) -> tuple[str, ...]:
         value = self._table.get("command")
+        if value is None:
+            do = "write command = ... into a table [gateways.NAME] of harness.toml, and choose it with --gateway=NAME"
+            raise UsageError("there is no command to start the gateway", where=self._choice.where, do=do)
         if isinstance(value, str):
             try:
                 value = shlex.split(value)
@@ -143,11 +151,19 @@ class _Reader:
         if not isinstance(what, str):
             raise self._wrong("ready", f"{how} must be a text")
         if how == "line":
-            try:
-                re.compile(what)
-            except re.error as error:
-                raise self._wrong("ready", f"invalid pattern: {error}") from error
+            self._compiled("ready", what)
         return how, what
+
+    def pattern(self, key: str) -> str | None:
+        value = self.text(key, None)
+        return None if value is None else self._compiled(key, value)
+
+    def _compiled(self, key: str, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise self._wrong(key, f"is not a regular expression: {error}") from error
+        return pattern
 
     def features(self) -> frozenset[str]:
         value = self._table.get("features", [])

@@ -15,13 +15,14 @@ __all__ = ["EndpointGateway"]
 
 _KEYS = ("devices", "http", "features")
 _OURS = frozenset({"gateway-stop", "gateway-kill", "gateway-reload", "several-gateways", "gateway-api-faults"})
-"""What no gateway can offer that runs already."""
+"""The features that a gateway that runs already cannot have."""
 
 
 class EndpointGateway(Gateway):
     """``devices`` is where it listens, ``http`` where its HTTP API is; both ``"host:port"``."""
 
     kind: ClassVar[str] = "endpoint"
+    described: ClassVar[bool] = True
 
     def __init__(self, setup: GatewaySetup, choice: Choice) -> None:
         super().__init__(setup, choice)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.core.clock import Clock
+from harness.core.errors import UsageError
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
@@ -60,7 +61,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySetup:
-    """What one gateway is started with."""
+    """Everything that one gateway is started with."""
 
     settings: GatewaySettings
     """Its name, where it has to listen (port 0: any free one), what it advertises, and its intervals and limits."""
@@ -80,6 +81,8 @@ class GatewaySetup:
     """Records links and HTTP requests; for a gateway that does this itself (:attr:`Gateway.records`)."""
     console: Callable[[str], object]
     """Takes each line of its log."""
+    ended: Callable[[str], object]
+    """Has to be called, with how, when a gateway outside of this process ends by itself after its start."""
     revocations_loaded: Callable[[], object]
     """Has to be called when a revocation list is in force (feature ``gateway-revocation``)."""
 
@@ -90,6 +93,8 @@ class Gateway(ABC):
     kind: ClassVar[str]
     features: ClassVar[frozenset[str]] = frozenset()
     """The names in :data:`FEATURES` that apply, whatever a table says."""
+    described: ClassVar[bool] = False
+    """Whether only a table says which program it is, so that the kind's name alone cannot be chosen."""
     records: ClassVar[bool] = False
     """Whether it reports its links and HTTP requests to the tap itself; otherwise the harness records them outside."""
 
@@ -131,7 +136,11 @@ class Gateway(ABC):
 
     async def reload(self, identities: tuple[Identity, ...]) -> None:
         """Have it present other certificates from now on (feature ``gateway-reload``)."""
-        raise NotImplementedError(f"a gateway of kind {self.kind} cannot reload")
+        raise UsageError(
+            f"a gateway of kind {self.kind} cannot read its certificates again",
+            where=self.choice.where,
+            do="mark the test with requires('gateway-reload')",
+        )
 
     def check(self) -> None:  # noqa: B027, a gateway in this process cannot be gone
         """Raise ProductFailure if it ended by itself, with its last lines."""

@@ -65,6 +65,7 @@ class ProcessGateway(Gateway):
             environment = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
             await self._program.start(command, files.folder, environment=environment, directory=Path.cwd())
             await self._until_ready()
+            self._program.on_own_end(setup.ended)
         except BaseException:
             await self._program.kill()
             raise

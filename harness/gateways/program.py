@@ -119,6 +119,15 @@ class Program:
             raise self.failure(f"ended at once, before it was ready: {describe_end(self.ended.result())}")
         return line.result()
 
+    def on_own_end(self, ended: Callable[[str], object]) -> None:
+        """Have ``ended`` called, with how, if it ends without having been asked to."""
+
+        def tell(future: asyncio.Future[int]) -> None:
+            if not self.asked_to_end:
+                ended(describe_end(future.result()))
+
+        self.ended.add_done_callback(tell)
+
     def failure(self, what: str, do: str = "see the end of its log") -> RigError:
         """An error about the program with the last lines of its output."""
         return RigError(f"{what}{self.last_lines()}", where=self._where, do=do)

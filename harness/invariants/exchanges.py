@@ -15,7 +15,7 @@ __all__ = ["EXCHANGES", "DeviceReplies", "FreshDeviceIds", "FreshGatewayIds", "G
 SOURCE = "wasmbed.cddl: a reply carries the message-id of its request; a message that starts an exchange a fresh one"
 REMEMBERED = 64
 """Ids of heartbeats and runtime errors that a gateway remembers of a session at least."""
-MOST = 4096
+MOST = 32_768
 """Requests of one link that are remembered while they have no reply."""
 ANSWERS = {
     "EnrollmentResponse": "EnrollmentRequest",

@@ -14,6 +14,8 @@ from harness.core.clock import Clock
 from harness.core.errors import HarnessError, RigError, UsageError, reason, suggestion
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
+from harness.gateways.gateway import FEATURES as GATEWAY_FEATURES
+from harness.stack.gateway_choice import find_gateway
 from harness.stack.options import StackOptions, flag
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
@@ -113,18 +115,24 @@ def make_cluster(
 
 
 def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
-    """Why a test that needs these features is skipped. None if the chosen kind of board, or the default kind of the
-    chosen tier, has them all; recording, if ``options`` ask for it, takes some away. Raises UsageError for an unknown
-    feature, RigError if the tier cannot run here."""
+    """Why a test that needs these features is skipped. None if the chosen gateway has them, and the chosen kind of
+    board, or the default kind of the chosen tier; recording, if ``options`` ask for it, takes some away. Raises
+    UsageError for an unknown feature, RigError if the tier or the gateway cannot run here."""
     from harness.boards.board import FEATURES, NOT_RECORDED
     from harness.boards.catalogue import Catalogue
 
-    catalogue, names = Catalogue(), set(wanted)
+    names = set(wanted)
+    if of_gateway := names & GATEWAY_FEATURES.keys():
+        gateway, choice = find_gateway(options)
+        if absent := of_gateway - gateway.features_of(choice):
+            return f"the gateway {options.gateway} has no {', '.join(sorted(absent))}"
+        names -= of_gateway
+    catalogue = Catalogue()
     if not names <= FEATURES.keys():
-        known = sorted(FEATURES.keys() | catalogue.features)
+        known = sorted(FEATURES.keys() | GATEWAY_FEATURES.keys() | catalogue.features)
         if unknown := sorted(names.difference(known)):
             do = f"{suggestion(unknown[0], known)}the features are {', '.join(known)}"
-            raise UsageError(f"no boards have the feature {unknown[0]!r}", do=do)
+            raise UsageError(f"no boards have the feature {unknown[0]!r}, nor does a gateway", do=do)
     tier, kind, _ = catalogue.find(options.boards)
     features = tier.features(kind)
     lost = NOT_RECORDED if options.record and "record" in features else frozenset()

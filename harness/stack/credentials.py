@@ -92,7 +92,7 @@ class Pki:
             self.devices = Authority.kept_in(folder / "devices", _DEVICES, clock)
         self._untrusted: Authority | None = None
         self._lists: dict[str, list[asyncio.Future[None]]] = {}
-        """By gateway: who waits for it to load a revocation list."""
+        """By gateway: the futures of callers that wait for it to load a revocation list."""
         self._publishing = asyncio.Lock()
         self._keys: dict[bytes, PrivateKey] = {}
 

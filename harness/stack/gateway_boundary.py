@@ -1,4 +1,4 @@
-"""What the harness puts around a gateway that does not record itself: taps on its links and on its HTTP API."""
+"""The taps around a gateway that does not record itself: on its links and on its HTTP API."""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ def gateways(root: Path) -> dict[str, str | None]:
     for name in [*_kinds(), *sources.read_gateways(root)]:
         try:
             kind, choice = find_gateway(StackOptions(gateway=name), root)
-            kind.features_of(choice)
+            if name != choice.kind or not kind.described:
+                kind.features_of(choice)
             found[name] = kind.unavailable()
         except HarnessError as error:
             found[name] = str(error).replace("\n  -> ", ": ")

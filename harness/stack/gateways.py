@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -34,6 +36,9 @@ __all__ = ["GatewayControl"]
 
 START = 60.0
 STOP = 60.0
+_ORDER = re.compile(r"/api/v1/applications/([^/]+)/devices/([^/]+)")
+ENDED = "GatewayEnded"
+"""The fault in the history when a gateway ends by itself."""
 
 
 class GatewayControl(Watched[GatewayResource]):
@@ -65,10 +70,11 @@ class GatewayControl(Watched[GatewayResource]):
         self._gateway: Gateway | None = None
         self._token = ""
         self._direct: Endpoint | None = None
+        self._ended = asyncio.Event()
 
     @property
     def features(self) -> frozenset[str]:
-        """What can be done with it; the names are in :data:`harness.gateways.gateway.FEATURES`."""
+        """The features that it has; the names are in :data:`harness.gateways.gateway.FEATURES`."""
         return self._kind.features_of(self._choice)
 
     @property
@@ -157,6 +163,7 @@ class GatewayControl(Watched[GatewayResource]):
             randomness=self._randomness.fork(self.name),
             tap=self._recorder.platform if self._boundary is None else self._tap_inside,
             console=lambda line: self._recorder.gateway_line(line, self.name),
+            ended=self._ended_by_itself,
             revocations_loaded=lambda: self._pki.list_loaded(self.name),
         )
 
@@ -211,6 +218,15 @@ class GatewayControl(Watched[GatewayResource]):
             self._pki.gateway_stopped(self.name)
             await bounded(self._clock, STOP, f"{what} of gateway {self.name}", end(gateway))
 
+    def _ended_by_itself(self, how: str) -> None:
+        self._recorder.failure("Gateway", "", ENDED, {"gateway": self.name, "how": how}, "")
+        self._ended.set()
+
+    async def lost(self) -> None:
+        """Wait for as long as it runs, or is stopped by the harness. Raises ProductFailure when it ends by itself."""
+        await self._ended.wait()
+        self.check()
+
     def check(self) -> None:
         """Raise ProductFailure if it ended by itself."""
         if self._gateway is not None:
@@ -248,6 +264,8 @@ class GatewayControl(Watched[GatewayResource]):
 
         It shows the gateway's own token unless ``token`` is another, or empty for none; ``body`` is sent as JSON.
         """
+        if asked := _ORDER.fullmatch(path):
+            self._recorder.note("order by hand", asked[1], gateway=self.name, device=asked[2])
         token = await self.token() if token is None else token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         async with (

@@ -295,6 +295,19 @@ class Stack:
             gateway.check()
         invariants.judge(self.history)
 
+    async def lost(self) -> None:
+        """Wait for as long as cluster and gateway run. Raises RigError or ProductFailure when one ends by itself."""
+        tasks = [asyncio.ensure_future(self.cluster.lost())]
+        if hasattr(self, "gateway"):
+            tasks.append(asyncio.ensure_future(self.gateway.lost()))
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+
     def _targets(self, to: Any) -> dict[str, Any]:
         if to == "all":
             return {"all_devices": True}

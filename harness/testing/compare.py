@@ -25,13 +25,13 @@ VARIES = frozenset(
     {
         *("architecture", "certificate", "deviceType", "firmwareVersion", "largestModule", "mcuType"),
         *("backtrace", "error", "message", "reason"),
-        *("address", "relayed", "deviceTime", "gatewayTime", "nonce", "publicKey", "csr", "pairingToken", "token"),
+        *("address", "deviceTime", "gatewayTime", "nonce", "publicKey", "csr", "pairingToken", "token"),
         *("gatewayEndpoint", "gatewayName", "memory", "metrics", "resourceUse", "runtimeFeatures"),
     }
 )
 """Fields of a message that are compared by presence, not by value."""
-LEFT_OUT = frozenset({"device", "messageId", "frame", "frameSize"})
-IDS = frozenset({"deviceId"})
+LEFT_OUT = frozenset({"device", "messageId", "frame", "frameSize", "relayed"})
+IDS = frozenset({"deviceId", "link"})
 SETS = frozenset({"capabilities"})
 """Lists that are compared without order."""
 COMPARED = {"Device", "Gateway", "ApplicationController"}

@@ -20,6 +20,7 @@ certificates = "der"
 keys = "pkcs8-der"
 ready = {{ line = "^ready " }}
 reload = "SIGHUP"
+reload_line = "certificates were read again"
 revocation_line = "list of the cluster is in force"
 features = ["gateway-http", "gateway-pairing", "gateway-settings"]
 

@@ -26,6 +26,11 @@ def program(folder: Path, source: str) -> str:
     return f"command = ['{PYTHON}', 'program.py', '{{device_port}}']\n"
 
 
+def folders(inside: Path) -> list[Path]:
+    """The folders of gateways, with their keys."""
+    return list(inside.glob(f"{PREFIX}*"))
+
+
 LISTENS = "import socket,sys,time\ns=socket.create_server(('127.0.0.1', int(sys.argv[1])))\nprint('up', flush=True)\n"
 WAITS = "while True: time.sleep(100)\n"
 
@@ -76,12 +81,10 @@ async def test_its_output_is_in_the_history(tmp_path: Path) -> None:
     async with Stack(described(tmp_path, table)) as stack:
         line = await stack.history.until("Console", source="Gateway", text="giving up")
         assert line.data["gateway"] == stack.gateway.name
-        await asyncio.sleep(0)
-        with pytest.raises(ProductFailure, match="ended by itself: exit code 7"):
-            async with stack.clock.deadline(10):
-                while True:
-                    stack.gateway.check()
-                    await stack.clock.sleep(0.01)
+        ended = await stack.history.until("GatewayEnded")
+        assert ended.data["how"] == "exit code 7"
+        with pytest.raises(ProductFailure, match="ended by itself: exit code 7; the end of its log:\n    up"):
+            stack.judge()
 
 
 async def test_one_that_does_not_end_is_killed_and_named(tmp_path: Path) -> None:
@@ -117,7 +120,7 @@ async def test_nothing_stays_after_a_test_that_was_killed(tmp_path: Path) -> Non
     assert await harness.stdout.readline() == b"up\n"
     started = {pid: os.pidfd_open(pid) for pid in descendants(harness.pid)}
     assert len(started) >= 3  # the program, its child, and the shell that watches
-    assert list(tmp_path.glob(f"{PREFIX}*"))
+    assert folders(tmp_path)
     harness.send_signal(signal.SIGKILL)
     await harness.wait()
     loop, clock = asyncio.get_running_loop(), SystemClock()
@@ -128,4 +131,4 @@ async def test_nothing_stays_after_a_test_that_was_killed(tmp_path: Path) -> Non
             await ended
         loop.remove_reader(descriptor)
         os.close(descriptor)
-    assert not list(tmp_path.glob(f"{PREFIX}*"))
+    assert not folders(tmp_path)

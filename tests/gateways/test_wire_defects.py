@@ -14,7 +14,9 @@ from harness.gateways.relay.defects import find_defect, wire_defects
 from harness.gateways.relay.grammar import message_types
 from harness.invariants.cbor import read_frame
 from harness.invariants.cddl import load_contract
+from harness.wasmbed.protocol.framing import frame
 from harness.wasmbed.protocol.link import Direction
+from harness.wasmbed.protocol.messages import Error
 from harness.wasmbed.protocol.schema import DEVICE_MESSAGES, GATEWAY_MESSAGES
 from tests.gateways.relayed import RelayedWorld
 
@@ -88,3 +90,18 @@ async def test_the_other_end_gets_what_the_record_shows(world: RelayedWorld) -> 
     (refused,) = await world.until_recorded("Error")
     assert refused[4] == "dev-1"
     assert device.id
+
+
+@pytest.mark.settings(tamper=_tamper("gateway.stop.drop"))
+@pytest.mark.parametrize("sent", [bytes.fromhex("7fffffff"), bytes(4), frame(b"\xff"), frame(bytes(100))[:50]])
+async def test_what_is_not_a_message_passes_a_defect(world: RelayedWorld, sent: bytes) -> None:
+    """The gateway refuses it as it does without the relay, or learns of its end."""
+    device = await world.device()
+    assert device.link._transport is not None
+    device.link._transport.write(sent)
+    if len(sent) < 50:
+        assert isinstance((await device.receive()).message, Error)
+    else:
+        await device.link.close()
+    (closed,) = await world.until_recorded("ConnectionClosed")
+    assert closed[3]["reason"].startswith(("PROTOCOL_ERROR", "closed by the peer in the middle of a frame, after 50"))

@@ -25,6 +25,9 @@ __all__ = ["BoardHandshake", "GatewayHandshake", "Handshake", "HandshakeFailed",
 _READ_ALERT, _WRITE_ALERT = 0x4004, 0x4008
 """OpenSSL's ``SSL_CB_READ_ALERT`` and ``SSL_CB_WRITE_ALERT``."""
 _PORTION = 1 << 16
+_NO_COMPRESSED_CERTIFICATES = 1 << 32 | 1 << 33
+"""OpenSSL's ``SSL_OP_NO_TX_CERTIFICATE_COMPRESSION`` and ``SSL_OP_NO_RX_CERTIFICATE_COMPRESSION``: embedded-tls cannot
+read that extension."""
 _SCHEMES = (
     b"ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:ed448:RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:"
     b"RSA+SHA256:RSA+SHA384:RSA+SHA512"
@@ -148,6 +151,7 @@ def board_contexts(identities: Iterable[Identity], device_authority: bytes | Non
 
 def _board_context(group: str, identities: Iterable[Identity], device_authority: bytes | None) -> SSL.Context:
     context = _context(SSL.TLS_SERVER_METHOD)
+    context.set_options(_NO_COMPRESSED_CERTIFICATES)
     library: Any = vars(SSL)["_lib"]  # it has no public names for these
     library.SSL_CTX_set1_curves_list(vars(context)["_context"], group.encode())
     # Newer OpenSSL asks for schemes that embedded-tls cannot read, and it then ends the handshake.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 
 from OpenSSL import SSL
 
@@ -178,16 +179,22 @@ class RelayedLink:
             stream.hold(len(reader) > MOST_WAITING, _HANDSHAKING)
 
     def ended(self, stream: Stream) -> None:
-        other = self._other(stream)
         if self._phase is _Phase.HELLO and self._hello:
             self._pass_raw("it is not a whole ClientHello")
-        if self._phase is _Phase.OPEN:  # a part of a record
-            other.write((self._from_board if stream is self.near else self._from_gateway).rest())
         self._note_end(stream, self._closed_early(stream))
+        finish = partial(self._end_other, stream)
+        if self._passing is not None:
+            direction = Direction.RECEIVED if stream is self.near else Direction.SENT
+            rest = (self._from_board if stream is self.near else self._from_gateway).rest()
+            self._passing.end(direction, rest, finish)
+        else:
+            finish()
+
+    def _end_other(self, stream: Stream) -> None:
         self._ended.add(stream)
         if self._phase is not _Phase.REFUSED:
-            other.end()
-        if other in self._ended:
+            self._other(stream).end()
+        if self._other(stream) in self._ended:
             self.near.close()
             self.far.close()
 

@@ -18,8 +18,7 @@ from harness.gateways.relay.records import (
 )
 from harness.gateways.relay.stream import Stream
 from harness.gateways.relay.valve import Valve
-from harness.wasmbed.protocol.errors import ProtocolError
-from harness.wasmbed.protocol.framing import HARD_LIMIT, FrameDecoder, frame
+from harness.wasmbed.protocol.framing import HARD_LIMIT, HEADER_SIZE, frame
 from harness.wasmbed.protocol.link import Direction
 
 __all__ = ["Passing", "Tamper", "Tampered"]
@@ -39,7 +38,10 @@ class _Way:
         assert reading is not None, "the handshake is complete"
         assert writing is not None, "the handshake is complete"
         self.reading, self.writing, self.to = reading, writing, to
-        self.frames: FrameDecoder | None = FrameDecoder(HARD_LIMIT)
+        self.held = bytearray()
+        """The beginning of a frame that may be altered."""
+        self.is_raw = False
+        """Whether no further frame can be found."""
         self.valve = Valve(clock, lambda is_full: None)
 
     def write(self, content_type: int, content: bytes) -> None:
@@ -86,18 +88,37 @@ class Passing:
             way.writing.update()
         # What is left are session tickets: the board could not use those of the relay's handshake.
 
+    def end(self, direction: Direction, rest: bytes, finish: Callable[[], object]) -> None:
+        """Pass on the beginning of a record at the end of a direction, and then call ``finish``."""
+        way = self._ways[direction]
+        self._pass_held(direction, way)
+        way.valve.push(partial(way.to.write, rest))
+        way.valve.push(finish)
+
     def _data(self, direction: Direction, way: _Way, content: bytes) -> None:
-        if self._tamper is None or way.frames is None:
+        if self._tamper is None:
             self._observer.passed(direction, content)
             way.write(APPLICATION_DATA, content)
             return
-        way.frames.push(content)
-        try:
-            while (payload := way.frames.pop()) is not None:
-                for delay, altered in self._tamper(direction, payload):
-                    way.valve.push(partial(self._send, direction, way, frame(altered)), delay=delay)
-        except ProtocolError:
-            way.frames = None
+        way.held += content
+        while not way.is_raw and len(way.held) >= HEADER_SIZE:
+            end = HEADER_SIZE + int.from_bytes(way.held[:HEADER_SIZE], "big")
+            way.is_raw = not HEADER_SIZE < end <= HEADER_SIZE + HARD_LIMIT
+            if way.is_raw or len(way.held) < end:
+                break
+            payload = bytes(way.held[HEADER_SIZE:end])
+            del way.held[:end]
+            for delay, altered in self._tamper(direction, payload):
+                way.valve.push(partial(self._send, direction, way, frame(altered)), delay=delay)
+        if way.is_raw:
+            self._pass_held(direction, way)
+
+    def _pass_held(self, direction: Direction, way: _Way) -> None:
+        """Pass on what is not a whole frame."""
+        held = bytes(way.held)
+        way.held.clear()
+        if held:
+            way.valve.push(partial(self._send, direction, way, held))
 
     def _send(self, direction: Direction, way: _Way, data: bytes) -> None:
         self._observer.passed(direction, data)
@@ -105,6 +126,7 @@ class Passing:
             way.write(APPLICATION_DATA, data[at : at + _LARGEST_CONTENT])
 
     def _alert(self, direction: Direction, way: _Way, alert: bytes) -> None:
+        self._pass_held(direction, way)
         way.valve.push(lambda: way.write(ALERT, alert))
         by_device = direction is Direction.RECEIVED
         is_orderly = alert[-1:] == bytes((_CLOSE_NOTIFY,))
