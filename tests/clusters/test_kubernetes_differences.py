@@ -14,7 +14,11 @@ from tests.clusters.differential.themes import themes
 ALIKE = 97.0
 REQUESTS = 1_700
 
-built = pytest.mark.skipif(ApiserverCluster.unavailable() is not None, reason=str(ApiserverCluster.unavailable()))
+
+def built(test):
+    """A test on a real API server."""
+    skip = pytest.mark.skipif(ApiserverCluster.unavailable() is not None, reason=str(ApiserverCluster.unavailable()))
+    return pytest.mark.system("kube-apiserver")(skip(test))
 
 
 @built
