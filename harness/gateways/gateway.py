@@ -112,6 +112,11 @@ class Gateway(ABC):
         """The features of a gateway with that table. Raises UsageError for an invalid table."""
         return cls.features
 
+    @classmethod
+    def device_authority(cls, choice: Choice) -> tuple[Path, Path] | None:
+        """The certificate and the key (DER) of the authority that it trusts for devices, if it brings its own."""
+        return None
+
     @property
     @abstractmethod
     def endpoint(self) -> Endpoint:
