@@ -98,9 +98,11 @@ class Outcome:
 
 
 def is_catch(outcome: Mapping[str, Any]) -> bool:
-    """Whether a judge said something in these fields of an outcome: a test that merely took too long was not judged."""
+    """Whether a judge said something in these fields of an outcome: a test that merely took too long was not judged,
+    nor one that is wrong itself."""
     overdue = "the test did not end within" in outcome["message"].partition("\n")[0]
-    return outcome["outcome"] == "failed" and (bool(outcome["party"]) or not overdue)
+    judged = bool(outcome["party"]) or not (overdue or outcome["blame"] == "usage")
+    return outcome["outcome"] == "failed" and judged
 
 
 class Isolated:

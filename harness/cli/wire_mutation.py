@@ -24,7 +24,7 @@ _COMMAND = "command:"
 _NOTE = '"wire defect"'
 _NO_TESTS = 5
 """pytest's exit code when it found none."""
-_ENDED = (0, 1)
+_ENDED = (0, 1, RigError.exit_code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,11 @@ class WireMutation:
             raise UsageError(f"cannot be read: {reason(error)}", where=str(self._results), do=do) from error
 
     def check(self) -> None:
-        """Run the selection without a defect. Raises UsageError if a test fails, since it would hide every defect."""
+        """Run the selection without a defect. Raises UsageError if a test fails, since it would hide every
+        defect, and RigError if it cannot run."""
         found = self._run(NO_DEFECT)
+        if found.judge == "rig":
+            raise RigError(found.words, where=f"{found.test} without a defect", do="run it alone to see more")
         if found.outcome == CAUGHT:
             raise UsageError(
                 f"{found.test or 'the selection'} fails without a defect: {found.words}",

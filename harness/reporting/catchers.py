@@ -17,7 +17,6 @@ _CATCHERS = (
     ("mock", r"^[\w-]+: the (gateway|board) (sent|did not|ended|broke|replied)"),
     ("mock", r"the board (did not )?connect|no handshake failed"),
     ("until", r"did not reach|can no longer reach|cannot reach|no event |unreachable"),
-    ("rig", r"^RigError"),
 )
 
 
@@ -43,6 +42,8 @@ def _read(case: ET.Element, verdict: ET.Element) -> Catch:
     words = verdict.get("message") or verdict.text or ""
     whole = f"{words}\n{verdict.text or ''}"
     judge = next((name for name, pattern in _CATCHERS if re.search(pattern, whole, re.MULTILINE)), "assert")
+    if verdict.get("type") == "rig":
+        judge = "rig"
     said = {item.get("name"): item.get("value") for item in case.iter("property")}
     blamed = said.get("party") or said.get("blame") or verdict.get("type") or ""
     test = "{}.py::{}".format((case.get("classname") or "").replace(".", "/"), case.get("name"))

@@ -20,7 +20,7 @@ async def test_a_device_beats(stack):
     await stack.history.until("HeartbeatAcknowledgment", about=device.name, after=beat, within=60)
 """
 DEFECTS = (
-    "gateway.heartbeat-acknowledgment.message-id", "device.enrollment-acknowledgment.field-0",
+    "gateway.heartbeat-acknowledgment.message-id", "gateway.enrollment-response.message-id",
     "device.heartbeat.field-1", "gateway.stop.drop",
 )  # fmt: skip
 
@@ -45,7 +45,7 @@ def test_which_defects_the_scenarios_catch(project: Path, capsys: pytest.Capture
     found = {each["name"]: each for each in lines}
     assert [found[name]["outcome"] for name in DEFECTS] == ["caught", "caught", "missed", "not exercised"]
     first, second = (found[name] for name in DEFECTS[:2])
-    assert (first["judge"], first["blamed"]) == ("invariant", "gateway")
+    assert [(each["judge"], each["blamed"]) for each in (first, second)] == [("invariant", "gateway")] * 2
     assert second["test"] == "test_life.py::test_a_device_beats"
     page = (project / "found/wire-mutation.md").read_text()
     assert "4 defects: 2 caught, 1 missed, 1 not exercised" in page
@@ -59,6 +59,13 @@ def test_scenarios_that_fail_without_a_defect(project: Path, capsys: pytest.Capt
     (project / "test_wrong.py").write_text("def test_wrong(stack):\n    assert False\n")
     assert run(["mutate", "--only=gateway.stop.drop", "--", "test_wrong.py"]) == 2
     assert "test_wrong fails without a defect" in capsys.readouterr().err
+
+
+def test_a_gateway_that_does_not_start(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`command:` brings a program in; one that ends at once is the rig's failure, not a catch."""
+    given = ["mutate", "--only=gateway.stop.drop", "--gateway=command:false", "--", "test_life.py"]
+    assert run(given) == 3
+    assert "ended before it was ready: exit code 1" in capsys.readouterr().err
 
 
 def test_arguments_that_pytest_refuses(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,6 +49,25 @@ async def test_a_pod_is_bound_once_and_evicted(api):
     assert (await api.refused("GET", ONE))[0] == 404
 
 
+async def test_a_disruption_budget_stops_evictions(api):
+    budgets, eviction = "/apis/policy/v1/namespaces/default/poddisruptionbudgets", {"metadata": {"name": "one"}}
+    labels = {"app": "web"}
+    await api("POST", PODS, {**POD, "metadata": {"name": "one", "labels": labels}})
+    running = {"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}
+    await api("PATCH", f"{ONE}/status", running, MERGE_PATCH)
+    budget = {"metadata": {"name": "b"}, "spec": {"minAvailable": 1, "selector": {"matchLabels": labels}}}
+    await api("POST", budgets, budget)
+    code, _, status = await api.refused("POST", f"{ONE}/eviction", eviction)
+    assert (code, status["details"]["retryAfterSeconds"]) == (429, 10)
+    for allowed, expected in ((0, 429), (1, 201)):
+        counted = {"observedGeneration": 1, "disruptionsAllowed": allowed, "currentHealthy": 2, "desiredHealthy": 1}
+        await api("PATCH", f"{budgets}/b/status", {"status": counted}, MERGE_PATCH)
+        assert (await api.ask("POST", f"{ONE}/eviction", eviction)).status == expected
+    status = (await api("GET", f"{budgets}/b"))["status"]
+    assert (status["disruptionsAllowed"], list(status["disruptedPods"])) == (0, ["one"])
+    assert (await api.refused("GET", ONE))[0] == 404
+
+
 async def test_the_systems_classes_of_priority_are_there(api):
     classes = "/apis/scheduling.k8s.io/v1/priorityclasses"
     values = {one["metadata"]["name"]: one["value"] for one in (await api("GET", classes))["items"]}

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.clusters.embedded.kinds.schedules import schedule_problem, zone_problem
+from harness.clusters.embedded.messages import Request
 from harness.clusters.embedded.patches import MERGE_PATCH
+from harness.clusters.embedded.protobuf import PROTOBUF
+from harness.clusters.embedded.server import ApiServer
+from harness.core.clock import ManualClock
+from harness.core.identifiers import Randomness
+from tests.clusters.differential.themes import kinds, tables, validation
 
 PODS = "/api/v1/namespaces/default/pods"
 CLAIMS = "/api/v1/namespaces/default/persistentvolumeclaims"
@@ -196,3 +205,35 @@ def test_time_zones():
     assert zone_problem("Europe/Rome") is None
     assert "explicit time zone" in (zone_problem("Local") or "")
     assert zone_problem("") == "timeZone must be nil or non-empty string"
+
+
+SERVER = ApiServer(ManualClock(), Randomness(1))
+BODIES = [
+    (request.path.partition("?")[0].replace("$NS", "default"), request.body)
+    for theme in (kinds.THEME, validation.THEME, tables.THEME)
+    for request in theme.requests
+    if request.method == "POST" and isinstance(request.body, dict)
+]
+ODD = [None, "", 0, -1, [], {}, "x", [None], {"a": None}, 1.5, True, [{}], [[]], {"x": "y"}, 10**12, "1Gi", "a b", "*"]
+
+
+def places(value, here=()):
+    """The paths of all values inside of a value."""
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in members:
+        yield (*here, key)
+        yield from places(item, (*here, key))
+
+
+@given(st.sampled_from(BODIES), st.integers(0, 10_000), st.sampled_from(ODD))
+def test_an_odd_value_anywhere_is_judged_and_breaks_nothing(chosen, number, odd):
+    path, body = chosen[0], orjson.loads(orjson.dumps(chosen[1]))
+    found = list(places(body))
+    *above, last = found[number % len(found)]
+    holder = body
+    for key in above:
+        holder = holder[key]
+    holder[last] = odd
+    headers = {"content-type": "application/json", "accept": PROTOBUF}
+    answer = SERVER.answer(Request("POST", path, {"dryRun": "All"}, headers, orjson.dumps(body)))
+    assert answer.status in (201, 400, 404, 422), answer.content.encode()

@@ -183,12 +183,15 @@ def test_code_is_replaced_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("failed", "TimeoutError: the test did not end within 60 s (--deadline)", "", False),
         ("failed", "TimeoutError: the test did not end within 60 s (--deadline)", "gateway", True),
         ("not run", "a board is absent", "", False),
+        ("usage", "", "", False),
         ("hang", "did not end within 100 s", "", False),
         ("crash", "", "", False),
     ],
 )
 def test_only_what_a_judge_said_is_a_catch(outcome: str, message: str, party: str, counts: bool) -> None:
-    assert is_catch({"outcome": outcome, "message": message, "party": party}) == counts
+    blame = "usage" if outcome == "usage" else None
+    outcome = "failed" if outcome == "usage" else outcome
+    assert is_catch({"outcome": outcome, "message": message, "party": party, "blame": blame}) == counts
 
 
 def test_the_defects_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -95,7 +95,10 @@ def _target_port(value: Any, path: str, budget: Budget) -> Cause | None:
 
 
 def _labels(value: Any, path: str, budget: Budget) -> Cause | None:
-    return next(iter(label_causes(value, path)), None) if type(value) is dict else None
+    if type(value) is not dict:
+        return None
+    texts = {key: item for key, item in value.items() if type(item) is str}
+    return next(iter(label_causes(texts, path)), None)
 
 
 def requirement_cause(value: Any, path: str) -> Cause | None:

@@ -15,6 +15,7 @@ from harness.clusters.embedded.kinds.decoding import decoding_problem
 from harness.clusters.embedded.kinds.empties import drop_empties
 from harness.clusters.embedded.kinds.quantities import write_quantities
 from harness.clusters.embedded.lifecycle import Lifecycle
+from harness.clusters.embedded.scale import check_replicas
 from harness.clusters.embedded.schema import CAUSES_LIMIT
 from harness.clusters.embedded.state import State
 from harness.clusters.embedded.types import ResourceType
@@ -66,6 +67,8 @@ class Judge:
         causes: list[Cause] = []
         served.schema.default(new, old, options.budget)
         served.schema.validate(new, old, "", causes, options.budget)
+        if served.custom and served.scale is not None:
+            causes += check_replicas(new, served.scale)
         if not served.custom:  # Go looks for duplicates in a kind's own rules.
             causes = [cause for cause in causes if cause.reason != "FieldValueDuplicate"]
         if served.custom:

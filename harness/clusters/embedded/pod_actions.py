@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.clusters.embedded import errors
+from harness.clusters.embedded.evictions import count_eviction
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import Raw, Response
 from harness.clusters.embedded.pod_subresources import bound, connection_problem, log_problem
@@ -36,10 +37,11 @@ class PodActions:
         return Response(204, Raw(b""), content_type=_TEXT)
 
     def act(self, key: Key, subresource: str, body: Any, options: Options) -> None:
-        """Evict or bind a pod. Raises the refusals 400, 404, 409, 422 and 500."""
+        """Evict or bind a pod. Raises the refusals 400, 404, 409, 422, 429 and 500."""
         pod = self._pod(key)
         served = self._state.registry.storing("pods")
         if subresource == "eviction":
+            count_eviction(self._state, self._writer, pod, options)
             self._lifecycle.delete(served, key, dry_run=options.dry_run)
         elif subresource == "binding":
             self._writer.update(served, key, subresource, lambda old: bound(old, body), options)

@@ -105,6 +105,8 @@ class Writer:
         if managed is None:
             manager = Manager(options.manager, "Update", served.api_version)
             made = body if served.to_storage else new
+            if served.from_storage is not None and not served.custom:
+                made = served.from_storage(new)
             change = changes(served.blank, made, served.schema, options.budget, without=served.unset)
             change.set = [path for path in change.set if not _begins(path, served.unowned)]
             managed = record([], change, manager, self._state.now())

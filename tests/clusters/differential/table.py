@@ -17,7 +17,8 @@ _HEAD = """\
 How the embedded API server's answers differ from those of a real kube-apiserver. `make kube-diff` sends the requests in
 `tests/clusters/differential/themes` to both and writes this page; a test fails if the page is not what a run gives. The
 real server gets every request twice, and what it answers differently by itself is left out. Names, times, versions and
-UIDs are not compared, nor is the order of a refusal's causes.
+UIDs are not compared, nor is the order of a refusal's causes. Nor are descriptions: every kind and most fields have a
+sentence of our own for `kubectl explain`, the other fields and the columns of Tables have none.
 
 """
 

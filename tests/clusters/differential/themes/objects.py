@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from tests.clusters.differential.requests import Theme, get, patch, post, prepare, put
+from tests.clusters.differential.requests import Request, Theme, delete, get, patch, post, prepare, put
 
 _PODS = "/api/v1/namespaces/$NS/pods"
 _CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
+_BUDGETS = "/apis/policy/v1/namespaces/$NS/poddisruptionbudgets"
 _SERVICES = "/api/v1/namespaces/$NS/services"
 _APISERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
 _TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
@@ -19,6 +21,42 @@ _DEBUG = {"name": "debug", "image": "busybox:1", "targetContainerName": "main"}
 _DIFF = "the refusal does not show the difference between the pods as Go keeps them"
 _KEPT = "a field that the server puts back stays with its manager"
 _WORDS = "descriptions are in our own words"
+
+
+def _evictions() -> list[Request]:
+    """Evictions of a pod that runs, as its disruption budgets change."""
+    evict = post(
+        "evict",
+        f"{_PODS}/guarded/eviction",
+        {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "guarded"}},
+    )
+    guarded = {"metadata": {"name": "guarded", "labels": {"app": "web"}}, "spec": _POD["spec"]}
+    running = {"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}
+
+    def state(allowed: int, generation: int = 1) -> Request:
+        counts = {"disruptionsAllowed": allowed, "currentHealthy": 2, "desiredHealthy": 2, "expectedPods": 2}
+        status = {"status": {**counts, "observedGeneration": generation}}
+        return patch("counted", f"{_BUDGETS}/one/status", status, until=(200,))
+
+    def budget(name: str) -> Request:
+        spec = {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}}
+        return post(f"a budget {name}", _BUDGETS, {"metadata": {"name": name}, "spec": spec}, until=(201,))
+
+    return [
+        *prepare(post("a pod", _PODS, guarded, until=(201,)), budget("one")),
+        *prepare(patch("it runs", f"{_PODS}/guarded/status", running, "strategic", until=(200,))),
+        replace(evict, name="evict: a budget that nobody has counted"),
+        *prepare(state(0)),
+        replace(evict, name="evict: none may go"),
+        replace(evict, name="evict: none may go, tried", path=f"{evict.path}?dryRun=All"),
+        *prepare(state(1), budget("two")),
+        replace(evict, name="evict: two budgets"),
+        *prepare(delete("one budget", f"{_BUDGETS}/two", until=(200,))),
+        replace(evict, name="evict: one may go"),
+        get("the budget afterwards", f"{_BUDGETS}/one"),
+    ]
+
+
 THEME = Theme(
     "objects",
     "Objects that every cluster has, and subresources",
@@ -80,6 +118,7 @@ THEME = Theme(
             },
         ),
         put("a pod's status", f"{_PODS}/one/status", {**_POD, "status": {"phase": "Running"}}),
+        *_evictions(),
         *prepare(
             post(
                 "a Service",

@@ -52,11 +52,11 @@ def _of_kinds() -> Iterator[Request]:
     for request in KINDS.requests:
         parts = request.path.partition("?")[0].strip("/").split("/")
         group, plural = "/".join(parts[1 : 2 if parts[0] == "api" else 3]), parts[-1]
-        if request.method != "POST" or not isinstance(request.body, dict):
+        if request.method != "POST" or not isinstance(request.body, dict) or request.stays:
             continue
         value = {"apiVersion": group, "kind": _KINDS[group, plural], **request.body}
         try:
-            yield _sent(request.name, request.path, value, stays=request.stays)
+            yield _sent(request.name, request.path, value)
         except (AttributeError, TypeError, ValueError):  # a value of another type: protobuf has no form for it
             continue
 
@@ -78,7 +78,7 @@ THEME = Theme(
         _wants("a Table", _MAPS, f"{PROTOBUF};{_TABLE}"),
         _wants("a Table, or JSON", f"{_MAPS}/two", f"{PROTOBUF};{_TABLE},application/json"),
         _wants("metadata", f"{_MAPS}/one", f"{PROTOBUF};{_META}"),
-        _wants("metadata of a list", f"{_MAPS}?labelSelector=a", f"{PROTOBUF};{_META}"),
+        _wants("metadata of a list", f"{_MAPS}?labelSelector=a", f"{PROTOBUF};{_META}", stays=_EITHER),
         _wants("a list of metadata", f"{_MAPS}?labelSelector=a", f"{PROTOBUF};{_METAS}"),
         _wants("a list of one's metadata", f"{_MAPS}/one", f"application/json;{_METAS}"),
         _wants("metadata of a list in JSON", "/apis/policy/v1/poddisruptionbudgets", f"application/json;{_META}"),

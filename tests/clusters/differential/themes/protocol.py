@@ -13,9 +13,6 @@ _YAML = "application/yaml"
 _PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 
-_NO_PROTOBUF = "answers are JSON or YAML, which every client that offers protobuf takes too"
-
-
 def _map(name: str, **members: Any) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, **members}
 
@@ -37,8 +34,8 @@ THEME = Theme(
         _accept("as anything", "*/*"),
         _accept("as any application", "application/*"),
         _accept("as YAML", _YAML),
-        _accept("as protobuf", _PROTOBUF, stays=_NO_PROTOBUF),
-        _accept("as protobuf, or JSON", f"{_PROTOBUF},application/json", stays=_NO_PROTOBUF),
+        _accept("as protobuf", _PROTOBUF),
+        _accept("as protobuf, or JSON", f"{_PROTOBUF},application/json"),
         _accept("as XML", "application/xml"),
         _accept("as XML, or JSON", "application/xml, application/json"),
         _accept("as metadata only", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"),
@@ -111,6 +108,7 @@ THEME = Theme(
         put("a PUT to a collection", _MAPS, {}),
         patch("a PATCH of a collection", _MAPS, {}),
         delete("a DELETE of all namespaces", "/api/v1/namespaces"),
+        get("the version", "/version", stays="each server names its own build"),
         Request("an unknown method", "BREW", f"{_MAPS}/one"),
         get("a header of 100 kB", f"{_MAPS}/one", headers={"X-Long": "a" * 100_000}),
         get("a header of 1.1 MB", f"{_MAPS}/one", headers={"X-Long": "a" * 1_100_000}),

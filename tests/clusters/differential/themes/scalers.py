@@ -21,8 +21,7 @@ _MEMORY = {
 }
 _CPU = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 60}}}
 
-_OWNED = "a default belongs to no manager, nor does a field that has another name in the version that changed it"
-_SHOWN = "descriptions of columns are shorter or absent: kubectl does not show them"
+_OWNED = "a field stays with its manager if a version that has another name for it changes it"
 THEME = Theme(
     "scalers",
     "Autoscalers in two versions",
@@ -30,7 +29,7 @@ THEME = Theme(
         post("v1", _V1, {"metadata": {"name": "one"}, "spec": _spec(targetCPUUtilizationPercentage=50)}),
         get("v1 as v2", f"{_V2}/one"),
         get("v1 as v1", f"{_V1}/one"),
-        post("v1 without a share", _V1, {"metadata": {"name": "two"}, "spec": _spec()}, stays=_OWNED),
+        post("v1 without a share", _V1, {"metadata": {"name": "two"}, "spec": _spec()}),
         post("v2", _V2, {"metadata": {"name": "three"}, "spec": _spec(metrics=[_MEMORY, _CPU])}),
         get("v2 as v1", f"{_V1}/three"),
         patch("v2 with behaviour", f"{_V2}/three", {"spec": {"behavior": {"scaleUp": {"selectPolicy": "Max"}}}}),
@@ -39,7 +38,7 @@ THEME = Theme(
             "v1 of v2", f"{_V1}/three", {"spec": {"maxReplicas": 5, "targetCPUUtilizationPercentage": 70}}, stays=_OWNED
         ),
         get("v1 of v2 as v2", f"{_V2}/three", stays=_OWNED),
-        put("replaced in v1", f"{_V1}/two", {"metadata": {"name": "two"}, "spec": _spec(minReplicas=2)}, stays=_OWNED),
+        put("replaced in v1", f"{_V1}/two", {"metadata": {"name": "two"}, "spec": _spec(minReplicas=2)}),
         post("v1: nothing", _V1, {"metadata": {"name": "four"}}),
         post("v1: no target", _V1, {"metadata": {"name": "four"}, "spec": {"maxReplicas": 1}}),
         post("v1: none at most", _V1, {"metadata": {"name": "four"}, "spec": _spec(maxReplicas=0)}),
@@ -54,7 +53,7 @@ THEME = Theme(
             "a Table in v1",
             f"{_V1}/one",
             headers={"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"},
-            stays=_SHOWN,
+            without=".description",
         ),
         get("the group", "/apis/autoscaling"),
         get("resources of v1", "/apis/autoscaling/v1"),
