@@ -22,8 +22,8 @@ type Object = map[string]any
 
 // Cluster is a client of the Kubernetes API for one namespace.
 type Cluster struct {
-	http               *http.Client
-	server, token, url string
+	http       *http.Client
+	token, url string
 }
 
 // Refused is an answer of the API server that is not a success.

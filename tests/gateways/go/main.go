@@ -1,5 +1,5 @@
-// A small gateway for Wasmbed devices: enrollment, heartbeats, and the record of both in Kubernetes. It has no HTTP API, so
-// nothing can be deployed through it. Written from docs/reference/protocol.md and docs/reference/resources.md alone.
+// A small gateway for Wasmbed devices: enrollment, heartbeats, and the record of both in Kubernetes. It has no HTTP API,
+// so nothing can be deployed through it. Written from docs/reference/protocol.md and docs/reference/resources.md.
 package main
 
 import (
@@ -22,6 +22,7 @@ import (
 type Gateway struct {
 	name, advertised string
 	interval         time.Duration
+	optimistic       bool
 	cluster          *Cluster
 	mutex            sync.Mutex
 	sessions         map[string]*Session
@@ -40,6 +41,7 @@ func main() {
 	authority := flag.String("client-ca", "", "authority of the devices' certificates, PEM")
 	kubeconfig := flag.String("kubeconfig", os.Getenv("KUBECONFIG"), "how to reach the cluster")
 	interval := flag.Duration("heartbeat", 30*time.Second, "time between the heartbeats of a device")
+	optimistic := flag.Bool("optimistic", false, "answer enrollments before the cluster has confirmed them")
 	beat := flag.Duration("beat", 10*time.Second, "time between the heartbeats of this gateway")
 	flag.Parse()
 	if *advertise == "" {
@@ -53,7 +55,8 @@ func main() {
 	devices.AppendCertsFromPEM(pem)
 	cluster, err := NewCluster(*kubeconfig)
 	check(err)
-	gateway := &Gateway{name: *name, advertised: *advertise, interval: *interval, cluster: cluster,
+	gateway := &Gateway{name: *name, advertised: *advertise, interval: *interval,
+		optimistic: *optimistic, cluster: cluster,
 		sessions: map[string]*Session{}, nonces: map[string]bool{}}
 	check(gateway.register(*beat))
 	listener, err := tls.Listen("tcp", *listen, &tls.Config{MinVersion: tls.VersionTLS13,
@@ -137,6 +140,9 @@ func (g *Gateway) release(session *Session) {
 func (g *Gateway) fresh(nonce []byte) bool {
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
+	if len(g.nonces) == 1<<16 {
+		clear(g.nonces)
+	}
 	known := g.nonces[string(nonce)]
 	g.nonces[string(nonce)] = true
 	return !known
@@ -146,7 +152,7 @@ func (g *Gateway) fresh(nonce []byte) bool {
 func (g *Gateway) drain() {
 	g.mutex.Lock()
 	for _, session := range g.sessions {
-		session.send(session.nextID(), Error{Code: "GATEWAY_DRAINING", Message: "the gateway stops", RetryAfter: 1000})
+		session.send(1, Error{Code: "GATEWAY_DRAINING", Message: "the gateway stops", RetryAfter: 1000})
 		session.link.Close()
 	}
 	g.mutex.Unlock()

@@ -24,7 +24,6 @@ type Session struct {
 	claimed          bool
 	connected        bool
 	mutex            sync.Mutex
-	lastID           uint32
 }
 
 var (
@@ -142,10 +141,12 @@ func (s *Session) enroll(id uint32, request EnrollmentRequest) error {
 	if err := s.write(Object{"phase": "Enrolling", "deviceId": deviceID, "gateway": s.gateway.name, "error": nil}); err != nil {
 		return s.later(err)
 	}
-	if phase, err := s.gateway.cluster.Until(s.device, "Enrolling"); phase != "Enrolled" {
-		return s.later(fmt.Errorf("the controller made it %q: %v", phase, err))
-	}
 	s.deviceID = deviceID
+	if !s.gateway.optimistic {
+		if phase, err := s.gateway.cluster.Until(s.device, "Enrolling"); phase != "Enrolled" {
+			return s.later(fmt.Errorf("the controller made it %q: %v", phase, err))
+		}
+	}
 	return s.send(id, EnrollmentResponse{deviceID, s.gateway.name, s.gateway.advertised, s.gateway.interval.Milliseconds()})
 }
 
@@ -170,7 +171,7 @@ func (s *Session) heartbeat(id uint32, heartbeat Heartbeat) error {
 	for name, state := range heartbeat.Applications {
 		applications = append(applications, Object{"name": name, "state": state})
 	}
-	status := Object{"deviceStatus": strings.ToUpper(heartbeat.Status[:1]) + heartbeat.Status[1:], "lastHeartbeat": now(),
+	status := Object{"deviceStatus": capitalized(heartbeat.Status), "lastHeartbeat": now(),
 		"health": health, "wasmRuntime": heartbeat.RuntimeStatus, "deviceMetrics": heartbeat.Metrics,
 		"applications": applications}
 	if !s.connected {
@@ -224,11 +225,6 @@ func (s *Session) send(id uint32, message any) error {
 	return send(s.link, id, message)
 }
 
-func (s *Session) nextID() uint32 {
-	s.lastID++
-	return s.lastID
-}
-
 func decode(fields cbor.RawMessage, message any) error {
 	if err := decoding.Unmarshal(fields, message); err != nil {
 		return Error{Code: "PROTOCOL_ERROR", Message: err.Error()}
@@ -239,6 +235,10 @@ func decode(fields cbor.RawMessage, message any) error {
 func disconnected() Object {
 	return Object{"phase": "Disconnected", "connectedSince": nil, "lastHeartbeat": nil, "deviceStatus": "Stopped",
 		"health": "unknown", "error": "Connection lost"}
+}
+
+func capitalized(word string) string {
+	return strings.ToUpper(word[:min(1, len(word))]) + word[min(1, len(word)):]
 }
 
 // text returns a text in an object, "" where there is none.
