@@ -1,18 +1,28 @@
 """Boards and modules that a careful gateway would not have sent: the board looks last, and says what is wrong."""
 
+from typing import Any
+
+import cbor2
 import pytest
 
 from harness.stack import MockGateway, Stack
 from harness.stack.mock_gateway import BoardConnection
 from harness.stack.modules import assemble
+from harness.wasmbed.protocol.framing import frame
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
     ApplicationStatus,
     ApplicationStatusRequest,
+    ChunkAcknowledgment,
     DeploymentResult,
+    DeviceInfo,
+    DeviceInfoRequest,
+    Error,
     Limits,
     ModuleChunk,
     RuntimeFault,
+    Stop,
+    StopResult,
 )
 
 pytestmark = pytest.mark.requires("wasm")
@@ -121,3 +131,33 @@ async def test_fuel_is_used_and_ends(stack: Stack) -> None:
         message = (await connection.receive()).message
     assert (message.application_id, message.code) == ("endless", "OUT_OF_FUEL")
     assert 0 <= message.resource_use.get("fuel_used", 0) <= limits.fuel
+
+
+async def test_a_stop_in_the_middle_of_a_transfer_answers_both(stack: Stack) -> None:
+    """The deployment is answered with CANCELLED under its own id, the stop under its own, and the next module loads."""
+    _, connection = await enrolled(stack)
+    module = stack.modules("hello")
+    half = len(module) // 2 + 1
+    announced = connection.announce("hello", module, chunk_size=half)
+    await connection.expect(ChunkAcknowledgment, connection.send(ModuleChunk("hello", 0, module[:half])))
+    stopped = connection.send(Stop("hello"))
+    answers = {}
+    for _ in range(2):
+        envelope = await connection.receive()
+        answers[envelope.message_id] = envelope.message
+    result, stop = answers[announced], answers[stopped]
+    assert isinstance(result, DeploymentResult)
+    assert (result.ok, result.code) == (False, "CANCELLED")
+    assert isinstance(stop, StopResult)
+    assert stop.ok
+    assert (await connection.deploy("hello", module)).ok
+
+
+@pytest.mark.parametrize("payload", [{}, {0: "x"}, {7: {1: b"\0"}}], ids=["empty", "a-field", "nested"])
+async def test_a_message_that_a_board_does_not_know_is_answered(stack: Stack, payload: dict[int, Any]) -> None:
+    """A newer gateway's message: an error with its id, and the session goes on."""
+    _, connection = await enrolled(stack)
+    connection.write(frame(cbor2.dumps([1, 4242, [99, payload]], canonical=True)))
+    error = await connection.expect(Error, 4242)
+    assert error.code == "PROTOCOL_ERROR"
+    await connection.expect(DeviceInfo, connection.send(DeviceInfoRequest()))

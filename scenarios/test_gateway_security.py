@@ -442,6 +442,20 @@ async def test_what_the_contract_does_not_allow_ends_the_session_and_changes_not
     await stack.device("meter").until(phase="Connected")
 
 
+@pytest.mark.parametrize("first", ["heartbeat", "report"])
+async def test_a_peer_without_a_certificate_can_only_ask_to_enroll(stack: Stack, first: str) -> None:
+    """It begins with a heartbeat under an id that exists, or with a report: refused, and it has no session."""
+    meter = await enrolled(stack, "meter")
+    stranger = await stack.mock_board("stranger", certificate="request")
+    stranger.device_id = meter.device_id
+    stranger.send(stranger.heartbeat() if first == "heartbeat" else RuntimeFault("app", "TRAP", "it broke"))
+    error = await stranger.expect(Error)
+    assert error.code == ErrorCode.ENROLLMENT_FAILED
+    assert list(await stack.gateway.sessions()) == ["meter"]
+    assert await stack.gateway.metric("sessions", state="connected") == 1
+    assert not stack.device("stranger").exists
+
+
 async def test_a_field_that_the_gateway_does_not_know_is_ignored(stack: Stack) -> None:
     """A newer device's enrollment and heartbeat with a field more."""
     meter = await enrolled(stack, "meter")

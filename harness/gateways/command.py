@@ -107,6 +107,7 @@ class CommandGateway(Gateway):
     def _values(self, files: GatewayFiles, device: Endpoint, http: Endpoint) -> dict[str, str]:
         """The placeholders: ports, files, names, and each setting of the reference gateway."""
         settings = self.setup.settings
+        url, token = files.api_access()
         values: dict[str, str] = {field.name: _text(getattr(settings, field.name)) for field in fields(settings)}
         values |= {
             "listen": _text(device),
@@ -117,6 +118,9 @@ class CommandGateway(Gateway):
             "ca": str(files.device_authority),
             "ca_key": str(files.device_authority_key),
             "kubeconfig": str(files.kubeconfig),
+            "api_url": url,
+            "api_token": token,
+            "api_ca": str(files.api_authority),
             "namespace": self.setup.namespace,
             "folder": str(files.folder),
         }

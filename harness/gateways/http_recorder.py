@@ -1,7 +1,7 @@
 """Records deployments and stops that a gateway outside of this process is asked for: a proxy before its HTTP API.
 
-The gateway names the proxy in its status (``advertise_http``), so that controllers send their requests through it. A
-request that the gateway refuses as such (no token, not readable) is not recorded, as in the gateway's own tap.
+The gateway names the proxy in its status (``advertise_http``), so that controllers send their requests through it. As
+in the gateway's own tap, a request that is understood is recorded, and every refusal with its reason.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _ANSWERS_WITHIN = 60.0
 _ASKED = re.compile(r"/api/v1/applications/([^/]+)/devices/([^/]+)")
 _JUDGED = frozenset({202, 404, 429})
 """The answers to a request that is understood: accepted, the device is not connected, too many."""
+_BAD_REQUEST = 400
 _HOP = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "upgrade", "te", "trailer"}
 )
@@ -87,8 +88,13 @@ class HttpRecorder:
         reserved = self._reserve()
         try:
             answer = await self._forward(request, body)
+            application, device = asked.groups()
+            data = {"device": device, "gateway": self._gateway, "token": _token(request)}
             if answer.status in _JUDGED:
-                self._record(reserved, request, body, *asked.groups())
+                self._record(reserved, request.method, body, application, data)
+            if answer.status >= _BAD_REQUEST:
+                refusal = {**data, "code": answer.status, "reason": _reason(answer)}
+                reserved.record("Gateway", "ApplicationController", "RequestRefused", refusal, application)
         finally:
             reserved.release()
         return answer
@@ -108,17 +114,28 @@ class HttpRecorder:
         kept = [(name, value) for name, value in answer.headers.items() if name.lower() not in _HOP]
         return web.Response(status=answer.status, reason=answer.reason, headers=kept, body=content)
 
-    def _record(self, reserved: Reserved, request: web.BaseRequest, body: bytes, application: str, device: str) -> None:
-        token = request.headers.get("Authorization", "").partition(" ")[2].strip()
-        data: dict[str, Any] = {"device": device, "gateway": self._gateway, "token": token}
-        name = "StopApplication"
-        if request.method == "PUT":
+    @staticmethod
+    def _record(reserved: Reserved, method: str, body: bytes, application: str, about: dict[str, Any]) -> None:
+        data, name = dict(about), "StopApplication"
+        if method == "PUT":
             name = "DeployApplication"
             try:
                 data["wanted"] = describe_request(DeploymentRequest.from_json(orjson.loads(body)))
             except ValueError:
                 return  # another API at the same path
         reserved.record("ApplicationController", "Gateway", name, data, application)
+
+
+def _token(request: web.BaseRequest) -> str:
+    return request.headers.get("Authorization", "").partition(" ")[2].strip()
+
+
+def _reason(answer: web.StreamResponse) -> str | None:
+    """The reason that a refusal gives, as the gateway's API has it."""
+    try:
+        return str(orjson.loads(answer.body)["error"]) if isinstance(answer, web.Response) and answer.body else None  # type: ignore[arg-type]
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _cut(request: web.BaseRequest) -> web.StreamResponse:

@@ -158,14 +158,17 @@ class MetricsCount(Invariant):
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
-        self._counts: dict[str, Counter[str]] = {}
+        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._first: dict[tuple[str, str], Event] = {}
         """By gateway and type, the first message since the gateway began."""
+        self._ended: dict[str, Event] = {}
+        """By gateway, when the one before it ended. It serves devices before the note that it is up."""
 
-    @on("note gateway up")
-    def started(self, event: Event) -> Iterator[Violation]:
+    @on("note gateway down")
+    def ended(self, event: Event) -> Iterator[Violation]:
         gateway = str(event.data.get("gateway"))
-        self._counts[gateway] = Counter()
+        self._ended[gateway] = event
+        self._counts.pop(gateway, None)
         for kind in COUNTED:
             self._first.pop((gateway, kind), None)
         yield from ()
@@ -173,21 +176,23 @@ class MetricsCount(Invariant):
     @on(*COUNTED)
     def said(self, event: Event) -> Iterator[Violation]:
         link = self.ledger.link(event)
-        if event.source == "Device" and link is not None and (counts := self._counts.get(link.gateway)) is not None:
-            counts[event.name] += 1
-            self._first.setdefault((link.gateway, event.name), event)
+        if event.source == "Device" and link is not None:
+            ended = self._ended.get(link.gateway)
+            if ended is None or link.opened.n > ended.n:
+                self._counts[link.gateway][event.name] += 1
+                self._first.setdefault((link.gateway, event.name), event)
         yield from ()
 
     @on("note gateway observed")
     def observed(self, event: Event) -> Iterator[Violation]:
-        counts = self._counts.get(str(event.data.get("gateway")))
-        metrics = event.data.get("metrics")
-        if counts is None or not isinstance(metrics, Mapping) or not metrics:
+        gateway, metrics = str(event.data.get("gateway")), event.data.get("metrics")
+        if gateway not in self.ledger.gateways or not isinstance(metrics, Mapping) or not metrics:
             return
+        counts = self._counts[gateway]
         for kind in COUNTED:
             counted = metrics.get(f"wasmbed_gateway_messages_total{{type={kind}}}", 0)
             # A message is in the record before it is counted, and the record goes on during the answer.
-            first = self._first.get((str(event.data.get("gateway")), kind))
+            first = self._first.get((gateway, kind))
             is_missing = first is not None and not counted and event.at - first.at > COUNTED_WITHIN
             if counted > counts[kind] or is_missing:
                 message = f"the gateway's metrics count {counted:.0f} messages {kind}; {counts[kind]} crossed its links"
