@@ -37,32 +37,40 @@ def gateways(root: Path) -> dict[str, str | None]:
 
 def check_gateway_choice(options: StackOptions, root: Path) -> None:
     """Raise UsageError if ``options`` name no gateway, or one whose table is invalid."""
-    kind, choice = find_gateway(options, root)
-    kind.features_of(choice)
+    choice = _choice(options, root)
+    if choice.kind != StackOptions().gateway or choice.table:  # loading it takes longer than a test without a stack
+        _loaded(choice).features_of(choice)
 
 
 def find_gateway(options: StackOptions, root: Path | None = None) -> tuple[type[Gateway], Choice]:
     """The kind, and its table if it has one. The tables are in the project's file at ``root`` unless ``options`` name
     another. Raises UsageError for an unknown name, RigError for a kind that cannot be loaded or cannot run here."""
+    choice = _choice(options, root)
+    return _loaded(choice), choice
+
+
+def _choice(options: StackOptions, root: Path | None) -> Choice:
     name, kinds = options.gateway, _kinds()
     root = root or sources.find_root(Path.cwd())
     tables = sources.read_gateways(root, options.gateway_file)
     if name in tables:
-        choice = _described(name, *tables[name], kinds)
-    elif name in kinds:
-        choice = Choice(name, where=f"--gateway={name}", folder=root)
-    else:
-        known = [*kinds, *tables]
-        raise UsageError(
-            f"unknown gateway {name!r}",
-            where="--gateway",
-            do=f"{suggestion(name, known)}there are: {', '.join(known)}; describe your own in [gateways.{name}] of "
-            "harness.toml",
-        )
+        return _described(name, *tables[name], kinds)
+    if name in kinds:
+        return Choice(name, where=f"--gateway={name}", folder=root)
+    known = [*kinds, *tables]
+    raise UsageError(
+        f"unknown gateway {name!r}",
+        where="--gateway",
+        do=f"{suggestion(name, known)}there are: {', '.join(known)}; describe your own in [gateways.{name}] of "
+        "harness.toml",
+    )
+
+
+def _loaded(choice: Choice) -> type[Gateway]:
     loaded = _load(choice.kind)
     if why := loaded.unavailable():
         raise RigError(why, where=choice.where, do="see wasmbed doctor")
-    return loaded, choice
+    return loaded
 
 
 def _described(name: str, file: str, table: Mapping[str, Any], kinds: list[str]) -> Choice:
