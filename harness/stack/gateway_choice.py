@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, cast
@@ -12,11 +13,12 @@ from harness.core.errors import HarnessError, RigError, UsageError, reason, sugg
 from harness.gateways.gateway import Choice, Gateway
 from harness.stack import sources
 from harness.stack.options import StackOptions
+from harness.stack.system import read_system
 
 __all__ = ["GATEWAYS", "check_gateway_choice", "find_gateway", "gateways"]
 
 GATEWAYS = "harness.gateways"
-_KIND = "kind"
+_KIND, _SYSTEM = "kind", "system"
 
 
 def gateways(root: Path) -> dict[str, str | None]:
@@ -73,8 +75,11 @@ def _loaded(choice: Choice) -> type[Gateway]:
 
 def _described(name: str, file: str, table: Mapping[str, Any], kinds: list[str]) -> Choice:
     lines = _lines(Path(file).read_text("utf-8"), name)
-    rest = {key: value for key, value in table.items() if key != _KIND}
+    rest = {key: value for key, value in table.items() if key not in (_KIND, _SYSTEM)}
     choice = Choice(str(table.get(_KIND, "command")), rest, f"{file} [gateways.{name}]", Path(file).parent, lines)
+    if _SYSTEM in table:
+        described = read_system(choice.folder / str(table[_SYSTEM]), choice.at(_SYSTEM))
+        choice = replace(choice, table={**described, **rest})
     if choice.kind not in kinds:
         do = f"{suggestion(choice.kind, kinds)}the kinds are {', '.join(kinds)}"
         raise UsageError(f"unknown kind {choice.kind!r}", where=choice.at(_KIND), do=do)
