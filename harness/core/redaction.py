@@ -28,6 +28,7 @@ _FIELDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "EnrollmentRequest": (("pairingToken",),),
     "DeployApplication": (("token",),),
     "StopApplication": (("token",),),
+    "RequestRefused": (("token",),),
     "token": (("token",),),
 }
 """Where secrets are, by the kind of an object or a message. TokenRequests are recorded as their ServiceAccount's."""

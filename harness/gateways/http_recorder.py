@@ -29,6 +29,7 @@ _BODY_LIMIT = 4 << 20
 _ANSWERS_WITHIN = 60.0
 """Seconds; the gateway itself is stricter."""
 _ASKED = re.compile(r"/api/v1/applications/([^/]+)/devices/([^/]+)")
+BAD_REQUEST = 400
 _JUDGED = frozenset({202, 404, 429})
 """The answers to a request that is understood: accepted, the device is not connected, too many."""
 _HOP = frozenset(
@@ -91,6 +92,8 @@ class HttpRecorder:
                 self._record(reserved, request, body, *asked.groups())
         finally:
             reserved.release()
+        if answer.status >= BAD_REQUEST:
+            self._record_refusal(request, answer, *asked.groups())
         return answer
 
     async def _forward(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
@@ -119,6 +122,24 @@ class HttpRecorder:
             except ValueError:
                 return  # another API at the same path
         reserved.record("ApplicationController", "Gateway", name, data, application)
+
+
+    def _record_refusal(
+        self, request: web.BaseRequest, answer: web.StreamResponse, application: str, device: str
+    ) -> None:
+        """Record that the gateway refused an order, with its reason."""
+        body = answer.body if isinstance(answer, web.Response) else None
+        try:
+            reason = orjson.loads(body).get("error") if isinstance(body, bytes) else None
+        except (ValueError, AttributeError):
+            reason = None
+        token = request.headers.get("Authorization", "").partition(" ")[2].strip()
+        data = {"device": device, "gateway": self._gateway, "token": token, "code": answer.status, "reason": reason}
+        reserved = self._reserve()
+        try:
+            reserved.record("Gateway", "ApplicationController", "RequestRefused", data, application)
+        finally:
+            reserved.release()
 
 
 def _cut(request: web.BaseRequest) -> web.StreamResponse:
