@@ -64,6 +64,8 @@ class RefusalsAreRight(Invariant):
             return
         if code == 401:
             yield self.broken(event, f"{about}, and it shows the token", cause=up)
+        elif not self.ledger.object("Application", event.correlation):
+            return  # asked by hand: a controller asks about Applications
         elif code in (400, 405, 413):
             yield self.broken(event, f"{about}: {event.data.get('reason')}", party=Party.APPLICATION_CONTROLLER)
         elif code == 404 and link is not None and link.gateway == gateway and link.known and link.refused is None:
@@ -146,7 +148,7 @@ class PausesGrow(_Orders):
 
     @on("RequestRefused")
     def refused(self, event: Event) -> Iterator[Violation]:
-        if event.data.get("code") == 401:
+        if event.data.get("code") == 401 or not self.ledger.object("Application", event.correlation):
             return
         orders = self._of(event)
         if orders:
