@@ -138,6 +138,12 @@ class Catalogue:
             name, _, number = (piece.strip() for piece in part.partition("="))
             if not name or ("=" in part and not number):
                 raise UsageError(f"{part!r} in {text!r} is not KIND=COUNT", where=WHERE, do=self._offer(name))
+            if name == NONE:
+                raise UsageError(
+                    f"{part!r} in {text!r} is not KIND=COUNT: {NONE} stands alone and has no count",
+                    where=WHERE,
+                    do=f"write {NONE} for no boards, or leave it out",
+                )
             _, kind, link = self.find(name)
             counts[kind, link] = counts.get((kind, link), 0) + _count(number or "1", part)
         return [Selection(kind, count, link) for (kind, link), count in counts.items()]

@@ -85,7 +85,7 @@ class Kubeconfig:
             raise UsageError(
                 "the file belongs to a running platform",
                 where=str(self.path),
-                do="stop that platform, or name another file with --kubeconfig",
+                do="stop that platform, or start another beside it: --kubeconfig=FILE --port=0 --http-port=0",
             )
         say(f"note: {self.path} is from a platform that has ended; it is replaced", err=True)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import Sequence
+import socket
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ OPTIONS = {"listen": "--port", "http": "--http-port"}
 CLUSTER = "embedded-process"
 """A separate process: a client that keeps the API server busy does not delay the gateway or a board."""
 EXISTING = "kubeconfig"
+_OF_PLATFORM = ("boards", "gateway", "port", "http_port", "heartbeat", "beat")
+"""The options that are about gateway, controllers or boards."""
 SETTLED = {"Connected", "Disconnected", "Failed"}
 INTERRUPTED = 130
 HISTORY = "history.jsonl"
@@ -58,7 +61,12 @@ KEPT = 10_000
 @click.option(
     "--only", type=click.Choice(["cluster"]), help="Start only the cluster: no gateway, controllers or boards."
 )
-@click.option("--kubeconfig", type=click.Path(path_type=Path), help="File for the kubeconfig of the cluster.")
+@click.option(
+    "--kubeconfig",
+    type=click.Path(path_type=Path),
+    help="File to write, with which other commands and kubectl find the cluster. With --cluster=kubeconfig: the file "
+    "of the cluster to use.",
+)
 @click.option(
     "--port", type=PORT, default=8081, show_default=True, help="Port of the gateway for devices; 0 is any free one."
 )
@@ -112,14 +120,22 @@ async def up(
     from harness.stack.stack import Stack
 
     fleet = Catalogue().parse(_boards(boards, only))
-    given = {"heartbeat": heartbeat, "beat": beat, "cluster": cluster, "allow_cluster": allow_cluster}
-    options = StackOptions.parse({**given, "gateway": gateway}, {})
+    given: dict[str, str | None] = {
+        "heartbeat": heartbeat,
+        "beat": beat,
+        "cluster": cluster,
+        "allow_cluster": allow_cluster,
+        "gateway": gateway,
+    }
+    if cluster == EXISTING:
+        given["kubeconfig"] = str(kubeconfig) if kubeconfig else None
+    options = StackOptions.parse(given, {})
     check_options(options)
     check_gateway_choice(options, find_root(Path.cwd()))
-    # An existing cluster has its own kubeconfig.
-    file = Kubeconfig(kubeconfig) if kubeconfig or cluster != EXISTING else None
+    file = Kubeconfig(kubeconfig) if cluster != EXISTING else None
     record = _new_record(history)
     listen, http = ("127.0.0.1", port), ("127.0.0.1", http_port)
+    ports = {OPTIONS["listen"]: listen, OPTIONS["http"]: http}
     stack = Stack(
         options,
         folder=history,
@@ -135,7 +151,7 @@ async def up(
     phases = Phases()
     try:
         if (
-            await end.unless(_bring_up(stack, file, fleet, phases, platform=only is None))
+            await end.unless(_bring_up(stack, file, fleet, phases, ports, platform=only is None))
             and not end.stop_requested.done()
         ):
             if state is not None:
@@ -156,9 +172,15 @@ def _boards(boards: str, only: str | None) -> str:
     """The boards to power on. Raises UsageError for boards without a platform."""
     if only is None:
         return boards
-    given = click.get_current_context().get_parameter_source("boards")
-    if boards != "none" and given is not ParameterSource.DEFAULT:
-        raise UsageError("boards need the platform", where=f"--only {only}", do="omit --boards, or --only")
+    context = click.get_current_context()
+    given = [name for name in _OF_PLATFORM if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    given = [f"--{name.replace('_', '-')}" for name in given if name != "boards" or boards != "none"]
+    if given:
+        raise UsageError(
+            f"{' and '.join(given)}: without a platform there is nothing to set",
+            where=f"--only {only}",
+            do=f"omit {' and '.join(given)}, or --only",
+        )
     return "none"
 
 
@@ -169,16 +191,31 @@ def _new_record(folder: Path | None) -> str:
 
 
 async def _bring_up(
-    stack: Stack, file: Kubeconfig | None, fleet: Sequence[Selection], phases: Phases, *, platform: bool
+    stack: Stack,
+    file: Kubeconfig | None,
+    fleet: Sequence[Selection],
+    phases: Phases,
+    ports: Mapping[str, tuple[str, int]],
+    *,
+    platform: bool,
 ) -> None:
     from harness.clusters.embedded import EmbeddedCluster
     from harness.clusters.embedded.process import EmbeddedProcessCluster
+    from harness.clusters.existing import KubeconfigCluster
     from harness.wasmbed.gateway.gateway import CannotListen
 
     try:
         await stack.start(platform=platform)
     except CannotListen as error:
         option = OPTIONS[error.setting]
+        taken = [name for name, endpoint in ports.items() if _is_taken(endpoint)]
+        if len(taken) > 1:
+            places = " and ".join(_endpoint(ports[name]) for name in taken)
+            raise RigError(
+                f"cannot listen at {places}: another program does, perhaps another wasmbed up",
+                where=" ".join(taken),
+                do=f"stop it, or choose other ports: {' '.join(f'{name}=0' for name in taken)} (0 is any free one)",
+            ) from error
         raise RigError(
             error.what,
             where=option,
@@ -199,7 +236,7 @@ async def _bring_up(
         await file.write(stack.cluster)
         tell(f"cluster   export KUBECONFIG={file.path.resolve()}")
     else:
-        tell(f"cluster   the current one, namespace {DEFAULT_NAMESPACE}")
+        tell(f"cluster   {stack.options.kubeconfig or KubeconfigCluster.default_path()}, namespace {DEFAULT_NAMESPACE}")
     for selection in fleet:
         await stack.boards.power_on(selection.kind, count=selection.count, link=selection.link)
 
@@ -227,6 +264,16 @@ async def _take_down(stack: Stack, end: End, phases: Phases) -> int:
     phases.check_record()
     tell("stopped")
     return INTERRUPTED if hurried else 0
+
+
+def _is_taken(endpoint: tuple[str, int]) -> bool:
+    if endpoint[1] == 0:
+        return False
+    try:
+        socket.create_server(endpoint).close()
+    except OSError:
+        return True
+    return False
 
 
 def _endpoint(endpoint: tuple[str, int]) -> str:

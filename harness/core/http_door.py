@@ -26,7 +26,7 @@ __all__ = ["HttpDoor", "HttpPlaces"]
 log = get_log(__name__)
 
 _HEAD = 1 << 20
-"""What a client may send while it is waited for a request's headers: more than HTTP parsers accept by default."""
+"""Bytes that a client may send before its headers are complete: more than HTTP parsers accept by default."""
 _UNSENT = 64 << 10
 """Bytes of an answer that wait for a client to read, before its writer has to wait too."""
 

@@ -72,7 +72,8 @@ class CommandGateway(Gateway):
         self._files = files = GatewayFiles(setup.settings.name, table.certificates, table.keys)
         try:
             await files.write(self._in_order(setup.identities), setup.devices, setup.give_access)
-            self._endpoint, self._http = _free(setup.settings.listen), _free(setup.settings.http)
+            self._endpoint = _free(self._at("devices", setup.settings.listen))
+            self._http = _free(self._at("http", setup.settings.http))
             values = self._values(files, self._endpoint, self._http)
             for name, text in table.files.items():
                 write_file(files.folder / name, self._fill("files", text, values).encode(), secret=True)
@@ -91,6 +92,10 @@ class CommandGateway(Gateway):
             await self._program.kill()
             raise
 
+    def _at(self, which: str, wanted: Endpoint) -> Endpoint:
+        """Where it has to listen: at the port that its table fixes, or at the wanted one."""
+        return wanted[0], self._table.ports.get(which, wanted[1])
+
     def _fill(self, key: str, text: str, values: dict[str, str]) -> str:
         return fill(text, values, self.choice.at(key))
 
@@ -107,6 +112,7 @@ class CommandGateway(Gateway):
     def _values(self, files: GatewayFiles, device: Endpoint, http: Endpoint) -> dict[str, str]:
         """The placeholders: ports, files, names, and each setting of the reference gateway."""
         settings = self.setup.settings
+        url, token = files.api_access()
         values: dict[str, str] = {field.name: _text(getattr(settings, field.name)) for field in fields(settings)}
         values |= {
             "listen": _text(device),
@@ -117,6 +123,9 @@ class CommandGateway(Gateway):
             "ca": str(files.device_authority),
             "ca_key": str(files.device_authority_key),
             "kubeconfig": str(files.kubeconfig),
+            "api_url": url,
+            "api_token": token,
+            "api_ca": str(files.api_authority),
             "namespace": self.setup.namespace,
             "folder": str(files.folder),
         }

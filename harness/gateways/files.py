@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
+import yaml
+
 from harness.core.errors import RigError, reason
 from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.identity import Identity
@@ -76,6 +78,7 @@ class GatewayFiles:
         self.device_authority = self.folder / f"device-ca-cert.{self._certificate_end}"
         self.device_authority_key = self.folder / f"device-ca-key.{self._key_end}"
         self.kubeconfig = self.folder / "kubeconfig"
+        self.api_authority = self.folder / "api-ca.pem"
 
     def identity(self, number: int) -> tuple[Path, Path]:
         """Where certificate and key of an identity are, by its place from 1."""
@@ -93,6 +96,17 @@ class GatewayFiles:
         write_file(self.device_authority, self._certificate_form(devices.certificate))
         write_file(self.device_authority_key, self._key_form(devices.private_key), secret=True)
         await give_access(self.kubeconfig)
+
+    def api_access(self) -> tuple[str, str]:
+        """The URL and the bearer token in the kubeconfig, whose authority is then in ``api-ca.pem``; a token that is
+        empty, and no file, where the cluster has other credentials."""
+        config = yaml.safe_load(self.kubeconfig.read_text("utf-8"))
+        chosen = next(each for each in config["contexts"] if each["name"] == config["current-context"])["context"]
+        cluster = next(each for each in config["clusters"] if each["name"] == chosen["cluster"])["cluster"]
+        user = next(each for each in config["users"] if each["name"] == chosen["user"])["user"]
+        if data := cluster.get("certificate-authority-data"):
+            write_file(self.api_authority, base64.b64decode(data))
+        return str(cluster["server"]), str(user.get("token") or "")
 
     def write_identities(self, identities: tuple[Identity, ...]) -> None:
         """Write the certificates and keys, each whole or not at all."""

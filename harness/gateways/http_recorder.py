@@ -1,7 +1,7 @@
 """Records deployments and stops that a gateway outside of this process is asked for: a proxy before its HTTP API.
 
-The gateway names the proxy in its status (``advertise_http``), so that controllers send their requests through it. A
-request that the gateway refuses as such (no token, not readable) is not recorded, as in the gateway's own tap.
+The gateway names the proxy in its status (``advertise_http``), so that controllers send their requests through it. As
+in the gateway's own tap, a request that is understood is recorded, and every refusal with its reason.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _BODY_LIMIT = 4 << 20
 _ANSWERS_WITHIN = 60.0
 """Seconds; the gateway itself is stricter."""
 _ASKED = re.compile(r"/api/v1/applications/([^/]+)/devices/([^/]+)")
-BAD_REQUEST = 400
 _JUDGED = frozenset({202, 404, 429})
 """The answers to a request that is understood: accepted, the device is not connected, too many."""
+_BAD_REQUEST = 400
 _HOP = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "upgrade", "te", "trailer"}
 )
@@ -88,12 +88,15 @@ class HttpRecorder:
         reserved = self._reserve()
         try:
             answer = await self._forward(request, body)
+            application, device = asked.groups()
+            data = {"device": device, "gateway": self._gateway, "token": _token(request)}
             if answer.status in _JUDGED:
-                self._record(reserved, request, body, *asked.groups())
+                self._record(reserved, request.method, body, application, data)
+            if answer.status >= _BAD_REQUEST:
+                refusal = {**data, "code": answer.status, "reason": _reason(answer)}
+                reserved.record("Gateway", "ApplicationController", "RequestRefused", refusal, application)
         finally:
             reserved.release()
-        if answer.status >= BAD_REQUEST:
-            self._record_refusal(request, answer, *asked.groups())
         return answer
 
     async def _forward(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
@@ -111,11 +114,10 @@ class HttpRecorder:
         kept = [(name, value) for name, value in answer.headers.items() if name.lower() not in _HOP]
         return web.Response(status=answer.status, reason=answer.reason, headers=kept, body=content)
 
-    def _record(self, reserved: Reserved, request: web.BaseRequest, body: bytes, application: str, device: str) -> None:
-        token = request.headers.get("Authorization", "").partition(" ")[2].strip()
-        data: dict[str, Any] = {"device": device, "gateway": self._gateway, "token": token}
-        name = "StopApplication"
-        if request.method == "PUT":
+    @staticmethod
+    def _record(reserved: Reserved, method: str, body: bytes, application: str, about: dict[str, Any]) -> None:
+        data, name = dict(about), "StopApplication"
+        if method == "PUT":
             name = "DeployApplication"
             try:
                 data["wanted"] = describe_request(DeploymentRequest.from_json(orjson.loads(body)))
@@ -124,22 +126,16 @@ class HttpRecorder:
         reserved.record("ApplicationController", "Gateway", name, data, application)
 
 
-    def _record_refusal(
-        self, request: web.BaseRequest, answer: web.StreamResponse, application: str, device: str
-    ) -> None:
-        """Record that the gateway refused an order, with its reason."""
-        body = answer.body if isinstance(answer, web.Response) else None
-        try:
-            reason = orjson.loads(body).get("error") if isinstance(body, bytes) else None
-        except (ValueError, AttributeError):
-            reason = None
-        token = request.headers.get("Authorization", "").partition(" ")[2].strip()
-        data = {"device": device, "gateway": self._gateway, "token": token, "code": answer.status, "reason": reason}
-        reserved = self._reserve()
-        try:
-            reserved.record("Gateway", "ApplicationController", "RequestRefused", data, application)
-        finally:
-            reserved.release()
+def _token(request: web.BaseRequest) -> str:
+    return request.headers.get("Authorization", "").partition(" ")[2].strip()
+
+
+def _reason(answer: web.StreamResponse) -> str | None:
+    """The reason that a refusal gives, as the gateway's API has it."""
+    try:
+        return str(orjson.loads(answer.body)["error"]) if isinstance(answer, web.Response) and answer.body else None  # type: ignore[arg-type]
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _cut(request: web.BaseRequest) -> web.StreamResponse:

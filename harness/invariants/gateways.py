@@ -61,9 +61,9 @@ class ConnectedDevices(Invariant):
     @on("note gateway up")
     def started(self, event: Event) -> Iterator[Violation]:
         gateway = str(event.data.get("gateway"))
-        self._spoken.pop(gateway, None)
-        self._accepted.pop(gateway, None)
-        self._bounds[gateway] = (0, 0)
+        for links in (self._spoken[gateway], self._accepted[gateway]):
+            links.difference_update([link for link in links if not self.ledger.is_of_this_run(link)])
+        self._bounds[gateway] = (0, len(self._spoken[gateway]))
         yield from ()
 
     @on("PATCH Gateway")
@@ -158,14 +158,14 @@ class MetricsCount(Invariant):
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
-        self._counts: dict[str, Counter[str]] = {}
+        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._first: dict[tuple[str, str], Event] = {}
         """By gateway and type, the first message since the gateway began."""
 
-    @on("note gateway up")
-    def started(self, event: Event) -> Iterator[Violation]:
+    @on("note gateway down")
+    def ended(self, event: Event) -> Iterator[Violation]:
         gateway = str(event.data.get("gateway"))
-        self._counts[gateway] = Counter()
+        self._counts.pop(gateway, None)
         for kind in COUNTED:
             self._first.pop((gateway, kind), None)
         yield from ()
@@ -173,21 +173,21 @@ class MetricsCount(Invariant):
     @on(*COUNTED)
     def said(self, event: Event) -> Iterator[Violation]:
         link = self.ledger.link(event)
-        if event.source == "Device" and link is not None and (counts := self._counts.get(link.gateway)) is not None:
-            counts[event.name] += 1
+        if event.source == "Device" and link is not None and self.ledger.is_of_this_run(link):
+            self._counts[link.gateway][event.name] += 1
             self._first.setdefault((link.gateway, event.name), event)
         yield from ()
 
     @on("note gateway observed")
     def observed(self, event: Event) -> Iterator[Violation]:
-        counts = self._counts.get(str(event.data.get("gateway")))
-        metrics = event.data.get("metrics")
-        if counts is None or not isinstance(metrics, Mapping) or not metrics:
+        gateway, metrics = str(event.data.get("gateway")), event.data.get("metrics")
+        if gateway not in self.ledger.gateways or not isinstance(metrics, Mapping) or not metrics:
             return
+        counts = self._counts[gateway]
         for kind in COUNTED:
             counted = metrics.get(f"wasmbed_gateway_messages_total{{type={kind}}}", 0)
             # A message is in the record before it is counted, and the record goes on during the answer.
-            first = self._first.get((str(event.data.get("gateway")), kind))
+            first = self._first.get((gateway, kind))
             is_missing = first is not None and not counted and event.at - first.at > COUNTED_WITHIN
             if counted > counts[kind] or is_missing:
                 message = f"the gateway's metrics count {counted:.0f} messages {kind}; {counts[kind]} crossed its links"
@@ -206,11 +206,11 @@ class GaugesAgree(Invariant):
         super().__init__(ledger)
         self._latest: dict[str, Event] = {}
         """By gateway, the latest event of one of its links."""
-        self._counts: dict[str, Counter[str]] = {}
+        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
-    @on("note gateway up")
-    def started(self, event: Event) -> Iterator[Violation]:
-        self._counts[str(event.data.get("gateway"))] = Counter()
+    @on("note gateway down")
+    def ended(self, event: Event) -> Iterator[Violation]:
+        self._counts.pop(str(event.data.get("gateway")), None)
         yield from ()
 
     @on("TlsConnected", "ConnectionClosed", "Heartbeat", "HeartbeatAcknowledgment", "EnrollmentRequest", "Error")
@@ -221,17 +221,17 @@ class GaugesAgree(Invariant):
 
     @on("EnrollmentResponse")
     def enrolled(self, event: Event) -> Iterator[Violation]:
-        if (link := self.ledger.link(event)) is not None and link.gateway in self._counts:
+        if (link := self.ledger.link(event)) is not None:
             self._latest[link.gateway] = event
-            self._counts[link.gateway]["enrollments"] += 1
+            self._counts[link.gateway]["enrollments"] += self.ledger.is_of_this_run(link)
         yield from ()
 
     @on("note gateway observed")
     def observed(self, event: Event) -> Iterator[Violation]:
         gateway, metrics = str(event.data.get("gateway")), event.data.get("metrics")
-        latest, counts = self._latest.get(gateway), self._counts.get(gateway)
+        latest, counts = self._latest.get(gateway), self._counts[gateway]
         quiet = latest is None or event.at - latest.at > COUNTED_WITHIN
-        if not isinstance(metrics, Mapping) or not metrics or counts is None or not quiet:
+        if gateway not in self.ledger.gateways or not isinstance(metrics, Mapping) or not metrics or not quiet:
             return
         listed = Counter(str(each.get("state")) for each in event.data.get("sessions") or ())
         counted = metrics.get("wasmbed_gateway_sessions{state=connected}", 0)

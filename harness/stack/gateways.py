@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -35,6 +36,7 @@ __all__ = ["GatewayControl"]
 
 START = 60.0
 STOP = 60.0
+_ORDER = re.compile(r"/api/v1/applications/([^/]+)/devices/([^/]+)")
 ENDED = "GatewayEnded"
 """The fault in the history when a gateway ends by itself."""
 
@@ -262,6 +264,8 @@ class GatewayControl(Watched[GatewayResource]):
 
         It shows the gateway's own token unless ``token`` is another, or empty for none; ``body`` is sent as JSON.
         """
+        if asked := _ORDER.fullmatch(path):
+            self._recorder.note("order by hand", asked[1], gateway=self.name, device=asked[2])
         token = await self.token() if token is None else token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         async with (

@@ -231,6 +231,47 @@ def test_a_port_in_use_is_named(
     assert f"--{option}=N" in error
 
 
+def test_all_ports_in_use_are_named_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        ports = [one.getsockname()[1], other.getsockname()[1]]
+        given = [f"--port={ports[0]}", f"--http-port={ports[1]}", f"--kubeconfig={tmp_path / 'k'}"]
+        assert run(["up", *given]) == 3
+    error = capsys.readouterr().err
+    assert f"cannot listen at 127.0.0.1:{ports[0]} and 127.0.0.1:{ports[1]}" in error
+    assert "--port=0 --http-port=0" in error
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (["--http-port=0"], "--http-port"),
+        (["--port=0", "--beat=1"], "--port and --beat"),
+        (["--heartbeat=1"], "--heartbeat"),
+        (["--boards=virtual"], "--boards"),
+    ],
+)
+def test_options_of_the_platform_are_refused_without_one(
+    given: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["up", "--only=cluster", *given]) == 2
+    assert f"--only cluster: {named}: without a platform there is nothing to set" in capsys.readouterr().err
+
+
+def test_no_boards_have_no_count(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["up", "--boards=none=2"]) == 2
+    assert "none stands alone and has no count" in capsys.readouterr().err
+
+
+def test_the_kubeconfig_of_an_existing_cluster_is_read_and_not_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "mine"
+    given = ["up", "--cluster=kubeconfig", f"--kubeconfig={place}", "--port=0", "--http-port=0"]
+    assert run(given) == 2
+    assert str(place) in capsys.readouterr().err
+    assert not place.exists()
+
+
 @pytest.mark.parametrize("arguments", [["--boards=toaster"], ["--heartbeat=soon"]])
 def test_up_refuses_invalid_options(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["up", *arguments]) == 2

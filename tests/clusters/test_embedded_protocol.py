@@ -165,7 +165,7 @@ async def test_a_group_that_is_not_there_is_no_page(api):
         (b"", "unexpected end of JSON input (<empty>)"),
         (b"{", "unexpected end of JSON input ({)"),
         (b"[]", '"json:\\"kind,omitempty\\"" } (5b5d)'),
-        (b"nonsense", "looking for beginning of value (6e6f6e73656e7365)"),
+        (b"nonsense", "in literal null (expecting 'u') (6e6f6e73656e7365)"),
     ],
 )
 async def test_bodies_that_are_no_objects(api, body, message):

@@ -16,6 +16,9 @@ THINGS = "/apis/example.org/v1/namespaces/default/things"
 STRING, INTEGER = {"type": "string", "maxLength": 50}, {"type": "integer"}
 
 
+DATA = {"self": None, "oldSelf": None, "hasOldSelf": False}
+
+
 def things(**fields: Any) -> dict[str, Any]:
     """A definition of Things whose ``spec`` has these fields."""
     schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": fields}}}
@@ -198,3 +201,35 @@ def test_names_that_expressions_can_write():
     assert [escaped(name) for name in ("a", "a-b", "a.b", "a/b", "a__b", "in", "ä")] == [
         "a", "a__dash__b", "a__dot__b", "a__slash__b", "a__underscores__b", "__in__", None,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("[5, 6].all(i, v, v == i + 5)", True),
+        ("{'a': 1}.exists(k, v, k == 'a' && v == 1)", True),
+        ("[1, 1].existsOne(i, v, v == 1)", False),
+        ("['a', 'b'].transformList(i, v, i > 0, v + string(i)) == ['b1']", True),
+        ("{'a': 1}.transformList(k, v, k) == ['a']", True),
+        ("{'a': 1, 'b': 2}.transformMap(k, v, v > 1, v * 2) == {'b': 4}", True),
+        ("['a', 'b'].transformMapEntry(i, v, {v: i}) == {'a': 0, 'b': 1}", True),
+        ("[[1, 2], [3]].all(i, l, l.all(j, v, v == i * 2 + j + 1))", True),
+        ("'a.all(i, v, x)' == \"a.all(i, v, x)\" && [1].all(i, v, v != i) // .all(i, v, false)", True),
+        ("[1, 2].all(v, v > 0)", True),
+    ],
+)
+def test_macros_over_two_variables(expression, value):
+    assert evaluate(expression, DATA) == value
+
+
+def test_times_are_found_inside_macros_over_two_variables():
+    time = {"type": "string", "format": "date-time"}
+    schema = {"type": "object", "properties": {"a": time, "b": time}}
+    text, _ = prepared("[1].all(i, v, self.a < self.b)", schema, root=False)
+    times = {"a": "2020-01-01T00:00:00Z", "b": "2020-01-01T00:00:00.5Z"}
+    assert evaluate(text, {**DATA, "self": times}) is True
+
+
+def test_patterns_are_searched_for_in_linear_time():
+    assert evaluate("self.find('(a+)+$')", {**DATA, "self": "a" * 5000 + "b"}) == ""
+    assert evaluate("self.findAll('(a|aa)+') == ['aa', 'aa']", {**DATA, "self": "aab" * 2}) is True

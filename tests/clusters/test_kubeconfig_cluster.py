@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import yaml
 
 from harness.clusters.embedded import EmbeddedCluster
 from harness.clusters.existing import KubeconfigCluster
+from harness.clusters.existing import cluster as existing
 from harness.core.clock import ManualClock, SystemClock
 from harness.core.errors import RigError, UsageError
 from harness.core.identifiers import Randomness
 from harness.testing.cluster import CLUSTER_CHECKS, check_cluster
 from harness.wasmbed.resources.api import NotFound
-from harness.wasmbed.resources.kinds import DEVICE, NAMESPACE
+from harness.wasmbed.resources.informer import Informer
+from harness.wasmbed.resources.kinds import DEVICE, GATEWAY, NAMESPACE
 from harness.wasmbed.resources.manifests import device
 
 
@@ -31,7 +34,8 @@ async def path(embedded, tmp_path):
     """The kubeconfig file."""
     path = tmp_path / "config"
     await embedded.write_kubeconfig(path)
-    return path
+    yield path
+    path.unlink()  # the namespaces end with the server: the session need not look for them
 
 
 async def test_it_passes_the_conformance_kit(embedded, path):
@@ -130,3 +134,37 @@ async def test_a_type_that_is_never_established_is_waited_for_only_so_long(path,
     with pytest.raises(RigError, match="was not established within 30 s"):
         await starting
     await cluster.stop()
+
+
+async def test_a_cluster_that_stays_away_is_reported_once_and_given_up(embedded, path, caplog, monkeypatch):
+    monkeypatch.setattr(existing, "GIVEN_UP_AFTER", 0.5)
+    clock = SystemClock()
+    cluster = KubeconfigCluster(clock, Randomness(), "mine", kubeconfig=path)
+    await cluster.start()
+    informers = [
+        Informer(cluster.client(name), resource, clock, Randomness())
+        for name in ("Gateway", "DeviceController", "GatewayController")
+        for resource in (DEVICE, GATEWAY)
+    ]
+    for informer in informers:
+        await informer.start()
+    lost = asyncio.create_task(cluster.lost())
+    caplog.clear()
+    await embedded.stop()
+    with pytest.raises(RigError, match=r"the cluster has not answered for 0\.5 s: ") as refused:
+        await lost
+    assert "start the platform again" in refused.value.do
+    assert [message.partition(":")[0] for message in caplog.messages] == ["the Kubernetes API at https"]
+    for informer in informers:
+        await informer.stop()
+    await cluster.stop()
+
+
+async def test_the_kubeconfig_that_it_writes_names_its_namespace(path, tmp_path):
+    cluster = KubeconfigCluster(SystemClock(), Randomness(), "mine", kubeconfig=path)
+    await cluster.write_kubeconfig(tmp_path / "copy")
+    original, copy = (yaml.safe_load(one.read_text()) for one in (path, tmp_path / "copy"))
+    assert original["contexts"][0]["context"]["namespace"] != "mine"
+    assert copy["contexts"][0]["context"].pop("namespace") == "mine"
+    original["contexts"][0]["context"].pop("namespace")
+    assert copy == original

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from harness.wasmbed.resources.api import Object, Resource
 from harness.wasmbed.resources.kinds import APPLICATION
 from harness.wasmbed.resources.names import STOP_FINALIZER
-from tests.controllers.world import World
+from tests.controllers.world import Broken, World
 
 MODULE = b"\0asm\1\0\0\0"
 OTHER = MODULE + b"\0\1\0"
@@ -26,6 +27,31 @@ async def test_a_changed_module_stops_the_old_and_deploys_the_new(world: World) 
     application = await world.reaches("blink", "Running")
     assert world.phases()[4:] == ["Deploying", "Deployed", "Running"]
     assert application.status.observed_generation == application.generation == 2
+
+
+async def test_a_module_that_changes_while_its_deployment_is_recorded_is_deployed_once(world: World) -> None:
+    class Late(Broken):
+        """Its first record of a request is written after a change of the Application."""
+
+        has_changed = False
+
+        async def patch_status(self, resource: Resource, name: str, patch: Object) -> Object:
+            if "deviceStatuses" in patch["status"] and not self.has_changed:
+                self.has_changed = True
+                await world.change(config={"fuel": 5})
+            return await super().patch_status(resource, name, patch)
+
+    def client(name: str) -> Broken:
+        return (Late if name == "ApplicationController" else Broken)(world.cluster.client(name))
+
+    await world.manager(clients=client)
+    await world.device("edge-1")
+    await world.application()
+    await world.reaches("blink", "Running")
+    await world.settle(5)
+    application = await world.get(APPLICATION, "blink")
+    assert world.gateways.calls == [("stop", "edge-1"), ("deploy", "edge-1")]
+    assert (application.status.phase, application.status.observed_generation) == ("Running", 2)
 
 
 async def test_a_change_of_targets_leaves_the_others_alone(world: World) -> None:

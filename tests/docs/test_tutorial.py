@@ -50,6 +50,7 @@ def contains(expected: str, output: str) -> bool:
     return re.search("^" + "\n".join(rf"(?:E )? *{line} *" for line in lines) + "$", output, re.MULTILINE) is not None
 
 
+@pytest.mark.system("QEMU")
 @pytest.mark.skipif(sys.platform == "win32", reason="its commands are for a POSIX shell")
 def test_the_tutorial_runs_as_written(tmp_path: Path) -> None:
     environment = {

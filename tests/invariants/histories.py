@@ -545,8 +545,8 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     "orders are taken": example(
         Party.GATEWAY,
-        all(enrolled, lambda s: s.specifies(), lambda s: s.refuses(404)),
-        all(enrolled, lambda s: s.refuses(404), lambda s: s.specifies(), lambda s: s.refuses(429)),
+        all(enrolled, lambda s: s.refuses(404)),
+        all(enrolled, lambda s: s.refuses(429), lambda s: s.refuses(401, token="(secret 9)")),
     ),
     "stops are asked once": example(
         Party.APPLICATION_CONTROLLER,
@@ -555,8 +555,8 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     "pauses grow": example(
         Party.APPLICATION_CONTROLLER,
-        all(enrolled, lambda s: s.specifies(), lambda s: refuses_after(s, 0.3, 0.3, 0.3)),
-        all(enrolled, lambda s: s.specifies(), lambda s: refuses_after(s, 0.15, 0.3, 0.5)),
+        all(enrolled, lambda s: refuses_after(s, 0.3, 0.3, 0.3)),
+        all(enrolled, lambda s: refuses_after(s, 0.15, 0.3, 0.5)),
     ),
     "attempts are counted": example(
         Party.APPLICATION_CONTROLLER,

@@ -180,3 +180,28 @@ def test_a_live_link_that_never_connects_is_found(run: Callable[..., Any], story
 
 def test_a_link_that_ended_need_not_be_connected(run: Callable[..., Any], story: Story) -> None:
     assert run(silent(story, lambda story: story.says("Device", "Gateway", "ConnectionClosed", "pump-1"))) == []
+
+
+def test_metrics_count_what_crossed_before_the_gateway_was_noted_as_up_and_nothing_of_the_one_before(
+    story: Story,
+) -> None:
+    def connects(link: str) -> None:
+        story.says("Device", "Gateway", "TlsConnected", "pump-1", device="pump-1", link=link, certificate={})
+
+    def reports(link: str) -> None:
+        story.says("Device", "Gateway", "DeviceInfo", "pump-1", device="pump-1", link=link)
+
+    def observed(count: int) -> list[str]:
+        metrics = {"wasmbed_gateway_messages_total{type=DeviceInfo}": count}
+        story.history.note("gateway observed", gateway="gateway-1", since=0, sessions=[], metrics=metrics)
+        return [violation.rule for violation in find_violations(story.history) if violation.rule == "metrics count"]
+
+    story.history.note("gateway up", gateway="gateway-1")
+    connects("gateway-1/1")
+    story.history.note("gateway down", gateway="gateway-1")
+    reports("gateway-1/1")
+    connects("gateway-1/2")
+    reports("gateway-1/2")
+    story.history.note("gateway up", gateway="gateway-1")
+    assert observed(1) == []
+    assert observed(2) == ["metrics count"]

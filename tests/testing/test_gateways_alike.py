@@ -14,7 +14,7 @@ from tests.gateways.commands import ours
 
 async def played(options: StackOptions, certificate: str) -> list[Event]:
     """Enrollment, deployment, stop, a refused twin, a lost link, and a restart of the gateway; returns the history."""
-    async with Stack(options.replace(heartbeat=0.5)) as stack:
+    async with Stack(options) as stack:
         board = await stack.boards.power_on(name="meter", certificate=certificate)
         device = await stack.device(board).until(phase="Connected")
         application = await stack.deploy("hello", to=board)

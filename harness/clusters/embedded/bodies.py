@@ -9,6 +9,7 @@ import orjson
 from harness.clusters.embedded.apply import APPLY_PATCH
 from harness.clusters.embedded.budget import OutOfBudget
 from harness.clusters.embedded.errors import StatusError, bad_request, unsupported_media_type
+from harness.clusters.embedded.go_json import BadJson, read_json
 from harness.clusters.embedded.messages import Request
 from harness.clusters.embedded.patches import JSON_PATCH, JSON_TYPES, MERGE_PATCH, STRATEGIC_PATCH
 from harness.clusters.embedded.protobuf import PROTOBUF, decode
@@ -50,24 +51,33 @@ def read_body(request: Request, limit: int, kind: str, *, custom: bool = False) 
     if media == PROTOBUF:
         return _read_protobuf(body, kind)
     if media in (_YAML, APPLY_PATCH):
-        return _read_yaml(body, kind)
+        return _read_yaml(request, body, kind, custom=custom)
     if media != _JSON and media not in _PATCHES:
         raise unsupported_media_type((_JSON, _YAML, PROTOBUF))
-    return _checked(_read_json(request, body, kind), body)
-
-
-def _read_json(request: Request, body: bytes, kind: str) -> Any:
     try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        problem = _go_problem(body, error)
+        value = read_json(body)
+    except BadJson as error:
         if request.method == "PATCH":
-            raise bad_request(f"error decoding patch: {problem}") from error
-        raise unrecognized(request.method, kind, problem, body) from error
-    if type(value) is not dict and request.method != "PATCH":
-        what = JSON_TYPES[type(value)]
-        raise unrecognized(request.method, kind, f"json: cannot unmarshal {what} into Go value of type {_HEAD}", body)
-    return value
+            raise bad_request(f"error decoding patch: {error}") from error
+        raise unrecognized(request.method, kind, str(error), body) from error
+    if request.method != "PATCH":
+        value = _as_object(request.method, value, body, kind, custom=custom)
+    return _checked(value, body)
+
+
+def _as_object(method: str, value: Any, body: bytes, kind: str, *, custom: bool) -> Any:
+    """A value where an object is wanted: for built-in kinds null is one without members. Raises the 400 refusal."""
+    if type(value) is dict:
+        return value
+    if value is not None:
+        problem = f"json: cannot unmarshal {JSON_TYPES[type(value)]} into Go value of type {_HEAD}"
+        raise unrecognized(method, kind, problem, body)
+    if method == "DELETE":
+        return None
+    if custom:
+        missing = f"Object 'Kind' is missing in 'null' ({_summary(body)})"
+        raise bad_request(f"the object provided is unrecognized (must be of type {kind}): {missing}")
+    return {}
 
 
 def unrecognized(method: str, kind: str, problem: str, body: bytes) -> StatusError:
@@ -87,14 +97,6 @@ def _summary(body: bytes) -> str:
     return (start.decode("utf-8", "replace") if body[:1] == b"{" else start.hex()) + more
 
 
-def _go_problem(body: bytes, error: orjson.JSONDecodeError) -> str:
-    """Return the message of Go's parser, which is the end of the body or a character."""
-    if error.pos >= len(body.decode("utf-8", "replace").rstrip()):
-        return "unexpected end of JSON input"
-    character = body.decode("utf-8", "replace")[error.pos]
-    return f"invalid character {character!r} looking for beginning of value"
-
-
 def _checked(value: Any, body: bytes) -> Any:
     brackets = body.count(b"{") + body.count(b"[")
     if brackets > NESTING_LIMIT and is_too_deep(value):
@@ -110,16 +112,32 @@ def _read_protobuf(body: bytes, kind: str) -> Any:
         raise bad_request(f"{start}{error} ({_summary(body)})") from error
 
 
-def _read_yaml(body: bytes, kind: str) -> Any:
+def _read_yaml(request: Request, body: bytes, kind: str, *, custom: bool) -> Any:
+    applied = request.method == "PATCH"
     try:
-        return _checked(orjson.loads(body), body)
-    except orjson.JSONDecodeError:
-        pass
-    try:
-        return read_yaml(body)
+        value = _yaml_value(body)
     except ValueError as error:
+        if applied:
+            raise bad_request(f"error decoding YAML: error converting YAML to JSON: yaml: {error}") from error
         start = f"the object provided is unrecognized (must be of type {kind}): yaml: "
         raise bad_request(f"{start}{error} ({_summary(body)})") from error
     except OutOfBudget as error:
         message = "Request entity too large: the YAML has more values than one request may"
         raise StatusError(413, "RequestEntityTooLarge", message) from error
+    if not applied:
+        return _as_object(request.method, value, body, kind, custom=custom)
+    if value is None:
+        raise bad_request("invalid object type: /, Kind=")
+    if type(value) is not dict:
+        problem = f"json: cannot unmarshal {JSON_TYPES[type(value)]} into Go value of type map[string]interface {{}}"
+        raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {problem}")
+    return value
+
+
+def _yaml_value(body: bytes) -> Any:
+    """The value of a body in YAML; most are JSON. Raises :class:`ValueError` and :class:`OutOfBudget`."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return read_yaml(body)
+    return _checked(value, body)

@@ -25,7 +25,7 @@ _ANSWERS = (
     ("'Host' header", 400, b"400 Bad Request: missing required Host header"),
     ("Too many headers", 431, _TOO_LARGE),
 )
-"""What aiohttp's message has in it, and Go's answer."""
+"""Parts of aiohttp's messages, each with Go's answer."""
 
 
 def refusal_of(request: web.BaseRequest) -> web.Response | None:

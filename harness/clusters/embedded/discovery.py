@@ -12,7 +12,7 @@ from harness.clusters.embedded.pod_subresources import POD_SUBRESOURCES
 from harness.clusters.embedded.types import Registry, ResourceType
 from harness.clusters.embedded.values import Object
 
-__all__ = ["VERSION", "api_groups", "api_versions", "group", "resources", "root_paths", "sorted_groups"]
+__all__ = ["KUBERNETES", "VERSION", "api_groups", "api_versions", "group", "resources", "root_paths", "sorted_groups"]
 
 _ORDER = (
     "", "apiregistration.k8s.io", "apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io",
@@ -20,10 +20,16 @@ _ORDER = (
     "storage.k8s.io", "admissionregistration.k8s.io", "apiextensions.k8s.io", "scheduling.k8s.io",
     "coordination.k8s.io", "node.k8s.io", "discovery.k8s.io",
 )  # fmt: skip
+KUBERNETES = "1.36.3"
+"""The version that the answers are held to: that of the program in ``apiserver/`` (a test compares the two)."""
 VERSION = {
     "major": "1",
-    "minor": "32",
-    "gitVersion": "v1.32.0+wasmbed",
+    "minor": "36",
+    "emulationMajor": "1",
+    "emulationMinor": "36",
+    "minCompatibilityMajor": "1",
+    "minCompatibilityMinor": "35",
+    "gitVersion": f"v{KUBERNETES}+wasmbed",
     "gitCommit": "",
     "gitTreeState": "clean",
     "buildDate": "1970-01-01T00:00:00Z",
@@ -31,7 +37,7 @@ VERSION = {
     "compiler": "",
     "platform": "",
 }
-"""The version whose API is served."""
+"""The version whose API is served, in semver's form for a build of one's own."""
 
 
 def api_versions() -> Object:

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from harness.clusters.embedded.apply import APPLY_PATCH
+from harness.clusters.embedded.discovery import KUBERNETES
 from harness.clusters.embedded.errors import no_such_path
 from harness.clusters.embedded.patches import JSON_PATCH, MERGE_PATCH
 from harness.clusters.embedded.types import Registry, ResourceType
@@ -56,7 +57,7 @@ class OpenApi:
                 paths.update(_paths(served))
             document = {
                 "openapi": "3.0.0",
-                "info": {"title": "Kubernetes", "version": "v1.32.0"},
+                "info": {"title": "Kubernetes", "version": f"v{KUBERNETES}"},
                 "paths": paths,
                 "components": {"schemas": definitions(types)},
             }
@@ -67,7 +68,7 @@ class OpenApi:
         """``/openapi/v2``: every type's definition, and of the paths what tells a client whether it can try a patch."""
         return {
             "swagger": "2.0",
-            "info": {"title": "Kubernetes", "version": "v1.32.0"},
+            "info": {"title": "Kubernetes", "version": f"v{KUBERNETES}"},
             "paths": {
                 path: {"patch": {"parameters": [_QUERY_2], "x-kubernetes-group-version-kind": _kind(served)}}
                 for served in self._registry

@@ -27,6 +27,7 @@ _STEPS = 10
 """Of the budget, for one operation."""
 _ITEMS_A_STEP = 1000
 """How many items of a list are moved in one step."""
+_REJECTED = "the server rejected our request due to an error in our request"
 _OPERATIONS = "[]handlers.jsonPatchOp"
 _WRONG = (
     jsonpatch.JsonPatchConflict, jsonpatch.JsonPatchTestFailed, jsonpatch.JsonPointerException,
@@ -56,6 +57,10 @@ def merge_patch(value: Any, patch: Any) -> Any:
 def json_patch(value: Object, patch: Any, budget: Budget) -> Any:
     """RFC 6902. Raises the 422 refusal where a test fails or a path is not there, 400 for an invalid patch;
     :class:`OutOfBudget`."""
+    if patch is None:
+        return copy_value(value)
+    if isinstance(patch, list) and None in patch:
+        raise StatusError(422, "Invalid", _REJECTED, {})
     if not isinstance(patch, list) or not all(isinstance(operation, dict) for operation in patch):
         what = JSON_TYPES[type(patch)] if not isinstance(patch, list) else "value"
         raise bad_request(f"error decoding patch: json: cannot unmarshal {what} into Go value of type {_OPERATIONS}")
@@ -75,8 +80,7 @@ def json_patch(value: Object, patch: Any, budget: Budget) -> Any:
                     raise _too_many_copies(copied)
             patched = jsonpatch.JsonPatch([meant]).apply(patched, in_place=True)
     except _WRONG as error:
-        message = "the server rejected our request due to an error in our request"
-        raise StatusError(422, "Invalid", message, {}) from error
+        raise StatusError(422, "Invalid", _REJECTED, {}) from error
     if is_too_deep(patched):
         raise bad_request(f"exceeded max depth: the object would be nested more than {NESTING_LIMIT} times")
     return patched

@@ -54,6 +54,15 @@ class Pattern:
         self.size: int = self._regexp.programsize
         """Instructions of its program: a search takes at most this many steps a byte of the text."""
 
+    def first(self, text: str) -> str:
+        """The first part of ``text`` that matches; empty if none does."""
+        found = self._regexp.search(text.encode())
+        return found.group(0).decode() if found else ""
+
+    def all(self, text: str) -> list[str]:
+        """All parts of ``text`` that match, in order."""
+        return [found.group(0).decode() for found in self._regexp.finditer(text.encode())]
+
     def found_in(self, text: str) -> bool:
         """Whether some part of ``text`` matches."""
         return self._regexp.search(text.encode()) is not None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import Any
 
 __all__ = ["repeated_fields"]
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half a pair, which no text can have."""
 _LISTED = 100
 """Fields that an answer lists."""
 
@@ -31,12 +34,12 @@ def repeated_fields(text: bytes) -> list[str]:
             found = True
         return value
 
-    whole = json.loads(text, object_pairs_hook=made)
+    whole = json.loads(text.decode("utf-8", "replace"), object_pairs_hook=made)
     if not found:
         return []
     paths: list[str] = []
     _collect(whole, "", paths)
-    return paths[:_LISTED]
+    return [_SURROGATE.sub("\ufffd", path) for path in paths[:_LISTED]]
 
 
 def _collect(value: Any, path: str, paths: list[str]) -> None:

@@ -295,7 +295,7 @@ class Resources:
     ) -> Outcome:
         served = target.served
         if target.subresource == "scale" and served.scale is not None:
-            change = scaled(served.scale, change, served.group, served.kind, whole=put)
+            change = scaled(served.scale, change, whole=put)
         return self._writer.update(served, target.key, target.subresource, change, options, put=put)
 
     def _delete(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
@@ -361,6 +361,8 @@ def _object(body: Any) -> Object:
 
 
 def _members(patch: Any, start: str = "") -> Object:
+    if patch is None:
+        raise bad_request("Invalid JSON Patch")
     if not isinstance(patch, dict):
         what = JSON_TYPES[type(patch)]
         raise bad_request(f"{start}json: cannot unmarshal {what} into Go value of type map[string]interface {{}}")

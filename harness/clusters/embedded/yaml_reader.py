@@ -1,11 +1,13 @@
 """A reader for bodies in YAML that builds values event by event.
 
 PyYAML's loaders expand aliases, and recurse as deep as a body is nested. This reader returns JSON values only, and
-refuses aliases and merge keys, with which a kilobyte can stand for gigabytes.
+refuses aliases and merge keys, with which a kilobyte can stand for gigabytes. As in Kubernetes, the first document
+counts, and tags that it does not know are passed over.
 """
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 
@@ -22,17 +24,18 @@ _STEPS = 4
 """Of the budget, for one value."""
 _TAG = "tag:yaml.org,2002:"
 _TAG_DIRECTIVE = re.compile(r"^%TAG", re.MULTILINE)
+_DIRECTIVES = 16
 _TRUE = ("y", "yes", "on", "true")
 _LONGEST_NUMBER = 100
 """Characters; far beyond JSON's 64 bits."""
-_NOT_READ = "aliases, merge keys and tags beyond JSON's are not read"
+_NOT_READ = "aliases and merge keys are not read"
 
 
 def read_yaml(body: bytes) -> Any:
     """The value of a body with one document. Raises :class:`ValueError` with what is wrong, :class:`OutOfBudget`."""
     text = body.decode()
-    if _TAG_DIRECTIVE.search(text):  # The scanner compares each with all before it.
-        raise ValueError(f"%TAG: {_NOT_READ}")
+    if len(_TAG_DIRECTIVE.findall(text)) > _DIRECTIVES:  # The scanner compares each with all before it.
+        raise ValueError(f"there are more than {_DIRECTIVES} %TAG directives")
     try:
         loader = _Loader(text)
         try:
@@ -41,8 +44,7 @@ def read_yaml(body: bytes) -> Any:
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line if error.problem_mark is not None else 0
-        raise ValueError(f"line {max(line, 1)}: {error.problem}") from error
+        raise ValueError(f"line {max(_line(error), 1)}: {error.problem}") from error
     except (yaml.YAMLError, orjson.JSONEncodeError) as error:
         raise ValueError(str(error)) from error
 
@@ -57,7 +59,6 @@ class _Document:
         self._keys: list[Any] = []
         """For each open object the key that has no value yet; for lists nothing is ever kept."""
         self._root: Any = None
-        self._documents = 0
 
     def read(self) -> Any:
         while self._loader.check_event():
@@ -66,18 +67,16 @@ class _Document:
                 case yaml.ScalarEvent():
                     self._add(self._scalar(event))
                 case yaml.MappingStartEvent():
-                    self._enter({}, event.tag, "map")
+                    self._enter({})
                 case yaml.SequenceStartEvent():
-                    self._enter([], event.tag, "seq")
+                    self._enter([])
                 case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
                     self._open.pop()
                     self._keys.pop()
                 case yaml.AliasEvent():
                     raise ValueError(f"*{event.anchor}: {_NOT_READ}")
-                case yaml.DocumentStartEvent():
-                    self._documents += 1
-                    if self._documents > 1:
-                        raise ValueError("there is more than one document")
+                case yaml.DocumentEndEvent():
+                    break
         return self._root
 
     def _scalar(self, event: yaml.ScalarEvent) -> Any:
@@ -85,8 +84,10 @@ class _Document:
         if tag is None:
             tag = self._loader.resolve(yaml.ScalarNode, text, event.implicit)
         match tag.removeprefix(_TAG):
-            case "!" | "str" | "timestamp":
-                return text
+            case "merge":
+                raise ValueError(f"{text}: {_NOT_READ}")
+            case "binary":
+                return base64.b64decode(text).decode("utf-8", "replace")
             case "null":
                 return None
             case "bool":
@@ -94,13 +95,11 @@ class _Document:
             case "int" | "float":
                 return _number(text)
             case _:
-                raise ValueError(f"{text!r:.40}: {_NOT_READ}")
+                return text
 
-    def _enter(self, container: dict[str, Any] | list[Any], tag: str | None, kind: str) -> None:
-        if tag not in (None, "!", f"{_TAG}{kind}"):
-            raise ValueError(f"{tag}: {_NOT_READ}")
+    def _enter(self, container: dict[str, Any] | list[Any]) -> None:
         if len(self._open) >= NESTING_LIMIT:
-            raise ValueError(f"exceeded max depth: it is nested more than {NESTING_LIMIT} times")
+            raise ValueError(f"exceeded max depth of {NESTING_LIMIT}")
         self._add(container)
         self._open.append(container)
         self._keys.append(_NONE)
@@ -115,9 +114,15 @@ class _Document:
             within[self._keys[-1]] = value
             self._keys[-1] = _NONE
         elif isinstance(value, dict | list):
-            raise ValueError("a key is not a text")
+            raise ValueError("invalid map key: it is not a text")
         else:
             self._keys[-1] = value
+
+
+def _line(error: yaml.MarkedYAMLError) -> int:
+    """The line that Go's library names: of the context, else of the problem; its scanner has gone on by one."""
+    lines = [mark.line for mark in (error.context_mark, error.problem_mark) if mark is not None and mark.line]
+    return lines[0] + isinstance(error, yaml.scanner.ScannerError) if lines else 0
 
 
 _NONE = object()

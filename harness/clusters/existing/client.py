@@ -14,6 +14,7 @@ from harness.core.errors import UsageError
 from harness.core.history import Tap
 from harness.wasmbed.resources.api import ApiError, Object, Resource, ResourceApi, ResourceList, WatchEvent
 from harness.wasmbed.resources.kubernetes_api import CLUSTER_SCOPED, KubernetesApi
+from harness.wasmbed.resources.outages import OutageLog
 
 __all__ = ["Connection", "Tapped", "TappedClient"]
 
@@ -64,16 +65,24 @@ class Connection:
 class TappedClient(ResourceApi):
     """A client that connects when it is first used, and records its requests."""
 
-    def __init__(self, connection: Connection, namespace: str, name: str, tapped: Tapped | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        namespace: str,
+        name: str,
+        tapped: Tapped | None = None,
+        outages: OutageLog | None = None,
+    ) -> None:
         self.namespace = namespace
         self._connection = connection
         self._name = name
         self._tapped = tapped
+        self._outages = outages
         self._api: KubernetesApi | None = None
 
     async def _connected(self) -> KubernetesApi:
         if self._api is None:
-            self._api = (await self._connection.opened()).share(self.namespace, self._name)
+            self._api = (await self._connection.opened()).share(self.namespace, self._name, self._outages)
         return self._api
 
     async def get(self, resource: Resource, name: str) -> Object:

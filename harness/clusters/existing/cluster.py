@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar
 
+import yaml
+
 from harness.clusters.cluster import Cluster
 from harness.clusters.existing.access import check_context, check_rights, check_version
 from harness.clusters.existing.client import Connection, Tapped, TappedClient
@@ -22,10 +24,13 @@ from harness.core.network import SystemNetwork
 from harness.wasmbed.resources.api import ApiError, ResourceApi
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
+from harness.wasmbed.resources.outages import OutageLog
 
 __all__ = ["LEAVING", "KubeconfigCluster"]
 
 ANSWERS_WITHIN = 10.0
+GIVEN_UP_AFTER = 120.0
+"""Seconds without an answer after which a cluster counts as lost; a control plane restarts in less."""
 LEAVING = Leaving()
 """Namespaces that this process deleted; checked at the end of the session."""
 
@@ -63,6 +68,7 @@ class KubeconfigCluster(Cluster):
         self._clients: list[TappedClient] = []
         self._proxies: list[RecordingProxy] = []
         self._owns_namespace = False
+        self._outages = OutageLog(clock)
 
     @classmethod
     def unavailable(cls) -> str | None:
@@ -118,6 +124,14 @@ class KubeconfigCluster(Cluster):
         """Return advice for a cluster that is no longer reachable."""
         return "see why it ended, and start it again"
 
+    async def lost(self) -> None:
+        why = await self._outages.lasts(GIVEN_UP_AFTER)
+        raise RigError(
+            f"the cluster has not answered for {GIVEN_UP_AFTER:g} s: {why}",
+            where=str(self._path),
+            do=f"{self._advice()}; then start the platform again",
+        )
+
     async def stop(self) -> None:
         try:
             if self._owns_namespace:
@@ -140,10 +154,10 @@ class KubeconfigCluster(Cluster):
         LEAVING.add(self._path, self.namespace)
 
     def client(self, name: str) -> ResourceApi:
-        return self._client(name, self._tapped)
+        return self._client(name, self._tapped, self._outages)
 
-    def _client(self, name: str, tapped: Tapped | None) -> TappedClient:
-        client = TappedClient(self._connection, self.namespace, name, tapped)
+    def _client(self, name: str, tapped: Tapped | None, outages: OutageLog | None = None) -> TappedClient:
+        client = TappedClient(self._connection, self.namespace, name, tapped, outages)
         self._clients.append(client)
         return client
 
@@ -159,7 +173,7 @@ class KubeconfigCluster(Cluster):
 
     async def write_kubeconfig(self, path: Path) -> None:
         try:
-            content = self._path.read_bytes()
+            content = _in_namespace(self._path.read_bytes(), self.namespace)
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(path, content)
         except OSError as error:
@@ -168,6 +182,17 @@ class KubeconfigCluster(Cluster):
                 where=str(self._path),
                 do="name a file that can be written",
             ) from error
+
+
+def _in_namespace(kubeconfig: bytes, namespace: str) -> bytes:
+    """A kubeconfig whose current context names the namespace."""
+    try:
+        config = yaml.safe_load(kubeconfig)
+        (context,) = [each["context"] for each in config["contexts"] if each["name"] == config["current-context"]]
+        context["namespace"] = namespace
+    except (yaml.YAMLError, TypeError, LookupError, ValueError):
+        return kubeconfig  # its reader says what is wrong with it
+    return yaml.safe_dump(config, sort_keys=False).encode()
 
 
 def _record_nothing(*event: Any) -> None:

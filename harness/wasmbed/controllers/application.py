@@ -134,6 +134,8 @@ class ApplicationController(Controller):
             lambda phase: rollout.status(application, phase, now),
             {**dict.fromkeys(forgotten), **records},
         )
+        if application.generation != package.generation:
+            return 0.0  # It was changed meanwhile: the records name another module than the requests would have.
         again = [
             await self._requests.stop(application, retries, [*_named(assessments, DeviceState.OUTDATED), *leaving]),
             await self._requests.deploy(application, retries, batch),

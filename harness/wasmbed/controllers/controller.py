@@ -13,6 +13,7 @@ from harness.core.identifiers import Randomness
 from harness.core.logs import get_log
 from harness.wasmbed.controllers.queue import Closed, WorkQueue
 from harness.wasmbed.resources.api import ApiError, Conflict, NotFound
+from harness.wasmbed.resources.outages import severity
 
 __all__ = ["Controller"]
 
@@ -91,7 +92,7 @@ class Controller(ABC):
                 log.debug("%s %s: %s", self.name, key, reason(error))
                 self.queue.add_rate_limited(key)
             except (OSError, ApiError) as error:
-                log.warning("%s %s: %s; trying again", self.name, key, reason(error))
+                log.log(severity(error), "%s %s: %s; trying again", self.name, key, reason(error))
                 self.queue.add_rate_limited(key)
             except Exception:
                 log.exception("%s %s: failed; trying again", self.name, key)

@@ -17,6 +17,7 @@ from harness.core.logs import get_log
 from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, ResourceApi
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import LEASE
+from harness.wasmbed.resources.outages import severity
 from harness.wasmbed.resources.timestamps import format_timestamp
 
 __all__ = ["LeaderLease"]
@@ -83,7 +84,7 @@ class LeaderLease:
             except (Conflict, NotFound):
                 await self._changes(present, self._randomness.jitter(self.duration / 10))
             except (OSError, ApiError) as error:
-                log.warning("lease %s: %s; trying again", self.name, reason(error))
+                log.log(severity(error), "lease %s: %s; trying again", self.name, reason(error))
                 await self._clock.sleep(self._randomness.jitter(self.duration / 10))
 
     async def _changes(self, present: Object | None, within: float) -> bool:
@@ -155,7 +156,7 @@ class LeaderLease:
             except Conflict:  # also of a lease that was deleted: a PUT would create it
                 is_stale = True
             except (OSError, ApiError) as error:
-                log.warning("lease %s: %s; trying again", self.name, reason(error))
+                log.log(severity(error), "lease %s: %s; trying again", self.name, reason(error))
                 await self._clock.sleep(self._randomness.jitter(self.duration / 15))
 
     async def _give_back(self) -> None:

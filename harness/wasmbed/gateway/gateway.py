@@ -94,6 +94,7 @@ class Gateway:
             await devices.listener.start()
             async with self._clock.deadline(self.settings.start_timeout):
                 await cluster.registration.register(self.advertised, self._advertised_http(self._http_endpoint))
+            devices.service.begin()
         except (ApiError, OSError) as error:
             await self.kill()
             raise RigError(

@@ -27,7 +27,11 @@ log = get_log(__name__)
 
 
 class LinkService:
-    """Serves links. :meth:`opened` is called for each after its handshake."""
+    """Serves links. :meth:`opened` is called for each after its handshake; they wait for :meth:`begin`.
+
+    Controllers disconnect the devices of a gateway that is Offline on record. So a gateway that has just started reads
+    the first message of a device after it has written that it is Online.
+    """
 
     def __init__(
         self,
@@ -43,8 +47,13 @@ class LinkService:
         self._handler, self._device_status, self._queues, self._tap = handler, device_status, queues, tap
         self._log = SummedLog(log, clock)
         self._links = itertools.count(1)
+        self._begun = asyncio.Event()
         self._tasks: dict[asyncio.Task[None], Session] = {}
         self._closing: set[asyncio.Task[None]] = set()
+
+    def begin(self) -> None:
+        """Serve the links that are open, and those to come."""
+        self._begun.set()
 
     def opened(self, link: Link) -> None:
         """Begin a session on ``link``; if all places are used, an older session without a message is dropped."""
@@ -59,7 +68,6 @@ class LinkService:
         if replaced is not None:
             self._log.warning("more than %d connections without a message: one is dropped", self._settings.unclaimed)
             replaced.link.abort("dropped for a newer connection before it sent a message")
-        self._expect_first_message(session)
         task = asyncio.create_task(self._serve(session))
         self._tasks[task] = session
         task.add_done_callback(self._tasks.pop)
@@ -108,6 +116,8 @@ class LinkService:
     async def _serve(self, session: Session) -> None:
         closed = LinkClosed("the gateway was killed", by_peer=False)
         try:
+            await self._begun.wait()
+            self._expect_first_message(session)
             await self._process_messages(session)
         except LinkClosed as error:
             closed = error

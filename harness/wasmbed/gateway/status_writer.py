@@ -18,6 +18,7 @@ from harness.core.summed_log import SummedLog
 from harness.wasmbed.gateway.status_patches import PendingStatus, Status, StatusStep
 from harness.wasmbed.gateway.status_target import StatusTarget, UncachedTarget
 from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, Resource, ResourceApi
+from harness.wasmbed.resources.outages import Unreachable
 from harness.wasmbed.resources.phases import IllegalMove, check, is_legal
 
 __all__ = ["StatusWriter"]
@@ -181,7 +182,8 @@ class StatusWriter:
 
     async def _wait_to_retry(self, key: Key, pending: PendingStatus, step: StatusStep, error: Exception) -> None:
         self.failures += 1
-        self._log.warning("%s %s: %s; trying again", key[0].kind, key[1], reason(error))
+        if not isinstance(error, Unreachable):
+            self._log.warning("%s %s: %s; trying again", key[0].kind, key[1], reason(error))
         pending.put_back(step)
         delay = _BACKOFF.delay(pending.failures, self._randomness)
         pending.failures += 1

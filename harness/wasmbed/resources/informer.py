@@ -17,6 +17,7 @@ from harness.core.errors import reason
 from harness.core.identifiers import Randomness
 from harness.core.logs import get_log
 from harness.wasmbed.resources.api import ApiError, Gone, Object, Resource, ResourceApi
+from harness.wasmbed.resources.outages import severity
 
 __all__ = ["Handler", "Informer"]
 
@@ -54,7 +55,7 @@ class Informer:
         self._clock, self._randomness = clock, randomness
         self._selectors = {"label_selector": label_selector, "field_selector": field_selector}
         self._turn = turn
-        self._lost = lost or self._log_loss
+        self._lost = lost
         self._objects: dict[str, Object] = {}
         self._handlers: list[Handler] = []
         self._synced = asyncio.Event()
@@ -176,7 +177,10 @@ class Informer:
             except Gone:
                 listed, failures = False, failures + 1
             except (OSError, ApiError) as error:
-                self._lost(reason(error))
+                if self._lost is not None:
+                    self._lost(reason(error))
+                else:
+                    log.log(severity(error), "%s: %s; trying again", self.resource.plural, reason(error))
                 failures += 1
             except Exception:
                 log.exception("%s: the watch failed; trying again", self.resource.plural)
@@ -184,9 +188,6 @@ class Informer:
             if self._version != version_before:  # the connection worked for a while
                 failures = min(failures, 1)
             await self._clock.sleep(_BACKOFF.delay(max(failures - 1, 0), self._randomness))
-
-    def _log_loss(self, why: str) -> None:
-        log.warning("%s: %s; trying again", self.resource.plural, why)
 
     async def _list(self) -> None:
         found = await self.api.list(self.resource, **self._selectors)

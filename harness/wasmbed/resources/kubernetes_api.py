@@ -20,6 +20,7 @@ from yarl import URL
 from harness.core.errors import UsageError, reason
 from harness.wasmbed.resources.api import Object, Resource, ResourceApi, ResourceList, WatchEvent, api_error
 from harness.wasmbed.resources.kinds import CUSTOM_RESOURCE_DEFINITION, NAMESPACE, SELF_SUBJECT_RULES_REVIEW
+from harness.wasmbed.resources.outages import OutageLog, Unreachable
 
 __all__ = ["CLUSTER_SCOPED", "KubernetesApi"]
 
@@ -34,10 +35,14 @@ WATCH = aiohttp.ClientTimeout(total=None, sock_connect=30)
 class KubernetesApi(ResourceApi):
     """One namespace of a real API server."""
 
-    def __init__(self, client: Any, namespace: str, *, name: str = "") -> None:
-        """``client`` is a ``kubernetes.aio.client.ApiClient``; it is closed with this."""
+    def __init__(self, client: Any, namespace: str, *, name: str = "", outages: OutageLog | None = None) -> None:
+        """``client`` is a ``kubernetes.aio.client.ApiClient``; it is closed with this.
+
+        With ``outages``, a server that cannot be reached is logged there, and network errors are :class:`Unreachable`.
+        """
         self._client = client
         self.namespace = namespace
+        self._outages = outages
         self._headers = {"User-Agent": name} if name else {}
         self._owns_client = True
         self._open: set[aiohttp.ClientResponse] = set()
@@ -73,9 +78,9 @@ class KubernetesApi(ResourceApi):
             ) from error
         return cls(api_client, namespace, name=name)
 
-    def share(self, namespace: str, name: str) -> KubernetesApi:
+    def share(self, namespace: str, name: str, outages: OutageLog | None = None) -> KubernetesApi:
         """Return another client, which uses the connections of this one until this one is closed."""
-        other = KubernetesApi(self._client, namespace, name=name)
+        other = KubernetesApi(self._client, namespace, name=name, outages=outages)
         other._owns_client = False
         return other
 
@@ -133,7 +138,7 @@ class KubernetesApi(ResourceApi):
             "labelSelector": label_selector,
             "fieldSelector": field_selector,
         }
-        async with self._stream(self._path(resource), query) as response, aclosing(_events(response)) as events:
+        async with self._stream(self._path(resource), query) as response, aclosing(self._events(response)) as events:
             yield events
 
     @asynccontextmanager
@@ -146,7 +151,7 @@ class KubernetesApi(ResourceApi):
         """
         query = {"follow": "true" if follow else "", "tailLines": "" if tail is None else str(tail)}
         async with self._stream(f"{self._path(resource, name)}/log", query) as response:
-            with _network_errors():
+            with self._network():
                 yield response.content.iter_any()
 
     async def close(self) -> None:
@@ -164,12 +169,12 @@ class KubernetesApi(ResourceApi):
     @asynccontextmanager
     async def _stream(self, path: str, query: dict[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
         """Yield an answer that goes on until it is closed."""
-        with _network_errors():
+        with self._network():
             response = await self._request("GET", path, query, timeout=WATCH)
         self._open.add(response)
         try:
             if response.status >= 400:
-                with _network_errors():
+                with self._network():
                     raise api_error(_status(response, await response.read()))
             yield response
         finally:
@@ -186,7 +191,7 @@ class KubernetesApi(ResourceApi):
         member: str = "kind",
     ) -> Object:
         """Return the answer; an API server's has this ``member``."""
-        with _network_errors():
+        with self._network():
             response = await self._request(method, path, query, body)
             async with response:
                 data = await response.read()
@@ -202,7 +207,7 @@ class KubernetesApi(ResourceApi):
 
         ``target`` is the path with its query, as in the request's first line. Raises :class:`OSError`.
         """
-        with _network_errors():
+        with self._network():
             return await self._send(method, target, dict(headers), body or None, WATCH, auto_decompress=False)
 
     async def _request(
@@ -241,14 +246,35 @@ class KubernetesApi(ResourceApi):
             "data": _payload(body) if body is not None else None,
         }
         session: aiohttp.ClientSession = rest.pool_manager
-        return await session.request(
-            method,
-            URL(f"{configuration.host}{target}", encoded=True),
-            headers=headers,
-            timeout=timeout,
-            **{name: value for name, value in options.items() if value is not None},
-            **more,
-        )
+        try:
+            response = await session.request(
+                method,
+                URL(f"{configuration.host}{target}", encoded=True),
+                headers=headers,
+                timeout=timeout,
+                **{name: value for name, value in options.items() if value is not None},
+                **more,
+            )
+        except (aiohttp.ClientError, OSError) as error:
+            if self._outages is not None:
+                self._outages.failed(self.host, reason(error))
+            raise
+        if self._outages is not None:
+            self._outages.answered(self.host)
+        return response
+
+    def _network(self) -> _network_errors:
+        return _network_errors(Unreachable if self._outages is not None else ConnectionError)
+
+    async def _events(self, response: aiohttp.ClientResponse) -> AsyncGenerator[WatchEvent, None]:
+        """Yield events, one JSON document per line. Lines have no limit, because an Application contains its module."""
+        rest = b""
+        with self._network():
+            async for data in response.content.iter_any():
+                *lines, rest = (rest + data).split(b"\n")
+                for line in lines:
+                    if line:
+                        yield _event(json.loads(line))
 
 
 def _payload(body: bytes) -> bytes | BytesIO:
@@ -278,13 +304,20 @@ def _drop(response: aiohttp.ClientResponse) -> None:
 class _network_errors:
     """Turns aiohttp's exceptions into :class:`OSError`, which the port promises for all network errors."""
 
+    def __init__(self, unreachable: type[ConnectionError]) -> None:
+        self._unreachable = unreachable
+
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, aiohttp.InvalidURL):
             raise ConnectionError(f"{error} is not a URL") from error
+        if isinstance(error, aiohttp.ClientPayloadError):
+            raise self._unreachable("the connection ended in the middle of an answer") from error
         if isinstance(error, aiohttp.ClientError) and not isinstance(error, OSError):
-            raise ConnectionError(reason(error)) from error
+            raise self._unreachable(reason(error)) from error
+        if isinstance(error, OSError) and self._unreachable is Unreachable:
+            raise Unreachable(reason(error)) from error
 
 
 def _status(response: aiohttp.ClientResponse, data: bytes) -> Object:
@@ -295,17 +328,6 @@ def _status(response: aiohttp.ClientResponse, data: bytes) -> Object:
     except (ValueError, KeyError, TypeError):
         pass
     return {"code": response.status, "reason": response.reason, "message": data.decode("utf-8", "replace")[:500]}
-
-
-async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[WatchEvent, None]:
-    """Yield events, one JSON document per line. Lines have no limit, because an Application contains its module."""
-    rest = b""
-    with _network_errors():
-        async for data in response.content.iter_any():
-            *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                if line:
-                    yield _event(json.loads(line))
 
 
 def _event(raw: Object) -> WatchEvent:

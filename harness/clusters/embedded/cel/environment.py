@@ -7,24 +7,31 @@ from functools import cache, lru_cache
 from typing import Any
 
 from cel_expr_python import cel
-from cel_expr_python.ext import ext_bindings, ext_optional
+from cel_expr_python.ext import ext_optional
 
 from harness.clusters.embedded.cel.library import functions
+from harness.clusters.embedded.cel.pairs import expanded
 from harness.clusters.embedded.cel.strings import string_functions
 from harness.clusters.embedded.cel.syntax import Tree, read_tree
 
-__all__ = ["BadExpression", "EvaluationError", "compile_tree", "evaluate"]
+__all__ = ["BadExpression", "EvaluationError", "UnreadablePattern", "compile_tree", "evaluate"]
 
 EXPRESSION_LIMIT = 1 << 16
 """Characters of a rule."""
 _STATUS = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
 _NO_KEY = re.compile(r'Key not found in map : "?([^"]*)"?')
 _CHAIN = re.compile(r"^ERROR: <input>:1:(\d+): undeclared reference to '(\w+\.[\w.]+)'")
+_OVERLOAD = re.compile(r"^ERROR: <input>:1:(\d+): found no matching overload for '(\w+)' applied to '\((.*)\)'")
+_PLACE = re.compile(r"ERROR: <input>:(\d+):(\d+)")
 _INDEX = re.compile(r"Index error: index=(-?\d+) size=(\d+)")
 
 
 class BadExpression(ValueError):
     """An expression that cannot be compiled, in the library's words, which are those of cel-go."""
+
+
+class UnreadablePattern(BadExpression):
+    """A pattern that is written out in an expression is not RE2's; in Go's words."""
 
 
 class EvaluationError(ValueError):
@@ -33,7 +40,7 @@ class EvaluationError(ValueError):
 
 @cache
 def _environment() -> Any:
-    extensions = [ext_optional.ExtOptional(), ext_bindings.ExtBindings()]
+    extensions = [ext_optional.ExtOptional()]
     dynamic = dict.fromkeys(("self", "oldSelf", "hasOldSelf"), cel.Type.DYN)
     return cel.NewEnv(variables=dynamic, extensions=extensions, functions=[*functions(), *string_functions()])
 
@@ -43,9 +50,9 @@ def _compiled(text: str) -> Any:
     if len(text) > EXPRESSION_LIMIT:
         raise BadExpression(f"the expression has more than {EXPRESSION_LIMIT} characters")
     try:
-        return _environment().compile(text)
+        return _environment().compile(expanded(text))
     except RuntimeError as error:
-        raise BadExpression(_of_root(_STATUS.sub("", str(error)))) from error
+        raise BadExpression(_in_order(_STATUS.sub("", str(error)), text)) from error
 
 
 def compile_tree(text: str) -> Tree:
@@ -67,15 +74,38 @@ def evaluate(text: str, data: dict[str, Any]) -> Any:
     return value
 
 
-def _of_root(error: str) -> str:
-    """cel-go names the root of an unknown chain of names, where cel-cpp names the chain."""
-    match = _CHAIN.search(error)
-    if match is None:
-        return error
-    root, column = match[2].partition(".")[0], int(match[1])
-    start = column - len(root)
-    shown = re.sub(r"\n \| \.*\^", f"\n | {'.' * (start - 1)}^", error, count=1)
-    return shown.replace(f":{column}: ", f":{start}: ", 1).replace(f"'{match[2]}'", f"'{root}'", 1)
+def _in_order(error: str, text: str) -> str:
+    """The faults of an expression as cel-go lists and words them."""
+    faults = [fault for fault in re.split(r"(?:^|\n)(?=ERROR: <input>)", error) if fault]
+    return "\n".join(sorted((_reworded(fault, text) for fault in faults), key=_place))
+
+
+def _place(fault: str) -> tuple[int, int]:
+    found = _PLACE.match(fault)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _reworded(fault: str, text: str) -> str:
+    """cel-go names the root of an unknown chain of names, where cel-cpp names the chain; and writes targets apart."""
+    if match := _CHAIN.search(fault):
+        root, column = match[2].partition(".")[0], int(match[1])
+        start = column - len(root)
+        shown = re.sub(r"\n \| \.*\^", f"\n | {'.' * (start - 1)}^", fault, count=1)
+        return shown.replace(f":{column}: ", f":{start}: ", 1).replace(f"'{match[2]}'", f"'{root}'", 1)
+    if (match := _OVERLOAD.search(fault)) and text[: int(match[1]) - 1].endswith(f".{match[2]}"):
+        target, rest = _first_type(match[3])
+        return fault.replace(f"'({match[3]})'", f"'{target}.({rest})'", 1)
+    return fault
+
+
+def _first_type(types: str) -> tuple[str, str]:
+    """The first of several types, such as ``map(string, int), string``; and the others."""
+    depth = 0
+    for place, character in enumerate(types):
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if character == "," and depth == 0:
+            return types[:place], types[place + 2 :]
+    return types, ""
 
 
 def _in_go_words(error: str) -> str:

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from cel_expr_python import cel
 
+from harness.clusters.embedded.cel.pairs import PAIRS, TO_MAP, merged, pairs
 from harness.clusters.embedded.formats import FORMATS
 from harness.clusters.embedded.metadata import dns_1035_problem, label_problem, subdomain_problem
 from harness.clusters.embedded.patterns import compile_pattern
@@ -29,6 +30,8 @@ _SUFFIXES: dict[str, Decimal | int] = {
     "": 1, "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "k": 10**3, "M": 10**6, "G": 10**9,
     "T": 10**12, "P": 10**15, "E": 10**18, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
 }  # fmt: skip
+_DIGITS = 18
+"""Of a quantity that Go keeps as an integer."""
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|(Ki|Mi|Gi|Ti|Pi|Ei|[numkMGTPE])?)", re.ASCII)
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?", re.ASCII)
 
@@ -67,6 +70,27 @@ def _quantity(text: str) -> Value:
 
 def _number(value: Value) -> Decimal:
     return Decimal(value[_QUANTITY])
+
+
+def _integer(value: Value) -> int | None:
+    """A quantity as an integer; None if Go does not keep it as one of 64 bits."""
+    number = _number(value)
+    if number.adjusted() > 18 or number != number.to_integral_value():  # a larger one may have a million digits
+        return None
+    if len(number.as_tuple().digits) > _DIGITS:
+        return None
+    return int(number)
+
+
+def _as_integer(value: Value) -> int:
+    integer = _integer(value)
+    if integer is None:
+        raise ValueError("cannot convert value to integer")
+    return integer
+
+
+def _equivalent(one: list[Any], other: list[Any]) -> bool:
+    return all(item in one for item in other) and all(item in other for item in one)
 
 
 def _url(text: str) -> Value:
@@ -122,14 +146,12 @@ def _reads(parse: Callable[[str], Any]) -> Callable[[str], bool]:
 
 
 def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
-    found = [match[0] for match in re.finditer(pattern, text)]
+    found = compile_pattern(pattern).all(text)
     return found if limit < 0 else found[:limit]
 
 
 def _find(text: str, pattern: str) -> str:
-    compile_pattern(pattern)  # only what RE2 knows
-    match = re.search(pattern, text)
-    return match[0] if match else ""
+    return compile_pattern(pattern).first(text)
 
 
 def _sorted(items: list[Any]) -> bool:
@@ -205,10 +227,17 @@ def functions() -> list[Any]:
                 lambda one, other: (_number(one) > _number(other)) - (_number(one) < _number(other)),
             ),
         ),
-        _declared("asInteger", (T.INT, (T.MAP,), lambda one: int(_number(one)))),
+        _declared("isInteger", (T.BOOL, (T.MAP,), lambda one: _integer(one) is not None)),
+        _declared("asInteger", (T.INT, (T.MAP,), _as_integer)),
+        _declared("sign", (T.INT, (T.MAP,), lambda one: (_number(one) > 0) - (_number(one) < 0))),
         _declared("asApproximateFloat", (T.DOUBLE, (T.MAP,), lambda one: float(_number(one)))),
         _declared("add", (T.MAP, (T.MAP, T.MAP), lambda one, other: {_QUANTITY: str(_number(one) + _number(other))})),
         _declared("sub", (T.MAP, (T.MAP, T.MAP), lambda one, other: {_QUANTITY: str(_number(one) - _number(other))})),
+        _free("sets.contains", T.BOOL, lambda one, other: all(item in one for item in other), T.LIST, T.LIST),
+        _free("sets.equivalent", T.BOOL, _equivalent, T.LIST, T.LIST),
+        _free("sets.intersects", T.BOOL, lambda one, other: any(item in one for item in other), T.LIST, T.LIST),
+        _declared(PAIRS, (T.LIST, (T.LIST,), pairs), (T.LIST, (T.MAP,), pairs)),
+        _declared(TO_MAP, (T.MAP, (T.LIST,), merged)),
         _free("ip", T.MAP, _ip),
         _free("isIP", T.BOOL, _reads(_ip)),
         _declared("family", (T.INT, (T.MAP,), lambda ip: ipaddress.ip_address(ip[_IP]).version)),

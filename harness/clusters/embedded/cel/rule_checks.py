@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.cel.cost import EXPRESSION_LIMIT, SCHEMA_LIMIT, cardinality, excess, rule_cost
-from harness.clusters.embedded.cel.environment import BadExpression
+from harness.clusters.embedded.cel.environment import BadExpression, UnreadablePattern
 from harness.clusters.embedded.cel.typing import prepared, uses
 from harness.clusters.embedded.errors import Cause
 from harness.clusters.embedded.values import Object
@@ -121,7 +121,7 @@ def _check_expressions(
             detail = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {loose}"
             causes.append(errors.invalid_value(where, rule["rule"], detail))
     except BadExpression as error:
-        causes.append(errors.invalid_value(where, shown, f"compilation failed: {error}"))
+        causes.append(errors.invalid_value(where, shown, f"{_step(error)}: {error}"))
     if expression := rule.get("messageExpression"):
         where = f"{field}.messageExpression"
         try:
@@ -129,8 +129,12 @@ def _check_expressions(
             if kind not in ("string", "dyn"):
                 causes.append(errors.invalid_value(where, shown, "messageExpression must evaluate to a string"))
         except BadExpression as error:
-            detail = f"messageExpression compilation failed: {error}"
+            detail = f"messageExpression {_step(error)}: {error}"
             causes.append(errors.invalid_value(where, shown, detail))
+
+
+def _step(error: BadExpression) -> str:
+    return "program instantiation failed" if isinstance(error, UnreadablePattern) else "compilation failed"
 
 
 def _leads(path: str, schema: Object) -> bool:

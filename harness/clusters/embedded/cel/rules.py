@@ -45,8 +45,7 @@ def _rule(raw: Object, schema: Object, *, root: bool) -> Rule:
     text, _ = prepared(raw["rule"], schema, root=root)
     transition, optional = uses(raw["rule"], "oldSelf"), bool(raw.get("optionalOldSelf"))
     if optional:
-        old = "hasOldSelf ? optional.of(oldSelf) : optional.none()"
-        text = f"cel.bind(oldSelf, {old}, ({text}\n))"
+        text = f"[hasOldSelf ? optional.of(oldSelf) : optional.none()].map(oldSelf, {text}\n)[0]"
     expression = raw.get("messageExpression", "")
     return Rule(
         text=raw["rule"],

@@ -24,6 +24,8 @@ class Node:
     parts: list[Node] = field(default_factory=list)
     """A call's target and arguments; a comprehension's range, start, condition, step and result."""
     accumulator: str = ""
+    value: str | None = None
+    """Of a constant text."""
     targeted: bool = False
     """Whether a call's first part is its target."""
 
@@ -80,6 +82,8 @@ def _fill(made: Node, data: bytes) -> None:
     for number, value in _members(data):
         if made.kind == "constant":
             made.text = _CONSTANTS.get(number, "")
+            if made.text == "string" and isinstance(value, bytes):
+                made.value = value.decode()
         elif isinstance(value, int):
             made.tested = made.tested or (made.kind == "select" and number == 3 and bool(value))
         elif made.kind == "name":

@@ -7,11 +7,15 @@ and texts that the schema says are times become times where they are read.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from harness.clusters.embedded.cel.environment import BadExpression, compile_tree
+import orjson
+
+from harness.clusters.embedded.cel.environment import BadExpression, UnreadablePattern, compile_tree, evaluate
+from harness.clusters.embedded.cel.pairs import expanded
 from harness.clusters.embedded.cel.syntax import Node, Tree
+from harness.clusters.embedded.patterns import BadPattern, compile_pattern
 from harness.clusters.embedded.values import Object
 
 __all__ = ["escaped", "prepared", "type_of", "uses"]
@@ -27,6 +31,16 @@ _VALIDATE = re.compile(r"format\.\w+\(\)\.validate\(")
 _SCALARS = {"string": "string", "integer": "int", "number": "double", "boolean": "bool"}
 _COMPARED = ("_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_")
 _BOOLEAN = frozenset((*_COMPARED, "_&&_", "_||_", "!_", "@in", "startsWith", "endsWith", "contains", "matches"))
+_NUMBERS = ("int", "uint", "double", "duration")
+_ORDERED = (*_NUMBERS, "string", "bool", "bytes", "timestamp")
+_ITEMS = {"isSorted": _ORDERED, "min": _ORDERED, "max": _ORDERED, "sum": _NUMBERS}
+"""The types of items that functions of lists take."""
+_ITEM = re.compile(r"list\((.*)\)")
+_SETS = ("sets.contains", "sets.equivalent", "sets.intersects")
+_CONSTANTS: dict[str, Object] = {
+    kind: {"type": name}
+    for name, kind in (("string", "string"), ("integer", "int"), ("number", "double"), ("boolean", "bool"))
+}
 _OWN = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}}
 _METADATA = {"type": "object", "properties": {"name": {"type": "string"}, "generateName": {"type": "string"}}}
 
@@ -64,6 +78,7 @@ def prepared(text: str, schema: Object, *, root: bool) -> tuple[str, str]:
 
     ``root``: whether the schema is of a whole object, with the members that every object has.
     """
+    text = expanded(text)
     tree = compile_tree(text)
     if root:
         schema = {**schema, "properties": {**(schema.get("properties") or {}), **_OWN, "metadata": _METADATA}}
@@ -81,7 +96,9 @@ class _Walk:
         """The type of a node's value, and its schema."""
         match node.kind:
             case "constant":
-                return node.text, None
+                return node.text, _CONSTANTS.get(node.text)
+            case "list" if node.parts:
+                return self._list(node, known)
             case "name":
                 schema = known.get(node.text)
                 self._wrap(node, schema)
@@ -122,6 +139,8 @@ class _Walk:
     def _call(self, node: Node, known: Schemas) -> tuple[str, Object | None]:
         found = [self.visit(part, known) for part in node.parts]
         kinds = [kind for kind, _ in found]
+        self._check_arguments(node, found)
+        self._check_literals(node)
         if node.text in _COMPARED and len(kinds) == 2:
             if not _comparable(kinds, node.text):
                 shown = ", ".join(kinds)
@@ -137,6 +156,41 @@ class _Walk:
         if node.text in _BOOLEAN:
             return "bool", None
         return {"size": "int", "string": "string", "int": "int"}.get(node.text, "dyn"), None
+
+    def _list(self, node: Node, known: Schemas) -> tuple[str, Object | None]:
+        found = [self.visit(part, known)[1] for part in node.parts]
+        alike = found[0] is not None and all(_shown(one) == _shown(found[0]) for one in found)
+        return "list", {"type": "array", "items": found[0]} if alike else None
+
+    def _check_arguments(self, node: Node, found: list[tuple[str, Object | None]]) -> None:
+        """Fail if a list has items of a type that the function does not take."""
+        name, schemas = node.text, [schema for _, schema in found]
+        shown = [_shown(schema) if schema is not None else kind for kind, schema in found]
+        if name in _ITEMS and node.targeted and schemas[0] is not None:
+            item = _ITEM.fullmatch(shown[0])
+            if shown[0] != "dyn" and (item is None or item[1] not in (*_ITEMS[name], "dyn")):
+                self._fail(node, f"found no matching overload for '{name}' applied to '{shown[0]}.()'")
+        elif name in _SETS and len(found) == 2 and None not in schemas and "dyn" not in shown and shown[0] != shown[1]:
+            self._fail(node, f"found no matching overload for '{name}' applied to '({shown[0]}, {shown[1]})'")
+
+    def _check_literals(self, node: Node) -> None:
+        """Fail if a pattern or a time that is written out cannot be read."""
+        value = node.parts[-1].value if node.parts else None
+        if value is None:
+            return
+        if node.text == "matches" and not _reads(compile_pattern, value):
+            self._fail(node.parts[-1], "invalid matches argument")
+        if node.text in ("find", "findAll") and len(node.parts) == 2:
+            try:
+                compile_pattern(value)
+            except BadPattern as error:
+                raise UnreadablePattern(str(error)) from error
+        if (
+            node.text in ("duration", "timestamp")
+            and len(node.parts) == 1
+            and not _reads(_evaluated, f"{node.text}({orjson.dumps(value).decode()})")
+        ):
+            self._fail(node.parts[-1], f"invalid {node.text} argument")
 
     def _wrap(self, node: Node, schema: Object | None) -> None:
         """Note that a name or a chain of selects is a text that has to become a time."""
@@ -168,6 +222,28 @@ class _Walk:
         shown = self._text[line:].partition("\n")[0]
         row, column = self._text.count("\n", 0, place) + 1, place - line
         raise BadExpression(f"ERROR: <input>:{row}:{column + 1}: {problem}\n | {shown}\n | {'.' * column}^")
+
+
+def _shown(schema: Object | None) -> str:
+    """The type of a schema's values as messages name it, such as ``list(string)``."""
+    kind = type_of(schema)
+    if schema is None or kind not in ("list", "map"):
+        return kind
+    inner = schema.get("items") if kind == "list" else schema["additionalProperties"]
+    shown = _shown(inner if isinstance(inner, dict) else None)
+    return f"list({shown})" if kind == "list" else f"map(string, {shown})"
+
+
+def _evaluated(text: str) -> object:
+    return evaluate(text, {"self": None, "oldSelf": None, "hasOldSelf": False})
+
+
+def _reads(read: Callable[[str], object], text: str) -> bool:
+    try:
+        read(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _comparable(kinds: list[str], function: str) -> bool:

@@ -147,7 +147,12 @@ _APPLIED: list[Request] = [
     apply("repeated value in a set", _at("app"), _thing("app", tags=["a", "a"]), "twice"),
     apply("key missing", _at("app"), _thing("app", ports=[{"name": "a"}]), "keyless"),
     apply("YAML body", _at("yaml"), "apiVersion: $GROUP/v1\nkind: Thing\nmetadata: {name: yaml}\nspec: {size: 1}\n"),
-    apply("broken YAML", _at("yaml"), "a: [b\n", stays="the words of PyYAML; the refusal is the same"),
+    *(patch(f"force={value}", f"{_at('yaml')}?fieldManager=forcer&force={value}",
+            {"apiVersion": "$GROUP/v1", "kind": "Thing", "metadata": {"name": "yaml"}, "spec": {"size": 2}}, "apply")
+      for value in ("true", "false", "1", "0", "t", "True", "TRUE", "yes", "nope", "", "2")),
+    *(patch(f"force={value} of a merge patch", f"{_at('yaml')}?fieldManager=forcer&force={value}", {}) for value in (
+        "true", "false", "nope", "")),
+    apply("broken YAML", _at("yaml"), "a: [b\n"),
     apply("dry run", f"{_at('dry')}?dryRun=All", _thing("dry", size=1)),
     get("nothing came of it", _at("dry")),
     apply("status through the object", _at("app"), {**_thing("app"), "status": {"count": 3}}, "third",

@@ -108,6 +108,7 @@ THEME = Theme(
         put("a PUT to a collection", _MAPS, {}),
         patch("a PATCH of a collection", _MAPS, {}),
         delete("a DELETE of all namespaces", "/api/v1/namespaces"),
+        get("the version", "/version", stays="each server names its own build"),
         Request("an unknown method", "BREW", f"{_MAPS}/one"),
         get("a header of 100 kB", f"{_MAPS}/one", headers={"X-Long": "a" * 100_000}),
         get("a header of 1.1 MB", f"{_MAPS}/one", headers={"X-Long": "a" * 1_100_000}),
@@ -131,7 +132,7 @@ THEME = Theme(
         get(
             "resources of networks",
             "/apis/networking.k8s.io/v1",
-            stays="addresses of Services are not given out: no IPAddress and no ServiceCIDR",
+            stays="addresses of Services are given out without objects for them: no IPAddress and no ServiceCIDR",
         ),
         get("health", "/healthz"),
         get("liveness", "/livez"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tests.clusters.differential.requests import (
@@ -30,6 +31,13 @@ def _judged(name: str, schema: Any, *rules: Any) -> Request:
 _SPEC = {
     "type": "object",
     "properties": {"min": _INTEGER, "max": _INTEGER, "name": _STRING, "list": _LIST, "class": _STRING},
+}
+_NESTED = {"type": "array", "maxItems": 10, "items": {"type": "array", "maxItems": 10, "items": _LIST}}
+_LONG_LIST = {"type": "array", "maxItems": 64, "items": _STRING}
+_OBJECTS = {
+    "type": "array",
+    "maxItems": 64,
+    "items": {"type": "object", "required": ["name", "port"], "properties": {"name": _STRING, "port": _INTEGER}},
 }
 _REFUSED = [
     _judged("rule that does not parse", _SPEC, "self.min <"),
@@ -70,6 +78,63 @@ _REFUSED = [
             "self.all(a, self.all(b, a == b || a != b))"),
     _judged("cheap rule on each item", {"type": "array", "items": {
         "type": "string", "x-kubernetes-validations": [{"rule": "self != ''"}]}}),
+    _judged("nested all", _NESTED, "self.all(a, a.all(b, b.all(c, c != 'x')))"),
+    _judged("nested all and exists_one", _NESTED, "self.all(a, a.exists_one(b, b.exists(c, c == 'x')))"),
+    _judged("every item is there once", _LONG_LIST, "self.all(a, self.exists_one(b, b == a))"),
+    _judged("every item of a list of objects is there once", _OBJECTS,
+            "self.all(a, self.exists_one(b, a.name == b.name && a.port == b.port))"),
+    _judged("every filtered item", _OBJECTS, "self.filter(a, a.name.startsWith('x')).map(a, a.port).all(p, p < 10)"),
+    _judged("every item of a long list is there once", {**_LONG_LIST, "maxItems": 5000},
+            "self.all(a, self.exists_one(b, b == a))"),
+    _judged("a rule near the limit", {**_LONG_LIST, "maxItems": 400}, "self.all(a, self.exists_one(b, b == a))"),
+    _judged("a rule over the limit", {**_LONG_LIST, "maxItems": 1000}, "self.all(a, self.exists_one(b, b == a))"),
+    _judged("choices near the limit", {**_LONG_LIST, "maxItems": 700},
+            "self.all(a, self.all(b, a == 'x' ? b == 'y' : b == 'z'))"),
+    _judged("conditions near the limit", {**_LONG_LIST, "maxItems": 600},
+            "self.all(a, self.all(b, a != 'x' || b != 'y' || a.startsWith('z')))"),
+    _judged("exists_one three deep", {**_LONG_LIST, "maxItems": 50},
+            "self.all(a, self.exists_one(b, self.exists_one(c, c == a && c == b)))"),
+    _judged("objects near the limit", {**_OBJECTS, "maxItems": 300},
+            "self.all(a, self.exists_one(b, a.name == b.name && a.port == b.port))"),
+    _judged("patterns near the limit", {**_LONG_LIST, "maxItems": 2000},
+            "self.all(a, a.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'))"),
+    _judged("a long list in a long list", {**_LONG_LIST, "maxItems": 20_000}, "self.all(a, a in self)"),
+    _judged("sets.contains", _SPEC, "sets.contains(self.list, ['a'])"),
+    _judged("sets.equivalent and intersects", _SPEC,
+            "sets.equivalent(self.list, ['a']) || sets.intersects(['a'], self.list)"),
+    _judged("sets of other types", _SPEC, "sets.contains(self.list, [1])"),
+    _judged("transformList", _SPEC, "self.list.transformList(i, v, v).size() > 1"),
+    _judged("transformList with a filter", _SPEC, "self.list.transformList(i, v, i > 0, v).size() > 1"),
+    _judged("transformMap", _SPEC, "self.list.transformMap(i, v, v)[0] == 'a'"),
+    _judged("all with two variables", _SPEC, "self.list.all(i, v, i < 3 && v != '')"),
+    _judged("exists with two variables", _SPEC, "self.list.exists(i, v, i < 3 && v != '')"),
+    _judged("existsOne with two variables", _SPEC, "self.list.existsOne(i, v, i < 3 && v != '')"),
+    _judged("a bound variable", _SPEC, "cel.bind(a, self.min, a < 3)"),
+    _judged("a bound variable that is unknown", _SPEC, "cel.bind(a, b, true)"),
+    _judged("a bound variable with an unknown field", _SPEC, "cel.bind(a, self, a.other == 1)"),
+    _judged("an unknown variable in a macro", _SPEC, "self.list.all(a, b == a)"),
+    _judged("isSorted of a map", _SPEC, "{'a': 1}.isSorted()"),
+    _judged("isSorted of a text", _SPEC, "self.name.isSorted()"),
+    _judged("isSorted of lists", _SPEC, "[[1], [2]].isSorted()"),
+    _judged("sum of texts", _SPEC, "self.list.sum() == 'a'"),
+    _judged("sum of conditions", _SPEC, "[true, false].sum() == 1"),
+    _judged("sum of numbers", _SPEC, "[1, 2].sum() == 3"),
+    _judged("min of texts", _SPEC, "self.list.min() == 'a'"),
+    _judged("indexOf of a list", _SPEC, "self.list.indexOf('a') == 0"),
+    _judged("pattern that does not parse", _SPEC, "self.name.matches('(')"),
+    _judged("pattern of find that does not parse", _SPEC, "self.name.find('[') == 'a'"),
+    _judged("pattern that RE2 does not know", _SPEC, "self.name.matches('(?=a)')"),
+    _judged("duration that does not parse", _SPEC, "duration('1 hour') < duration('2h')"),
+    _judged("timestamp that does not parse", _SPEC, "timestamp('yesterday') < timestamp('2020-01-01T00:00:00Z')"),
+    _judged("quantity that does not parse", _SPEC, "quantity('many').isInteger()"),
+    _judged("URL that does not parse", _SPEC, "url('nowhere').getHost() == 'a'"),
+    _judged("address that does not parse", _SPEC, "ip('nowhere').family() == 4"),
+    _judged("network that does not parse", _SPEC, "cidr('nowhere').prefixLength() == 4"),
+    _judged("version that does not parse", _SPEC, "semver('a').major() == 4"),
+    replace(
+        _judged("format by its name", _SPEC, "format.named('nothing').hasValue()"),
+        stays="a format is called by its function, as in format.dns1123Label(), not looked up",
+    ),
     _judged("reserved word", _SPEC, "has(self.__class__) || true"),
     _judged("field that cannot be named", {"type": "object", "properties": {"a-b": _STRING}}, "self.a__dash__b == 'a'"),
     _judged("duplicate rule", _SPEC, "self.min < 1", "self.min < 1"),
@@ -132,6 +197,9 @@ _FIELDS: dict[str, Any] = {
     "maybe": _ruled({"type": "object", "properties": {"a": _STRING}}, "self.?a.orValue('z') == 'z'"),
     "unique": _ruled({"type": "array", "maxItems": 5, "x-kubernetes-list-type": "set", "items": _STRING},
                      "self + ['a'] == ['a', 'b'] || self == ['b', 'a']"),
+    "sets": _ruled(_LIST, "sets.contains(['a', 'b'], self)", "!sets.equivalent(self, ['a', 'b'])"),
+    "places": _ruled(_LIST, "self.all(i, v, i < 2 || v == 'x')"),
+    "size": _ruled(_STRING, "isQuantity(self) && quantity(self).isInteger()"),
     "class": _ruled({"type": "object", "properties": {"namespace": _STRING, "a-b": _STRING}},
                     "!has(self.__namespace__) || self.__namespace__ != 'x'", "!has(self.a__dash__b)"),
 }  # fmt: skip
@@ -170,6 +238,10 @@ _CREATED = [
         ("map", {"a": 1}), ("map", {"a": 0}), ("map", {"x": 1}), ("fault", [1]), ("fault", [1, 1, 1, 1]),
         ("choice", {"a": "1"}), ("choice", {"a": "1", "b": "2"}), ("choice", {}), ("maybe", {}), ("maybe", {"a": "y"}),
         ("unique", ["b", "a"]), ("unique", ["c"]),
+        ("sets", ["a"]), ("sets", ["c"]), ("sets", ["b", "a", "a"]), ("places", ["a", "b", "x"]),
+        ("places", ["a", "b", "c"]), ("places", ["b"]),
+        *(("size", text) for text in ("1", "1k", "1.5", "9223372036854775807", "9223372036854775808", "1e18", "1e19",
+                                      "9999999999E", "1Ei", "8Ei", "0.001k", "1e999999", "1e-999999")),
         ("class", {"namespace": "x"}), ("class", {"a-b": "x"}), ("class", {}),
     )),
     _made("two rules fail", plain="bad", spoken=12),

@@ -1,0 +1,53 @@
+"""A gateway in Go that knows nothing of the harness is brought in by configuration; a verdict blames its defect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.core.errors import ProductFailure
+from harness.stack import Stack
+from harness.testing.gateway import GATEWAY_CHECKS, check_gateway
+from tests.gateways.go_gateway import with_go_gateway
+
+LACKS = frozenset(
+    {
+        "pairs_a_device",
+        "shuts_out_a_revoked_device",
+        "serves_its_http_api",
+        "deploys_an_application",
+        "reads_its_certificates_again",
+    }
+)
+"""The rules of features that its table does not claim."""
+
+
+@pytest.mark.parametrize("rule", GATEWAY_CHECKS)
+async def test_it_keeps_the_rules_of_its_features(rule: str, tmp_path: Path) -> None:
+    outcomes: dict[str, str] = {}
+    await check_gateway(with_go_gateway(tmp_path), only=[rule], progress=outcomes.__setitem__)
+    assert outcomes == {rule: "left out" if rule in LACKS else "passed"}
+
+
+async def test_a_board_enrolls_and_every_invariant_holds(tmp_path: Path) -> None:
+    """Frames, requests and log lines of any gateway are in the history, each under its party, and are judged."""
+    async with Stack(with_go_gateway(tmp_path)) as stack:
+        board = await stack.boards.power_on()
+        await stack.device(board).until(phase="Connected")
+        await board.power_off()
+        await stack.device(board).until(phase="Disconnected")
+        await stack.history.until("Console", source="Gateway", text=lambda line: board.name in line)
+        stack.history.follows("device-enrollment")
+        stack.judge()
+
+
+async def test_a_planted_defect_is_blamed_on_the_gateway(tmp_path: Path) -> None:
+    """It answers enrollments before the cluster has confirmed them: the verdict names gateway, arrow, and frame."""
+    async with Stack(with_go_gateway(tmp_path, "-optimistic")) as stack:
+        await stack.boards.power_on(name="meter")
+        await stack.history.until("EnrollmentResponse", about="meter")
+        await stack.history.until("PATCH Device", about="meter", source="DeviceController")
+        with pytest.raises(ProductFailure, match="EnrollmentResponse") as caught:
+            stack.judge()
+        assert caught.value.party == "gateway"
