@@ -4,7 +4,8 @@ PYTHON  ?= python3
 VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
-WORKERS ?= 2
+# Twice as many as processors: half of what a test takes is waiting, for a deadline or for another process.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? 2 * n : 16)))
 ROUNDS  ?= 10
 
 # What is compiled once stays compiled: the tests start hundreds of processes.
@@ -12,11 +13,12 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: kube-diff page page-check images help demo test test-deep test-boards apiserver test-apiserver rounds test-watches robot keywords renode lint bench soak mutants sequences docs coverage setup boards firmware firmware-check apps
+.PHONY: kube-diff page page-check images help demo test test-all test-deep test-boards apiserver test-apiserver rounds test-watches robot keywords renode lint bench soak mutants sequences docs coverage setup boards firmware firmware-check apps
 
 help:
 	@echo "make demo       the main scenarios on 20 virtual and 3 emulated boards, with a report"
-	@echo "make test       the tests and scenarios, on $(WORKERS) workers (WORKERS=n)"
+	@echo "make test       the tests and scenarios without QEMU, Chromium and a real API server, on $(WORKERS) workers (WORKERS=n)"
+	@echo "make test-all   all tests and scenarios"
 	@echo "make test-deep  the tests of properties, with four times as many examples"
 	@echo "make test-boards  all scenarios on real firmware in QEMU"
 	@echo "make apiserver  build a real kube-apiserver with etcd for --cluster=apiserver (needs Go)"
@@ -48,6 +50,9 @@ demo: $(READY) boards
 
 # A worker that has no test left takes half of those that wait for another.
 test: $(READY) boards
+	@$(BIN)/pytest -m "not system" -n $(WORKERS) --dist=worksteal $(PYTEST_ARGS)
+
+test-all: $(READY) boards
 	@$(BIN)/pytest -n $(WORKERS) --dist=worksteal $(PYTEST_ARGS)
 
 test-deep: $(READY)

@@ -73,6 +73,7 @@ async def gateway(
     from harness.core.identifiers import Randomness
     from harness.core.network import SystemNetwork
     from harness.wasmbed.gateway.gateway import Gateway
+    from harness.wasmbed.pki.authority import Authority
     from harness.wasmbed.pki.certificates import CertificateManager
     from harness.wasmbed.pki.identity import load_certificate
     from harness.wasmbed.resources.kubernetes_api import KubernetesApi
@@ -82,7 +83,7 @@ async def gateway(
     clock, chosen = SystemClock(), _settings(settings, given, pairs)
     identities = _identities(certificate, key)
     trusted = load_certificate(device_authority)
-    authority = _authority(device_authority, device_authority_key, clock) if device_authority_key else None
+    authority = Authority.of(device_authority, device_authority_key, clock) if device_authority_key else None
     api = await KubernetesApi.open(namespace, kubeconfig=kubeconfig, name=CLIENT)
     serving = Gateway(
         chosen,
@@ -155,13 +156,3 @@ def _identities(certificates: Sequence[Path], keys: Sequence[Path]) -> tuple[Ide
             do="name one --key for each --certificate, in the same order",
         )
     return tuple(load_identity(*files) for files in zip(certificates, keys, strict=True))
-
-
-def _authority(certificate: Path, key: Path, clock: Any) -> Any:
-    from cryptography import x509
-
-    from harness.wasmbed.pki.authority import Authority
-    from harness.wasmbed.pki.identity import load_identity
-
-    identity = load_identity(certificate, key)
-    return Authority(identity.private_key, x509.load_der_x509_certificate(identity.certificate), clock)

@@ -72,7 +72,8 @@ class CommandGateway(Gateway):
         self._files = files = GatewayFiles(setup.settings.name, table.certificates, table.keys)
         try:
             await files.write(self._in_order(setup.identities), setup.devices, setup.give_access)
-            self._endpoint, self._http = _free(setup.settings.listen), _free(setup.settings.http)
+            self._endpoint = _free(self._at("devices", setup.settings.listen))
+            self._http = _free(self._at("http", setup.settings.http))
             values = self._values(files, self._endpoint, self._http)
             for name, text in table.files.items():
                 write_file(files.folder / name, self._fill("files", text, values).encode(), secret=True)
@@ -90,6 +91,10 @@ class CommandGateway(Gateway):
         except BaseException:
             await self._program.kill()
             raise
+
+    def _at(self, which: str, wanted: Endpoint) -> Endpoint:
+        """Where it has to listen: at the port that its table fixes, or at the wanted one."""
+        return wanted[0], self._table.ports.get(which, wanted[1])
 
     def _fill(self, key: str, text: str, values: dict[str, str]) -> str:
         return fill(text, values, self.choice.at(key))

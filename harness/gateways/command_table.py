@@ -20,6 +20,7 @@ _KEYS = (
     "directory",
     "environment",
     "files",
+    "ports",
     "certificates",
     "keys",
     "algorithm",
@@ -33,6 +34,7 @@ _KEYS = (
     "features",
 )
 _READY = ("port", "line", "http")
+_PORTS = ("devices", "http")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class CommandTable:
     environment: Mapping[str, str]
     files: Mapping[str, str]
     """Further files in the gateway's folder, by name."""
+    ports: Mapping[str, int]
+    """Fixed ports, ``devices`` and ``http``; others are free ones."""
     certificates: str
     keys: str
     algorithm: str | None
@@ -77,6 +81,7 @@ class CommandTable:
             directory=read.text("directory", ".") or ".",
             environment=read.texts("environment"),
             files=read.texts("files"),
+            ports=read.ports(),
             certificates=read.one_of("certificates", CERTIFICATE_FORMS),
             keys=read.one_of("keys", KEY_FORMS),
             algorithm=read.text("algorithm", None),
@@ -119,6 +124,12 @@ class _Reader:
         value = self._table.get(key, {})
         if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
             raise self._wrong(key, "must be a table of texts")
+        return value
+
+    def ports(self) -> Mapping[str, int]:
+        value = self._table.get("ports", {})
+        if not isinstance(value, dict) or not set(value) <= set(_PORTS) or not all(map(_is_port, value.values())):
+            raise self._wrong("ports", "must be a table with devices, http, or both, from 1 to 65535")
         return value
 
     def one_of(self, key: str, known: Mapping[str, Callable[..., bytes]]) -> str:
@@ -176,6 +187,10 @@ class _Reader:
 
     def _wrong(self, key: str, what: str) -> UsageError:
         return UsageError(f"{key} {what}", where=self._choice.at(key), do="correct it there")
+
+
+def _is_port(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 16
 
 
 def fill(text: str, values: Mapping[str, str], where: str) -> str:

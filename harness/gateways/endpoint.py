@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.core.errors import RigError, UsageError, reason, suggestion
@@ -13,13 +14,14 @@ from harness.wasmbed.gateway.settings_file import parse_endpoint
 
 __all__ = ["EndpointGateway"]
 
-_KEYS = ("devices", "http", "features")
+_KEYS = ("devices", "http", "device_ca", "device_ca_key", "features")
 _OURS = frozenset({"gateway-stop", "gateway-kill", "gateway-reload", "several-gateways", "gateway-api-faults"})
 """The features that a gateway that runs already cannot have."""
 
 
 class EndpointGateway(Gateway):
-    """``devices`` is where it listens, ``http`` where its HTTP API is; both ``"host:port"``."""
+    """``devices`` is where it listens, ``http`` where its HTTP API is; both ``"host:port"``. ``device_ca`` and
+    ``device_ca_key`` are files with the authority that it trusts: the stack's boards get certificates of that."""
 
     kind: ClassVar[str] = "endpoint"
     described: ClassVar[bool] = True
@@ -34,6 +36,13 @@ class EndpointGateway(Gateway):
     def features_of(cls, choice: Choice) -> frozenset[str]:
         _check(choice)
         return frozenset(choice.table.get("features", ()))
+
+    @classmethod
+    def device_authority(cls, choice: Choice) -> tuple[Path, Path] | None:
+        _check(choice)
+        if "device_ca" not in choice.table:
+            return None
+        return choice.folder / choice.table["device_ca"], choice.folder / choice.table["device_ca_key"]
 
     @property
     def endpoint(self) -> Endpoint:
@@ -81,6 +90,10 @@ def _check(choice: Choice) -> None:
     if "devices" not in table:
         do = 'write kind = "endpoint" and devices = "host:port" into a table [gateways.NAME] of harness.toml'
         raise UsageError("does not say where the gateway listens", where=choice.where, do=do)
+    files = [table[key] for key in ("device_ca", "device_ca_key") if key in table]
+    if len(files) == 1 or not all(isinstance(file, str) for file in files):
+        do = "name the certificate and the key of one authority, both DER"
+        raise UsageError("device_ca and device_ca_key must be two paths", where=choice.at("device_ca"), do=do)
     features = table.get("features", [])
     if not isinstance(features, list) or not set(features) <= FEATURES.keys() - _OURS:
         known = ", ".join(sorted(FEATURES.keys() - _OURS))

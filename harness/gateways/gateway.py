@@ -10,17 +10,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.core.clock import Clock
 from harness.core.errors import UsageError
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
-from harness.wasmbed.gateway.settings import GatewaySettings
-from harness.wasmbed.pki.authority import Authority
-from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.resources.api import ResourceApi
+
+if TYPE_CHECKING:
+    from harness.wasmbed.gateway.settings import GatewaySettings
+    from harness.wasmbed.pki.authority import Authority
+    from harness.wasmbed.pki.identity import Identity
 
 __all__ = ["FEATURES", "Choice", "Gateway", "GatewaySetup"]
 
@@ -109,6 +111,11 @@ class Gateway(ABC):
     def features_of(cls, choice: Choice) -> frozenset[str]:
         """The features of a gateway with that table. Raises UsageError for an invalid table."""
         return cls.features
+
+    @classmethod
+    def device_authority(cls, choice: Choice) -> tuple[Path, Path] | None:
+        """The certificate and the key (DER) of the authority that it trusts for devices, if it brings its own."""
+        return None
 
     @property
     @abstractmethod

@@ -82,14 +82,16 @@ class Pki:
         api: ResourceApi,
         note: Callable[..., object],
         folder: Path | None = None,
+        devices: Authority | None = None,
     ) -> None:
+        """``devices``: the authority that signs devices, if a gateway brings it."""
         self._clock, self._randomness, self._api, self._note, self._folder = clock, randomness, api, note, folder
         if folder is None:
             self.servers = ServerAuthorities(_GATEWAYS, clock)
-            self.devices = Authority.create(_DEVICES, clock)
+            self.devices = devices or Authority.create(_DEVICES, clock)
         else:
             self.servers = ServerAuthorities(_GATEWAYS, clock, folder / "gateways")
-            self.devices = Authority.kept_in(folder / "devices", _DEVICES, clock)
+            self.devices = devices or Authority.kept_in(folder / "devices", _DEVICES, clock)
         self._untrusted: Authority | None = None
         self._lists: dict[str, list[asyncio.Future[None]]] = {}
         """By gateway: the futures of callers that wait for it to load a revocation list."""

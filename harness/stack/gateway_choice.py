@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, cast
@@ -12,11 +13,12 @@ from harness.core.errors import HarnessError, RigError, UsageError, reason, sugg
 from harness.gateways.gateway import Choice, Gateway
 from harness.stack import sources
 from harness.stack.options import StackOptions
+from harness.stack.system import read_system
 
 __all__ = ["GATEWAYS", "check_gateway_choice", "find_gateway", "gateways"]
 
 GATEWAYS = "harness.gateways"
-_KIND = "kind"
+_KIND, _SYSTEM = "kind", "system"
 
 
 def gateways(root: Path) -> dict[str, str | None]:
@@ -35,38 +37,49 @@ def gateways(root: Path) -> dict[str, str | None]:
 
 def check_gateway_choice(options: StackOptions, root: Path) -> None:
     """Raise UsageError if ``options`` name no gateway, or one whose table is invalid."""
-    kind, choice = find_gateway(options, root)
-    kind.features_of(choice)
+    choice = _choice(options, root)
+    if choice.kind != StackOptions().gateway or choice.table:  # loading it takes longer than a test without a stack
+        _loaded(choice).features_of(choice)
 
 
 def find_gateway(options: StackOptions, root: Path | None = None) -> tuple[type[Gateway], Choice]:
     """The kind, and its table if it has one. The tables are in the project's file at ``root`` unless ``options`` name
     another. Raises UsageError for an unknown name, RigError for a kind that cannot be loaded or cannot run here."""
+    choice = _choice(options, root)
+    return _loaded(choice), choice
+
+
+def _choice(options: StackOptions, root: Path | None) -> Choice:
     name, kinds = options.gateway, _kinds()
     root = root or sources.find_root(Path.cwd())
     tables = sources.read_gateways(root, options.gateway_file)
     if name in tables:
-        choice = _described(name, *tables[name], kinds)
-    elif name in kinds:
-        choice = Choice(name, where=f"--gateway={name}", folder=root)
-    else:
-        known = [*kinds, *tables]
-        raise UsageError(
-            f"unknown gateway {name!r}",
-            where="--gateway",
-            do=f"{suggestion(name, known)}there are: {', '.join(known)}; describe your own in [gateways.{name}] of "
-            "harness.toml",
-        )
+        return _described(name, *tables[name], kinds)
+    if name in kinds:
+        return Choice(name, where=f"--gateway={name}", folder=root)
+    known = [*kinds, *tables]
+    raise UsageError(
+        f"unknown gateway {name!r}",
+        where="--gateway",
+        do=f"{suggestion(name, known)}there are: {', '.join(known)}; describe your own in [gateways.{name}] of "
+        "harness.toml",
+    )
+
+
+def _loaded(choice: Choice) -> type[Gateway]:
     loaded = _load(choice.kind)
     if why := loaded.unavailable():
         raise RigError(why, where=choice.where, do="see wasmbed doctor")
-    return loaded, choice
+    return loaded
 
 
 def _described(name: str, file: str, table: Mapping[str, Any], kinds: list[str]) -> Choice:
     lines = _lines(Path(file).read_text("utf-8"), name)
-    rest = {key: value for key, value in table.items() if key != _KIND}
+    rest = {key: value for key, value in table.items() if key not in (_KIND, _SYSTEM)}
     choice = Choice(str(table.get(_KIND, "command")), rest, f"{file} [gateways.{name}]", Path(file).parent, lines)
+    if _SYSTEM in table:
+        described = read_system(choice.folder / str(table[_SYSTEM]), choice.at(_SYSTEM))
+        choice = replace(choice, table={**described, **rest})
     if choice.kind not in kinds:
         do = f"{suggestion(choice.kind, kinds)}the kinds are {', '.join(kinds)}"
         raise UsageError(f"unknown kind {choice.kind!r}", where=choice.at(_KIND), do=do)

@@ -72,7 +72,7 @@ def _watches(text: str) -> WatchTimes:
 
 
 def _wire_defect(text: str) -> str:
-    from harness.gateways.relay.defects import find_defect
+    from harness.gateways.relay.defects import find_defect  # late: it imports the gateway
 
     try:
         find_defect(text)

@@ -39,6 +39,7 @@ from harness.stack.stalls import note_stalls
 from harness.stack.timeouts import bounded
 from harness.wasmbed.controllers import ControllerManager, ControllerSettings
 from harness.wasmbed.gateway.settings import GatewaySettings
+from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.resources import manifests
 from harness.wasmbed.resources.api import ResourceApi
@@ -140,7 +141,10 @@ class Stack:
 
     async def _start_platform(self) -> None:
         kept = self._state / "pki" if self._state is not None else None
-        self.pki = Pki(self.clock, self.randomness.fork("pki"), self.api, self._recorder.note, kept)
+        kind, choice = find_gateway(self.options)
+        own = kind.device_authority(choice)
+        devices = Authority.of(*own, self.clock) if own is not None else None
+        self.pki = Pki(self.clock, self.randomness.fork("pki"), self.api, self._recorder.note, kept, devices)
         self.gateway = self._make_gateway(self._gateway_settings())
         await self.gateway.start()
 

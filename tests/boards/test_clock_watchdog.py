@@ -13,6 +13,7 @@ from harness.core.history import Event
 from harness.core.loop import new_runner
 from harness.stack import Stack, StackOptions
 
+pytestmark = pytest.mark.system("QEMU")
 PLATFORMS = ROOT / "platforms"
 TIERS = {"qemu": QemuTier, "renode": RenodeTier}
 

@@ -31,7 +31,7 @@ from tests.processes import children, command
 KIND = "mps2-an385"
 PLATFORM = find_platforms("qemu-system-arm")[KIND]
 MISSING = QemuTier.unavailable() or (None if PLATFORM.image_path.exists() else f"no image of {KIND}: `make firmware`")
-pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+pytestmark = [pytest.mark.system("QEMU"), pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
 
 DEVICE_ID = "00000000-0000-4000-8000-000000000001"
 

@@ -24,7 +24,7 @@ PART = (
 )
 PLATFORMS = find_platforms(*PACKAGES)
 MISSING = QemuTier.unavailable()
-pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+pytestmark = [pytest.mark.system("QEMU"), pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
 
 SLOW = Expectations(patience=120, heartbeat=2.0)
 """A board gives up a link after three unanswered heartbeats, so a pause of the board or of this process must be

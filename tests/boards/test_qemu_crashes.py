@@ -12,6 +12,7 @@ from harness.core.history import Event, Kind
 from harness.core.loop import new_runner
 from harness.stack import Stack, StackOptions
 
+pytestmark = pytest.mark.system("QEMU")
 KINDS = ("mps2-an385", "riscv32-virt")
 CAUSES = {
     "panic": "panic",

@@ -22,7 +22,7 @@ IMAGES = [PLATFORMS[kind].image_path for kind in KINDS]
 MISSING = QemuTier.unavailable() or next(
     (f"no {image.name}: `make firmware`" for image in IMAGES if not image.exists()), None
 )
-pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+pytestmark = [pytest.mark.system("QEMU"), pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
 
 
 new_loop = pytest.fixture(harness_loop, name="new_loop")

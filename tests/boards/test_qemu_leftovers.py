@@ -21,6 +21,7 @@ KIND = "mps2-an385"
 IMAGE = find_platforms("qemu-system-arm")[KIND].image_path
 MISSING = QemuTier.unavailable() or (None if IMAGE.exists() else f"no image of {KIND}: `make firmware`")
 pytestmark = [
+    pytest.mark.system("QEMU"),
     pytest.mark.skipif(MISSING is not None, reason=str(MISSING)),
     pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc"),
     pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv of util-linux"),

@@ -21,7 +21,10 @@ from harness.core.errors import RigError
 
 QEMU, COMPILER = "qemu-system-arm", "arm-none-eabi-gcc"
 missing = [program for program in (QEMU, COMPILER) if shutil.which(program) is None]
-pytestmark = pytest.mark.skipif(bool(missing), reason=f"needs {' and '.join(missing)} (see system-packages.txt)")
+pytestmark = [
+    pytest.mark.system("QEMU"),
+    pytest.mark.skipif(bool(missing), reason=f"needs {' and '.join(missing)} (see system-packages.txt)"),
+]
 
 
 @pytest.fixture(scope="session")

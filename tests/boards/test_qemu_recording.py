@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,10 @@ KIND = "mps2-an385"
 PLATFORM = find_platforms("qemu-system-arm")[KIND]
 MISSING = QemuTier.unavailable() or (None if PLATFORM.image_path.exists() else f"no image of {KIND}: `make firmware`")
 SLOW = Expectations(patience=60, heartbeat=2.0)
-live = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+
+
+def live(test: Callable[..., object]) -> Callable[..., object]:
+    return pytest.mark.system("QEMU")(pytest.mark.skipif(MISSING is not None, reason=str(MISSING))(test))
 
 
 @pytest.fixture(scope="module")

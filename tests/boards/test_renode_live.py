@@ -40,7 +40,7 @@ MISSING = RenodeTier.unavailable() or next(
     (f"no image of {name}: `make firmware`" for name, kind in KINDS.items() if not kind.platform.image_path.exists()),
     None,
 )
-pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+pytestmark = [pytest.mark.system("Renode"), pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
 
 PATIENCE = 30
 PROCESSES = 1 if has_library() and VARIABLE not in os.environ else 2

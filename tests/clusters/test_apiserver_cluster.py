@@ -28,7 +28,11 @@ from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, NAMESPACE
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 from harness.wasmbed.resources.manifests import application, device
 
-built = pytest.mark.skipif(ApiserverCluster.unavailable() is not None, reason=str(ApiserverCluster.unavailable()))
+
+def built(test):
+    """A test on a real API server."""
+    skip = pytest.mark.skipif(ApiserverCluster.unavailable() is not None, reason=str(ApiserverCluster.unavailable()))
+    return pytest.mark.system("kube-apiserver")(skip(test))
 
 
 @pytest.fixture
@@ -79,6 +83,7 @@ def assets(tmp_path_factory):
     return str(folder)
 
 
+@pytest.mark.system("kube-apiserver")
 async def test_envtest_passes_what_needs_no_controllers(assets, monkeypatch):
     if assets:
         monkeypatch.setenv("KUBEBUILDER_ASSETS", assets)

@@ -47,6 +47,13 @@ async def test_a_deployment_has_the_defaults_of_kubernetes(api):
     assert made["metadata"]["generation"] == 1
 
 
+async def test_the_scale_of_a_workload_has_its_selector_as_a_query(api):
+    await api("POST", DEPLOYMENTS, {"metadata": {"name": "web"}, "spec": WORKLOAD})
+    assert (await api("GET", f"{DEPLOYMENTS}/web/scale"))["status"] == {"replicas": 0, "selector": "app=web"}
+    scaled = await api("PATCH", f"{DEPLOYMENTS}/web/scale", {"spec": {"replicas": 3}}, MERGE_PATCH)
+    assert scaled["spec"] == {"replicas": 3}
+
+
 async def test_defaults_are_not_written_again(api):
     await api("POST", DEPLOYMENTS, {"metadata": {"name": "web"}, "spec": WORKLOAD})
     before = api.server.version
@@ -153,6 +160,11 @@ async def test_empty_maps_are_left_out_and_items_of_a_list_have_no_kind(api):
     assert "data" not in await api("PATCH", f"{MAPS}/x", {"data": {"a": None}}, MERGE_PATCH)
     listed = await api("GET", MAPS)
     assert (listed["kind"], "kind" in listed["items"][0]) == ("ConfigMapList", False)
+
+
+async def test_null_in_a_map_of_texts_is_an_empty_text(api):
+    made = await api("POST", MAPS, {"metadata": {"name": "a", "labels": {"b": None}}, "data": {"c": None}})
+    assert (made["metadata"]["labels"], made["data"]) == ({"b": ""}, {"c": ""})
 
 
 async def test_data_of_more_than_a_mebibyte_is_refused(api):

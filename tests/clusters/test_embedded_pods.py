@@ -68,6 +68,32 @@ async def test_a_disruption_budget_stops_evictions(api):
     assert (await api.refused("GET", ONE))[0] == 404
 
 
+async def test_services_get_addresses_and_node_ports(api):
+    services, ports = "/api/v1/namespaces/default/services", [{"port": 80}]
+    made = [
+        await api("POST", services, {"metadata": {"name": name}, "spec": {"type": "NodePort", "ports": ports}})
+        for name in ("a", "b")
+    ]
+    addresses, numbers = (
+        {one["spec"]["clusterIP"] for one in made},
+        {one["spec"]["ports"][0]["nodePort"] for one in made},
+    )
+    assert (len(addresses), len(numbers)) == (2, 2)
+    assert all(30_000 <= number < 32_768 for number in numbers)
+    assert made[0]["spec"]["clusterIPs"] == [made[0]["spec"]["clusterIP"]]
+    again = {"type": "NodePort", "ports": [{"port": 80, "nodePort": made[0]["spec"]["ports"][0]["nodePort"]}]}
+    _, _, status = await api.refused("POST", services, {"metadata": {"name": "c"}, "spec": again})
+    assert "provided port is already allocated" in status["message"]
+    address = {"clusterIP": made[0]["spec"]["clusterIP"], "ports": ports}
+    _, _, status = await api.refused("POST", services, {"metadata": {"name": "c"}, "spec": address})
+    assert "provided IP is already allocated" in status["message"]
+    plain = await api("PATCH", f"{services}/a", {"spec": {"type": "ClusterIP"}}, MERGE_PATCH)
+    assert plain["spec"]["clusterIP"] == made[0]["spec"]["clusterIP"]
+    assert "nodePort" not in plain["spec"]["ports"][0]
+    owned = [entry["fieldsV1"]["f:spec"] for entry in plain["metadata"]["managedFields"]]
+    assert not any("f:clusterIP" in spec for spec in owned)
+
+
 async def test_the_systems_classes_of_priority_are_there(api):
     classes = "/apis/scheduling.k8s.io/v1/priorityclasses"
     values = {one["metadata"]["name"]: one["value"] for one in (await api("GET", classes))["items"]}

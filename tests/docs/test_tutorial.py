@@ -90,6 +90,7 @@ def follow(page: Path, folder: Path, *, skipped: tuple[str, ...] = (), **variabl
     return steps
 
 
+@pytest.mark.system("QEMU")
 @pytest.mark.skipif(sys.platform == "win32", reason="its commands are for a POSIX shell")
 def test_the_tutorial_runs_as_written(tmp_path: Path) -> None:
     has_images = QemuTier.unavailable() is None and find_platforms("qemu-system-arm")["mps2-an385"].image_path.exists()

@@ -19,9 +19,12 @@ KINDS = {
 }
 LARGE = 150_000
 
-pytestmark = pytest.mark.skipif(
-    QemuTier.unavailable() is not None or not KINDS, reason=QemuTier.unavailable() or "no image: `make firmware`"
-)
+pytestmark = [
+    pytest.mark.system("QEMU"),
+    pytest.mark.skipif(
+        QemuTier.unavailable() is not None or not KINDS, reason=QemuTier.unavailable() or "no image: `make firmware`"
+    ),
+]
 
 
 new_loop = pytest.fixture(harness_loop, name="new_loop")

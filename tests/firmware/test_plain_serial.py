@@ -14,10 +14,13 @@ from harness.stack import Stack, StackOptions
 KIND = "stm32vldiscovery"
 IMAGE = find_platforms("qemu-system-arm")[KIND].image_path
 
-pytestmark = pytest.mark.skipif(
-    QemuTier.unavailable() is not None or not IMAGE.exists(),
-    reason=QemuTier.unavailable() or f"there is no image of {KIND}: `make firmware`",
-)
+pytestmark = [
+    pytest.mark.system("QEMU"),
+    pytest.mark.skipif(
+        QemuTier.unavailable() is not None or not IMAGE.exists(),
+        reason=QemuTier.unavailable() or f"there is no image of {KIND}: `make firmware`",
+    ),
+]
 
 
 async def test_a_board_enrolls_and_comes_back_after_its_link_broke() -> None:

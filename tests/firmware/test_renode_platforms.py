@@ -173,6 +173,7 @@ def test_the_smallest_board_lists_its_limitations_and_has_no_image() -> None:
 
 
 @parametrized
+@pytest.mark.system("Renode")
 @pytest.mark.skipif(PROGRAM is None, reason="no Renode: put `renode` on the PATH or its path into RENODE")
 def test_renode_loads_the_script_and_the_image_boots(name: str, tmp_path: Path) -> None:
     if not (ROOT / "firmware" / "images" / FACTS[name]["image"]).exists():

@@ -60,7 +60,7 @@ def missing() -> str | None:
     return f"not built: {', '.join(absent)}: `make apps`" if absent else None
 
 
-pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+pytestmark = [pytest.mark.system("QEMU"), pytest.mark.skipif(missing() is not None, reason=str(missing()))]
 
 
 async def deeds(stack: Stack, sample: Sample, device: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from harness.testing.bench import Bench, BoardConnection, Expectations
 from harness.wasmbed.pki.keys import Algorithm
 from harness.wasmbed.protocol.messages import DeploymentResult, Limits, RuntimeFault, Stop, StopResult
 
+pytestmark = pytest.mark.system("QEMU")
 KIND = "netduinoplus2"
 SAMPLES = Path(__file__).parents[2] / "firmware" / "apps" / "modules"
 LIMITS = Limits(memory=1 << 20, fuel=1_000_000, wall_time=20_000)

@@ -8,7 +8,7 @@ from harness.boards.qemu import QemuTier
 from harness.stack import Stack, StackOptions
 
 
-@pytest.mark.parametrize("boards", ["virtual", "qemu"])
+@pytest.mark.parametrize("boards", ["virtual", pytest.param("qemu", marks=pytest.mark.system("QEMU"))])
 async def test_a_board_lives_behind_the_relay(boards: str) -> None:
     """From the enrollment to the end of an application. The firmware in QEMU has another TLS library, which reads only
     the groups and signature schemes that a gateway offers."""

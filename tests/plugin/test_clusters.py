@@ -47,7 +47,11 @@ async def test_something_stays(stack):
     await stack.api.create(DEVICE, held)
 """
 
-built = pytest.mark.skipif(ApiserverCluster.unavailable() is not None, reason=str(ApiserverCluster.unavailable()))
+
+def built(test):
+    """A test on a real API server."""
+    skip = pytest.mark.skipif(ApiserverCluster.unavailable() is not None, reason=str(ApiserverCluster.unavailable()))
+    return pytest.mark.system("kube-apiserver")(skip(test))
 
 
 @built

@@ -15,6 +15,8 @@ from harness.core.history import Kind
 from harness.reporting import write_run_report
 from tests.forked import run_python
 
+pytestmark = pytest.mark.system("Chromium")
+
 TABS = ("timeline", "sequences", "resources", "consoles", "metrics")
 PROJECT = '''
 """A run with different outcomes."""

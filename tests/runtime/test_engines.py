@@ -135,7 +135,10 @@ async def played(peer: BoardConnection, binary: bytes) -> ApplicationStatus | Ru
     return outcome
 
 
-@pytest.mark.parametrize("kind", ["virtual", "mps2-an385", "netduinoplus2"])
+EMULATED = [pytest.param(kind, marks=pytest.mark.system("QEMU")) for kind in ("mps2-an385", "netduinoplus2")]
+
+
+@pytest.mark.parametrize("kind", ["virtual", *EMULATED])
 def test_the_document_describes_each_engine(kind: str) -> None:
     tier = VirtualTier() if kind == "virtual" else QemuTier()
     if (missing := QemuTier.unavailable()) is not None and kind != "virtual":

@@ -79,3 +79,22 @@ def test_a_scenario_is_skipped_for_what_a_gateway_lacks(project: Path) -> None:
     assert lacking(StackOptions(), ["gateway-kill", "wasm"]) is None
     with pytest.raises(UsageError, match=r"feature 'gateway-kil'.*\n  -> did you mean 'gateway-kill'"):
         lacking(options, ["gateway-kil"])
+
+
+def test_a_system_file_gives_features_and_ports(tmp_path: Path) -> None:
+    """The table itself takes precedence; an unknown field is named with its line."""
+    (tmp_path / "harness.toml").write_text("[gateways.mine]\ncommand = 'true'\nsystem = 'system.toml'\n", "utf-8")
+    system = tmp_path / "system.toml"
+    system.write_text('[gateway]\nfeatures = ["gateway-http"]\n\n[gateway.ports]\ndevices = 8443\n', "utf-8")
+    kind, choice = find_gateway(StackOptions(gateway="mine"), tmp_path)
+    assert "gateway-http" in kind.features_of(choice)
+    assert choice.table["ports"] == {"devices": 8443}
+    system.write_text("[gateway]\n\nfaetures = []\n", "utf-8")
+    with pytest.raises(UsageError, match=r"system.toml:3: unknown field 'faetures'\n  -> did you mean 'features'"):
+        find_gateway(StackOptions(gateway="mine"), tmp_path)
+    system.write_text("[wire]\n", "utf-8")
+    with pytest.raises(UsageError, match=r"system.toml:1: unknown field 'wire'"):
+        find_gateway(StackOptions(gateway="mine"), tmp_path)
+    system.unlink()
+    with pytest.raises(UsageError, match=r"line 3: .*system.toml cannot be read: No such file"):
+        find_gateway(StackOptions(gateway="mine"), tmp_path)

@@ -16,7 +16,7 @@ from tests.loops import harness_loop
 KIND = "mps2-an385"
 IMAGE = find_platforms("qemu-system-arm")[KIND].image_path
 MISSING = QemuTier.unavailable() or (None if IMAGE.exists() else f"no image of {KIND}: `make firmware`")
-pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+pytestmark = [pytest.mark.system("QEMU"), pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
 
 
 new_loop = pytest.fixture(harness_loop, name="new_loop")

@@ -12,7 +12,7 @@ from harness.clusters.embedded.builtin import CRD_TYPE
 from harness.clusters.embedded.definitions import complete_definition, established_status, new_status
 from harness.clusters.embedded.errors import Cause, StatusError, bad_request
 from harness.clusters.embedded.kinds.decoding import decoding_problem
-from harness.clusters.embedded.kinds.empties import drop_empties
+from harness.clusters.embedded.kinds.empties import drop_empties, fill_texts
 from harness.clusters.embedded.kinds.quantities import write_quantities
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.scale import check_replicas
@@ -57,6 +57,7 @@ class Judge:
                 write_quantities(served, new, old)
             except ValueError as error:
                 raise bad_request(f"{in_version(served)}: {error}") from error
+            fill_texts(dict(served.schema.raw), new, old)
             drop_nulls(new, old)
             drop_empties(dict(served.schema.raw), new, old)
         if old is None or new["metadata"] is not old["metadata"]:

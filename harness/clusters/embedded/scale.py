@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.errors import Cause, StatusError, bad_request
+from harness.clusters.embedded.selectors import selector_text
 from harness.clusters.embedded.values import Object, lookup
 
 __all__ = ["ScalePaths", "check_replicas", "scale_of", "scaled"]
@@ -42,13 +43,19 @@ def _scale(stored: Object, paths: ScalePaths, wanted: int) -> Object:
     metadata = stored["metadata"]
     status: Object = {"replicas": lookup(stored, paths.actual) or 0}
     if selector := lookup(stored, paths.selector) if paths.selector else None:
-        status["selector"] = selector
+        status["selector"] = _text(selector) if isinstance(selector, dict) else selector
     return {
         **_KINDS,
         "metadata": {name: metadata[name] for name in _METADATA if name in metadata},
         "spec": {"replicas": wanted} if wanted else {},
         "status": status,
     }
+
+
+def _text(selector: Object) -> str:
+    """The selector of a built-in kind, which may be a map of labels alone, as a query."""
+    plain = all(isinstance(value, str) for value in selector.values())
+    return selector_text({"matchLabels": selector} if plain else selector)
 
 
 def scaled(paths: ScalePaths, change: Callable[[Object], Any], *, whole: bool) -> Callable[[Object], Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from harness.clusters.embedded.errors import bad_request
 from harness.clusters.embedded.values import Object, lookup
 
-__all__ = ["FieldSelector", "label_selector_of", "parse_field_selector", "parse_label_selector"]
+__all__ = ["FieldSelector", "label_selector_of", "parse_field_selector", "parse_label_selector", "selector_text"]
 
 Labels = Mapping[str, str]
 
@@ -20,6 +20,9 @@ _REQUIREMENT = re.compile(
     rf"|(?P<operator>==|!=|=|>|<)\s*(?P<value>{_VALUE}))?)\s*(?:,|\Z)"
 )
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
+
+
+_SETS = {"In": "in", "NotIn": "notin"}
 
 
 def parse_label_selector(text: str) -> Callable[[Labels], bool]:
@@ -98,6 +101,16 @@ def label_selector_of(selector: Object) -> Callable[[Labels], bool]:
         )
 
     return holds
+
+
+def selector_text(selector: Object | None) -> str:
+    """A LabelSelector in an object as the text of a query; empty where it asks for nothing."""
+    parts = {key: f"{key}={value}" for key, value in ((selector or {}).get("matchLabels") or {}).items()}
+    for one in (selector or {}).get("matchExpressions") or ():
+        key, operator = one["key"], one["operator"]
+        text = {"Exists": key, "DoesNotExist": f"!{key}"}.get(operator)
+        parts[key] = text or f"{key} {_SETS.get(operator, operator)} ({','.join(sorted(one.get('values') or ()))})"
+    return ",".join(parts[key] for key in sorted(parts))
 
 
 def _limit(key: str, text: str) -> int:

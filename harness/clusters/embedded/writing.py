@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.clusters.embedded import apply, errors, metadata
+from harness.clusters.embedded.addresses import give_addresses
 from harness.clusters.embedded.body_checks import (
     check_finalizers,
     check_identity,
@@ -34,6 +35,8 @@ __all__ = ["Outcome", "Writer"]
 
 _CONTROLLERS = "kube-apiserver"
 """The manager of what the API server writes by itself."""
+_SERVICES = "services"
+"""The collection whose objects get addresses."""
 _GENERATED_NAME_LIMIT = 63
 _KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
 
@@ -112,6 +115,8 @@ class Writer:
             managed = record([], change, manager, self._state.now())
         if managed:
             meta["managedFields"] = managed
+        if served.collection == _SERVICES:
+            new = give_addresses(self._state, new, None)
         if options.dry_run:
             return Outcome(StoredObject(new, 0), True, warnings)
         entry = self._state.store.write(collection, "ADDED", key, new, options.size)
@@ -245,8 +250,10 @@ class Writer:
     def _amend(self, served: ResourceType, key: Key, new: Object, options: Options) -> StoredObject:
         """Store a changed object, or let it go when nothing holds it any more."""
         collection = self._state.collection(served)
+        current = collection.get(key)
+        if served.collection == _SERVICES and current is not None:
+            new = give_addresses(self._state, new, current.object)
         if options.dry_run:
-            current = collection.get(key)
             return StoredObject(new, current.version if current else 0)
         meta = new["metadata"] = dict(new["metadata"])
         if "deletionTimestamp" in meta and not meta.get("finalizers") and self._lifecycle.may_go(served, key):

@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from harness.core.clock import Clock
 from harness.core.errors import UsageError
 from harness.wasmbed.pki.errors import MALFORMED, CertificateInvalid
-from harness.wasmbed.pki.identity import AUTHORITY_FILE, Identity, load_certificate
+from harness.wasmbed.pki.identity import AUTHORITY_FILE, Identity, load_certificate, load_identity
 from harness.wasmbed.pki.keys import (
     Algorithm,
     PrivateKey,
@@ -182,6 +182,15 @@ class Authority:
         write_file(folder / AUTHORITY_FILE, self.certificate)
         write_file(folder / AUTHORITY_KEY_FILE, private_key_der(self._key), secret=True)
         write_file(folder / CRL_FILE, self.crl())
+
+    @classmethod
+    def of(cls, certificate: Path, key: Path, clock: Clock) -> Authority:
+        """Read an authority from its certificate and its key, DER, without a list of what it has revoked.
+
+        Raises :class:`UsageError` that names the unusable file.
+        """
+        identity = load_identity(certificate, key)
+        return cls(identity.private_key, x509.load_der_x509_certificate(identity.certificate), clock)
 
     @classmethod
     def load(cls, folder: Path, clock: Clock) -> Authority:

@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
+from harness.clusters.embedded.selectors import selector_text
 from harness.clusters.embedded.tables import human_duration
 from harness.clusters.embedded.values import Object, lookup
 
-__all__ = ["COMPUTED", "selector_text"]
+__all__ = ["COMPUTED"]
 
 _NONE, _UNKNOWN = "<none>", "<unknown>"
 _SHOWN = 3
 """Items of a list in one cell."""
 _METRICS_SHOWN = 2
 _MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
-_WORDS = {"In": "in", "NotIn": "notin"}
 
 
 def _some(items: list[str], nothing: str) -> str:
@@ -89,16 +89,6 @@ def _template(stored: Object) -> Object:
 
 def _containers(stored: Object, member: str) -> str:
     return ",".join(one.get(member, "") for one in _template(stored).get("containers") or ())
-
-
-def selector_text(selector: Object | None) -> str:
-    """A label selector as a query."""
-    parts = {key: f"{key}={value}" for key, value in ((selector or {}).get("matchLabels") or {}).items()}
-    for one in (selector or {}).get("matchExpressions") or ():
-        key, operator = one["key"], one["operator"]
-        text = {"Exists": key, "DoesNotExist": f"!{key}"}.get(operator)
-        parts[key] = text or f"{key} {_WORDS.get(operator, operator)} ({','.join(sorted(one.get('values') or ()))})"
-    return ",".join(parts[key] for key in sorted(parts)) or _NONE
 
 
 def _ports(service: Object) -> str:
@@ -274,8 +264,8 @@ COMPUTED: dict[str, Callable[[Object], Any]] = {
     "of-replicas": _of_replicas,
     "containers": lambda stored: _containers(stored, "name"),
     "images": lambda stored: _containers(stored, "image"),
-    "selector": lambda stored: selector_text(lookup(stored, ("spec", "selector"))),
-    "pod-selector": lambda policy: selector_text(lookup(policy, ("spec", "podSelector"))),
+    "selector": lambda stored: selector_text(lookup(stored, ("spec", "selector"))) or _NONE,
+    "pod-selector": lambda policy: selector_text(lookup(policy, ("spec", "podSelector"))) or _NONE,
     "ports": _ports,
     "external": _external,
     "balancers": _balancers,

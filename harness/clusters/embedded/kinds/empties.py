@@ -1,4 +1,4 @@
-"""Empty lists and maps of built-in kinds are dropped, as Go leaves them out of JSON (``omitempty``)."""
+"""Empty values of built-in kinds as Go has them: null in a map is an empty text, empty lists and maps are left out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.clusters.embedded.values import Object
 
-__all__ = ["drop_empties"]
+__all__ = ["drop_empties", "fill_texts"]
 
 
 def drop_empties(schema: Object, value: Object, old: Any) -> None:
@@ -28,3 +28,25 @@ def drop_empties(schema: Object, value: Object, old: Any) -> None:
             for one in item:
                 if type(one) is dict:
                     drop_empties(member["items"], one, None)
+
+
+def fill_texts(schema: Object, value: Object, old: Any) -> None:
+    """Make null in a map of texts an empty text, in place."""
+    if value is old:
+        return
+    known = old if type(old) is dict else {}
+    properties = schema.get("properties") or {}
+    for name, item in value.items():
+        member = properties.get(name)
+        if member is None or item is known.get(name):
+            continue
+        inside = member.get("additionalProperties")
+        if type(item) is dict and inside is not None:
+            if inside.get("type") == "string" and "format" not in inside:
+                item.update({key: "" for key, text in item.items() if text is None})
+        elif type(item) is dict:
+            fill_texts(member, item, known.get(name))
+        elif type(item) is list and "properties" in (member.get("items") or {}):
+            for one in item:
+                if type(one) is dict:
+                    fill_texts(member["items"], one, None)

@@ -15,6 +15,7 @@ from harness.clusters.embedded.values import Object
 
 __all__ = ["kind_of"]
 
+_SCALE = ScalePaths(("spec", "replicas"), ("status", "replicas"), ("spec", "selector"))
 _SCALED = ("Deployment", "ReplicaSet", "ReplicationController", "StatefulSet")
 _MORE = {"ServiceAccount": ("token",), "Pod": tuple(POD_SUBRESOURCES)}
 """Subresources beside status and scale."""
@@ -66,7 +67,7 @@ def kind_of(
         selectable=paths,
         prepare=prepare,
         unowned=tuple(tuple(f"f:{part}" for part in path.split(".")) for path in _UNOWNED.get(kind, ())),
-        scale=ScalePaths(("spec", "replicas"), ("status", "replicas")) if kind in _SCALED else None,
+        scale=_SCALE if kind in _SCALED else None,
         make_blank=partial(blank_of, file, kind),
         deprecation=deprecation,
     )

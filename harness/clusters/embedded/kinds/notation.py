@@ -1,8 +1,8 @@
 """The notation of the ``.fields`` files: one Go struct after another, each with a line for every field.
 
     ContainerPort
-      containerPort! int32 port
-      protocol string ="TCP" in TCP|UDP|SCTP
+      containerPort! int32 port #3
+      protocol string ="TCP" in TCP|UDP|SCTP #4
 
 A line is the field's JSON name, ``!`` if it is required (in a status: always shown), and its type: a struct of this
 file or of ``core.fields``, ``[T]`` for a list, ``{T}`` for a map. After the type:
@@ -12,9 +12,9 @@ file or of ``core.fields``, ``[T]`` for a list, ``{T}`` for a map. After the typ
 * ``by KEYS``: a list whose items are distinguished by the members KEYS, joined by ``+``; ``set``: without duplicates
 * ``merge`` and ``merge KEY``: how a strategic merge patch changes a list
 * ``atomic``, also after a struct's name: owned as a whole
-* ``>=N``, ``>N``, ``<=N``, ``M..N``, ``port``, ``in A|B``, ``is WORD``, ``full``: what the server demands of the value,
-  ``is WORD`` also after a struct's name; words are in :mod:`~harness.clusters.embedded.demands`. A required text is
-  ``full``
+* ``>=N``, ``>N``, ``<=N``, ``M..N``, ``positive``, ``port``, ``in A|B``, ``is WORD``, ``full``: what the server demands
+  of the value, ``is WORD`` also after a struct's name; :mod:`~harness.clusters.embedded.demands` has the words. A
+  required text is ``full``
 * ``#N``: the field's number in protobuf; ``#N.M`` if its struct in Go is embedded there as field N; ``?`` after it if a
   zero differs from nothing, as behind a pointer
 

@@ -31,6 +31,7 @@ _LARGEST = (1 << 63) - 1
 _EXACT_DIGITS = 18
 """Digits of a number that Go keeps as an integer of 64 bits."""
 _EXPONENT_LIMIT = 1 << 31
+_DIGITS_LIMIT = 1000
 _ONE, _AMOUNTS, _MEMBERS, _ITEMS, _VALUES = range(5)
 """Forms of a schema that leads to quantities: one, a map of them, an object, a list, or a map of others."""
 
@@ -55,6 +56,8 @@ class _Quantity:
         else:
             raise ValueError("unable to parse quantity's suffix")
         digits = (whole or "0") + part
+        if len(digits) > _DIGITS_LIMIT:
+            raise ValueError("unable to parse numeric part of quantity")
         number = int(digits)
         self.text = text if self._is_canonical(digits, part, number, power) else ""
         self.scale = -len(part) if self.binary else power - len(part)

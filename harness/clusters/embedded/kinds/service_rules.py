@@ -1,4 +1,4 @@
-"""The server's additions to, and demands on, Services. No address is given out: one without stays without."""
+"""The server's additions to, and demands on, Services, but for the addresses that it gives out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ _FAMILIES = ("IPv4", "IPv6")
 
 def service(new: Object, old: Object | None) -> list[Cause]:
     spec = new.get("spec") or {}
-    _keep_addresses(spec, (old or {}).get("spec") or {})
+    before = (old or {}).get("spec") or {}
+    _keep_addresses(spec, before)
+    _drop_what_the_type_lacks(spec, before)
     _complete(spec)
     new.setdefault("status", {}).setdefault("loadBalancer", {})
     causes = _port_causes(spec)
@@ -63,6 +65,23 @@ def _keep_addresses(spec: Object, before: Object) -> None:
     for name in ("clusterIP", "clusterIPs"):
         if before.get(name):
             spec[name] = before[name]
+
+
+def _drop_what_the_type_lacks(spec: Object, before: Object) -> None:
+    """Fields that another type needed go with it, unless the change sets them anew."""
+    kind, earlier = spec.get("type"), before.get("type")
+    lacking = ["externalTrafficPolicy", "healthCheckNodePort"] if earlier in _EXTERNAL and kind not in _EXTERNAL else []
+    if earlier == "LoadBalancer" and kind != earlier:
+        lacking += ["allocateLoadBalancerNodePorts", "loadBalancerClass"]
+    for name in lacking:
+        if spec.get(name) == before.get(name):
+            spec.pop(name, None)
+    if earlier in _EXTERNAL and kind not in _EXTERNAL:
+        known = {port.get("nodePort") for port in before.get("ports") or ()}
+        spec["ports"] = [
+            {name: item for name, item in port.items() if name != "nodePort" or item not in known}
+            for port in spec.get("ports") or ()
+        ]
 
 
 def _complete(spec: Object) -> None:

@@ -20,6 +20,7 @@ _DEBUG = {"name": "debug", "image": "busybox:1", "targetContainerName": "main"}
 
 _DIFF = "the refusal does not show the difference between the pods as Go keeps them"
 _KEPT = "a field that the server puts back stays with its manager"
+_DROPPED = "a field that the server drops belongs to nobody"
 _WORDS = "descriptions are in our own words"
 
 
@@ -55,6 +56,33 @@ def _evictions() -> list[Request]:
         replace(evict, name="evict: one may go"),
         get("the budget afterwards", f"{_BUDGETS}/one"),
     ]
+
+
+def _addresses() -> list[Request]:
+    """Services that get addresses and node ports."""
+    ports = [{"port": 80}]
+
+    def made(name: str, **spec: Any) -> Request:
+        return post(f"addresses: {name}", _SERVICES, {"metadata": {"name": name}, "spec": {"ports": ports, **spec}})
+
+    found = [
+        made("plain"),
+        made("nodes", type="NodePort"),
+        made("balanced", type="LoadBalancer"),
+        made("local", type="NodePort", externalTrafficPolicy="Local"),
+        made("low", type="NodePort", ports=[{"port": 80, "nodePort": 80}]),
+        made("taken", clusterIP="10.0.0.1"),
+        patch("addresses: plain becomes one of nodes", f"{_SERVICES}/plain", {"spec": {"type": "NodePort"}}),
+        patch("addresses: and plain again", f"{_SERVICES}/plain", {"spec": {"type": "ClusterIP"}}, stays=_DROPPED),
+        patch("addresses: another port", f"{_SERVICES}/nodes", {"spec": {"ports": [{"port": 81}]}}),
+        patch(
+            "addresses: a name",
+            f"{_SERVICES}/balanced",
+            {"spec": {"type": "ExternalName", "externalName": "a.org"}},
+            stays=_DROPPED,
+        ),
+    ]
+    return [replace(request, varies=("body.spec.clusterIP", "body.spec.ports[0].nodePort")) for request in found]
 
 
 THEME = Theme(
@@ -119,6 +147,7 @@ THEME = Theme(
         ),
         put("a pod's status", f"{_PODS}/one/status", {**_POD, "status": {"phase": "Running"}}),
         *_evictions(),
+        *_addresses(),
         *prepare(
             post(
                 "a Service",

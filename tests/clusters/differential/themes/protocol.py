@@ -132,7 +132,7 @@ THEME = Theme(
         get(
             "resources of networks",
             "/apis/networking.k8s.io/v1",
-            stays="addresses of Services are not given out: no IPAddress and no ServiceCIDR",
+            stays="addresses of Services are given out without objects for them: no IPAddress and no ServiceCIDR",
         ),
         get("health", "/healthz"),
         get("liveness", "/livez"),

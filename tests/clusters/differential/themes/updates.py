@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.clusters.differential.requests import Request, Theme, patch, post, prepare
+from tests.clusters.differential.requests import Request, Theme, get, patch, post, prepare
 
 _POD: dict[str, Any] = {"containers": [{"name": "main", "image": "busybox:1"}]}
 _LABELS = {"app": "web"}
@@ -75,6 +75,9 @@ def _requests() -> Iterator[Request]:
     for path, members in _OBJECTS.items():
         metadata = {**members.get("metadata", {}), "name": "one"}
         yield from prepare(post(path.rpartition("/")[2], path, {**members, "metadata": metadata}, until=(201,)))
+    yield get("deployments: scale", f"{_APPS}/deployments/one/scale")
+    yield get("statefulsets: scale", f"{_APPS}/statefulsets/one/scale")
+    yield patch("deployments: scaled", f"{_APPS}/deployments/one/scale", {"spec": {"replicas": 4}})
     for plural, what, change in _CHANGES:
         name = f"{plural}: {what}"
         yield patch(name, f"{paths[plural]}/one", change, stays=_STAYS.get(name, ""))

@@ -1,0 +1,58 @@
+"""A gateway that runs already is used as it is: boards get certificates that it trusts, and it is never stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.core.errors import RigError, UsageError
+from harness.stack import Stack, StackOptions
+from harness.wasmbed.pki.keys import private_key_der
+from tests.gateways.commands import described
+
+
+async def test_boards_enroll_at_a_gateway_that_runs_already(tmp_path: Path) -> None:
+    """The gateway of one stack is the endpoint of another; it runs on when that has ended."""
+    async with Stack(StackOptions()) as lab:
+        (tmp_path / "ca.der").write_bytes(lab.pki.devices.certificate)
+        (tmp_path / "ca-key.der").write_bytes(private_key_der(lab.pki.devices.private_key))
+        devices = "{}:{}".format(*lab.gateway.endpoint)
+        keys = "device_ca = 'ca.der'\ndevice_ca_key = 'ca-key.der'\n"
+        options = described(tmp_path, f"kind = 'endpoint'\ndevices = '{devices}'\n{keys}")
+        async with Stack(options) as stack:
+            await stack.boards.power_on(name="meter")
+            await lab.device("meter").until(phase="Connected")
+            await stack.history.until("HeartbeatAcknowledgment", about="meter")
+            assert not stack.gateway.features
+        await lab.device("meter").until(phase="Disconnected")
+        await lab.boards.power_on(name="other")
+        await lab.device("other").until(phase="Connected")
+
+
+async def test_one_that_is_not_there_is_named(tmp_path: Path) -> None:
+    options = described(tmp_path, "kind = 'endpoint'\ndevices = '127.0.0.1:1'\n")
+    with pytest.raises(
+        RigError, match=r"does not accept connections at 127.0.0.1:1: .*\n  -> start it, or correct devic"
+    ):
+        async with Stack(options):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("", r"\[gateways.mine\]: does not say where the gateway listens"),
+        ("devices = 'here'\n", r"line 4: devices must be host:port"),
+        ("devices = 'h:1'\ndevice_ca = 'x'\n", r"line 5: device_ca and device_ca_key must be two paths"),
+        (
+            "devices = 'h:1'\nfeatures = ['gateway-kill']\n",
+            r"line 5: features must be a list of names\n  -> there are: ",
+        ),
+        ("devices = 'h:1'\nport = 1\n", r"line 5: unknown key 'port'"),
+    ],
+)
+async def test_a_wrong_table_is_named_with_its_line(body: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        async with Stack(described(tmp_path, f"kind = 'endpoint'\n{body}")):
+            pass
