@@ -138,16 +138,21 @@ func (s *Session) enroll(id uint32, request EnrollmentRequest) error {
 	if deviceID == "" {
 		deviceID = newUUID()
 	}
+	answer := EnrollmentResponse{deviceID, s.gateway.name, s.gateway.advertised, s.gateway.interval.Milliseconds()}
+	if s.gateway.optimistic {
+		s.send(id, answer)
+	}
 	if err := s.write(Object{"phase": "Enrolling", "deviceId": deviceID, "gateway": s.gateway.name, "error": nil}); err != nil {
 		return s.later(err)
 	}
-	s.deviceID = deviceID
-	if !s.gateway.optimistic {
-		if phase, err := s.gateway.cluster.Until(s.device, "Enrolling"); phase != "Enrolled" {
-			return s.later(fmt.Errorf("the controller made it %q: %v", phase, err))
-		}
+	if phase, err := s.gateway.cluster.Until(s.device, "Enrolling"); phase != "Enrolled" {
+		return s.later(fmt.Errorf("the controller made it %q: %v", phase, err))
 	}
-	return s.send(id, EnrollmentResponse{deviceID, s.gateway.name, s.gateway.advertised, s.gateway.interval.Milliseconds()})
+	s.deviceID = deviceID
+	if s.gateway.optimistic {
+		return nil
+	}
+	return s.send(id, answer)
 }
 
 // heartbeat answers, and writes into the cluster what the device said. The first one on a link makes it Connected.
