@@ -205,7 +205,7 @@ async def test_a_stop_that_another_exchange_answers_is_still_under_way(stack: St
     answered = await stack.history.until("StopResult", about="app", messageId=own)
     written = stack.history.find("PATCH Application", about="app", source="Gateway", code=200)
     assert answered.n < min(event.n for event in written if "stopped" in str(event.data["status"]))
-    assert answered.n < _phase(stack, "app", "Stopped")
+    assert answered.n < await _phase(stack, "app", "Stopped")
 
 
 async def test_a_frame_may_come_in_pieces(stack: Stack) -> None:
@@ -324,7 +324,7 @@ async def test_an_application_is_stopped_when_its_device_says_so(stack: Stack) -
     meter.reply(StopResult(stop.application_id, ok=True))
     await application.until(phase="Stopped")
     answered = await stack.history.until("StopResult", about="app")
-    assert answered.n < _phase(stack, "app", "Stopped")
+    assert answered.n < await _phase(stack, "app", "Stopped")
     stack.history.follows("application-stop")
 
 
@@ -367,7 +367,7 @@ async def test_an_enrollment_is_answered_when_it_is_on_record(stack: Stack) -> N
         assert not stack.history.find("EnrollmentResponse")
     response = await meter.expect(EnrollmentResponse)
     assert response.device_id == stack.device("meter").status.device_id
-    assert _phase(stack, "meter", "Enrolled") < stack.history.find("EnrollmentResponse")[0].n
+    assert await _phase(stack, "meter", "Enrolled") < stack.history.find("EnrollmentResponse")[0].n
 
 
 async def test_nothing_is_written_of_a_device_after_its_link_has_ended(stack: Stack) -> None:
@@ -418,7 +418,9 @@ async def test_a_fault_ends_what_ran(stack: Stack) -> None:
     assert application.status.phase == "Error"
 
 
-def _phase(stack: Stack, name: str, phase: str) -> int:
-    """The number of the request by which it was moved to that phase last."""
-    moves = stack.history.find(kind=Kind.MESSAGE, target="Kubernetes", about=name, code=200)
-    return [event.n for event in moves if (event.data.get("status") or {}).get("phase") == phase][-1]
+async def _phase(stack: Stack, name: str, phase: str) -> int:
+    """The number of the request by which it was moved to that phase; a real API server's answer may be on its way."""
+    move = None
+    while move is None or (move.data.get("status") or {}).get("phase") != phase:
+        move = await stack.history.until(kind=Kind.MESSAGE, target="Kubernetes", about=name, code=200, after=move)
+    return move.n

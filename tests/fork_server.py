@@ -25,7 +25,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn, TypedDict
+from typing import Any, NoReturn, TypedDict
 
 IMPORTED = (
     "_pytest.doctest",
@@ -63,6 +63,8 @@ IMPORTED = (
 )
 LARGEST_REQUEST = 1 << 17
 STREAMS = 3
+SIGNALS: dict[signal.Signals, Any] = dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+"""Signals to all processes of a terminal or a job, with their handlers in a copy; the server ends with its owner."""
 SCRIPTS = ("pytest", "robot", "wasmbed")
 COMMAND = """#!/bin/sh
 '''exec' "{python}" -IS "$0" "$@"
@@ -117,6 +119,9 @@ class Server:
     def _start(self) -> None:
         asked, _ = self._listener.accept()
         data, streams, *_ = socket.recv_fds(asked, LARGEST_REQUEST, STREAMS)
+        if not data:  # the caller was killed
+            asked.close()
+            return
         request: Request = ast.literal_eval(data.decode(errors="surrogateescape"))
         if (pid := os.fork()) == 0:
             for key in self._selector.get_map().values():
@@ -149,7 +154,8 @@ class Server:
 
 def main(descriptor: int) -> None:
     """Serve, for the process that has the other end of this socket."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in SIGNALS:
+        SIGNALS[number] = signal.signal(number, signal.SIG_IGN)
     for name in IMPORTED:
         importlib.import_module(name)
     gc.collect()
@@ -173,7 +179,8 @@ def _become(request: Request, streams: Sequence[int], python: Path) -> NoReturn:
         os.dup2(stream, number)
     for stream in streams:
         os.close(stream)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, handler in SIGNALS.items():
+        signal.signal(number, handler)
     environment = request["environment"]
     os.chdir(request["folder"])
     os.environ.clear()

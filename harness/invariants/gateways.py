@@ -61,9 +61,9 @@ class ConnectedDevices(Invariant):
     @on("note gateway up")
     def started(self, event: Event) -> Iterator[Violation]:
         gateway = str(event.data.get("gateway"))
-        self._spoken.pop(gateway, None)
-        self._accepted.pop(gateway, None)
-        self._bounds[gateway] = (0, 0)
+        for links in (self._spoken[gateway], self._accepted[gateway]):
+            links.difference_update([link for link in links if not self.ledger.is_of_this_run(link)])
+        self._bounds[gateway] = (0, len(self._spoken[gateway]))
         yield from ()
 
     @on("PATCH Gateway")
@@ -161,13 +161,10 @@ class MetricsCount(Invariant):
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._first: dict[tuple[str, str], Event] = {}
         """By gateway and type, the first message since the gateway began."""
-        self._ended: dict[str, Event] = {}
-        """By gateway, when the one before it ended. It serves devices before the note that it is up."""
 
     @on("note gateway down")
     def ended(self, event: Event) -> Iterator[Violation]:
         gateway = str(event.data.get("gateway"))
-        self._ended[gateway] = event
         self._counts.pop(gateway, None)
         for kind in COUNTED:
             self._first.pop((gateway, kind), None)
@@ -176,11 +173,9 @@ class MetricsCount(Invariant):
     @on(*COUNTED)
     def said(self, event: Event) -> Iterator[Violation]:
         link = self.ledger.link(event)
-        if event.source == "Device" and link is not None:
-            ended = self._ended.get(link.gateway)
-            if ended is None or link.opened.n > ended.n:
-                self._counts[link.gateway][event.name] += 1
-                self._first.setdefault((link.gateway, event.name), event)
+        if event.source == "Device" and link is not None and self.ledger.is_of_this_run(link):
+            self._counts[link.gateway][event.name] += 1
+            self._first.setdefault((link.gateway, event.name), event)
         yield from ()
 
     @on("note gateway observed")
@@ -211,11 +206,11 @@ class GaugesAgree(Invariant):
         super().__init__(ledger)
         self._latest: dict[str, Event] = {}
         """By gateway, the latest event of one of its links."""
-        self._counts: dict[str, Counter[str]] = {}
+        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
-    @on("note gateway up")
-    def started(self, event: Event) -> Iterator[Violation]:
-        self._counts[str(event.data.get("gateway"))] = Counter()
+    @on("note gateway down")
+    def ended(self, event: Event) -> Iterator[Violation]:
+        self._counts.pop(str(event.data.get("gateway")), None)
         yield from ()
 
     @on("TlsConnected", "ConnectionClosed", "Heartbeat", "HeartbeatAcknowledgment", "EnrollmentRequest", "Error")
@@ -226,17 +221,17 @@ class GaugesAgree(Invariant):
 
     @on("EnrollmentResponse")
     def enrolled(self, event: Event) -> Iterator[Violation]:
-        if (link := self.ledger.link(event)) is not None and link.gateway in self._counts:
+        if (link := self.ledger.link(event)) is not None:
             self._latest[link.gateway] = event
-            self._counts[link.gateway]["enrollments"] += 1
+            self._counts[link.gateway]["enrollments"] += self.ledger.is_of_this_run(link)
         yield from ()
 
     @on("note gateway observed")
     def observed(self, event: Event) -> Iterator[Violation]:
         gateway, metrics = str(event.data.get("gateway")), event.data.get("metrics")
-        latest, counts = self._latest.get(gateway), self._counts.get(gateway)
+        latest, counts = self._latest.get(gateway), self._counts[gateway]
         quiet = latest is None or event.at - latest.at > COUNTED_WITHIN
-        if not isinstance(metrics, Mapping) or not metrics or counts is None or not quiet:
+        if gateway not in self.ledger.gateways or not isinstance(metrics, Mapping) or not metrics or not quiet:
             return
         listed = Counter(str(each.get("state")) for each in event.data.get("sessions") or ())
         counted = metrics.get("wasmbed_gateway_sessions{state=connected}", 0)

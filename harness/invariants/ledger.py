@@ -82,6 +82,8 @@ class Ledger:
         """The devices that a mock board stands for."""
         self.gateways: dict[str, Event] = {}
         """The latest ``gateway up`` of each."""
+        self._ended: dict[str, Event] = {}
+        """The latest ``gateway down`` of each."""
         self.boots: dict[str, Event] = {}
         """The latest event by which a board lost what it had in memory."""
         self.disturbed: dict[str, Event] = {}
@@ -106,6 +108,11 @@ class Ledger:
     def open_links(self, device: str) -> list[Link]:
         """The links of a device that have not ended."""
         return list(self._open.get(device, {}).values())
+
+    def is_of_this_run(self, link: Link) -> bool:
+        """Whether a link was opened since its gateway last ended: it serves devices before the note that it is up."""
+        ended = self._ended.get(link.gateway)
+        return ended is None or link.opened.n > ended.n
 
     def all_open(self) -> Iterator[Link]:
         """Every link that has not ended."""
@@ -240,6 +247,7 @@ class Ledger:
             case "stood still":
                 self._stalls.append((event.at - float(event.data.get("seconds") or 0.0), event.at))
             case "gateway down":
+                self._ended[str(event.data.get("gateway"))] = event
                 self.disturbed[""] = event
 
 

@@ -28,6 +28,7 @@ _PORTION = 1 << 16
 _NO_COMPRESSED_CERTIFICATES = 1 << 32 | 1 << 33
 """OpenSSL's ``SSL_OP_NO_TX_CERTIFICATE_COMPRESSION`` and ``SSL_OP_NO_RX_CERTIFICATE_COMPRESSION``: embedded-tls cannot
 read that extension."""
+_GATEWAY_GROUPS = b"X25519:prime256v1:secp384r1:secp521r1"
 _SCHEMES = (
     b"ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:ed448:RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:"
     b"RSA+SHA256:RSA+SHA384:RSA+SHA512"
@@ -152,7 +153,7 @@ def board_contexts(identities: Iterable[Identity], device_authority: bytes | Non
 def _board_context(group: str, identities: Iterable[Identity], device_authority: bytes | None) -> SSL.Context:
     context = _context(SSL.TLS_SERVER_METHOD)
     context.set_options(_NO_COMPRESSED_CERTIFICATES)
-    library: Any = vars(SSL)["_lib"]  # it has no public names for these
+    library = _library()
     library.SSL_CTX_set1_curves_list(vars(context)["_context"], group.encode())
     # Newer OpenSSL asks for schemes that embedded-tls cannot read, and it then ends the handshake.
     library.SSL_CTX_set1_sigalgs_list(vars(context)["_context"], _SCHEMES)
@@ -172,8 +173,15 @@ def _board_context(group: str, identities: Iterable[Identity], device_authority:
 def gateway_context() -> SSL.Context:
     """Return the parameters towards the gateway. Its certificate is not checked: the boards see the relay's."""
     context = _context(SSL.TLS_CLIENT_METHOD)
+    # A share of ML-KEM, which newer OpenSSL adds, makes each handshake dearer and no board has it.
+    _library().SSL_CTX_set1_curves_list(vars(context)["_context"], _GATEWAY_GROUPS)
     context.set_verify(SSL.VERIFY_NONE)
     return context
+
+
+def _library() -> Any:
+    """OpenSSL itself, for what pyOpenSSL has no public names for."""
+    return vars(SSL)["_lib"]
 
 
 def _context(method: int) -> SSL.Context:

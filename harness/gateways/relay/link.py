@@ -1,8 +1,6 @@
-"""One relayed link: two TCP connections, a handshake on each, and the records that pass between them.
+"""One relayed link: two TCP connections, and what passes between them.
 
-The order of the handshakes keeps what each end sees. The relay greets the gateway as soon as the board has greeted the
-relay, and answers the board once the gateway has answered: with an alert, if that is the gateway's answer. It shows the
-gateway the board's certificate after the board has shown it, and passes bytes on after that.
+First the handshakes (see :mod:`.negotiation`), then records. What the relay cannot end passes as it is.
 """
 
 from __future__ import annotations
@@ -17,24 +15,18 @@ from OpenSSL import SSL
 from harness.core.client_hello import LARGEST_RECORD, ClientHello, hello_size, is_handshake, read_client_hello
 from harness.core.clock import Clock
 from harness.core.history import Tap
-from harness.gateways.relay.handshake import BoardHandshake, GatewayHandshake, HandshakeFailed
+from harness.gateways.relay.negotiation import KeyOf, Negotiation
 from harness.gateways.relay.observer import CiphertextObserver, LinkObserver
 from harness.gateways.relay.passing import Passing, Tamper
-from harness.gateways.relay.records import ALERT, CHANGE_CIPHER_SPEC, HANDSHAKE, RecordReader, alert_name
+from harness.gateways.relay.records import RecordReader
 from harness.gateways.relay.stream import Stream
 from harness.gateways.relay.valve import MOST_WAITING
-from harness.wasmbed.pki.errors import CertificateInvalid
-from harness.wasmbed.pki.identity import certified_key
-from harness.wasmbed.pki.keys import PrivateKey
 from harness.wasmbed.protocol.link import Direction
 
-__all__ = ["KeyOf", "LinkFault", "LinkOptions", "RelayedLink"]
+__all__ = ["LinkFault", "LinkOptions", "RelayedLink"]
 
-KeyOf = Callable[[bytes], PrivateKey | None]
-"""Returns the private key for a public key (SubjectPublicKeyInfo, DER); None if the harness did not issue it."""
 _CIPHERS = {0x1301, 0x1302, 0x1303}
 _TLS_1_3 = 0x0304
-_INTERNAL_ERROR = bytes((2, 80))
 _HANDSHAKING = "a handshake is under way"
 _CROWDED = "the other end does not read"
 
@@ -69,19 +61,10 @@ class LinkOptions:
 class _Phase(Enum):
     HELLO = auto()
     """Waiting for the board's ClientHello."""
-    ANSWER = auto()
-    """Waiting for the gateway's ServerHello."""
-    BOARD = auto()
-    """In the handshake with the board."""
-    GATEWAY = auto()
-    """The board's handshake is complete, the gateway's is not."""
-    REFUSED = auto()
-    """The board has refused the gateway, which gets the board's alert."""
+    HANDSHAKES = auto()
     OPEN = auto()
     RAW = auto()
     """Bytes pass as they are."""
-    OVER = auto()
-    """Nothing passes but the ends."""
 
 
 class RelayedLink:
@@ -100,13 +83,9 @@ class RelayedLink:
         self.near, self.far = Stream(self, options.clock), Stream(self, options.clock)
         self._phase = _Phase.HELLO
         self._hello = bytearray()
-        self._from_board, self._from_gateway = RecordReader(), RecordReader()
-        self._board: BoardHandshake | None = None
-        self._gateway: GatewayHandshake | None = None
+        self._negotiation: Negotiation | None = None
         self._passing: Passing | None = None
-        self._alert = b""
         self._observer: LinkObserver | CiphertextObserver = LinkObserver(options.tap, name, options.limit)
-        self._certificate: bytes | None = None
         self._ended: set[Stream] = set()
         self._lost: set[Stream] = set()
         self._is_cut = False
@@ -166,16 +145,18 @@ class RelayedLink:
 
     def received(self, stream: Stream, data: bytes) -> None:
         if self._phase is _Phase.RAW:
-            self._observer.passed(Direction.RECEIVED if stream is self.near else Direction.SENT, data)
+            self._observer.passed(self._direction(stream), data)
             self._other(stream).write(data)
         elif self._phase is _Phase.HELLO and stream is self.near:
             self._hello += data
             if self.far.is_open:  # uvloop reads once before it is held
                 self._read_hello()
-        elif self._phase is not _Phase.OVER:
-            reader = self._from_board if stream is self.near else self._from_gateway
+        elif self._negotiation is not None:
+            reader = self._reader(self._direction(stream))
             reader.push(data)
             self._proceed()
+            if self._negotiation.is_over:
+                reader.rest()
             stream.hold(len(reader) > MOST_WAITING, _HANDSHAKING)
 
     def ended(self, stream: Stream) -> None:
@@ -184,15 +165,16 @@ class RelayedLink:
         self._note_end(stream, self._closed_early(stream))
         finish = partial(self._end_other, stream)
         if self._passing is not None:
-            direction = Direction.RECEIVED if stream is self.near else Direction.SENT
-            rest = (self._from_board if stream is self.near else self._from_gateway).rest()
-            self._passing.end(direction, rest, finish)
+            direction = self._direction(stream)
+            self._passing.end(direction, self._reader(direction).rest(), finish)
         else:
             finish()
 
     def _end_other(self, stream: Stream) -> None:
         self._ended.add(stream)
-        if self._phase is not _Phase.REFUSED:
+        if stream is self.near and self._negotiation is not None:
+            self._negotiation.board_left()
+        else:
             self._other(stream).end()
         if self._other(stream) in self._ended:
             self.near.close()
@@ -218,6 +200,9 @@ class RelayedLink:
 
     def _other(self, stream: Stream) -> Stream:
         return self.far if stream is self.near else self.near
+
+    def _direction(self, stream: Stream) -> Direction:
+        return Direction.RECEIVED if stream is self.near else Direction.SENT
 
     def _closed_early(self, stream: Stream) -> str:
         by = "peer" if stream is self.near else "gateway"
@@ -261,140 +246,44 @@ class RelayedLink:
     def _greet_gateway(self, board_context: SSL.Context) -> None:
         options = self._options
         assert options.gateway_context is not None, "this is not a tunnel"
-        self._from_board.push(bytes(self._hello))
-        self._hello.clear()
-        self._phase = _Phase.ANSWER
-        self._board, self._gateway = BoardHandshake(board_context), GatewayHandshake(options.gateway_context)
-        self.far.write(self._gateway.feed())
+        self._phase = _Phase.HANDSHAKES
+        self._negotiation = Negotiation(
+            board_context, options.gateway_context, options.key_of, self.near, self.far, self._refused
+        )
+        hello, self._hello = bytes(self._hello), bytearray()
+        self._negotiation.begin(hello)
 
     def _proceed(self) -> None:
-        """Go as far as the records that have arrived allow."""
-        before = None
-        while before is not self._phase:
-            before = self._phase
-            if before is _Phase.ANSWER:
-                self._take_answer()
-            elif before is _Phase.BOARD:
-                self._shake_hands_with_board()
-            elif before is _Phase.GATEWAY:
-                self._shake_hands_with_gateway()
-            elif before is _Phase.REFUSED:
-                self._pass_refusal()
-            elif before is _Phase.OPEN:
-                self._pass_records()
+        """Process what has arrived."""
+        assert self._negotiation is not None, "the board has greeted the relay"
+        if self._phase is _Phase.HANDSHAKES:
+            self._negotiation.advance()
+            if self._negotiation.is_done:
+                self._open(self._negotiation)
+        if self._passing is not None:
+            for direction in Direction:
+                reader = self._reader(direction)
+                while (record := reader.pop()) is not None:
+                    self._passing.record(direction, record)
 
-    def _take_answer(self) -> None:
-        """Process the gateway's records up to its ServerHello: it may ask for a second ClientHello first."""
-        assert self._gateway is not None, "it was greeted"
-        while self._gateway.protection("SERVER_HANDSHAKE_TRAFFIC_SECRET") is None:
-            if (record := self._from_gateway.pop()) is None:
-                return
-            if record[0] not in (CHANGE_CIPHER_SPEC, HANDSHAKE):
-                self._refuse(Direction.SENT, record, _alert_reason(record[-2:]))
-                return
-            try:
-                self.far.write(self._gateway.feed(record))
-            except HandshakeFailed as failed:
-                self.far.write(failed.answer)
-                self._refuse(Direction.SENT, bytes((ALERT, 3, 3, 0, 2)) + _alert_of(failed), failed.reason)
-                return
-        self._phase = _Phase.BOARD
+    def _reader(self, direction: Direction) -> RecordReader:
+        assert self._negotiation is not None, "the board has greeted the relay"
+        is_board = direction is Direction.RECEIVED
+        return self._negotiation.from_board if is_board else self._negotiation.from_gateway
 
-    def _shake_hands_with_board(self) -> None:
-        assert self._board is not None, "the handshake has begun"
-        while not self._board.is_done:
-            if (record := self._from_board.pop()) is None:
-                return
-            try:
-                answer = self._board.feed(record)
-            except HandshakeFailed as failed:
-                self.near.write(failed.answer)
-                self._observer.ended(by_device=True, reason=_failure(failed))
-                self._alert, self._phase = _alert_of(failed), _Phase.REFUSED
-                return
-            if not self._board.is_done:  # otherwise these are session tickets, which the gateway has not sent
-                self.near.write(answer)
-        self._certificate = self._board.certificate
-        if self._certificate is None or self._identify(self._certificate):
-            self._phase = _Phase.GATEWAY
-
-    def _identify(self, certificate: bytes) -> bool:
-        assert self._gateway is not None, "it was greeted"
-        try:
-            key = self._options.key_of(certified_key(certificate))
-        except CertificateInvalid:
-            key = None
-        if key is None:
-            self._refuse(
-                Direction.SENT,
-                self._for_board(_INTERNAL_ERROR),
-                "the relay has no key for this certificate, which the harness did not issue: make the relay a tunnel",
-            )
-            self.far.end()
-            return False
-        self._gateway.identify(certificate, key)
-        return True
-
-    def _shake_hands_with_gateway(self) -> None:
-        assert self._gateway is not None, "it was greeted"
-        while not self._gateway.is_done:
-            if (record := self._from_gateway.pop()) is None:
-                return
-            try:
-                self.far.write(self._gateway.feed(record))
-            except HandshakeFailed as failed:
-                self.far.write(failed.answer)
-                self._refuse(Direction.SENT, self._for_board(_alert_of(failed)), _failure(failed))
-                return
-        self._open()
-
-    def _pass_refusal(self) -> None:
-        """Go on with the gateway's handshake, without an answer, as far as OpenSSL needs it for the alert's key."""
-        assert self._gateway is not None, "it was greeted"
-        while (protection := self._gateway.protection("CLIENT_HANDSHAKE_TRAFFIC_SECRET")) is None:
-            if (record := self._from_gateway.pop()) is None:
-                return
-            try:
-                self._gateway.feed(record)
-            except HandshakeFailed:
-                break
-        if protection is not None:
-            self.far.write(protection.seal(ALERT, self._alert))
-        self._phase = _Phase.OVER
-        if self.near in self._ended:
-            self.far.end()
-
-    def _open(self) -> None:
-        assert self._board is not None, "its handshake is complete"
-        assert self._gateway is not None, "its handshake is complete"
+    def _open(self, negotiation: Negotiation) -> None:
         assert isinstance(self._observer, LinkObserver), "the relay has ended the board's TLS"
         addresses = self.far.local_address, self.near.peer_address
-        self._observer.opened(self._certificate, *addresses, is_doubtful=not self._board.verified)
+        self._observer.opened(negotiation.certificate, *addresses, is_doubtful=not negotiation.board.verified)
+        options, ends = self._options, (self.near, self.far)
         self._passing = Passing(
-            self._board, self._gateway, self.near, self.far, self._observer, self._options.clock, self._options.tamper
+            negotiation.board, negotiation.gateway, *ends, self._observer, options.clock, options.tamper
         )
         self._phase = _Phase.OPEN
         self._named(self)
 
-    def _pass_records(self) -> None:
-        assert self._passing is not None, "the link is open"
-        for reader, direction in ((self._from_board, Direction.RECEIVED), (self._from_gateway, Direction.SENT)):
-            while (record := reader.pop()) is not None:
-                self._passing.record(direction, record)
-
-    def _for_board(self, alert: bytes) -> bytes:
-        """A record with an alert for a board that has taken the relay's Finished, or will."""
-        assert self._board is not None, "its handshake has begun"
-        protection = self._board.protection("SERVER_TRAFFIC_SECRET_0")
-        assert protection is not None, "the relay has sent its Finished"
-        return protection.seal(ALERT, alert)
-
-    def _refuse(self, direction: Direction, record: bytes, reason: str) -> None:
-        """Pass on the record with which one end has refused the other; the ends of the connections follow it."""
-        self._phase = _Phase.OVER
-        by_device = direction is Direction.RECEIVED
-        (self.far if by_device else self.near).write(record)
-        self._observer.ended(by_device=by_device, reason=reason, refused=True)
+    def _refused(self, direction: Direction, reason: str) -> None:
+        self._observer.ended(by_device=direction is Direction.RECEIVED, reason=reason, refused=True)
 
     def _note_end(self, stream: Stream, during_handshake: str, otherwise: str = "closed by the peer") -> None:
         is_open = self._phase in (_Phase.OPEN, _Phase.RAW)
@@ -402,15 +291,3 @@ class RelayedLink:
         self._observer.ended(
             by_device=by_device, reason=otherwise if is_open else during_handshake, refused=not by_device
         )
-
-
-def _alert_of(failed: HandshakeFailed) -> bytes:
-    return failed.received or failed.sent or _INTERNAL_ERROR
-
-
-def _failure(failed: HandshakeFailed) -> str:
-    return _alert_reason(failed.received) if failed.received else failed.reason
-
-
-def _alert_reason(alert: bytes) -> str:
-    return f"TLS alert {alert_name(alert[-1])}"

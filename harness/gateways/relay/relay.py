@@ -15,7 +15,8 @@ from harness.core.history import Tap
 from harness.core.logs import get_log
 from harness.core.network import Endpoint, Listener, Network
 from harness.gateways.relay.handshake import board_contexts, gateway_context
-from harness.gateways.relay.link import KeyOf, LinkFault, LinkOptions, RelayedLink
+from harness.gateways.relay.link import LinkFault, LinkOptions, RelayedLink
+from harness.gateways.relay.negotiation import KeyOf
 from harness.gateways.relay.passing import Tamper
 from harness.gateways.relay.stream import Stream
 from harness.wasmbed.pki.identity import Identity
