@@ -108,6 +108,7 @@ async def test_what_a_device_is_now_replaces_what_it_was(stack: Stack) -> None:
     assert (device.spec.firmware_version, sorted(device.spec.capabilities)) == ("2.0", ["cbor", "tls"])
     assert (device.spec.largest_module, device.spec.public_key) == (1234, key)
     assert device.status.device_id == device_id
+    stack.history.follows("device-connection")
 
 
 @pytest.mark.requires("gateway-http")

@@ -90,7 +90,8 @@ class SequenceVerdict:
     def raise_on_failure(self, party: str = "") -> None:
         """Raise ProductFailure with the verdict's text if it is not ok. ``party``: whom it convicts."""
         if not self.ok:
-            raise ProductFailure(str(self), where=f"sequence {self.sequence.name}", party=party)
+            convicted = f"\nconvicts {party}" if party else ""
+            raise ProductFailure(f"{self}{convicted}", where=f"sequence {self.sequence.name}", party=party)
 
     def suspect(self) -> tuple[str, str]:
         """The participant of the first failure whose doing it is, and the device that it is about: the sender of the

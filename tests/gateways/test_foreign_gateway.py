@@ -45,9 +45,11 @@ async def test_a_board_enrolls_and_every_invariant_holds(tmp_path: Path) -> None
 async def test_a_planted_defect_is_blamed_on_the_gateway(tmp_path: Path) -> None:
     """It answers enrollments before the cluster has confirmed them: the verdict names gateway, arrow, and frame."""
     async with Stack(with_go_gateway(tmp_path, "-optimistic")) as stack:
-        await stack.boards.power_on(name="meter")
-        await stack.history.until("EnrollmentResponse", about="meter")
-        await stack.history.until("PATCH Device", about="meter", source="DeviceController")
-        with pytest.raises(ProductFailure, match="EnrollmentResponse") as caught:
-            stack.judge()
+        board = await stack.boards.power_on(name="meter")
+        await stack.device(board).until(phase="Connected")
+        with pytest.raises(
+            ProductFailure, match=r"Gateway->>Device: EnrollmentResponse .*is not expected here"
+        ) as caught:
+            stack.history.follows("device-enrollment")
         assert caught.value.party == "gateway"
+        assert str(caught.value).endswith("convicts gateway")

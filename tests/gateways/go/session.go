@@ -26,6 +26,9 @@ type Session struct {
 	mutex            sync.Mutex
 }
 
+// patience is how long a device may take for the handshake, its first message, and reading an answer.
+const patience = 10 * time.Second
+
 var (
 	deviceTypes  = []string{"mcu", "virtual"}
 	capabilities = []string{"wasm", "tls", "cbor", "gpio", "sensor", "publish"}
@@ -33,7 +36,7 @@ var (
 
 func (g *Gateway) serve(link *tls.Conn) {
 	defer link.Close()
-	link.SetDeadline(time.Now().Add(10 * time.Second))
+	link.SetDeadline(time.Now().Add(patience))
 	if err := link.Handshake(); err != nil {
 		log.Printf("handshake with %s: %v", link.RemoteAddr(), err)
 		return
@@ -124,10 +127,7 @@ func (s *Session) enroll(id uint32, request EnrollmentRequest) error {
 	} else if err == nil && text(device, "spec", "publicKey") != key {
 		return Error{Code: "CERTIFICATE_INVALID", Message: "registered with another key", Action: "RENEW_CERTIFICATE"}
 	} else if err == nil {
-		if slices.Contains([]string{"Enrolled", "Connected"}, text(device, "status", "phase")) {
-			err = s.write(disconnected()) // a gateway before this one could not write it
-		}
-		if err == nil {
+		if err = s.endEarlier(text(device, "status", "phase")); err == nil {
 			_, err = s.gateway.cluster.Patch("devices/"+s.device, Object{"spec": spec})
 		}
 	}
@@ -138,23 +138,31 @@ func (s *Session) enroll(id uint32, request EnrollmentRequest) error {
 	if deviceID == "" {
 		deviceID = newUUID()
 	}
+	answer := EnrollmentResponse{deviceID, s.gateway.name, s.gateway.advertised, s.gateway.interval.Milliseconds()}
+	if s.gateway.optimistic {
+		s.send(id, answer)
+	}
 	if err := s.write(Object{"phase": "Enrolling", "deviceId": deviceID, "gateway": s.gateway.name, "error": nil}); err != nil {
 		return s.later(err)
 	}
-	s.deviceID = deviceID
-	if !s.gateway.optimistic {
-		if phase, err := s.gateway.cluster.Until(s.device, "Enrolling"); phase != "Enrolled" {
-			return s.later(fmt.Errorf("the controller made it %q: %v", phase, err))
-		}
+	if phase, err := s.gateway.cluster.Until(s.device, "Enrolling"); phase != "Enrolled" {
+		return s.later(fmt.Errorf("the controller made it %q: %v", phase, err))
 	}
-	return s.send(id, EnrollmentResponse{deviceID, s.gateway.name, s.gateway.advertised, s.gateway.interval.Milliseconds()})
+	s.deviceID = deviceID
+	if s.gateway.optimistic {
+		return nil
+	}
+	return s.send(id, answer)
 }
 
 // heartbeat answers, and writes into the cluster what the device said. The first one on a link makes it Connected.
 func (s *Session) heartbeat(id uint32, heartbeat Heartbeat) error {
 	if s.deviceID == "" {
-		if err := s.resume(heartbeat.DeviceID); err != nil {
+		known, err := s.resume(heartbeat.DeviceID)
+		if err != nil {
 			return err
+		} else if !known {
+			return s.send(id, Error{Code: "ENROLLMENT_FAILED", Message: "unknown device id: enroll again"})
 		}
 	}
 	if heartbeat.DeviceID != s.deviceID {
@@ -186,21 +194,32 @@ func (s *Session) heartbeat(id uint32, heartbeat Heartbeat) error {
 	return nil
 }
 
-// resume admits a device that enrolled on an earlier link, here or elsewhere.
-func (s *Session) resume(deviceID string) error {
+// resume admits a device that enrolled on an earlier link, here or elsewhere; false if it has to enroll again.
+func (s *Session) resume(deviceID string) (bool, error) {
 	device, err := s.gateway.cluster.Get("devices/" + s.device)
 	if err != nil && codeOf(err) != 404 {
-		return s.later(err)
+		return false, s.later(err)
 	}
 	phase := text(device, "status", "phase")
 	if err != nil || text(device, "status", "deviceId") != deviceID || phase == "Failed" || phase == "Enrolling" {
-		return Error{Code: "ENROLLMENT_FAILED", Message: "unknown device id: enroll again"}
+		return false, nil
 	}
 	if text(device, "spec", "publicKey") != base64.StdEncoding.EncodeToString(s.publicKey) {
-		return Error{Code: "CERTIFICATE_INVALID", Message: "registered with another key", Action: "RENEW_CERTIFICATE"}
+		return false, Error{Code: "CERTIFICATE_INVALID", Message: "registered with another key", Action: "RENEW_CERTIFICATE"}
+	}
+	if err := s.claim(); err != nil {
+		return false, err
 	}
 	s.deviceID = deviceID
-	return s.claim()
+	return true, s.endEarlier(phase)
+}
+
+// endEarlier writes the end of the session before this one, if a gateway that is gone could not write it.
+func (s *Session) endEarlier(phase string) error {
+	if phase == "Connected" || phase == "Enrolled" {
+		return s.write(disconnected())
+	}
+	return nil
 }
 
 func (s *Session) claim() error {
@@ -222,6 +241,7 @@ func (s *Session) write(status Object) error {
 func (s *Session) send(id uint32, message any) error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
+	s.link.SetWriteDeadline(time.Now().Add(patience))
 	return send(s.link, id, message)
 }
 
