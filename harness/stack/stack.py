@@ -250,7 +250,7 @@ class Stack:
             self.pki.know(credentials)
         randomness = self.randomness.fork(f"peer {name} {self.history.recorded}")
         board = MockBoard(name, credentials, self.clock, randomness)
-        self.history.note("mock board", about=name)
+        self.history.note("mock board", name)
         await board.connect(endpoint or self.gateway.endpoint, self.network)
         self._recorder.note("peer connected", name, address=board.address)
         self._at_end(f"the connection of {name}", board.close)
