@@ -140,6 +140,7 @@ async def test_one_that_waits_behind_another_is_never_sent(stack: Stack) -> None
 
 
 @pytest.mark.requires("gateway-http")
+@pytest.mark.requires("gateway-http")
 async def test_one_that_waited_is_not_sent_when_its_turn_comes(stack: Stack) -> None:
     """The transfer before it ends after the stop of the one that waited: the next to be sent is another."""
     meter = await stack.mock_board("meter")

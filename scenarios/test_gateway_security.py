@@ -442,6 +442,7 @@ async def test_what_the_contract_does_not_allow_ends_the_session_and_changes_not
     await stack.device("meter").until(phase="Connected")
 
 
+@pytest.mark.requires("gateway-http")
 @pytest.mark.parametrize("first", ["heartbeat", "report"])
 async def test_a_peer_without_a_certificate_can_only_ask_to_enroll(stack: Stack, first: str) -> None:
     """It begins with a heartbeat under an id that exists, or with a report: refused, and it has no session."""

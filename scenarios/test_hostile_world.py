@@ -411,6 +411,7 @@ async def test_a_gateway_without_its_answer_is_asked_again_later(stack: Stack) -
     await application.until(phase="Running", error=None)
 
 
+@pytest.mark.requires("gateway-http", "gateway-settings", "gateway-stop")
 async def test_a_gateway_that_is_full_of_work_is_asked_again_after_growing_pauses(stack: Stack) -> None:
     """While the device's queue is full the gateway refuses; the controller asks again, each time later, and it is
     served when there is a place."""

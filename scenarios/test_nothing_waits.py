@@ -43,6 +43,7 @@ async def test_a_loss_before_the_first_heartbeat(stack: Stack) -> None:
     await stack.device("meter").until(phase="Connected")
 
 
+@pytest.mark.requires("gateway-revocation")
 async def test_a_revocation_and_a_deletion(stack: Stack) -> None:
     """The session ends, and the status says so."""
     meter, pump = await enrolled(stack), await enrolled(stack, "pump")
@@ -54,6 +55,7 @@ async def test_a_revocation_and_a_deletion(stack: Stack) -> None:
     await stack.device("pump").until_gone()
 
 
+@pytest.mark.requires("gateway-http")
 async def test_a_transfer_that_lost_its_link(stack: Stack) -> None:
     """The deployment under way is decided with the loss, and asked for again with the return."""
     meter = await enrolled(stack)

@@ -80,6 +80,7 @@ async def test_a_gateway_that_dies_leaves_nothing_that_is_known_to_run(stack: St
 
 
 @pytest.mark.requires("gateway-api-faults", "gateway-http")
+@pytest.mark.requires("gateway-api-faults", "gateway-http")
 @pytest.mark.stack(beat=0.5)
 async def test_a_gateway_that_was_only_cut_off_knows_what_its_devices_run(stack: Stack) -> None:
     """A gateway that cannot reach the API server is Offline, and its devices' applications are unknown; the devices

@@ -90,6 +90,7 @@ class CommandGateway(Gateway):
             self._program.on_own_end(setup.ended)
         except BaseException:
             await self._program.kill()
+            files.remove()
             raise
 
     def _at(self, which: str, wanted: Endpoint) -> Endpoint:

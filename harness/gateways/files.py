@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -107,6 +108,10 @@ class GatewayFiles:
         if data := cluster.get("certificate-authority-data"):
             write_file(self.api_authority, base64.b64decode(data))
         return str(cluster["server"]), str(user.get("token") or "")
+
+    def remove(self) -> None:
+        """Remove the folder: its keys must not stay."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def write_identities(self, identities: tuple[Identity, ...]) -> None:
         """Write the certificates and keys, each whole or not at all."""

@@ -68,6 +68,7 @@ class ProcessGateway(Gateway):
             self._program.on_own_end(setup.ended)
         except BaseException:
             await self._program.kill()
+            files.remove()
             raise
 
     def _command(self, files: GatewayFiles, settings: Path) -> list[str]:

@@ -84,7 +84,7 @@ def _relayed(history: History, application: str, path: Sequence[str]) -> Author 
         named = [device for device, entry in entries.items() if entry.get("state") in ("error", "failed")]
     else:
         return None
-    mocks = {event.correlation for event in history if event.name == "mock board"}
+    mocks = {event.correlation for event in history if event.name in ("mock board", "peer connected")}
     for device in named:
         entry, said = entries.get(device, {}), _reports(history, application, device)
         if not said or device in mocks:

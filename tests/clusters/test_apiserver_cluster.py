@@ -149,7 +149,7 @@ async def test_rights_that_are_missing_are_named(cluster, tmp_path):
 
 
 async def said_of(cluster):
-    """What the session's end says of a cluster's namespace. Other tests may have left some on servers that ended."""
+    """The words of the session's end of a cluster's namespace. Other tests may have left some on servers that ended."""
     return [said for said in await LEAVING.settle(SystemClock()) if cluster.namespace in said]
 
 

@@ -1,4 +1,4 @@
-"""JSON as Go reads it: lone surrogates and bytes that are no UTF-8, and the words for what is not JSON."""
+"""JSON as Go reads it: lone surrogates and bytes that are not UTF-8, and the words for what is not JSON."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -57,13 +58,17 @@ WAITS = "while True: time.sleep(100)\n"
         ("command = 'sleep 60'\nfeatures = ['gateway-htp']\n", r"line 4: features did you mean 'gateway-http'"),
     ],
 )
-async def test_what_is_wrong_is_said_with_its_line(body: str, message: str, tmp_path: Path) -> None:
-    """The message names the file, the line, and what to do; nothing of the program stays."""
+async def test_what_is_wrong_is_said_with_its_line(
+    body: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message names the file, the line, and what to do; no process and no key of the gateway stays."""
     before = descendants(os.getpid())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises((RigError, UsageError), match=message):
         async with Stack(described(tmp_path, body)):
             pass
     assert descendants(os.getpid()) <= before
+    assert not folders(tmp_path)
 
 
 async def test_a_program_that_listens_elsewhere_is_told_so(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_a_board_is_the_author_of_what_the_gateway_relays(record: Record) -> Non
 
 
 def test_a_mock_boards_word_is_the_tests(record: Record) -> None:
-    record.note("mock board", "pump-1")
+    record.note("peer connected", "pump-1", address="127.0.0.1:1")
     says(record, "Device", "RuntimeFault", "app", device="pump-1", code="TRAP")
     writes(record, "Gateway", "Application", "app", deviceStatuses={"pump-1": {"state": "error"}})
     assert author_of_field(record, "Application", "app", ["deviceStatuses", "pump-1", "state"]).party == "gateway"
