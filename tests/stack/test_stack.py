@@ -162,7 +162,7 @@ async def test_until_shows_the_actual_status() -> None:
         with pytest.raises(ProductFailure, match="did not reach deletion"):
             await device.until_gone(within=0.1)
         text = str(failure.value)
-        assert "Device virtual-1: did not reach phase=Failed within 0.1 s; it is Connected\n" in text
+        assert "Device virtual-1: did not reach phase=Failed within 0.1 s; it is Connected; convicts gateway: " in text
         assert "actions of the test" not in text
         assert "phase: Connected" in text
         assert "console of virtual-1, last lines" in text
