@@ -11,6 +11,7 @@ pytestmark = pytest.mark.severity("critical")
     ("certificate", "reason"),
     [("expired", "expired"), ("not-yet-valid", "not yet valid"), ("revoked", "revoked"), ("wrong-usage", "usage")],
 )
+@pytest.mark.requires("gateway-certificate-errors")
 async def test_a_bad_certificate_is_refused(stack: Stack, certificate: str, reason: str) -> None:
     """The handshake completes, so that the gateway can ask the device to renew its certificate; it gets no resource."""
     board = await stack.boards.power_on(certificate=certificate)

@@ -33,6 +33,8 @@ FEATURES: Mapping[str, str] = {
     "gateway-http": "serves the HTTP API of the reference gateway: health, metrics, sessions, deployments",
     "gateway-pairing": "signs the requests of devices that pair",
     "gateway-revocation": "shows when a revocation list is in force",
+    "gateway-certificate-errors": "says why it refuses a certificate that is expired or for another use",
+    "gateway-device-info": "asks each device that has enrolled what it is",
     "gateway-reload": "reads its certificates again while it runs",
     "gateway-reasons": "the record has its own reasons for closing links",
     "several-gateways": "more than one of them can run at the same time",

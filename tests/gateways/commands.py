@@ -22,7 +22,7 @@ ready = {{ line = "^ready " }}
 reload = "SIGHUP"
 reload_line = "certificates were read again"
 revocation_line = "list of the cluster is in force"
-features = ["gateway-http", "gateway-pairing", "gateway-settings"]
+features = ["gateway-certificate-errors", "gateway-device-info", "gateway-http", "gateway-pairing", "gateway-settings"]
 
 [gateways.{name}.files]
 "settings.toml" = '''
