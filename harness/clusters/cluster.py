@@ -10,7 +10,8 @@ The correlation is the object's name for Devices and Applications, else empty.
 
 An effect is recorded after its cause: a watch event of some resourceVersion follows the request that made that version,
 although a real API server may deliver it before the writer has the answer. A tap with an ``order``
-(:class:`harness.core.order.Order`) records through that, which reserves a place for the request.
+(:class:`harness.core.order.Order`) records through that, which reserves a place for the request. A tap with ``groups``
+has the watch deliveries of these API groups, for a system whose custom resources are its own.
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ class GatedClient:
 
     def __init__(self, name: str, gate: Gate | None) -> None:
         self.name, self._gate = name, gate
-        self._expired: set[str] = set()
-        """Kinds whose watches the gate ended with 410: they have to be listed before they are watched again."""
+        self._expired: set[Resource] = set()
+        """Types whose watches the gate ended with 410: they have to be listed before they are watched again."""
 
     async def enter(self, method: str, path: str, query: Mapping[str, str]) -> None:
         """Return when a request may go on. Raises ApiError or OSError."""
@@ -57,8 +57,8 @@ class GatedClient:
             return
         await self._gate.enter(self.name, asked.verb, asked.resource, asked.name)
         if asked.verb == "list":
-            self._expired.discard(asked.resource.kind)
-        elif asked.verb == "watch" and asked.resource.kind in self._expired:
+            self._expired.discard(asked.resource)
+        elif asked.verb == "watch" and asked.resource in self._expired:
             raise _made_to_fail(GONE)
 
     async def watch(self, path: str, events: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
@@ -72,7 +72,7 @@ class GatedClient:
                         yield piece
                         continue
                     if watch.ends_with == GONE and asked is not None:
-                        self._expired.add(asked.resource.kind)
+                        self._expired.add(asked.resource)
                     if watch.ends_with:
                         error = _made_to_fail(watch.ends_with)
                         status = {"kind": "Status", "code": error.code, "reason": error.reason, "message": str(error)}
@@ -97,20 +97,19 @@ class Asked:
 
 
 def read_request(method: str, path: str, query: Mapping[str, str]) -> Asked | None:
-    """Read a request's first line; None for a path that is not one of the platform's resources."""
+    """Read a request's first line; None for a path that is not a resource's. A type that the platform does not know has
+    no kind."""
     parts = [unquote(part) for part in path.split("/") if part]
     if parts[:1] == ["api"] and len(parts) > 2:
-        group, rest = "", parts[2:]
+        group, version, rest = "", parts[1], parts[2:]
     elif parts[:1] == ["apis"] and len(parts) > 3:
-        group, rest = parts[1], parts[3:]
+        group, version, rest = parts[1], parts[2], parts[3:]
     else:
         return None
     namespace = ""
     if rest[0] == "namespaces" and len(rest) > 2:
         namespace, rest = rest[1], rest[2:]
-    resource = _RESOURCES.get((group, rest[0]))
-    if resource is None:
-        return None
+    resource = _RESOURCES.get((group, rest[0])) or Resource(group, version, rest[0], "")
     name, subresource = (*rest[1:3], "", "")[:2]
     verb = _VERBS.get(method) or ("get" if name else "watch" if query.get("watch") in ("true", "1") else "list")
     if verb == "patch" and subresource == "status":

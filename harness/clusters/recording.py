@@ -6,6 +6,7 @@ import hashlib
 from collections import OrderedDict
 from typing import Any
 
+from harness.clusters.mapping import CORRELATED
 from harness.core.history import Tap
 from harness.core.order import Order, Put
 from harness.wasmbed.resources.api import Object
@@ -16,7 +17,6 @@ __all__ = ["RequestRecorder"]
 _SERVER = "Kubernetes"
 _TEXT_LIMIT = 1024
 _PARTS = ("metadata", "spec", "status")
-_CORRELATED = ("Device", "Application")
 _REMEMBERED = 65_536
 """Pairs of an object and a client whose last recorded version is remembered."""
 
@@ -28,6 +28,7 @@ class RequestRecorder:
         self._tap = tap
         self.order: Order = getattr(tap, "order", None) or Order()
         """The order of all reports: the tap's, if others report into the same record."""
+        self._groups: frozenset[str] = getattr(tap, "groups", None) or frozenset((GROUP,))
         self._recorded: OrderedDict[tuple[str, str, str, str], str] = OrderedDict()
 
     def request(
@@ -56,10 +57,9 @@ class RequestRecorder:
         correlation = _correlation(group, kind, name)
         (put or self.order.put)(lambda: self._tap(client, _SERVER, f"{method} {kind}", data, correlation))
 
-    @staticmethod
-    def records_watches_of(group: str) -> bool:
+    def records_watches_of(self, group: str) -> bool:
         """Whether watch events of this group are recorded."""
-        return group == GROUP
+        return group in self._groups
 
     def delivery(self, client: str, change: str, kind: str, stored: Object) -> None:
         """Record a watch event that reached ``client``; once if it has several watches."""
@@ -88,7 +88,7 @@ def _is_older(version: str, recorded: str) -> bool:
 
 
 def _correlation(group: str, kind: str, name: str) -> str:
-    return name if group == GROUP and kind in _CORRELATED else ""
+    return name if group == GROUP and kind in CORRELATED else ""
 
 
 def _short(value: Any) -> Any:

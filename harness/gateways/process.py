@@ -33,6 +33,7 @@ class ProcessGateway(Gateway):
 
     kind: ClassVar[str] = "process"
     features: ClassVar[frozenset[str]] = frozenset(FEATURES) - {"gateway-reasons"}
+    own_resources: ClassVar[bool] = False
 
     def __init__(self, setup: GatewaySetup, choice: Choice) -> None:
         super().__init__(setup, choice)

@@ -15,7 +15,7 @@ from harness.core.errors import HarnessError, RigError, UsageError, reason, sugg
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.gateways.gateway import FEATURES as GATEWAY_FEATURES
-from harness.stack.gateway_choice import find_gateway
+from harness.stack.gateway_choice import find_choice, find_gateway
 from harness.stack.options import StackOptions, flag
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
@@ -116,12 +116,14 @@ def make_cluster(
 
 def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
     """Why a test that needs these features is skipped. None if the chosen gateway has them, and the chosen kind of
-    board, or the default kind of the chosen tier; recording, if ``options`` ask for it, takes some away. Raises
-    UsageError for an unknown feature, RigError if the tier or the gateway cannot run here."""
+    board, or the default kind of the chosen tier; recording, if ``options`` ask for it, takes some away, and so does
+    the system's file. Raises UsageError for an unknown feature, RigError if the tier or the gateway cannot run here."""
     from harness.boards.board import FEATURES, NOT_RECORDED
     from harness.boards.catalogue import Catalogue
 
     names = set(wanted)
+    if absent := names & find_choice(options).lacks:
+        return f"the system of --gateway={options.gateway} has no {', '.join(sorted(absent))}"
     if of_gateway := names & GATEWAY_FEATURES.keys():
         gateway, choice = find_gateway(options)
         if absent := of_gateway - gateway.features_of(choice):

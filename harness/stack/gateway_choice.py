@@ -13,9 +13,9 @@ from harness.core.errors import HarnessError, RigError, UsageError, reason, sugg
 from harness.gateways.gateway import Choice, Gateway
 from harness.stack import sources
 from harness.stack.options import StackOptions
-from harness.stack.system import read_system
+from harness.stack.system import System, read_system
 
-__all__ = ["GATEWAYS", "check_gateway_choice", "find_gateway", "gateways"]
+__all__ = ["GATEWAYS", "check_gateway_choice", "find_choice", "find_gateway", "find_system", "gateways"]
 
 GATEWAYS = "harness.gateways"
 _KIND, _SYSTEM = "kind", "system"
@@ -37,26 +37,36 @@ def gateways(root: Path) -> dict[str, str | None]:
 
 def check_gateway_choice(options: StackOptions, root: Path) -> None:
     """Raise UsageError if ``options`` name no gateway, or one whose table is invalid."""
-    choice = _choice(options, root)
+    choice, system = _choice(options, root)
     if choice.kind != StackOptions().gateway or choice.table:  # loading it takes longer than a test without a stack
-        _loaded(choice).features_of(choice)
+        _loaded(choice, system).features_of(choice)
 
 
 def find_gateway(options: StackOptions, root: Path | None = None) -> tuple[type[Gateway], Choice]:
     """The kind, and its table if it has one. The tables are in the project's file at ``root`` unless ``options`` name
     another. Raises UsageError for an unknown name, RigError for a kind that cannot be loaded or cannot run here."""
-    choice = _choice(options, root)
-    return _loaded(choice), choice
+    choice, system = _choice(options, root)
+    return _loaded(choice, system), choice
 
 
-def _choice(options: StackOptions, root: Path | None) -> Choice:
+def find_choice(options: StackOptions) -> Choice:
+    """As :func:`find_gateway`, without loading the kind."""
+    return _choice(options, None)[0]
+
+
+def find_system(options: StackOptions) -> System:
+    """The system that the chosen gateway is a part of. Raises UsageError for an unknown name or an invalid file."""
+    return _choice(options, None)[1]
+
+
+def _choice(options: StackOptions, root: Path | None) -> tuple[Choice, System]:
     name, kinds = options.gateway, _kinds()
     root = root or sources.find_root(Path.cwd())
     tables = sources.read_gateways(root, options.gateway_file)
     if name in tables:
         return _described(name, *tables[name], kinds)
     if name in kinds:
-        return Choice(name, where=f"--gateway={name}", folder=root)
+        return Choice(name, where=f"--gateway={name}", folder=root), System()
     known = [*kinds, *tables]
     raise UsageError(
         f"unknown gateway {name!r}",
@@ -66,24 +76,28 @@ def _choice(options: StackOptions, root: Path | None) -> Choice:
     )
 
 
-def _loaded(choice: Choice) -> type[Gateway]:
+def _loaded(choice: Choice, system: System) -> type[Gateway]:
     loaded = _load(choice.kind)
     if why := loaded.unavailable():
         raise RigError(why, where=choice.where, do="see wasmbed doctor")
+    if system.mapping and not loaded.own_resources:
+        what = f"a gateway of kind {choice.kind} does not know the resources of {system.where}"
+        raise UsageError(what, where=choice.at(_SYSTEM), do="leave that out, or choose kind reference or command")
     return loaded
 
 
-def _described(name: str, file: str, table: Mapping[str, Any], kinds: list[str]) -> Choice:
+def _described(name: str, file: str, table: Mapping[str, Any], kinds: list[str]) -> tuple[Choice, System]:
     lines = _lines(Path(file).read_text("utf-8"), name)
     rest = {key: value for key, value in table.items() if key not in (_KIND, _SYSTEM)}
     choice = Choice(str(table.get(_KIND, "command")), rest, f"{file} [gateways.{name}]", Path(file).parent, lines)
+    system = System()
     if _SYSTEM in table:
-        described = read_system(choice.folder / str(table[_SYSTEM]), choice.at(_SYSTEM))
-        choice = replace(choice, table={**described, **rest})
+        system = read_system(choice.folder / str(table[_SYSTEM]), choice.at(_SYSTEM))
+        choice = replace(choice, table={**system.gateway, **rest}, lacks=system.lacks)
     if choice.kind not in kinds:
         do = f"{suggestion(choice.kind, kinds)}the kinds are {', '.join(kinds)}"
         raise UsageError(f"unknown kind {choice.kind!r}", where=choice.at(_KIND), do=do)
-    return choice
+    return choice, system
 
 
 def _lines(text: str, name: str) -> dict[str, int]:

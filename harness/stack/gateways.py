@@ -75,7 +75,7 @@ class GatewayControl(Watched[GatewayResource]):
     @property
     def features(self) -> frozenset[str]:
         """The features that it has; the names are in :data:`harness.gateways.gateway.FEATURES`."""
-        return self._kind.features_of(self._choice)
+        return self._kind.features_of(self._choice) - self._choice.lacks
 
     @property
     def in_process(self) -> bool:

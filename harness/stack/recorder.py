@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from harness.clusters.mapping import ResourceMapping
 from harness.core.clock import Clock
 from harness.core.errors import reason
 from harness.core.history import Kind
@@ -36,11 +37,12 @@ _NOISE = {"managedFields", "resourceVersion", "uid", "creationTimestamp", "selfL
 class Recorder:
     """Taps, and an informer for each custom resource. Events that a tap learns late keep their place in the order."""
 
-    def __init__(self, record: Record, redaction: Redaction) -> None:
+    def __init__(self, record: Record, redaction: Redaction, mapping: ResourceMapping | None = None) -> None:
+        """``mapping``: of a system whose custom resources are its own."""
         self.record = record
         self._order = Order()
         self._redaction = redaction
-        self.cluster = _ClusterTap(self._order, record, redaction)
+        self.cluster = _ClusterTap(self._order, record, redaction, mapping or ResourceMapping())
         """The tap for the cluster."""
         self._informers: dict[Resource, Informer] = {}
 
@@ -145,11 +147,14 @@ class Reserved:
 class _ClusterTap:
     """Records requests and watch events, except those of the recorder itself."""
 
-    def __init__(self, order: Order, record: Record, redaction: Redaction) -> None:
-        self.order, self._record, self._redaction = order, record, redaction
+    def __init__(self, order: Order, record: Record, redaction: Redaction, mapping: ResourceMapping) -> None:
+        self.order, self._record, self._redaction, self._mapping = order, record, redaction, mapping
+        self.groups = mapping.groups
 
     def __call__(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
         if RECORDER not in (source, target):
+            if self._mapping:
+                name, data, correlation = self._mapping.recorded(name, data, correlation)
             redacted = self._redaction.redact(name, data)
             self._record.record(Kind.MESSAGE, source, target, name, redacted, correlation)
 

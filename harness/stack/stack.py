@@ -13,6 +13,7 @@ from typing import Any, Self
 from harness import invariants
 from harness.boards.board import Board, BoardEnvironment, Credentials
 from harness.clusters.cluster import Cluster
+from harness.clusters.mapped import MappedApi, MappedGate
 from harness.core.clock import SystemClock
 from harness.core.descriptors import limit, raise_limit
 from harness.core.errors import HarnessError, RigError, UsageError, reason
@@ -27,7 +28,7 @@ from harness.stack.boards import Boards
 from harness.stack.credentials import Certificate, Pki
 from harness.stack.devices import DeviceHandle
 from harness.stack.gateway_boundary import GatewayAccess
-from harness.stack.gateway_choice import find_gateway
+from harness.stack.gateway_choice import find_gateway, find_system
 from harness.stack.gateways import GatewayControl
 from harness.stack.mock_board import MockBoard
 from harness.stack.mock_gateway import MockGateway
@@ -36,6 +37,7 @@ from harness.stack.options import StackOptions
 from harness.stack.record import Record
 from harness.stack.recorder import RECORDER, Recorder
 from harness.stack.stalls import note_stalls
+from harness.stack.system_types import install_types
 from harness.stack.timeouts import bounded
 from harness.wasmbed.controllers import ControllerManager, ControllerSettings
 from harness.wasmbed.gateway.settings import GatewaySettings
@@ -121,7 +123,8 @@ class Stack:
         self.history = Record(self.clock, self._history_file(), keep=self._keep)
         self._ends.callback(self.history.close)
         redaction = Redaction(self.randomness.fork("redaction").bytes(32))
-        recorder = self._recorder = Recorder(self.history, redaction)
+        self._system = find_system(self.options)
+        recorder = self._recorder = Recorder(self.history, redaction, self._system.mapping)
 
         self.api_faults = ApiFaults(recorder.fault)
         randomness = self.randomness.fork("cluster")
@@ -130,6 +133,7 @@ class Stack:
         )
         self._at_end("the cluster", self.cluster.stop, self.cluster.patience)
         await self._bounded("the cluster", self.cluster.start(), self.cluster.patience)
+        await self._bounded("the system's resource types", install_types(self._system, self.cluster, self.clock))
         self.api = self._client("User")
         self._at_end("the recorder", recorder.stop)
         watching = recorder.watch(self._client(RECORDER), self.clock, self.randomness.fork("recorder"))
@@ -348,7 +352,8 @@ class Stack:
 
     async def _give_access(self, path: Path) -> None:
         """Write a kubeconfig for a gateway in another process."""
-        await self.cluster.give_access(GATEWAY_CLIENT, path, self.api_faults)
+        gate = MappedGate(self.api_faults, self._system.mapping)
+        await self.cluster.give_access(GATEWAY_CLIENT, path, gate if self._system.mapping else self.api_faults)
 
     def _gateway_settings(self) -> GatewaySettings:
         return GatewaySettings(
@@ -362,7 +367,9 @@ class Stack:
 
     def _client(self, name: str) -> ResourceApi:
         """Return a client; the cluster closes it when it stops, after all parts that use it."""
-        return self.api_faults.client(name, self.cluster.client(name))
+        api = self.cluster.client(name)
+        mapping = self._system.mapping
+        return self.api_faults.client(name, MappedApi(api, mapping) if mapping else api)
 
     def _history_file(self) -> Path | None:
         if self._folder is None:

@@ -84,7 +84,7 @@ async def check_gateway(
         if name not in GATEWAY_CHECKS:
             raise UsageError(f"unknown check {name!r}", do=f"the checks are {', '.join(GATEWAY_CHECKS)}")
     kind, choice = find_gateway(options)
-    features = kind.features_of(choice)
+    features = kind.features_of(choice) - choice.lacks
     failures: dict[str, str] = {}
     for name in names:
         check = GATEWAY_CHECKS[name]

@@ -1,7 +1,8 @@
-"""Wasmbed's resource types in a cluster: installed where they are missing or others, and served."""
+"""Resource types in a cluster: installed where they are missing or others, and served."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from harness.core.clock import Clock
@@ -14,9 +15,10 @@ __all__ = ["install"]
 ESTABLISHED_WITHIN = 30.0
 
 
-async def install(api: ResourceApi, clock: Clock) -> None:
-    """See to it that the cluster serves the types as they are here. Raises RigError where it does not in time."""
-    for definition in load_crds():
+async def install(api: ResourceApi, clock: Clock, definitions: Iterable[Object] | None = None) -> None:
+    """See to it that the cluster serves the types as they are here, by default Wasmbed's. Raises RigError where it does
+    not in time."""
+    for definition in load_crds() if definitions is None else definitions:
         name = definition["metadata"]["name"]
         if not is_established(await _put(api, definition)):
             await _wait(api, clock, name)

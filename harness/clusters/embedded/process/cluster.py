@@ -82,7 +82,8 @@ class EmbeddedProcessCluster(Cluster):
                 ) from error
         self._channel = await Channel.open(here, self._received, self._lost)
         state = str(self._state.absolute()) if self._state is not None else None
-        await self._ask("start", self._seed, self.namespace, self._tap is not None, state)
+        groups = None if self._tap is None else sorted(getattr(self._tap, "groups", ()))
+        await self._ask("start", self._seed, self.namespace, groups, state)
 
     async def stop(self) -> None:
         process, self._process = self._process, None

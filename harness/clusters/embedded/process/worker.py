@@ -78,15 +78,13 @@ class _Worker:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _start(self, seed: int | None, namespace: str, tapped: bool, state: str | None) -> None:
-        def tap(*event: Any) -> None:
-            self.channel.send("tap", *event)
-
+    async def _start(self, seed: int | None, namespace: str, groups: list[str] | None, state: str | None) -> None:
+        """``groups``: as of a cluster's tap (:mod:`harness.clusters.cluster`); None without one."""
         self._cluster = EmbeddedCluster(
             SystemClock(),
             Randomness(seed),
             namespace,
-            tap if tapped else None,
+            None if groups is None else _Tap(self.channel, groups),
             open_log=self._open_log,
             ready=lambda: self.channel.drained(),
             state=Path(state) if state is not None else None,
@@ -176,6 +174,16 @@ class _Worker:
     def _line(self, number: int, line: str) -> None:
         if number in self._logs:
             self._logs[number].put(line)
+
+
+class _Tap:
+    """Sends what a tap is called with to the other process."""
+
+    def __init__(self, channel: Channel, groups: list[str]) -> None:
+        self._channel, self.groups = channel, frozenset(groups)
+
+    def __call__(self, *event: Any) -> None:
+        self._channel.send("tap", *event)
 
 
 def _told(error: HarnessError) -> tuple[str, str | None, str | None, bool]:
