@@ -168,7 +168,9 @@ class _Reader:
                 inside = taken.startswith(f"{own}.") and not other.startswith(f"{name}.")
                 if other != name and (own == taken or inside):
                     given = name if name in fields else other
-                    what = f"{name} and {other} cannot be at {own!r} and {taken!r}"
+                    what = (
+                        f"{name} is at {own!r}, and {other} {'too' if own == taken else f'inside of it, at {taken!r}'}"
+                    )
                     raise self._wrong(place, given, what, "name another path for one of them")
         return tuple(moves)
 

@@ -64,7 +64,8 @@ def _go(go: str, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def with_go_gateway(folder: Path, *more: str) -> StackOptions:
-    """Options of a stack with the gateway in Go, started with ``more`` options of its own."""
+def with_go_gateway(folder: Path, *more: str, system: str = "") -> StackOptions:
+    """Options of a stack with the gateway in Go, started with ``more`` options of its own, in a system of that file."""
     further = "".join(f', "{option}"' for option in more)
-    return described(folder, TABLE.format(program=go_gateway(), more=further), "go")
+    table = TABLE.format(program=go_gateway(), more=further)
+    return described(folder, f'{table}system = "{system}"\n' if system else table, "go")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import yaml
 
 from harness.wasmbed.resources.kinds import load_crds
 
-__all__ = ["GROUP", "PHASES", "write_system"]
+__all__ = ["GROUP", "PHASES", "write_form", "write_system"]
 
 GROUP, VERSION = "iot.example.org", "v1beta1"
 _NAMES = {"Device": ("Thing", "things"), "Application": ("Program", "programs"), "Gateway": ("Hub", "hubs")}
@@ -40,7 +41,11 @@ Disconnected = "offline"
 [resources.Application]
 kind = "Program"
 plural = "programs"
-fields = {{ "status.phase" = "status.state", "status.deviceStatuses" = "status.things", "status.deviceStatuses.*.state" = "status.things.*.is" }}
+
+[resources.Application.fields]
+"status.phase" = "status.state"
+"status.deviceStatuses" = "status.things"
+"status.deviceStatuses.*.state" = "status.things.*.is"
 
 [resources.Gateway]
 kind = "Hub"
@@ -55,6 +60,20 @@ def write_system(folder: Path) -> Path:
     (folder / "crds.yaml").write_text(yaml.safe_dump_all(map(_own, load_crds())), "utf-8")
     file = folder / "system.toml"
     file.write_text(SYSTEM, "utf-8")
+    return file
+
+
+def write_form(folder: Path) -> Path:
+    """Write the same names as the gateway in Go reads them; returns the file."""
+    form = {
+        "api": f"{GROUP}/{VERSION}",
+        "kinds": {kind: own for kind, (own, _) in _NAMES.items()},
+        "plurals": {"devices": "things", "gateways": "hubs"},
+        "phases": {**PHASES["Device"], **PHASES["Gateway"]},
+        "fields": {"phase": "state", "mcuType": "chip", "deviceId": "identity.uuid"},
+    }
+    file = folder / "form.json"
+    file.write_text(json.dumps(form), "utf-8")
     return file
 
 

@@ -92,8 +92,8 @@ def test_a_system_file_gives_features_and_ports(tmp_path: Path) -> None:
     system.write_text("[gateway]\n\nfaetures = []\n", "utf-8")
     with pytest.raises(UsageError, match=r"system.toml:3: unknown field 'faetures'\n  -> did you mean 'features'"):
         find_gateway(StackOptions(gateway="mine"), tmp_path)
-    system.write_text("[wire]\n", "utf-8")
-    with pytest.raises(UsageError, match=r"system.toml:1: unknown field 'wire'"):
+    system.write_text("[wires]\n", "utf-8")
+    with pytest.raises(UsageError, match=r"system.toml:1: unknown field 'wires'"):
         find_gateway(StackOptions(gateway="mine"), tmp_path)
     system.unlink()
     with pytest.raises(UsageError, match=r"line 3: .*system.toml cannot be read: No such file"):

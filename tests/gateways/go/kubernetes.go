@@ -24,6 +24,7 @@ type Object = map[string]any
 type Cluster struct {
 	http       *http.Client
 	token, url string
+	form       Form
 }
 
 // Refused is an answer of the API server that is not a success.
@@ -44,7 +45,7 @@ func codeOf(err error) int {
 }
 
 // NewCluster reads a kubeconfig with a token. The standard library reads no YAML; these four lines need none.
-func NewCluster(kubeconfig string) (*Cluster, error) {
+func NewCluster(kubeconfig string, form Form) (*Cluster, error) {
 	text, err := os.ReadFile(kubeconfig)
 	if err != nil {
 		return nil, err
@@ -63,16 +64,16 @@ func NewCluster(kubeconfig string) (*Cluster, error) {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, MaxIdleConnsPerHost: 32}
-	return &Cluster{http: &http.Client{Transport: transport}, token: value("token"),
-		url: value("server") + "/apis/wasmbed.io/v1/namespaces/" + value("namespace") + "/"}, nil
+	return &Cluster{http: &http.Client{Transport: transport}, token: value("token"), form: form,
+		url: value("server") + "/apis/" + form.API + "/namespaces/" + value("namespace") + "/"}, nil
 }
 
 func (c *Cluster) ask(ctx context.Context, method, path string, body any) (*http.Response, error) {
-	text, err := json.Marshal(body)
+	text, err := json.Marshal(c.form.outward(body))
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, method, c.url+path, bytes.NewReader(text))
+	request, err := http.NewRequestWithContext(ctx, method, c.url+c.form.path(path), bytes.NewReader(text))
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +99,8 @@ func (c *Cluster) call(method, path string, body any) (object Object, err error)
 		return nil, err
 	}
 	defer answer.Body.Close()
-	return object, json.NewDecoder(answer.Body).Decode(&object)
+	err = json.NewDecoder(answer.Body).Decode(&object)
+	return c.form.inward(object), err
 }
 
 // Get returns an object.
@@ -106,7 +108,7 @@ func (c *Cluster) Get(path string) (Object, error) { return c.call("GET", path, 
 
 // Create makes an object.
 func (c *Cluster) Create(kind, name string, spec Object) error {
-	_, err := c.call("POST", strings.ToLower(kind)+"s", Object{"apiVersion": "wasmbed.io/v1", "kind": kind,
+	_, err := c.call("POST", strings.ToLower(kind)+"s", Object{"apiVersion": c.form.API, "kind": or(c.form.Kinds[kind], kind),
 		"metadata": Object{"name": name}, "spec": spec})
 	return err
 }
@@ -134,12 +136,12 @@ func (c *Cluster) Until(device, notPhase string) (phase string, err error) {
 	for events := json.NewDecoder(answer.Body); ; {
 		var event struct {
 			Type   string
-			Object struct{ Status struct{ Phase string } }
+			Object Object
 		}
 		if err := events.Decode(&event); err != nil {
 			return "", err
 		}
-		if phase := event.Object.Status.Phase; event.Type == "DELETED" || (phase != notPhase && phase != "Pending") {
+		if phase := text(c.form.inward(event.Object), "status", "phase"); event.Type == "DELETED" || (phase != notPhase && phase != "Pending") {
 			return phase, nil
 		}
 	}

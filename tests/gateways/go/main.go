@@ -40,6 +40,7 @@ func main() {
 	key := flag.String("tls-key", "", "private key, PEM")
 	authority := flag.String("client-ca", "", "authority of the devices' certificates, PEM")
 	kubeconfig := flag.String("kubeconfig", os.Getenv("KUBECONFIG"), "how to reach the cluster")
+	form := flag.String("form", "", "JSON file with the cluster's names of resources, fields, and phases")
 	interval := flag.Duration("heartbeat", 30*time.Second, "time between the heartbeats of a device")
 	optimistic := flag.Bool("optimistic", false, "answer enrollments before the cluster has confirmed them")
 	beat := flag.Duration("beat", 10*time.Second, "time between the heartbeats of this gateway")
@@ -53,7 +54,9 @@ func main() {
 	check(err)
 	devices := x509.NewCertPool()
 	devices.AppendCertsFromPEM(pem)
-	cluster, err := NewCluster(*kubeconfig)
+	names, err := ReadForm(*form)
+	check(err)
+	cluster, err := NewCluster(*kubeconfig, names)
 	check(err)
 	gateway := &Gateway{name: *name, advertised: *advertise, interval: *interval,
 		optimistic: *optimistic, cluster: cluster,
