@@ -1,4 +1,4 @@
-"""``system.toml``: the file of the reference is complete, and a wrong file is told by file, line, and nearest name."""
+"""``system.toml``: the file of the reference is complete, and a wrong file is refused with its line and the nearest name."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_each_kind_may_have_a_group_of_its_own(tmp_path: Path) -> None:
         ("[", 0, "invalid TOML"),
     ],
 )
-def test_a_wrong_file_is_told_by_line(text: str, line: int, message: str, tmp_path: Path) -> None:
+def test_a_wrong_file_is_refused_with_its_line(text: str, line: int, message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=re.escape(message)) as caught:
         read(tmp_path, text)
     assert caught.value.where == str(tmp_path / "system.toml") + (f":{line}" if line else "")
