@@ -30,8 +30,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart() -> None:
-    """Hide the CI job from the runs that tests start, which must not write into its page; and have them obey Ctrl+C, which
-    a shell has its jobs in the background ignore."""
+    """Hide the CI job from the runs that tests start, which must not write into its page; and have them obey Ctrl+C.
+
+    A shell has its jobs in the background ignore it, and so would they.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [name for name in os.environ if name.startswith("GITHUB_")]:
