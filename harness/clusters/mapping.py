@@ -48,7 +48,7 @@ class ResourceForm:
     def to_documents(self, value: Object) -> Object:
         """The inverse. A field of the system that only has the name of a documents' field is left out."""
         made = _moved(self._named(deepcopy(value), self.documents), [(own, ours) for ours, own in self.moves])
-        self._rename_phase(made, {own: ours for ours, own in self.phases.items()})
+        self._rename_phase(made, self._phases_to_documents())
         return made
 
     def operations_to_documents(self, operations: list[Any]) -> list[Any]:
@@ -66,8 +66,8 @@ class ResourceForm:
             if "value" not in operation or not path:
                 continue
             value = operation["value"]
-            if path == PHASE:
-                operation["value"] = next((ours for ours, own in self.phases.items() if own == value), value)
+            if path == PHASE and isinstance(value, str):
+                operation["value"] = self._phases_to_documents().get(value, value)
             elif len(path) == 1:
                 operation["value"] = self.to_documents({path[0]: value})[path[0]]
         return made
@@ -82,6 +82,10 @@ class ResourceForm:
             own = ".".join(_renamed(path, self.moves))
             terms.append(f"{own}{sign}{self.phases.get(value, value) if path == PHASE else value}")
         return ",".join(terms)
+
+    def _phases_to_documents(self) -> dict[str, str]:
+        """A name that only the documents have is marked as wrong, so that no judge takes it for the right one."""
+        return {ours: f"?{ours}" for ours in self.phases} | {own: ours for ours, own in self.phases.items()}
 
     @staticmethod
     def _named(value: Object, resource: Resource) -> Object:

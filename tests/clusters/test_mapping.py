@@ -11,6 +11,7 @@ from harness.clusters.gate import read_request
 from harness.clusters.mapping import ResourceForm, ResourceMapping
 from harness.wasmbed.resources.api import Resource
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
+from harness.wasmbed.resources.phases import is_legal
 
 PROGRAM = Resource("iot.example.org", "v1beta1", "programs", "Program")
 FORM = ResourceForm(
@@ -77,6 +78,14 @@ def test_a_field_of_the_system_is_not_taken_for_the_documents_of_that_name() -> 
     assert FORM.to_documents(own) == {"status": {"deviceStatuses": {"d1": {"state": "failed"}}, "more": 1}}
 
 
+def test_a_phase_of_the_documents_is_not_one_of_the_system() -> None:
+    """A gateway that writes the documents' name of a phase has not said that phase."""
+    form = ResourceForm(DEVICE, DEVICE, (), {"Connected": "online"})
+    phases = {own: form.to_documents({"status": {"phase": own}})["status"]["phase"] for own in ("online", "Connected")}
+    assert phases == {"online": "Connected", "Connected": "?Connected"}
+    assert not is_legal(DEVICE, "Enrolled", phases["Connected"])
+
+
 def test_a_json_patch_has_the_documents_paths_and_phases() -> None:
     operations = [
         {"op": "replace", "path": "/status/life/state", "value": "Running"},
@@ -84,6 +93,8 @@ def test_a_json_patch_has_the_documents_paths_and_phases() -> None:
         {"op": "move", "from": "/status/stats/running", "path": "/status/wanted"},
         {"op": "add", "path": "/status", "value": {"life": {"state": "Stopped"}}},
         {"op": "remove", "path": ""},
+        {"op": "add", "path": "/status/life/state", "value": ["Stopped"]},
+        "remove",
     ]
     assert FORM.operations_to_documents(operations) == [
         {"op": "replace", "path": "/status/phase", "value": "Stopped"},
@@ -91,6 +102,8 @@ def test_a_json_patch_has_the_documents_paths_and_phases() -> None:
         {"op": "move", "from": "/status/statistics/running", "path": "/status/statistics/target"},
         {"op": "add", "path": "/status", "value": {"phase": "Running"}},
         {"op": "remove", "path": ""},
+        {"op": "add", "path": "/status/phase", "value": ["Stopped"]},
+        "remove",
     ]
 
 

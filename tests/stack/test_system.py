@@ -1,4 +1,4 @@
-"""``system.toml``: the file of the reference is complete, and a wrong file is refused with its line and the nearest name."""
+"""``system.toml``: the file of the reference is complete; a wrong one is refused with its line and the nearest name."""
 
 from __future__ import annotations
 
