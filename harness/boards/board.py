@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from harness.boards.bridge import Counters
 from harness.boards.console import Console
+from harness.boards.foreign import ForeignImage
 from harness.boards.gdb import GdbStub
 from harness.boards.usage import Usage, usage_of
 from harness.boards.virtual_time import VirtualTime
@@ -233,6 +234,14 @@ class Tier(ABC):
     @abstractmethod
     def kinds(self) -> tuple[str, ...]:
         """Return the kinds of boards that it can make; the first is the default."""
+
+    def add(self, name: str, image: ForeignImage) -> None:
+        """Add a kind: boards of ``image.kind`` with that image. Raises UsageError if these take no image."""
+        raise UsageError(
+            f"boards of kind {image.kind} take no image",
+            where=image.at("kind"),
+            do="choose a kind of the tier qemu: `wasmbed boards` lists them",
+        )
 
     @property
     def virtual_time(self) -> VirtualTime | None:

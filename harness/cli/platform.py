@@ -112,14 +112,13 @@ async def up(
     The kubeconfig exists while the platform runs. Press Ctrl-C again to stop immediately.
     """
     end = End()
-    from harness.boards.catalogue import Catalogue
     from harness.stack.backends import check_options
+    from harness.stack.board_choice import board_catalogue
     from harness.stack.gateway_choice import check_gateway_choice
     from harness.stack.options import StackOptions
     from harness.stack.sources import find_root
     from harness.stack.stack import Stack
 
-    fleet = Catalogue().parse(_boards(boards, only))
     given: dict[str, str | None] = {
         "heartbeat": heartbeat,
         "beat": beat,
@@ -130,6 +129,7 @@ async def up(
     if cluster == EXISTING:
         given["kubeconfig"] = str(kubeconfig) if kubeconfig else None
     options = StackOptions.parse(given, {})
+    fleet = board_catalogue(options).parse(_boards(boards, only))
     check_options(options)
     check_gateway_choice(options, find_root(Path.cwd()))
     file = Kubeconfig(kubeconfig) if cluster != EXISTING else None

@@ -10,8 +10,9 @@ from functools import cache
 from typing import ClassVar
 
 from harness.boards.board import About, Board, BoardEnvironment, BoardSettings, Tier
+from harness.boards.foreign import ForeignImage
 from harness.boards.platform import GET_IMAGES, Platform, find_platforms
-from harness.boards.qemu.board import EMULATED, PLAIN_SERIAL, QemuBoard
+from harness.boards.qemu.board import PLAIN_SERIAL, QemuBoard, emulated_features
 from harness.core.errors import RigError, UsageError
 
 __all__ = ["QemuTier", "qemu_version"]
@@ -64,8 +65,12 @@ class QemuTier(Tier):
     def kinds(self) -> tuple[str, ...]:
         return tuple(self._platforms)
 
+    def add(self, name: str, image: ForeignImage) -> None:
+        self._platforms[name] = self._platforms[image.kind].with_image(name, image)
+
     def features(self, kind: str | None = None) -> frozenset[str]:
-        return self._platforms[kind or self.kinds()[0]].features | EMULATED
+        platform = self._platforms[kind or self.kinds()[0]]
+        return platform.features | emulated_features(platform)
 
     def memory(self, kind: str) -> int:
         return MEMORY
@@ -76,7 +81,10 @@ class QemuTier(Tier):
     def about(self, kind: str) -> About:
         platform = self._platforms[kind]
         refused = platform.refused and platform.refused + _anyway(platform, "; ")
-        return About(platform.summary, platform.cannot, refused or _no_emulator(platform) or _no_image(platform))
+        summary = platform.summary
+        if platform.foreign is not None:
+            summary += f", with the image {platform.foreign.path}"
+        return About(summary, platform.cannot, refused or _no_emulator(platform) or _no_image(platform))
 
     def make(self, kind: str, settings: BoardSettings, environment: BoardEnvironment) -> Board:
         platform = self._platforms.get(kind)
@@ -119,4 +127,6 @@ def _no_emulator(platform: Platform) -> str | None:
 
 def _no_image(platform: Platform) -> str | None:
     missing = platform.missing_image
-    return f"{missing}: {GET_IMAGES}" if missing is not None else None
+    if missing is None or platform.foreign is not None:
+        return missing
+    return f"{missing}: {GET_IMAGES}"
