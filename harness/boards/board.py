@@ -231,6 +231,11 @@ class Tier(ABC):
         """Return why this tier cannot run here and how to get it, in one line; None if it can."""
         return None
 
+    @classmethod
+    def unavailable_for_images(cls) -> str | None:
+        """Return the same for boards with an image of another project."""
+        return cls.unavailable()
+
     @abstractmethod
     def kinds(self) -> tuple[str, ...]:
         """Return the kinds of boards that it can make; the first is the default."""

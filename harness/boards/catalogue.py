@@ -69,7 +69,9 @@ class Catalogue:
         self, entries: Iterable[BoardKind] | None = None, images: Mapping[str, ForeignImage] | None = None
     ) -> None:
         self.entries = {entry.name: entry for entry in (registered() if entries is None else entries)}
-        self._images = dict(images or {})
+        self.images = dict(images or {})
+        if self.images:
+            self.entries = {name: _with_images(entry) for name, entry in self.entries.items()}
         self._tiers: dict[str, Tier] = {}
 
     @property
@@ -82,7 +84,7 @@ class Catalogue:
     def absent(self) -> dict[str, str]:
         """The tier of each kind of board whose tier cannot run here."""
         found = {kind: name for name, entry in self.entries.items() for kind in entry.kinds}
-        images = {name: image.kind for name, image in self._images.items()}
+        images = {name: image.kind for name, image in self.images.items()}
         tiers = {**{name: name for name in found.values()}, **found}
         return found | {name: tiers[kind] for name, kind in images.items() if kind in tiers}
 
@@ -109,7 +111,7 @@ class Catalogue:
             raise RigError(f"tier {name!r} cannot run here", where=WHERE, do=entry.unavailable)
         self._tiers[name] = made = entry.load()()
         own = made.kinds()
-        for each, image in self._images.items():
+        for each, image in self.images.items():
             kind = own[0] if image.kind == name else image.kind
             if kind in own:
                 made.add(each, replace(image, kind=kind))
@@ -135,8 +137,8 @@ class Catalogue:
             tier = self.tier(name)
             return tier, name if name in tier.kinds() else tier.kinds()[0]
         kinds = self.absent | self.kinds
-        if name in self._images and name not in kinds:
-            image = self._images[name]
+        if name in self.images and name not in kinds:
+            image = self.images[name]
             do = self._offer(image.kind)
             raise UsageError(f"there are no boards of kind {image.kind!r}", where=image.at("kind"), do=do)
         if name not in kinds:
@@ -184,6 +186,14 @@ class Catalogue:
         absent = [f"{entry.name}: {entry.unavailable}" for entry in self.entries.values() if entry.unavailable]
         missing = f"; cannot run here: {'; '.join(absent)}" if absent else ""
         return f"{suggestion(name, names)}write for example virtual=5; there are: {there}{missing}"
+
+
+def _with_images(entry: BoardKind) -> BoardKind:
+    """The tier for boards with images of other projects, which may lack our own."""
+    if entry.unavailable is None or not entry.kinds:
+        return entry
+    unavailable = entry.load().unavailable_for_images()
+    return replace(entry, unavailable=unavailable, kinds=entry.kinds if unavailable is not None else ())
 
 
 def _count(number: str, part: str) -> int:

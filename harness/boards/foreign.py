@@ -18,10 +18,6 @@ class Source(StrEnum):
     that it runs."""
     WORDS = "words"
     """In a text in memory, after its length as a 32-bit little-endian number."""
-    SETTINGS = "settings"
-    """In a settings partition of Zephyr in memory, in the format of its NVS back end."""
-    FILES = "files"
-    """In an image of a FAT file system in memory."""
     NOTHING = "nothing"
     """Nowhere: both are compiled in."""
 
@@ -36,15 +32,11 @@ class ForeignImage:
     """An ELF file, or for a Cortex-M board a copy of its flash from the first byte."""
     source: Source = Source.BLOB
     address: int = 0
-    """The address of words, settings or files."""
+    """The address of the words."""
     size: int = 0
-    """The most bytes there."""
+    """The most bytes there, with the length."""
     text: str = "{endpoint}"
     """The text of the words, with placeholders."""
-    entries: tuple[tuple[str, str], ...] = ()
-    """The names of settings or files, each with its contents, which may be a placeholder."""
-    sector: int = 4096
-    """Bytes of a sector of the settings partition."""
     port: int = 0
     """The port at which the firmware expects the gateway; 0: it is told another one at each power-on."""
     console: int | None = None

@@ -28,8 +28,7 @@ PLACEHOLDERS: Mapping[str, str] = {
     "private_key": "its private key, PKCS #8, DER",
     "public_key": "its public key, SubjectPublicKeyInfo, DER",
 }
-"""What texts and entries of a foreign image can contain, each with its meaning. Within a longer text, bytes are written
-in hexadecimal."""
+"""What the text of words can contain, each with its meaning. Bytes are written in hexadecimal."""
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -38,18 +37,16 @@ def learned(image: ForeignImage, settings: BoardSettings, environment: BoardEnvi
     """Return what lies at ``image.address`` at a power-on; empty if its source is nothing.
 
     Raises UsageError for an unknown placeholder, and for more than ``image.size`` bytes."""
+    if image.source is Source.NOTHING:
+        return b""
     values = _values(settings, environment)
-    match image.source:
-        case Source.WORDS:
-            text = _fill(image, "text", image.text, values)
-            content = len(text).to_bytes(4, "little") + text
-        case _:
-            content = b""
-    if image.size and len(content) > image.size:
+    text = _fill(image, "text", image.text, values)
+    content = len(text).to_bytes(4, "little") + text
+    if len(content) > image.size:
         raise UsageError(
-            f"the {image.source} of {settings.name} have {len(content)} bytes, more than the {image.size} for them",
+            f"the words of {settings.name} have {len(content)} bytes, more than the {image.size} for them",
             where=image.at("size"),
-            do="write a larger size, if the firmware has the room, or fewer entries",
+            do="write a larger size, if the firmware has the room, or a shorter text",
         )
     return content
 
@@ -77,20 +74,11 @@ def _values(settings: BoardSettings, environment: BoardEnvironment) -> Mapping[s
 
 
 def _fill(image: ForeignImage, key: str, text: str, values: Mapping[str, str | bytes]) -> bytes:
-    """Return ``text`` with its placeholders replaced; one that is the whole text gives its bytes as they are."""
-
-    def value(name: str) -> str | bytes:
-        if name not in values:
-            do = f"{suggestion(name, values)}the placeholders are {', '.join(values)}"
-            raise UsageError(f"unknown placeholder {{{name}}}", where=image.at(key), do=do)
-        return values[name]
-
-    if whole := _PLACEHOLDER.fullmatch(text):
-        found = value(whole[1])
-        return found.encode() if isinstance(found, str) else found
-
     def written(found: re.Match[str]) -> str:
-        each = value(found[1])
-        return each.hex() if isinstance(each, bytes) else each
+        if found[1] not in values:
+            do = f"{suggestion(found[1], values)}the placeholders are {', '.join(values)}"
+            raise UsageError(f"unknown placeholder {found[0]}", where=image.at(key), do=do)
+        value = values[found[1]]
+        return value.hex() if isinstance(value, bytes) else value
 
     return _PLACEHOLDER.sub(written, text).encode()

@@ -130,12 +130,12 @@ def _wrong_flash(platform: Platform, foreign: ForeignImage, file: IO[bytes]) -> 
 
 
 def _covered(foreign: ForeignImage, taken: list[Region]) -> str | None:
-    """Why the place of the board's settings is not free."""
-    if foreign.source in (Source.BLOB, Source.NOTHING):
+    """Why the place of the words is not free."""
+    if foreign.source is not Source.WORDS:
         return None
+    end = foreign.address + foreign.size
     for region in taken:
-        if region.origin < foreign.address + foreign.size and foreign.address < region.origin + region.size:
-            place = f"{foreign.address:#010x} to {foreign.address + foreign.size:#010x}"
+        if region.size and region.origin < end and foreign.address < region.origin + region.size:
             what = f"has {region.size} bytes of code or data at {region.origin:#010x}"
-            return f"{what}, where {foreign.source} go ({place})"
+            return f"{what}, where its words go ({foreign.address:#010x} to {end:#010x})"
     return None

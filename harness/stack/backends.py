@@ -45,7 +45,7 @@ def check_names(options: StackOptions, root: Path | None = None) -> None:
     boards, plus, _ = options.boards.partition("+")
     if plus or options.image is not None or boards not in _names(GROUP):
         catalogue = board_catalogue(options, root)
-        _check("boards", boards, [*catalogue.entries, *catalogue.kinds, *catalogue.absent])
+        _check("boards", boards, [*catalogue.entries, *catalogue.kinds, *catalogue.absent, *catalogue.images])
         # A tier that cannot run here is the rig's failure, reported when a board is powered on.
         with contextlib.suppress(RigError):
             catalogue.find(options.boards)

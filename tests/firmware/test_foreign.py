@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.boards.qemu import QemuTier
+from harness.boards.qemu import QemuBoard, QemuTier
+from harness.core.errors import RigError, UsageError
 from harness.stack import Stack, StackOptions
+from harness.stack.board_choice import board_catalogue
+from harness.testing.board import Expectations, Verdict, board_promises
 
 SOURCES = Path(__file__).parent / "foreign"
 COMPILER = "arm-none-eabi-gcc"
@@ -87,3 +90,67 @@ async def test_it_enrolls_and_comes_back_after_its_link_broke(project: Callable[
         await board.power_on()
         await device.until(phase="Connected", within=60)
         stack.judge()
+
+
+PROMISES = {
+    "enrolls_with_certificate": Verdict.KEPT,
+    "survives_garbage": Verdict.KEPT,
+    "tells_about_itself": Verdict.KEPT,
+    "restarts_with_its_identity": Verdict.KEPT,
+    "leaves_nothing_without_power": Verdict.KEPT,
+    "ignores_what_it_did_not_ask": Verdict.NOT_KEPT,
+    "refuses_an_unknown_authority": Verdict.NOT_APPLICABLE,
+    "enrolls_with_signing_request": Verdict.NOT_APPLICABLE,
+    "runs_and_publishes": Verdict.NOT_APPLICABLE,
+}
+
+
+async def test_the_kit_lists_the_promises_that_it_keeps(project: Callable[[str], Path]) -> None:
+    project(TABLE)
+    catalogue = board_catalogue(StackOptions())
+    tier, kind, _ = catalogue.find("foreign")
+    try:
+        found = await board_promises(
+            lambda settings, environment: tier.make(kind, settings, environment),
+            only=PROMISES,
+            at_once=4,
+            expectations=Expectations(patience=120, heartbeat=2.0),
+        )
+    finally:
+        await catalogue.close()
+    assert {promise.name: promise.verdict for promise in found} == PROMISES
+    broken = next(promise for promise in found if promise.verdict is Verdict.NOT_KEPT)
+    assert "EnrollmentAcknowledgment" in str(broken.error)
+
+
+def copy_of_the_flash(folder: Path) -> Path:
+    subprocess.run(["arm-none-eabi-objcopy", "-O", "binary", "foreign.elf", "foreign.bin"], check=True, cwd=folder)
+    return folder / "foreign.bin"
+
+
+async def test_a_copy_of_the_flash_enrolls(project: Callable[[str], Path]) -> None:
+    flash = copy_of_the_flash(project(TABLE))
+    async with Stack(StackOptions(boards="foreign", image=flash)) as stack:
+        board = await stack.boards.power_on()
+        await stack.device(board).until(phase="Connected", within=60)
+        stack.judge()
+
+
+async def test_an_image_that_does_not_get_ready_is_not_run(
+    project: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With other words than it expects the firmware stops before its ready line."""
+    monkeypatch.setattr(QemuBoard, "RUNS_WITHIN", 3.0)
+    project(TABLE.replace('"{endpoint}', '"other {endpoint}'))
+    async with Stack(StackOptions(boards="foreign")) as stack:
+        with pytest.raises(RigError, match=r"did not come up within 3 s(.|\n)*line 8") as failed:
+            await stack.boards.power_on()
+        assert "check the image" in str(failed.value.do)
+
+
+async def test_an_image_for_another_machine_is_refused(project: Callable[[str], Path]) -> None:
+    project(TABLE.replace("mps2-an385", "netduinoplus2"))
+    async with Stack(StackOptions(boards="foreign")) as stack:
+        with pytest.raises(UsageError, match=r"\[boards.foreign\], line 4(.|\n)*is for another board") as refused:
+            await stack.boards.power_on()
+        assert "build it for netduinoplus2" in str(refused.value.do)

@@ -54,12 +54,17 @@ class QemuTier(Tier):
 
     @classmethod
     def unavailable(cls) -> str | None:
-        platforms = [platform for platform in find_platforms(*PACKAGES).values() if platform.refused is None]
-        usable = [platform for platform in platforms if _no_emulator(platform) is None]
-        if platforms and not usable:
-            return _no_emulator(min(platforms, key=lambda platform: platform.minimum))
-        if all(platform.missing_image for platform in usable):
+        if (missing := cls.unavailable_for_images()) is not None:
+            return missing
+        if all(platform.missing_image for platform in _platforms() if _no_emulator(platform) is None):
             return f"there is no firmware image; {GET_IMAGES}"
+        return None
+
+    @classmethod
+    def unavailable_for_images(cls) -> str | None:
+        platforms = _platforms()
+        if platforms and all(_no_emulator(platform) is not None for platform in platforms):
+            return _no_emulator(min(platforms, key=lambda platform: platform.minimum))
         return None
 
     def kinds(self) -> tuple[str, ...]:
@@ -106,6 +111,10 @@ class QemuTier(Tier):
             await board.cut_power()
             board.close()
         self._boards.clear()
+
+
+def _platforms() -> list[Platform]:
+    return [platform for platform in find_platforms(*PACKAGES).values() if platform.refused is None]
 
 
 def _anyway(platform: Platform, joint: str) -> str:

@@ -255,11 +255,11 @@ int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 256);
     printf("a foreign firmware\n");
-    net_start();
     if (!read_words()) {
         printf("no words at 0x%x\n", WORDS);
         return 1;
     }
+    net_start((uint16_t)(nonce[30] << 8 | nonce[28]));
     printf("ready: %s at %.21s\n", name, words);
     for (uint32_t pause = 250;; pause = pause < 4000 ? 2 * pause : pause) {
         uint32_t began = now();

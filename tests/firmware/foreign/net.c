@@ -170,7 +170,11 @@ void net_poll(void)
         segment(ACK | PSH, acknowledged, outgoing, under_way);
 }
 
-void net_start(void) { ethernet_start(own_mac); }
+void net_start(uint16_t seed)
+{
+    own_port += seed & 0x3FFF;
+    ethernet_start(own_mac);
+}
 
 void tcp_connect(uint32_t address, uint16_t port)
 {

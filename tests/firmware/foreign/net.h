@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void net_start(void);
+/* `seed`: other ones after each reset, so that the first port is not that of a connection which the peer still has. */
+void net_start(uint16_t seed);
 /* Begin to connect; whatever was open is forgotten. */
 void tcp_connect(uint32_t address, uint16_t port);
 /* Handle frames that came, and send again what was lost. */
