@@ -38,7 +38,7 @@ class ForeignImage:
     text: str = "{endpoint}"
     """The text of the words, with placeholders."""
     port: int = 0
-    """The port at which the firmware expects the gateway; 0: it is told another one at each power-on."""
+    """The port at which the firmware expects the gateway; 0: another one at each power-on, in its words."""
     console: int | None = None
     """The serial line of its console; None: 1 if the source is the blob, else 0."""
     ready: str | None = None

@@ -28,7 +28,7 @@ PLACEHOLDERS: Mapping[str, str] = {
     "private_key": "its private key, PKCS #8, DER",
     "public_key": "its public key, SubjectPublicKeyInfo, DER",
 }
-"""What the text of words can contain, each with its meaning. Bytes are written in hexadecimal."""
+"""The placeholders for the text of words, each with its meaning. Bytes are written in hexadecimal."""
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -47,11 +48,14 @@ ready = "^ready: "
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The firmware, built."""
-    built = tmp_path_factory.mktemp("foreign") / "foreign.elf"
+    return build(tmp_path_factory.mktemp("foreign") / "foreign.elf")
+
+
+def build(image: Path, *flags: str) -> Path:
     sources = [str(path) for path in sorted(SOURCES.glob("*.c"))]
-    linking = ("--specs=nano.specs", "-T", str(SOURCES / "mps2.ld"), "-o", str(built))
-    subprocess.run([COMPILER, *FLAGS, *sources, *linking], check=True)
-    return built
+    linking = ("--specs=nano.specs", "-T", str(SOURCES / "mps2.ld"), "-o", str(image))
+    subprocess.run([COMPILER, *FLAGS, *flags, *sources, *linking], check=True)
+    return image
 
 
 @pytest.fixture
@@ -154,3 +158,23 @@ async def test_an_image_for_another_machine_is_refused(project: Callable[[str], 
         with pytest.raises(UsageError, match=r"\[boards.foreign\], line 4(.|\n)*is for another board") as refused:
             await stack.boards.power_on()
         assert "build it for netduinoplus2" in str(refused.value.do)
+
+
+def with_port_compiled_in(project: Callable[[str], Path], port: int) -> None:
+    folder = project(f'[boards.fixed]\nkind = "mps2-an385"\nimage = "fixed.elf"\nsource = "nothing"\nport = {port}\n')
+    words = f"10.0.2.2:{port} fixed 00 {'5a' * 32}"
+    build(folder / "fixed.elf", f'-DCOMPILED_IN="{words}"')
+
+
+async def test_a_firmware_that_learns_nothing_finds_its_port(project: Callable[[str], Path]) -> None:
+    """It cannot know its key, so the gateway refuses it, and both of its frames are on record."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with_port_compiled_in(project, port)
+        async with Stack(StackOptions(boards="fixed")) as stack:
+            with pytest.raises(RigError, match=f"port {port} cannot be used(.|\\n)*only one board can be on"):
+                await stack.boards.power_on()
+    async with Stack(StackOptions(boards="fixed")) as stack:
+        board = await stack.boards.power_on()
+        await stack.history.until("EnrollmentRequest", about=board.name, within=60)
+        await stack.history.until("Error", about=board.name, within=60, code="CERTIFICATE_INVALID")

@@ -32,14 +32,29 @@ static size_t from_hex(const char *text, uint8_t *bytes, size_t room)
     return length;
 }
 
-static bool read_words(void)
+#ifdef COMPILED_IN
+static bool copy_words(void)
+{
+    strcpy(words, COMPILED_IN);
+    return true;
+}
+#else
+static bool copy_words(void)
 {
     uint32_t length = REGISTER(WORDS);
-    char key[257], entropy[65];
-    unsigned a, b, c, d, port;
     if (length == 0 || length >= sizeof words)
         return false;
     memcpy(words, (const void *)(WORDS + 4), length);
+    return true;
+}
+#endif
+
+static bool read_words(void)
+{
+    char key[257], entropy[65];
+    unsigned a, b, c, d, port;
+    if (!copy_words())
+        return false;
     if (sscanf(words, "%u.%u.%u.%u:%u %63s %256s %64s", &a, &b, &c, &d, &port, name, key, entropy) != 8)
         return false;
     gateway = a << 24 | b << 16 | c << 8 | d;
