@@ -18,6 +18,8 @@ class Source(StrEnum):
     that it runs."""
     WORDS = "words"
     """In a text in memory, after its length as a 32-bit little-endian number."""
+    SETTINGS = "settings"
+    """In a settings partition of Zephyr in memory, in the format of its back end NVS."""
     NOTHING = "nothing"
     """Nowhere: both are compiled in."""
 
@@ -32,11 +34,15 @@ class ForeignImage:
     """An ELF file, or for a Cortex-M board a copy of its flash from the first byte."""
     source: Source = Source.BLOB
     address: int = 0
-    """The address of the words."""
+    """The address of words or settings."""
     size: int = 0
-    """The most bytes there, with the length."""
+    """The most bytes there, with the length of words; all bytes of a settings partition."""
+    sector: int = 4096
+    """Bytes of a sector of the settings partition."""
     text: str = "{endpoint}"
     """The text of the words, with placeholders."""
+    entries: tuple[tuple[str, str], ...] = ()
+    """The settings by name, with placeholders in their values."""
     port: int = 0
     """The port at which the firmware expects the gateway; 0: another one at each power-on, in its words."""
     console: int | None = None

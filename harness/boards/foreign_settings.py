@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from harness.boards.board import BoardEnvironment, BoardSettings
 from harness.boards.foreign import ForeignImage, Source
+from harness.boards.zephyr_settings import NoRoom, settings_partition
 from harness.core.errors import UsageError, suggestion
 
 __all__ = ["PLACEHOLDERS", "learned"]
@@ -28,7 +29,8 @@ PLACEHOLDERS: Mapping[str, str] = {
     "private_key": "its private key, PKCS #8, DER",
     "public_key": "its public key, SubjectPublicKeyInfo, DER",
 }
-"""The placeholders for the text of words, each with its meaning. Bytes are written in hexadecimal."""
+"""The placeholders for words and settings, each with its meaning. Bytes are written in hexadecimal, except by a setting
+that is nothing else."""
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -36,10 +38,12 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 def learned(image: ForeignImage, settings: BoardSettings, environment: BoardEnvironment) -> bytes:
     """Return what lies at ``image.address`` at a power-on; empty if its source is nothing.
 
-    Raises UsageError for an unknown placeholder, and for more than ``image.size`` bytes."""
+    Raises UsageError for an unknown placeholder, and for more than fits into ``image.size`` bytes."""
     if image.source is Source.NOTHING:
         return b""
     values = _values(settings, environment)
+    if image.source is Source.SETTINGS:
+        return _partition(image, settings.name, values)
     text = _fill(image, "text", image.text, values)
     content = len(text).to_bytes(4, "little") + text
     if len(content) > image.size:
@@ -49,6 +53,25 @@ def learned(image: ForeignImage, settings: BoardSettings, environment: BoardEnvi
             do="write a larger size, if the firmware has the room, or a shorter text",
         )
     return content
+
+
+def _partition(image: ForeignImage, board: str, values: Mapping[str, str | bytes]) -> bytes:
+    entries = [(name, _setting(image, text, values)) for name, text in image.entries]
+    try:
+        return settings_partition(entries, image.size, image.sector)
+    except NoRoom as error:
+        raise UsageError(
+            f"the settings of {board} have no room: {error}",
+            where=image.at("size"),
+            do="write the size of the partition and of its sectors, as the firmware has them, or fewer entries",
+        ) from error
+
+
+def _setting(image: ForeignImage, text: str, values: Mapping[str, str | bytes]) -> bytes:
+    whole = _PLACEHOLDER.fullmatch(text)
+    if whole is not None and isinstance(value := values.get(whole[1]), bytes):
+        return value
+    return _fill(image, "entries", text, values)
 
 
 def _values(settings: BoardSettings, environment: BoardEnvironment) -> Mapping[str, str | bytes]:

@@ -130,12 +130,12 @@ def _wrong_flash(platform: Platform, foreign: ForeignImage, file: IO[bytes]) -> 
 
 
 def _covered(foreign: ForeignImage, taken: list[Region]) -> str | None:
-    """Why the place of the words is not free."""
-    if foreign.source is not Source.WORDS:
+    """Why the place of words or settings is not free."""
+    if foreign.source not in (Source.WORDS, Source.SETTINGS):
         return None
     end = foreign.address + foreign.size
     for region in taken:
         if region.size and region.origin < end and foreign.address < region.origin + region.size:
             what = f"has {region.size} bytes of code or data at {region.origin:#010x}"
-            return f"{what}, where its words go ({foreign.address:#010x} to {end:#010x})"
+            return f"{what}, where its {foreign.source} go ({foreign.address:#010x} to {end:#010x})"
     return None

@@ -21,20 +21,28 @@ _KEYS = (
     "address",
     "size",
     "text",
+    "entries",
+    "sector",
     "port",
     "console",
     "ready",
     "features",
 )
 _ONLY_FOR: Mapping[str, tuple[Source, ...]] = {
-    "address": (Source.WORDS,),
-    "size": (Source.WORDS,),
+    "address": (Source.WORDS, Source.SETTINGS),
+    "size": (Source.WORDS, Source.SETTINGS),
     "text": (Source.WORDS,),
+    "entries": (Source.SETTINGS,),
+    "sector": (Source.SETTINGS,),
     "port": (Source.NOTHING,),
-    "ready": (Source.WORDS, Source.NOTHING),
+    "ready": (Source.WORDS, Source.SETTINGS, Source.NOTHING),
 }
 """The sources for which a key has a meaning; other keys are for all."""
-_NEEDED: Mapping[Source, tuple[str, ...]] = {Source.WORDS: ("address",), Source.NOTHING: ("port",)}
+_NEEDED: Mapping[Source, tuple[str, ...]] = {
+    Source.WORDS: ("address",),
+    Source.SETTINGS: ("address", "size", "entries"),
+    Source.NOTHING: ("port",),
+}
 _SIZE_OF_WORDS = 1024
 
 
@@ -52,6 +60,8 @@ def read_image(table: Mapping[str, Any], folder: Path, at: Callable[[str], str])
         address=read.number("address", 0, 0, 0xFFFF_FFFF),
         size=read.number("size", _SIZE_OF_WORDS, 8, 1 << 24),
         text=read.text("text", "{endpoint}"),
+        entries=read.entries(),
+        sector=read.number("sector", 4096, 64, 0xFFF8),
         port=read.number("port", 0, 1, 0xFFFF),
         console=read.number("console", 0, 0, 1) if "console" in table else None,
         ready=read.pattern("ready"),
@@ -103,6 +113,12 @@ class _Reader:
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             raise self.wrong(key, f"must be a whole number from {least} to {most:#x}")
         return value
+
+    def entries(self) -> tuple[tuple[str, str], ...]:
+        value = self.table.get("entries", {})
+        if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+            raise self.wrong("entries", 'must be a table of texts, as {"wasmbed/endpoint" = "{endpoint}"}')
+        return tuple(value.items())
 
     def pattern(self, key: str) -> str | None:
         value = self.table.get(key)

@@ -178,3 +178,28 @@ async def test_a_firmware_that_learns_nothing_finds_its_port(project: Callable[[
         board = await stack.boards.power_on()
         await stack.history.until("EnrollmentRequest", about=board.name, within=60)
         await stack.history.until("Error", about=board.name, within=60, code="CERTIFICATE_INVALID")
+
+
+SETTINGS = """
+[boards.zephyr]
+kind = "mps2-an385"
+image = "zephyr.elf"
+source = "settings"
+address = 0x2110_0000
+size = 8192
+sector = 1024
+ready = "^ready: "
+
+[boards.zephyr.entries]
+"wasmbed/authority" = "{authority}"
+"wasmbed/endpoint" = "{endpoint}"
+"wasmbed/board" = "{name} {public_key} {entropy}"
+"""
+
+
+async def test_a_firmware_reads_a_settings_partition(project: Callable[[str], Path]) -> None:
+    build(project(SETTINGS) / "zephyr.elf", "-DSETTINGS=0x21100000")
+    async with Stack(StackOptions(boards="zephyr")) as stack:
+        board = await stack.boards.power_on()
+        await stack.device(board).until(phase="Connected", within=60)
+        stack.judge()

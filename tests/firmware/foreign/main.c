@@ -2,6 +2,7 @@
 #include "board.h"
 #include "cbor.h"
 #include "net.h"
+#include "settings.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,16 @@ static bool copy_words(void)
 {
     strcpy(words, COMPILED_IN);
     return true;
+}
+#elif defined(SETTINGS)
+static bool copy_words(void)
+{
+    const uint8_t *partition = (const uint8_t *)SETTINGS;
+    size_t length = read_setting(partition, 8192, 1024, "wasmbed/endpoint", words, 64);
+    if (!length)
+        return false;
+    words[length++] = ' ';
+    return read_setting(partition, 8192, 1024, "wasmbed/board", words + length, sizeof words - length - 1) != 0;
 }
 #else
 static bool copy_words(void)
