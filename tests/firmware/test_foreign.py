@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.boards.platform import find_platforms
 from harness.boards.qemu import QemuBoard, QemuTier
 from harness.core.errors import RigError, UsageError
 from harness.stack import Stack, StackOptions
@@ -202,4 +203,22 @@ async def test_a_firmware_reads_a_settings_partition(project: Callable[[str], Pa
     async with Stack(StackOptions(boards="zephyr")) as stack:
         board = await stack.boards.power_on()
         await stack.device(board).until(phase="Connected", within=60)
+        stack.judge()
+
+
+@pytest.mark.parametrize("boards", ["mps2-an385", "mps2-an385+ethernet"])
+async def test_a_variant_of_our_firmware_needs_no_table(boards: str, tmp_path: Path) -> None:
+    ours = find_platforms("qemu-system-arm")["mps2-an385"]
+    if ours.missing_image is not None:
+        pytest.skip(f"{ours.missing_image}: `make firmware`")
+    variant = tmp_path / "variant.elf"
+    shutil.copy(ours.image_path, variant)
+    async with Stack(StackOptions(boards=boards, image=variant)) as stack:
+        board = await stack.boards.power_on()
+        device = stack.device(board)
+        await device.until(phase="Connected", within=60)
+        assert {"wasm", "storage"} <= board.features
+        assert "record" not in board.features
+        await board.power_off()
+        assert board.console.lines[-1].endswith("power: off")
         stack.judge()
