@@ -21,7 +21,7 @@ class Source(StrEnum):
     SETTINGS = "settings"
     """In a settings partition of Zephyr in memory, in the format of its back end NVS."""
     NOTHING = "nothing"
-    """Nowhere: both are compiled in."""
+    """Nowhere: both are compiled in, or it does not connect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,8 @@ class ForeignImage:
     entries: tuple[tuple[str, str], ...] = ()
     """The settings by name, with placeholders in their values."""
     port: int = 0
-    """The port at which the firmware expects the gateway; 0: another one at each power-on, in its words."""
+    """The port at which the firmware expects the gateway; 0: another one at each power-on, which it is given, or none
+    if its source is nothing."""
     console: int | None = None
     """The serial line of its console; None: 1 if the source is the blob, else 0."""
     ready: str | None = None
@@ -53,6 +54,11 @@ class ForeignImage:
     """The features of the boards; None: those of the kind if the source is the blob, else none."""
     at: Callable[[str], str] = "--image {}".format
     """Where a key was written, for messages."""
+
+    @property
+    def connects(self) -> bool:
+        """Whether its firmware connects over Ethernet."""
+        return not self.is_ours and (self.source is not Source.NOTHING or self.port > 0)
 
     @property
     def is_ours(self) -> bool:

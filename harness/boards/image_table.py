@@ -41,7 +41,6 @@ _ONLY_FOR: Mapping[str, tuple[Source, ...]] = {
 _NEEDED: Mapping[Source, tuple[str, ...]] = {
     Source.WORDS: ("address",),
     Source.SETTINGS: ("address", "size", "entries"),
-    Source.NOTHING: ("port",),
 }
 _SIZE_OF_WORDS = 1024
 

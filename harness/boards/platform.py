@@ -57,6 +57,8 @@ class Platform:
     """Further arguments for the emulator."""
     memory_backend: str | None
     """The RAM that a file can back, so that ``storage`` outlives a power cut."""
+    has_ethernet: bool
+    """Whether the emulated board has an Ethernet controller."""
     link: int
     """The index of the serial line that is the link; the other one is the console."""
     target: str
@@ -149,6 +151,7 @@ def _platform(facts: dict[str, Any], folder: Path) -> Platform:
         minimum=tuple(int(part) for part in str(emulator["minimum"]).split(".")),
         arguments=tuple(str(argument) for argument in emulator.get("arguments", ())),
         memory_backend=emulator.get("memory_backend"),
+        has_ethernet=bool(emulator.get("ethernet", "ethernet" in facts["features"])),
         link=int(serial["link"]),
         target=str(facts["build"]["target"]) if "build" in facts else "",
         program_memory=tuple(Region(**memory[name]) for name in PROGRAM_MEMORY if name in memory),

@@ -183,7 +183,6 @@ def test_words_that_cannot_be_written_are_refused(text: str, size: int, words: s
         ({"image": "x", "source": "settings", "address": 1, "size": 8192}, "source settings needs the key 'entries'"),
         ({"image": "x", "source": "settings", "entries": {"a": 1}}, "needs the key 'address'"),
         ({"image": "x", "source": "words"}, "source words needs the key 'address'"),
-        ({"image": "x", "source": "nothing"}, "source nothing needs the key 'port'"),
         ({"image": "x", "address": 1}, "address has no meaning for source blob"),
         ({"image": "x", "source": "words", "address": -1}, "address must be a whole number"),
         ({"image": "x", "source": "words", "address": True}, "address must be a whole number"),
@@ -250,6 +249,11 @@ def test_the_option_names_the_image_of_the_chosen_boards(project: Callable[[str]
     ("table", "options", "words"),
     [
         ("", {"boards": "virtual", "image": Path("x")}, "boards of kind virtual take no image"),
+        (
+            '[boards.x]\nkind = "netduinoplus2"\nimage = "x"\nsource = "words"\naddress = 1\n',
+            {"boards": "x"},
+            r"line 2: boards of kind netduinoplus2 have no Ethernet(.|\n)*choose mps2-an385(.|\n)*lm3s6965evb",
+        ),
         ("", {"boards": "mps2", "image": Path("x")}, "no boards of kind 'mps2'|unknown boards 'mps2'"),
         (
             '[boards.x]\nkind = "mps3"\nimage = "x"\n',

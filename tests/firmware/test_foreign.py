@@ -181,6 +181,22 @@ async def test_a_firmware_that_learns_nothing_finds_its_port(project: Callable[[
         await stack.history.until("Error", about=board.name, within=60, code="CERTIFICATE_INVALID")
 
 
+async def test_a_firmware_with_tls_of_its_own_gets_none_from_the_harness(project: Callable[[str], Path]) -> None:
+    """This one has none, so the gateway sees bytes that are not TLS."""
+    project(TABLE + 'features = ["tls"]\n')
+    async with Stack(StackOptions(boards="foreign")) as stack:
+        board = await stack.boards.power_on()
+        await stack.history.until("LinkOpened", about=board.name, within=60)
+        await stack.history.until("TlsRejected", within=60)
+
+
+async def test_a_firmware_that_does_not_connect_has_a_console(project: Callable[[str], Path]) -> None:
+    project('[boards.quiet]\nkind = "mps2-an385"\nimage = "foreign.elf"\nsource = "nothing"\nready = "^a foreign"\n')
+    async with Stack(StackOptions(boards="quiet")) as stack:
+        board = await stack.boards.power_on()
+        await board.console.until("no words at 0x20001000", within=60)
+
+
 SETTINGS = """
 [boards.zephyr]
 kind = "mps2-an385"

@@ -182,7 +182,7 @@ class QemuBoard(EmulatedBoard):
         )
         if self._recording is not None:
             arguments += self._recording.arguments("record")
-        if isinstance(bridge, TcpBridge):
+        if isinstance(bridge, TcpBridge) and self.platform.has_ethernet:
             arguments += ["-nic", "user,ipv6=off"]
         return Machine(
             self.name,

@@ -71,7 +71,15 @@ class QemuTier(Tier):
         return tuple(self._platforms)
 
     def add(self, name: str, image: ForeignImage) -> None:
-        self._platforms[name] = self._platforms[image.kind].with_image(name, image)
+        platform = self._platforms[image.kind]
+        if image.connects and not platform.has_ethernet:
+            others = ", ".join(each.name for each in self._platforms.values() if each.has_ethernet)
+            raise UsageError(
+                f"boards of kind {image.kind} have no Ethernet, over which a firmware of another project connects",
+                where=image.at("kind"),
+                do=f"choose {others}; for a firmware that does not connect, source = 'nothing' without a port",
+            )
+        self._platforms[name] = platform.with_image(name, image)
 
     def features(self, kind: str | None = None) -> frozenset[str]:
         platform = self._platforms[kind or self.kinds()[0]]
