@@ -52,7 +52,7 @@ class ForeignImage:
     """A regular expression for the console line which tells that the firmware runs."""
     features: frozenset[str] | None = None
     """The features of the boards; None: those of the kind if the source is the blob, else none."""
-    at: Callable[[str], str] = "--image {}".format
+    at: Callable[[str], str] = lambda key: "--image"
     """Where a key was written, for messages."""
 
     @property

@@ -90,5 +90,7 @@ class Startup:
         lines = "".join(f"\n    {line[:120]!r}" for line in self._lines[-REPORTED:]) or " nothing"
         do = f"run `make firmware` for an image of {self._platform.name} that fits this harness"
         if (foreign := self._platform.foreign) is not None:
-            do = f"check the image {foreign.path} and, in {foreign.at('ready')}, the line that tells that it runs"
+            do = f"check the image {foreign.path}"
+            if foreign.ready is not None:
+                do += f", and the line that tells that it runs ({foreign.at('ready')})"
         return RigError(f"{what}{lines}", where=self._name, do=do)

@@ -105,7 +105,7 @@ def test_an_image_that_does_not_fit_is_refused_with_what_to_do(tmp_path: Path, i
     path.write_bytes(image)
     with pytest.raises(UsageError, match=words) as refused:
         check_image(platform(path))
-    assert refused.value.where == "--image image"
+    assert refused.value.where == "--image"
     assert "build it for mps2-an385 (thumbv7m-none-eabi); its memory: 0x00000000 to" in str(refused.value.do)
 
 
