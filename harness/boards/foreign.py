@@ -20,6 +20,8 @@ class Source(StrEnum):
     """In a text in memory, after its length as a 32-bit little-endian number."""
     SETTINGS = "settings"
     """In a settings partition of Zephyr in memory, in the format of its back end NVS."""
+    FILES = "files"
+    """In a littlefs file system in memory."""
     NOTHING = "nothing"
     """Nowhere: both are compiled in, or it does not connect."""
 
@@ -34,15 +36,15 @@ class ForeignImage:
     """An ELF file, or for a Cortex-M board a copy of its flash from the first byte."""
     source: Source = Source.BLOB
     address: int = 0
-    """The address of words or settings."""
+    """The address of words, settings or files."""
     size: int = 0
-    """The most bytes there, with the length of words; all bytes of a settings partition."""
+    """The most bytes there, with the length of words; all bytes of a settings partition or a file system."""
     sector: int = 4096
-    """Bytes of a sector of the settings partition."""
+    """Bytes of a sector of the settings partition, or of a block of the file system."""
     text: str = "{endpoint}"
     """The text of the words, with placeholders."""
     entries: tuple[tuple[str, str], ...] = ()
-    """The settings by name, with placeholders in their values."""
+    """The settings or files by name, with placeholders in their contents."""
     port: int = 0
     """The port at which the firmware expects the gateway; 0: another one at each power-on, which it is given, or none
     if its source is nothing."""

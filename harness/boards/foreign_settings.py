@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 
 from harness.boards.board import BoardEnvironment, BoardSettings
 from harness.boards.foreign import ForeignImage, Source
+from harness.boards.littlefs_image import NoFiles, littlefs_image
 from harness.boards.zephyr_settings import NoRoom, settings_partition
 from harness.core.errors import UsageError, suggestion
 
@@ -29,9 +30,13 @@ PLACEHOLDERS: Mapping[str, str] = {
     "private_key": "its private key, PKCS #8, DER",
     "public_key": "its public key, SubjectPublicKeyInfo, DER",
 }
-"""The placeholders for words and settings, each with its meaning. Bytes are written in hexadecimal, except by a setting
-that is nothing else."""
+"""The placeholders for words, settings and files, each with its meaning. Bytes are written in hexadecimal, except by a
+setting or a file that has nothing else."""
 
+_PLACES: Mapping[Source, Callable[[Iterable[tuple[str, bytes]], int, int], bytes]] = {
+    Source.SETTINGS: settings_partition,
+    Source.FILES: littlefs_image,
+}
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -42,8 +47,8 @@ def learned(image: ForeignImage, settings: BoardSettings, environment: BoardEnvi
     if image.source is Source.NOTHING:
         return b""
     values = _values(settings, environment)
-    if image.source is Source.SETTINGS:
-        return _partition(image, settings.name, values)
+    if image.source in _PLACES:
+        return _entries(image, settings.name, values)
     text = _fill(image, "text", image.text, values)
     content = len(text).to_bytes(4, "little") + text
     if len(content) > image.size:
@@ -55,19 +60,19 @@ def learned(image: ForeignImage, settings: BoardSettings, environment: BoardEnvi
     return content
 
 
-def _partition(image: ForeignImage, board: str, values: Mapping[str, str | bytes]) -> bytes:
-    entries = [(name, _setting(image, text, values)) for name, text in image.entries]
+def _entries(image: ForeignImage, board: str, values: Mapping[str, str | bytes]) -> bytes:
+    entries = [(name, _content(image, text, values)) for name, text in image.entries]
     try:
-        return settings_partition(entries, image.size, image.sector)
-    except NoRoom as error:
+        return _PLACES[image.source](entries, image.size, image.sector)
+    except (NoRoom, NoFiles) as error:
         raise UsageError(
-            f"the settings of {board} have no room: {error}",
+            f"the {image.source} of {board} cannot be written: {error}",
             where=image.at("size"),
-            do="write the size of the partition and of its sectors, as the firmware has them, or fewer entries",
+            do="write size and sector as the firmware has them, other names, or fewer entries",
         ) from error
 
 
-def _setting(image: ForeignImage, text: str, values: Mapping[str, str | bytes]) -> bytes:
+def _content(image: ForeignImage, text: str, values: Mapping[str, str | bytes]) -> bytes:
     whole = _PLACEHOLDER.fullmatch(text)
     if whole is not None and isinstance(value := values.get(whole[1]), bytes):
         return value

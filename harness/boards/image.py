@@ -130,8 +130,8 @@ def _wrong_flash(platform: Platform, foreign: ForeignImage, file: IO[bytes]) -> 
 
 
 def _covered(foreign: ForeignImage, taken: list[Region]) -> str | None:
-    """Why the place of words or settings is not free."""
-    if foreign.source not in (Source.WORDS, Source.SETTINGS):
+    """Why the place of words, settings or files is not free."""
+    if foreign.source not in (Source.WORDS, Source.SETTINGS, Source.FILES):
         return None
     end = foreign.address + foreign.size
     for region in taken:

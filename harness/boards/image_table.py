@@ -29,18 +29,19 @@ _KEYS = (
     "features",
 )
 _ONLY_FOR: Mapping[str, tuple[Source, ...]] = {
-    "address": (Source.WORDS, Source.SETTINGS),
-    "size": (Source.WORDS, Source.SETTINGS),
+    "address": (Source.WORDS, Source.SETTINGS, Source.FILES),
+    "size": (Source.WORDS, Source.SETTINGS, Source.FILES),
     "text": (Source.WORDS,),
-    "entries": (Source.SETTINGS,),
-    "sector": (Source.SETTINGS,),
+    "entries": (Source.SETTINGS, Source.FILES),
+    "sector": (Source.SETTINGS, Source.FILES),
     "port": (Source.NOTHING,),
-    "ready": (Source.WORDS, Source.SETTINGS, Source.NOTHING),
+    "ready": (Source.WORDS, Source.SETTINGS, Source.FILES, Source.NOTHING),
 }
 """The sources for which a key has a meaning; other keys are for all."""
 _NEEDED: Mapping[Source, tuple[str, ...]] = {
     Source.WORDS: ("address",),
     Source.SETTINGS: ("address", "size", "entries"),
+    Source.FILES: ("address", "size", "entries"),
 }
 _SIZE_OF_WORDS = 1024
 

@@ -173,13 +173,48 @@ def test_words_that_cannot_be_written_are_refused(text: str, size: int, words: s
         learned(foreign(Path("image"), source=Source.WORDS, size=size, text=text), settings(), environment())
 
 
+def test_files_are_in_a_file_system() -> None:
+    littlefs = pytest.importorskip("littlefs")
+    entries = (("certs/ca-cert.der", "{authority}"), ("/endpoint.txt", "{endpoint}\n"), ("empty", "{pairing_token}"))
+    image = foreign(Path("image"), source=Source.FILES, size=65536, sector=512, entries=entries)
+    content = learned(image, settings(), environment())
+    assert len(content) == 65536
+    system = littlefs.LittleFS(block_size=512, block_count=128, mount=False)
+    system.context.buffer[:] = content
+    system.mount()
+    found = {}
+    for name in ("certs/ca-cert.der", "endpoint.txt", "empty"):
+        with system.open(name, "rb") as file:
+            found[name] = file.read()
+    assert found == {"certs/ca-cert.der": b"authority", "endpoint.txt": b"10.0.2.2:4000\n", "empty": b""}
+
+
+@pytest.mark.parametrize(
+    ("source", "size", "names"),
+    [
+        (Source.FILES, 1024, ("a", "b", "c", "d", "e")),
+        (Source.FILES, 512, ("a",)),
+        (Source.FILES, 65536, ("a", "a/b")),
+        (Source.FILES, 65536, ("a" * 256,)),
+        (Source.SETTINGS, 512, ("a",)),
+    ],
+)
+def test_entries_that_cannot_be_written_are_refused(source: Source, size: int, names: tuple[str, ...]) -> None:
+    if source is Source.FILES:
+        pytest.importorskip("littlefs")
+    entries = tuple((name, "{private_key}") for name in names)
+    image = foreign(Path("image"), source=source, size=size, sector=512, entries=entries)
+    with pytest.raises(UsageError, match=f"the {source} of board-1 cannot be written: "):
+        learned(image, settings(), environment())
+
+
 @pytest.mark.parametrize(
     ("table", "words"),
     [
         ({}, "there is no image"),
         ({"image": ""}, "image must be a text"),
         ({"image": "x", "adress": 1}, "unknown key 'adress'(.|\n)*did you mean 'address'"),
-        ({"image": "x", "source": "stars"}, "source must be one of blob, words, settings, nothing"),
+        ({"image": "x", "source": "stars"}, "source must be one of blob, words, settings, files, nothing"),
         ({"image": "x", "source": "settings", "address": 1, "size": 8192}, "source settings needs the key 'entries'"),
         ({"image": "x", "source": "settings", "entries": {"a": 1}}, "needs the key 'address'"),
         ({"image": "x", "source": "words"}, "source words needs the key 'address'"),
