@@ -154,11 +154,11 @@ async def test_an_image_that_does_not_get_ready_is_not_run(
 
 
 async def test_an_image_for_another_machine_is_refused(project: Callable[[str], Path]) -> None:
-    project(TABLE.replace("mps2-an385", "netduinoplus2"))
+    project(TABLE.replace("mps2-an385", "mps2-an505"))
     async with Stack(StackOptions(boards="foreign")) as stack:
         with pytest.raises(UsageError, match=r"\[boards.foreign\], line 4(.|\n)*is for another board") as refused:
             await stack.boards.power_on()
-        assert "build it for netduinoplus2" in str(refused.value.do)
+        assert "build it for mps2-an505" in str(refused.value.do)
 
 
 def with_port_compiled_in(project: Callable[[str], Path], port: int) -> None:
