@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from harness.boards.bridge import Counters
 from harness.boards.console import Console
+from harness.boards.foreign import ForeignImage
 from harness.boards.gdb import GdbStub
 from harness.boards.usage import Usage, usage_of
 from harness.boards.virtual_time import VirtualTime
@@ -230,9 +231,22 @@ class Tier(ABC):
         """Return why this tier cannot run here and how to get it, in one line; None if it can."""
         return None
 
+    @classmethod
+    def unavailable_for_images(cls) -> str | None:
+        """Return the same for boards with an image of another project."""
+        return cls.unavailable()
+
     @abstractmethod
     def kinds(self) -> tuple[str, ...]:
         """Return the kinds of boards that it can make; the first is the default."""
+
+    def add(self, name: str, image: ForeignImage) -> None:
+        """Add a kind: boards of ``image.kind`` with that image. Raises UsageError if these take no image."""
+        raise UsageError(
+            f"boards of kind {image.kind} take no image",
+            where=image.at("kind"),
+            do="choose a kind of the tier qemu: `wasmbed boards` lists them",
+        )
 
     @property
     def virtual_time(self) -> VirtualTime | None:

@@ -6,11 +6,12 @@ loaded or cannot run is listed with the reason; only selecting it is an error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 
 from harness.boards.board import LINKS, Board, BoardEnvironment, BoardSettings, Tier
+from harness.boards.foreign import ForeignImage
 from harness.core.errors import RigError, UsageError, reason, suggestion
 
 __all__ = ["GROUP", "BoardKind", "Catalogue", "Selection", "registered"]
@@ -60,10 +61,17 @@ def registered() -> list[BoardKind]:
 
 
 class Catalogue:
-    """All tiers, each made when it is first needed. Call :meth:`close` when the boards are off."""
+    """All tiers, each made when it is first needed. Call :meth:`close` when the boards are off.
 
-    def __init__(self, entries: Iterable[BoardKind] | None = None) -> None:
+    ``images`` are kinds of boards with an image of another project, by name; a name can be that of the kind itself."""
+
+    def __init__(
+        self, entries: Iterable[BoardKind] | None = None, images: Mapping[str, ForeignImage] | None = None
+    ) -> None:
         self.entries = {entry.name: entry for entry in (registered() if entries is None else entries)}
+        self.images = dict(images or {})
+        if self.images:
+            self.entries = {name: _with_images(entry) for name, entry in self.entries.items()}
         self._tiers: dict[str, Tier] = {}
 
     @property
@@ -75,7 +83,10 @@ class Catalogue:
     @property
     def absent(self) -> dict[str, str]:
         """The tier of each kind of board whose tier cannot run here."""
-        return {kind: name for name, entry in self.entries.items() for kind in entry.kinds}
+        found = {kind: name for name, entry in self.entries.items() for kind in entry.kinds}
+        images = {name: image.kind for name, image in self.images.items()}
+        tiers = {**{name: name for name in found.values()}, **found}
+        return found | {name: tiers[kind] for name, kind in images.items() if kind in tiers}
 
     @property
     def features(self) -> frozenset[str]:
@@ -98,8 +109,13 @@ class Catalogue:
             raise UsageError(f"there is no tier {name!r}", where=WHERE, do=self._offer(name))
         if entry.unavailable is not None:
             raise RigError(f"tier {name!r} cannot run here", where=WHERE, do=entry.unavailable)
-        self._tiers[name] = entry.load()()
-        return self._tiers[name]
+        self._tiers[name] = made = entry.load()()
+        own = made.kinds()
+        for each, image in self.images.items():
+            kind = own[0] if image.kind == name else image.kind
+            if kind in own:
+                made.add(each, replace(image, kind=kind))
+        return made
 
     def find(self, name: str, link: str | None = None) -> tuple[Tier, str, str | None]:
         """Return tier, kind and link for the name of a kind, or of a tier, which means its first kind. The name may
@@ -121,6 +137,10 @@ class Catalogue:
             tier = self.tier(name)
             return tier, name if name in tier.kinds() else tier.kinds()[0]
         kinds = self.absent | self.kinds
+        if name in self.images and name not in kinds:
+            image = self.images[name]
+            do = self._offer(image.kind)
+            raise UsageError(f"there are no boards of kind {image.kind!r}", where=image.at("kind"), do=do)
         if name not in kinds:
             raise UsageError(f"there are no boards of kind {name!r}", where=WHERE, do=self._offer(name))
         return self.tier(kinds[name]), name
@@ -166,6 +186,14 @@ class Catalogue:
         absent = [f"{entry.name}: {entry.unavailable}" for entry in self.entries.values() if entry.unavailable]
         missing = f"; cannot run here: {'; '.join(absent)}" if absent else ""
         return f"{suggestion(name, names)}write for example virtual=5; there are: {there}{missing}"
+
+
+def _with_images(entry: BoardKind) -> BoardKind:
+    """The tier for boards with images of other projects, which may lack our own."""
+    if entry.unavailable is None or not entry.kinds:
+        return entry
+    unavailable = entry.load().unavailable_for_images()
+    return replace(entry, unavailable=unavailable, kinds=entry.kinds if unavailable is not None else ())
 
 
 def _count(number: str, part: str) -> int:

@@ -43,6 +43,11 @@ class EmulatedBoard(Board):
     def counters(self) -> Counters:
         return self._bridge.counters if self._bridge is not None else Counters()
 
+    @property
+    def _speaks_to_bridge(self) -> bool:
+        """Whether its firmware uses our bridge protocol."""
+        return self.platform.foreign is None or self.platform.foreign.is_ours
+
     async def cut_link(self) -> None:
         self._link_is_cut = True
         if self._bridge is not None:
@@ -60,8 +65,8 @@ class EmulatedBoard(Board):
 
     async def _close_session(self) -> None:
         """Ask the firmware to close its session, and wait until it has or :attr:`CLOSES_WITHIN` is over. A cut link
-        cannot carry the request."""
-        if self._bridge is None or self._bridge.is_cut:
+        cannot carry the request, and only firmware with our bridge protocol understands it."""
+        if self._bridge is None or self._bridge.is_cut or not self._speaks_to_bridge:
             return
         closed = asyncio.create_task(self.console.until_next(r"\] power: off$", self.CLOSES_WITHIN))
         self._bridge.shut_down()

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.boards.foreign import ForeignImage
 from harness.core.data_files import data_folder
 from harness.core.errors import UsageError, reason
 
@@ -56,6 +57,8 @@ class Platform:
     """Further arguments for the emulator."""
     memory_backend: str | None
     """The RAM that a file can back, so that ``storage`` outlives a power cut."""
+    has_ethernet: bool
+    """Whether the emulated board has an Ethernet controller."""
     link: int
     """The index of the serial line that is the link; the other one is the console."""
     target: str
@@ -68,16 +71,41 @@ class Platform:
     largest_module: int
     folder: Path
     """The folder with its ``board.toml`` and the emulator's other files."""
+    foreign: ForeignImage | None = None
+    """The image of another project, if its boards have one."""
+
+    def with_image(self, name: str, image: ForeignImage) -> Platform:
+        """Return a kind of the same boards with another image."""
+        features = image.features
+        if features is None:
+            features = self.features if image.is_ours else frozenset()
+        return replace(
+            self, name=name, foreign=image, features=features, refused=None, cannot=(), image=image.path.name
+        )
+
+    @property
+    def hardware(self) -> str:
+        """The kind of board in `platforms/`, also with another image."""
+        return self.foreign.kind if self.foreign is not None else self.name
+
+    @property
+    def foreign_memory(self) -> tuple[Region, ...]:
+        """The memory that a firmware may use which is not ours."""
+        return (*self.program_memory, self.provisioning, *((self.storage,) if self.storage is not None else ()))
 
     @property
     def image_path(self) -> Path:
-        """The image that ``make firmware`` builds."""
+        """The image that ``make firmware`` builds, or another project's."""
+        if self.foreign is not None:
+            return self.foreign.path
         return Path(os.environ.get(IMAGES_VARIABLE) or ROOT / "firmware" / "images") / self.image
 
     @property
     def missing_image(self) -> str | None:
         """A message that there is no image; None if there is one."""
-        return None if self.image_path.exists() else f"there is no image {self.image} in {self.image_path.parent}"
+        if self.image_path.exists():
+            return None
+        return f"there is no image {self.image_path.name} in {self.image_path.parent}"
 
 
 def find_platforms(*programs: str) -> dict[str, Platform]:
@@ -123,6 +151,7 @@ def _platform(facts: dict[str, Any], folder: Path) -> Platform:
         minimum=tuple(int(part) for part in str(emulator["minimum"]).split(".")),
         arguments=tuple(str(argument) for argument in emulator.get("arguments", ())),
         memory_backend=emulator.get("memory_backend"),
+        has_ethernet=bool(emulator.get("ethernet", "ethernet" in facts["features"])),
         link=int(serial["link"]),
         target=str(facts["build"]["target"]) if "build" in facts else "",
         program_memory=tuple(Region(**memory[name]) for name in PROGRAM_MEMORY if name in memory),

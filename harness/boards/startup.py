@@ -46,6 +46,10 @@ class Startup:
         self._lines: list[str] = []
         self._booted = False
         self._outcome: asyncio.Future[RigError | None] = asyncio.get_running_loop().create_future()
+        foreign = platform.foreign
+        self._ready = foreign.ready if foreign is not None else None
+        if foreign is not None and not foreign.is_ours and self._ready is None:
+            self._outcome.set_result(None)  # nothing tells when it runs
         self.end = console.listen(self._read)
 
     async def wait(self, emulator: Emulator, clock: Clock, within: float) -> None:
@@ -70,9 +74,12 @@ class Startup:
         self._lines.append(line)
         if self._outcome.done():
             return
-        if boot := _BOOT.match(line):
+        if self._ready is not None:
+            if re.search(self._ready, line):
+                self._outcome.set_result(None)
+        elif boot := _BOOT.match(line):
             self._booted = True
-            if boot[1] != self._platform.name:
+            if boot[1] != self._platform.hardware:
                 self._outcome.set_result(self._failure(f"{self._platform.image} is an image for {boot[1]}; it wrote"))
         elif line.startswith("HALT "):
             self._outcome.set_result(self._failure(f"the firmware halted: {line.removeprefix('HALT ')}; it wrote"))
@@ -81,8 +88,9 @@ class Startup:
 
     def _failure(self, what: str) -> RigError:
         lines = "".join(f"\n    {line[:120]!r}" for line in self._lines[-REPORTED:]) or " nothing"
-        return RigError(
-            f"{what}{lines}",
-            where=self._name,
-            do=f"run `make firmware` for an image of {self._platform.name} that fits this harness",
-        )
+        do = f"run `make firmware` for an image of {self._platform.name} that fits this harness"
+        if (foreign := self._platform.foreign) is not None:
+            do = f"check the image {foreign.path}"
+            if foreign.ready is not None:
+                do += f", and the line that tells that it runs ({foreign.at('ready')})"
+        return RigError(f"{what}{lines}", where=self._name, do=do)

@@ -2,29 +2,91 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
+from harness.cli.cluster import asynchronous
 from harness.cli.output import cell, show
+
+if TYPE_CHECKING:
+    from harness.boards.catalogue import Catalogue
+    from harness.testing.board import Promise
+
+PATIENCE = 60.0
+"""Seconds for each action of a board that is checked, so that no verdict depends on the computer's speed."""
+HEARTBEAT = 2.0
+BROKEN = 1
 
 
 @click.command()
 @click.option("--verbose", "-v", is_flag=True, help="Also list what each board cannot do.")
-def boards(verbose: bool) -> None:
-    """List the kinds of boards that --boards can name."""
+@click.option("--check", "kind", metavar="KIND", help="Check boards of this kind, and list which promises they keep.")
+@click.option("--image", type=click.Path(path_type=Path), help="Firmware image of another project, with --check.")
+@asynchronous
+async def boards(verbose: bool, kind: str | None, image: Path | None) -> int:
+    """List the kinds of boards that --boards can name, or check one of them.
+
+    The checks have their own gateway. The exit code is 1 if a promise is not kept.
+    """
+    from harness.core.errors import UsageError
+    from harness.stack.board_choice import board_catalogue
+    from harness.stack.options import StackOptions
+
+    if kind is None:
+        if image is not None:
+            raise UsageError("is for --check", where="--image", do="add --check KIND")
+        _list(board_catalogue(StackOptions()), verbose)
+        return 0
+    catalogue = board_catalogue(StackOptions(boards=kind, image=image))
+    try:
+        return await _check(catalogue, kind)
+    finally:
+        await catalogue.close()
+
+
+async def _check(catalogue: Catalogue, kind: str) -> int:
+    from dataclasses import replace
+
+    from harness.testing.board import Expectations, Verdict, board_promises
+
+    tier, name, link = catalogue.find(kind)
+    features = tier.features(name)
+    found = await board_promises(
+        lambda settings, environment: tier.make(name, replace(settings, link=link), environment),
+        expectations=Expectations(PATIENCE, HEARTBEAT),
+        progress=lambda promise: _show(promise, features),
+    )
+    return BROKEN if any(promise.verdict in (Verdict.NOT_KEPT, Verdict.NOT_RUN) for promise in found) else 0
+
+
+def _show(promise: Promise, features: frozenset[str]) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    from harness.boards.catalogue import registered
+    style = {"kept": "green", "not kept": "red", "not run": "yellow"}.get(promise.verdict, "")
+    summary = " ".join(promise.summary.split())
+    show(Text.assemble(cell(f"{promise.verdict:15}", style), cell(f"{promise.name}: {summary}")))
+    if promise.error is not None:
+        show(Padding(cell(promise.error.what.splitlines()[0]), (0, 0, 0, 15), expand=False))
+    elif missing := promise.features - features:
+        show(Padding(cell(f"for boards with {', '.join(sorted(missing))}"), (0, 0, 0, 15), expand=False))
+
+
+def _list(catalogue: Catalogue, verbose: bool) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
 
     def detail(text: str, style: str = "") -> None:
         show(Padding(cell(text, style), (0, 0, 0, 4), expand=False))
 
-    for entry in registered():
+    for entry in catalogue.entries.values():
         if entry.unavailable is not None:
             show(cell(f"{', '.join(entry.kinds) or 'boards'} ({entry.name})"))
             detail(f"not available: {entry.unavailable}", "yellow")
             continue
-        tier = entry.load()()
+        tier = catalogue.tier(entry.name)
         for kind in tier.kinds():
             about = tier.about(kind)
             show(Text.assemble(cell(kind, "green"), cell(f" ({entry.name}): {about.summary}")))

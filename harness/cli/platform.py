@@ -46,6 +46,11 @@ KEPT = 10_000
     show_default=True,
     help="Kinds and numbers of boards (virtual=5,mps2-an385=2), or none.",
 )
+@click.option(
+    "--image",
+    type=click.Path(path_type=Path),
+    help="Firmware image of another project for the boards, which have to be of one kind in QEMU.",
+)
 @click.option("--cluster", default=CLUSTER, show_default=True, help="Kind of cluster; see wasmbed doctor.")
 @click.option(
     "--allow-cluster",
@@ -95,6 +100,7 @@ KEPT = 10_000
 @asynchronous
 async def up(
     boards: str,
+    image: Path | None,
     cluster: str,
     allow_cluster: str | None,
     gateway: str,
@@ -112,14 +118,13 @@ async def up(
     The kubeconfig exists while the platform runs. Press Ctrl-C again to stop immediately.
     """
     end = End()
-    from harness.boards.catalogue import Catalogue
     from harness.stack.backends import check_options
+    from harness.stack.board_choice import board_catalogue
     from harness.stack.gateway_choice import check_gateway_choice
     from harness.stack.options import StackOptions
     from harness.stack.sources import find_root
     from harness.stack.stack import Stack
 
-    fleet = Catalogue().parse(_boards(boards, only))
     given: dict[str, str | None] = {
         "heartbeat": heartbeat,
         "beat": beat,
@@ -127,9 +132,12 @@ async def up(
         "allow_cluster": allow_cluster,
         "gateway": gateway,
     }
+    if image is not None:
+        given |= {"image": str(image), "boards": _only_kind(boards)}
     if cluster == EXISTING:
         given["kubeconfig"] = str(kubeconfig) if kubeconfig else None
     options = StackOptions.parse(given, {})
+    fleet = board_catalogue(options).parse(_boards(boards, only))
     check_options(options)
     check_gateway_choice(options, find_root(Path.cwd()))
     file = Kubeconfig(kubeconfig) if cluster != EXISTING else None
@@ -166,6 +174,13 @@ async def up(
     finally:
         if file is not None:
             file.remove()
+
+
+def _only_kind(boards: str) -> str:
+    kinds = {part.partition("=")[0].strip() for part in boards.split(",")}
+    if len(kinds) != 1:
+        raise UsageError("is for boards of one kind", where="--image", do="write tables [boards.NAME] for several")
+    return kinds.pop()
 
 
 def _boards(boards: str, only: str | None) -> str:

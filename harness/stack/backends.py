@@ -35,15 +35,17 @@ def clusters() -> dict[str, str | None]:
     return found
 
 
-def check_names(options: StackOptions) -> None:
-    """Raise UsageError for unknown boards, links, or cluster kinds. Tiers are loaded only if the boards' name is
-    not the name of a tier, since it may then be a kind of board."""
-    from harness.boards.catalogue import GROUP, Catalogue
+def check_names(options: StackOptions, root: Path | None = None) -> None:
+    """Raise UsageError for unknown boards, links, or cluster kinds, and for an image that cannot be used. Tiers are
+    loaded only if the boards' name is not the name of a tier, since it may then be a kind of board; or if there are
+    images."""
+    from harness.boards.catalogue import GROUP
+    from harness.stack.board_choice import board_catalogue
 
     boards, plus, _ = options.boards.partition("+")
-    if plus or boards not in _names(GROUP):
-        catalogue = Catalogue()
-        _check("boards", boards, [*catalogue.entries, *catalogue.kinds, *catalogue.absent])
+    if plus or options.image is not None or boards not in _names(GROUP):
+        catalogue = board_catalogue(options, root)
+        _check("boards", boards, [*catalogue.entries, *catalogue.kinds, *catalogue.absent, *catalogue.images])
         # A tier that cannot run here is the rig's failure, reported when a board is powered on.
         with contextlib.suppress(RigError):
             catalogue.find(options.boards)
@@ -59,9 +61,9 @@ def _check(option: str, name: str, known: Sequence[str]) -> None:
     )
 
 
-def check_options(options: StackOptions) -> None:
+def check_options(options: StackOptions, root: Path | None = None) -> None:
     """Check the names as :func:`check_names` does, and that the options do not contradict each other."""
-    check_names(options)
+    check_names(options, root)
     if any(_for_some_clusters(options)):
         _options_for(options, _load(options.cluster))
 
@@ -119,7 +121,7 @@ def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
     board, or the default kind of the chosen tier; recording, if ``options`` ask for it, takes some away, and so does
     the system's file. Raises UsageError for an unknown feature, RigError if the tier or the gateway cannot run here."""
     from harness.boards.board import FEATURES, NOT_RECORDED
-    from harness.boards.catalogue import Catalogue
+    from harness.stack.board_choice import board_catalogue
 
     names = set(wanted)
     if absent := names & find_choice(options).lacks:
@@ -129,7 +131,7 @@ def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
         if absent := of_gateway - gateway.features_of(choice):
             return f"the gateway {options.gateway} has no {', '.join(sorted(absent))}"
         names -= of_gateway
-    catalogue = Catalogue()
+    catalogue = board_catalogue(options)
     if not names <= FEATURES.keys():
         known = sorted(FEATURES.keys() | GATEWAY_FEATURES.keys() | catalogue.features)
         if unknown := sorted(names.difference(known)):

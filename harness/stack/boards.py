@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Unpack, overload
 
 from harness.boards.board import Board, BoardEnvironment, BoardSettings, Credentials, Power
-from harness.boards.catalogue import Catalogue
 from harness.boards.fleet import Fleet, Progress
 from harness.boards.usage import Usage, check_fits
 from harness.core.errors import RigError, UsageError
 from harness.core.network import Endpoint
 from harness.stack import virtual_time
 from harness.stack.board import RecordedBoard
+from harness.stack.board_choice import board_catalogue
 from harness.stack.board_options import BoardOptions, check_options
 from harness.stack.credentials import Certificate, Pki
 from harness.stack.options import StackOptions
@@ -47,7 +47,7 @@ class Boards:
         self._folder = folder
         self.gateway = gateway
         """The gateway's address for boards that are made from now on."""
-        self._catalogue = Catalogue()
+        self._catalogue = board_catalogue(options)
         self._boards: dict[str, RecordedBoard] = {}
         self._credentials: dict[str, Credentials] = {}
         self._numbers: dict[str, int] = {}

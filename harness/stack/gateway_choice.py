@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import entry_points
@@ -87,7 +86,7 @@ def _loaded(choice: Choice, system: System) -> type[Gateway]:
 
 
 def _described(name: str, file: str, table: Mapping[str, Any], kinds: list[str]) -> tuple[Choice, System]:
-    lines = _lines(Path(file).read_text("utf-8"), name)
+    lines = sources.lines_of_table(Path(file).read_text("utf-8"), sources.GATEWAYS, name)
     rest = {key: value for key, value in table.items() if key not in (_KIND, _SYSTEM)}
     choice = Choice(str(table.get(_KIND, "command")), rest, f"{file} [gateways.{name}]", Path(file).parent, lines)
     system = System()
@@ -98,22 +97,6 @@ def _described(name: str, file: str, table: Mapping[str, Any], kinds: list[str])
         do = f"{suggestion(choice.kind, kinds)}the kinds are {', '.join(kinds)}"
         raise UsageError(f"unknown kind {choice.kind!r}", where=choice.at(_KIND), do=do)
     return choice, system
-
-
-def _lines(text: str, name: str) -> dict[str, int]:
-    """The line of each key of a table ``[gateways.NAME]``, and of each table below it."""
-    header = re.compile(rf"""\s*\[(?:[\w.-]+\.)?gateways\.["']?{re.escape(name)}["']?(?:\.([\w-]+))?[\w."'-]*\]""")
-    found: dict[str, int] = {}
-    inside = below = False
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.lstrip().startswith("["):
-            opened = header.match(line)
-            inside, below = opened is not None, opened is not None and opened[1] is not None
-            if opened is not None and opened[1] is not None:
-                found.setdefault(opened[1], number)
-        elif inside and not below and (key := re.match(r"""\s*["']?([\w-]+)["']?\s*[.=]""", line)):
-            found.setdefault(key[1], number)
-    return found
 
 
 def _kinds() -> list[str]:

@@ -100,6 +100,15 @@ class StackOptions:
             "metavar": "BOARDS",
         },
     )
+    image: Path | None = field(
+        default=None,
+        metadata={
+            "parse": Path,
+            "help": "firmware image of another project for the boards, which have to be of a kind in QEMU, or of a "
+            "table [boards.NAME] of harness.toml that tells how the firmware learns its settings",
+            "metavar": "PATH",
+        },
+    )
     cluster: str = field(
         default="embedded",
         metadata={

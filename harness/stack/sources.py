@@ -6,6 +6,7 @@ and named sets of options under ``profiles``; ``--profile`` selects one.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,12 +15,13 @@ from typing import Any
 from harness.core.errors import UsageError, reason
 from harness.stack.options import Given, StackOptions, written
 
-__all__ = ["find_root", "read_file", "read_gateways", "read_options"]
+__all__ = ["BOARDS", "find_root", "lines_of_table", "read_boards", "read_file", "read_gateways", "read_options"]
 
 FILE = "harness.toml"
 TABLE = "[tool.wasmbed-harness]"
 PROFILES = "profiles"
 GATEWAYS = "gateways"
+BOARDS = "boards"
 
 
 def read_options(
@@ -38,7 +40,7 @@ def read_options(
     defaults, profiles = read_file(root)
     chosen = here.get("profile") or defaults.get("profile")
     options = StackOptions.of(defaults | _profile(chosen, profiles) | here)
-    check_options(options)
+    check_options(options, root)
     check_gateway_choice(options, root)
     return options
 
@@ -56,17 +58,43 @@ def read_gateways(root: Path, file: Path | None = None) -> dict[str, tuple[str, 
     """The tables ``[gateways.NAME]`` of the project at ``root``, or of another ``file``, each with the file's path.
 
     Raises UsageError."""
-    path = file or gateways_file(root)
+    return _tables(file or project_file(root), GATEWAYS)
+
+
+def read_boards(root: Path) -> dict[str, tuple[str, dict[str, Any]]]:
+    """The tables ``[boards.NAME]`` of the project at ``root``, each with the file's path. Raises UsageError."""
+    return _tables(project_file(root), BOARDS)
+
+
+def _tables(path: Path | None, name: str) -> dict[str, tuple[str, dict[str, Any]]]:
     found = _load(path) if path is not None else {}
     if path is not None and path.name == "pyproject.toml":
         found = found.get("tool", {}).get("wasmbed-harness", {})
-    tables = found.get(GATEWAYS, {})
+    tables = found.get(name, {})
+    if name in StackOptions.names() and not isinstance(tables, dict):
+        return {}  # the option of that name
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise UsageError("is not a table", where=f"{path} {GATEWAYS}", do="write [gateways.NAME] and keys below it")
-    return {name: (str(path), table) for name, table in tables.items()}
+        raise UsageError("is not a table", where=f"{path} {name}", do=f"write [{name}.NAME] and keys below it")
+    return {each: (str(path), table) for each, table in tables.items()}
 
 
-def gateways_file(root: Path) -> Path | None:
+def lines_of_table(text: str, group: str, name: str) -> dict[str, int]:
+    """The line of each key of a table ``[GROUP.NAME]``, and of each table below it."""
+    header = re.compile(rf"""\s*\[(?:[\w.-]+\.)?{group}\.["']?{re.escape(name)}["']?(?:\.([\w-]+))?[\w."'-]*\]""")
+    found: dict[str, int] = {}
+    inside = below = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("["):
+            opened = header.match(line)
+            inside, below = opened is not None, opened is not None and opened[1] is not None
+            if opened is not None and opened[1] is not None:
+                found.setdefault(opened[1], number)
+        elif inside and not below and (key := re.match(r"""\s*["']?([\w-]+)["']?\s*[.=]""", line)):
+            found.setdefault(key[1], number)
+    return found
+
+
+def project_file(root: Path) -> Path | None:
     """The project's file, if it has one."""
     return next((root / name for name in (FILE, "pyproject.toml") if (root / name).is_file()), None)
 
@@ -89,7 +117,8 @@ def _load(path: Path) -> dict[str, Any]:
 def _split(table: Any, file: str) -> tuple[dict[str, Given], dict[str, dict[str, Given]]]:
     if not isinstance(table, dict) or not isinstance(table.get(PROFILES, {}), dict):
         raise UsageError("is not a table", where=file, do="write [profiles.<name>] and option = value below it")
-    defaults = {name: value for name, value in table.items() if name not in (PROFILES, GATEWAYS)}
+    tables = {PROFILES, GATEWAYS} | ({BOARDS} if isinstance(table.get(BOARDS), dict) else set())
+    defaults = {name: value for name, value in table.items() if name not in tables}
     profiles = {name: _texts(values, f"{file} profiles.{name}") for name, values in table.get(PROFILES, {}).items()}
     return _texts(defaults, file), profiles
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from types import MappingProxyType
 
 from harness.boards.board import BoardEnvironment, BoardSettings, Credentials
@@ -26,7 +27,48 @@ from harness.testing.bench import Bench, BoardFactory, Expectations
 from harness.wasmbed.pki.keys import Algorithm, generate_key, private_key_der
 from harness.wasmbed.pki.server_authorities import ServerAuthorities
 
-__all__ = ["BOARD_CHECKS", "BoardCheck", "BoardFactory", "Expectations", "check_board", "run_board_check"]
+__all__ = [
+    "BOARD_CHECKS",
+    "BoardCheck",
+    "BoardFactory",
+    "Expectations",
+    "Promise",
+    "Verdict",
+    "board_promises",
+    "check_board",
+    "run_board_check",
+]
+
+
+class Verdict(StrEnum):
+    """Whether boards keep a promise of the contract."""
+
+    KEPT = "kept"
+    NOT_KEPT = "not kept"
+    NOT_APPLICABLE = "not applicable"
+    """They lack a feature that it is about."""
+    NOT_RUN = "not run"
+    """The board could not be started."""
+
+
+_OUTCOMES = {
+    Verdict.KEPT: "passed",
+    Verdict.NOT_APPLICABLE: "skipped",
+    Verdict.NOT_KEPT: "failed",
+    Verdict.NOT_RUN: "not run",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """One rule, for boards with all of ``features``, and whether boards keep it; ``error`` is what they did instead, or
+    why it was not run."""
+
+    name: str
+    summary: str
+    features: frozenset[str]
+    verdict: Verdict
+    error: ProductFailure | RigError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +98,8 @@ def _checks(
 
 BOARD_CHECKS: Mapping[str, BoardCheck] = MappingProxyType(
     _checks(
-        ("tls",),
+        (),
         link.boots_and_switches_off,
-        link.authenticates_with_tls_1_3,
         link.enrolls_with_certificate,
         link.waits_when_told_to,
         link.keeps_its_heartbeat,
@@ -70,14 +111,18 @@ BOARD_CHECKS: Mapping[str, BoardCheck] = MappingProxyType(
         link.answers_unknown_tags,
         link.tells_about_itself,
         link.ignores_what_it_did_not_ask,
+    )
+    | _checks(
+        ("tls",),
+        link.authenticates_with_tls_1_3,
         link.refuses_an_unknown_authority,
         link.refuses_a_wrong_server_name,
     )
-    | _checks(("tls", "reset"), link.restarts_with_its_identity, link.restarts_in_the_middle_of_traffic)
-    | _checks(("tls",), link.leaves_nothing_without_power, alone=True)
+    | _checks(("reset",), link.restarts_with_its_identity, link.restarts_in_the_middle_of_traffic)
+    | _checks((), link.leaves_nothing_without_power, alone=True)
     | _checks(("tls", "csr"), link.enrolls_with_signing_request)
     | _checks(
-        ("tls", "wasm"),
+        ("wasm",),
         applications.runs_and_publishes,
         applications.stops,
         applications.tells_the_state,
@@ -92,7 +137,7 @@ BOARD_CHECKS: Mapping[str, BoardCheck] = MappingProxyType(
         runtime.initializes,
         runtime.keeps_tables_small,
     )
-    | _checks(("tls", "wasm", "reset"), applications.forgets_applications_at_reset)
+    | _checks(("wasm", "reset"), applications.forgets_applications_at_reset)
 )
 """Every check by name."""
 
@@ -126,6 +171,45 @@ async def run_board_check(
     return True
 
 
+async def board_promises(
+    factory: BoardFactory,
+    *,
+    only: Iterable[str] | None = None,
+    at_once: int = 1,
+    expectations: Expectations | None = None,
+    environment: BoardEnvironment | None = None,
+    progress: Callable[[Promise], object] | None = None,
+) -> tuple[Promise, ...]:
+    """Run every check, or ``only`` some, up to ``at_once`` at the same time; return which promises the boards keep.
+
+    ``progress`` is called with each of them. Raises UsageError for an unknown check, before any is run.
+    """
+    found: dict[str, Promise] = {}
+    turn = asyncio.Semaphore(at_once)
+
+    async def run(name: str) -> None:
+        error: ProductFailure | RigError | None = None
+        async with turn:
+            try:
+                applies = await run_board_check(name, factory, expectations=expectations, environment=environment)
+                verdict = Verdict.KEPT if applies else Verdict.NOT_APPLICABLE
+            except ProductFailure as failure:
+                verdict, error = Verdict.NOT_KEPT, failure
+            except RigError as failure:
+                verdict, error = Verdict.NOT_RUN, failure
+        check = _named(name)
+        found[name] = Promise(name, check.summary, check.features, verdict, error)
+        if progress is not None:
+            progress(found[name])
+
+    names = list(BOARD_CHECKS) if only is None else list(only)
+    alone = [name for name in names if _named(name).alone]
+    await asyncio.gather(*(run(name) for name in names if name not in alone))
+    for name in alone:
+        await run(name)
+    return tuple(found[name] for name in names)
+
+
 async def check_board(
     factory: BoardFactory,
     *,
@@ -135,40 +219,28 @@ async def check_board(
     environment: BoardEnvironment | None = None,
     progress: Callable[[str, str], object] | None = None,
 ) -> None:
-    """Run every check, or ``only`` some, up to ``at_once`` at the same time.
+    """Run checks as :func:`board_promises` does, for boards that have to keep every promise.
 
     ``progress`` is called with each check's name and outcome: ``passed``, ``skipped``, ``failed`` or ``not run``.
     Raises ProductFailure with all failures by name; RigError if none failed but some could not be run; UsageError for
     an unknown check, before any is run.
     """
-    failures: dict[str, ProductFailure] = {}
-    not_run: dict[str, RigError] = {}
-    turn = asyncio.Semaphore(at_once)
 
-    async def run(name: str) -> None:
-        async with turn:
-            try:
-                applies = await run_board_check(name, factory, expectations=expectations, environment=environment)
-                outcome = "passed" if applies else "skipped"
-            except ProductFailure as failure:
-                outcome, failures[name] = "failed", failure
-            except RigError as error:
-                outcome, not_run[name] = "not run", error
+    def tell(promise: Promise) -> None:
         if progress is not None:
-            progress(name, outcome)
+            progress(promise.name, _OUTCOMES[promise.verdict])
 
-    names = list(BOARD_CHECKS) if only is None else list(only)
-    alone = [name for name in names if _named(name).alone]
-    await asyncio.gather(*(run(name) for name in names if name not in alone))
-    for name in alone:
-        await run(name)
-    details = [str(error) for name in names for error in (failures.get(name), not_run.get(name)) if error is not None]
-    if failures:
+    found = await board_promises(
+        factory, only=only, at_once=at_once, expectations=expectations, environment=environment, progress=tell
+    )
+    broken = [promise.name for promise in found if promise.verdict is Verdict.NOT_KEPT]
+    details = [str(promise.error) for promise in found if promise.error is not None]
+    if broken:
         raise ProductFailure(
-            f"{len(failures)} of {len(names)} board checks failed: {', '.join(failures)}\n" + "\n".join(details)
+            f"{len(broken)} of {len(found)} board checks failed: {', '.join(broken)}\n" + "\n".join(details)
         )
-    if not_run:
-        raise RigError(f"{len(not_run)} board checks could not be run\n" + "\n".join(details))
+    if details:
+        raise RigError(f"{len(details)} board checks could not be run\n" + "\n".join(details))
 
 
 def _named(name: str) -> BoardCheck:

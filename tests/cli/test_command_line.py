@@ -13,6 +13,7 @@ from harness.boards.virtual.board import VirtualBoard
 from harness.cli.main import COMMANDS, run
 from harness.core.clock import ManualClock
 from harness.core.history import History, Kind
+from harness.testing.board import BOARD_CHECKS
 
 
 def test_help_lists_every_command_and_imports_nothing_heavy() -> None:
@@ -224,3 +225,28 @@ def test_a_narrow_terminal_cuts_no_word(
         outputs.append(capsys.readouterr().out.split())
     wide, narrow = ("".join(words) for words in outputs)
     assert wide == narrow
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["up", "--boards=virtual=2", "--image=x"], "boards of kind virtual take no image"),
+        (["up", "--boards=virtual,mps2-an385", "--image=x"], "is for boards of one kind"),
+        (["boards", "--image=x"], "is for --check"),
+        (["boards", "--check=virtual", "--image=x"], "boards of kind virtual take no image"),
+        (["boards", "--check=virtuel"], "did you mean 'virtual'"),
+    ],
+)
+def test_an_image_that_the_boards_cannot_have_is_refused(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_boards_of_a_kind_are_checked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    few = {name: BOARD_CHECKS[name] for name in ("enrolls_with_certificate", "tells_about_itself")}
+    monkeypatch.setattr("harness.testing.board.BOARD_CHECKS", few)
+    assert run(["boards", "--check=virtual"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("kept ")]
+    assert {line.split()[1] for line in lines} == {f"{name}:" for name in few}

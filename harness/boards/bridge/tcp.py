@@ -24,9 +24,10 @@ class TcpBridge(Bridge):
     _near: _NearEnd | None = None
     _listener: Listener | None = None
 
-    async def listen(self) -> Endpoint:
-        """Listen on a port of the loopback interface; returns the endpoint. Raises OSError if no port is free."""
-        self._listener = await self._network.listen(lambda: _NearEnd(self), (LOOPBACK, 0))
+    async def listen(self, port: int = 0) -> Endpoint:
+        """Listen on a ``port`` of the loopback interface, or on any; returns the endpoint. Raises OSError if it is not
+        free."""
+        self._listener = await self._network.listen(lambda: _NearEnd(self), (LOOPBACK, port))
         return self._listener.endpoint
 
     def restore(self) -> None:

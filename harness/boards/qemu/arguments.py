@@ -18,13 +18,18 @@ def inherited(file: IO[bytes]) -> str:
     return f"/dev/fd/{file.fileno()}"
 
 
-def machine_arguments(platform: Platform, image: Path, blob: Path | str, memory: Path | str) -> list[str]:
-    """Return QEMU's arguments for a board with that image and provisioning blob; ``memory`` is the file behind its
-    RAM."""
+def machine_arguments(
+    platform: Platform, image: Path, blob: Path | str | None, memory: Path | str, address: int | None = None
+) -> list[str]:
+    """Return QEMU's arguments for a board with that image and provisioning blob, which lies at ``address`` or where the
+    platform has its place; ``memory`` is the file behind its RAM."""
     machine, extra = platform.machine, []
     if platform.memory_backend is not None:
         backend = platform.memory_backend
         machine += f",memory-backend={backend}"
         extra = ["-object", f"memory-backend-file,id={backend},size={MEMORY_SIZE},mem-path={memory},share=on"]
-    loader = f"loader,file={blob},addr={platform.provisioning.origin:#x},force-raw=on"
-    return [*extra, "-M", machine, *platform.arguments, "-kernel", str(image), "-device", loader]
+    loader = []
+    if blob is not None:
+        origin = platform.provisioning.origin if address is None else address
+        loader = ["-device", f"loader,file={blob},addr={origin:#x},force-raw=on"]
+    return [*extra, "-M", machine, *platform.arguments, "-kernel", str(image), *loader]

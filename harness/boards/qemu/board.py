@@ -14,6 +14,8 @@ from typing import IO, ClassVar
 from harness.boards.board import NOT_RECORDED, BoardEnvironment, BoardSettings, Power
 from harness.boards.bridge import Bridge, TcpBridge
 from harness.boards.emulated import ConsoleLine, EmulatedBoard
+from harness.boards.foreign import Source
+from harness.boards.foreign_settings import learned
 from harness.boards.gdb import REGISTERS, GdbStub
 from harness.boards.image import check_image
 from harness.boards.platform import Platform, Region
@@ -22,12 +24,12 @@ from harness.boards.qemu.arguments import MEMORY_SIZE, inherited, machine_argume
 from harness.boards.qemu.machine import Machine
 from harness.boards.qemu.recording import Recording
 from harness.boards.startup import Startup, describe_end
-from harness.core.errors import UsageError
+from harness.core.errors import RigError, UsageError, reason
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import load_private_key
 from harness.wasmbed.pki.tls import client_context
 
-__all__ = ["EMULATED", "PLAIN_SERIAL", "QemuBoard"]
+__all__ = ["PLAIN_SERIAL", "QemuBoard", "emulated_features"]
 
 PLAIN_SERIAL = "plain-serial"
 """The link of a board that cannot do TLS."""
@@ -35,7 +37,15 @@ PLAIN_SERIAL_CAPABILITIES = ("tls", "cbor", "gpio", "sensor")
 """The capabilities that such a board claims: ``tls`` because the bridge speaks TLS for it."""
 
 EMULATED = frozenset({"dates", "reset", "pause", "debug", "record"})
-"""The features that every board gets from QEMU."""
+"""The features that every board with this project's firmware gets from QEMU."""
+
+
+def emulated_features(platform: Platform) -> frozenset[str]:
+    """Return the features that boards of this kind get from QEMU. A firmware of others knows neither the time that the
+    blob holds nor the request for a byte that a recording needs."""
+    if platform.foreign is None:
+        return EMULATED
+    return EMULATED - ({"record"} if platform.foreign.is_ours else {"record", "dates"})
 
 
 class QemuBoard(EmulatedBoard):
@@ -51,7 +61,7 @@ class QemuBoard(EmulatedBoard):
         environment: BoardEnvironment,
         start_places: asyncio.Semaphore,
     ) -> None:
-        super().__init__(platform, EMULATED, settings, environment)
+        super().__init__(platform, emulated_features(platform), settings, environment)
         if settings.recording is not None:
             self.features -= NOT_RECORDED
         self._places = start_places
@@ -87,7 +97,7 @@ class QemuBoard(EmulatedBoard):
         self._attach(bridge)
         try:
             settings = await self._settings_for(bridge)
-            blob = provisioning_blob(settings, self._environment, self.platform.provisioning.size)
+            blob = self._provisioned(settings)
             memory = self._memory_at_power_on()
             self._begin_recording(blob, memory)
             with _unnamed_file() as blob_file:
@@ -99,8 +109,9 @@ class QemuBoard(EmulatedBoard):
 
     def _new_bridge(self) -> Bridge:
         settings = self._settings
-        kind = TcpBridge if settings.link == "ethernet" else Bridge
-        needs_tls = settings.link == PLAIN_SERIAL
+        foreign = not self._speaks_to_bridge
+        kind = TcpBridge if settings.link == "ethernet" or foreign else Bridge
+        needs_tls = settings.link == PLAIN_SERIAL or (foreign and "tls" not in self.features)
         return kind(
             self.name,
             settings.gateway,
@@ -123,11 +134,28 @@ class QemuBoard(EmulatedBoard):
         """The board's settings, with the address and the capabilities that its link requires."""
         settings = self._settings
         if isinstance(bridge, TcpBridge):
-            _, port = await bridge.listen()
+            port = await self._listen(bridge)
             settings = replace(settings, gateway=(ETHERNET_HOST, port))
         if settings.link == PLAIN_SERIAL and settings.capabilities is None:
             settings = replace(settings, capabilities=PLAIN_SERIAL_CAPABILITIES)
         return settings
+
+    async def _listen(self, bridge: TcpBridge) -> int:
+        wanted = self.platform.foreign.port if self.platform.foreign is not None else 0
+        try:
+            _, port = await bridge.listen(wanted)
+        except OSError as error:
+            raise RigError(
+                f"port {wanted or 'for its link'} cannot be used: {reason(error)}",
+                where=self.name,
+                do="end the program that uses it; of an image with its own port only one board can be on",
+            ) from error
+        return port
+
+    def _provisioned(self, settings: BoardSettings) -> bytes:
+        if self.platform.foreign is not None and not self.platform.foreign.is_ours:
+            return learned(self.platform.foreign, settings, self._environment)
+        return provisioning_blob(settings, self._environment, self.platform.provisioning.size)
 
     def _memory_at_power_on(self) -> IO[bytes]:
         """The file behind the board's RAM: empty, except for the storage of a board that was on before."""
@@ -145,22 +173,35 @@ class QemuBoard(EmulatedBoard):
             self._recorded_console = self._recording.open_console()
 
     def _new_machine(self, blob: IO[bytes], memory: IO[bytes], bridge: Bridge) -> Machine:
-        arguments = machine_arguments(self.platform, self.platform.image_path, inherited(blob), inherited(memory))
+        foreign, image = self.platform.foreign, self.platform.image_path
+        is_ours = foreign is None or foreign.is_ours
+        address = None if foreign is None or is_ours else foreign.address
+        has_blob = foreign is None or foreign.source is not Source.NOTHING
+        arguments = machine_arguments(
+            self.platform, image, inherited(blob) if has_blob else None, inherited(memory), address
+        )
         if self._recording is not None:
             arguments += self._recording.arguments("record")
-        if isinstance(bridge, TcpBridge):
+        if isinstance(bridge, TcpBridge) and self.platform.has_ethernet:
             arguments += ["-nic", "user,ipv6=off"]
         return Machine(
             self.name,
             self.platform.program,
             arguments,
-            link=bridge,
+            link=bridge if is_ours else asyncio.Protocol(),
             console=ConsoleLine(self.console, self._recorded_console),
-            link_first=self.platform.link == 0,
+            link_first=self._link_is_first(),
             files=(blob.fileno(), memory.fileno()),
             roomy=self._recording is not None,
             clock=self._environment.clock,
         )
+
+    def _link_is_first(self) -> bool:
+        """Whether the first serial line is the link, and the second one the console."""
+        foreign = self.platform.foreign
+        if foreign is None or (foreign.console is None and foreign.is_ours):
+            return self.platform.link == 0
+        return foreign.console == 1
 
     async def _boot(self, machine: Machine) -> None:
         """Start the machine and return when its firmware runs."""

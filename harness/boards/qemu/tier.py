@@ -10,8 +10,9 @@ from functools import cache
 from typing import ClassVar
 
 from harness.boards.board import About, Board, BoardEnvironment, BoardSettings, Tier
+from harness.boards.foreign import ForeignImage
 from harness.boards.platform import GET_IMAGES, Platform, find_platforms
-from harness.boards.qemu.board import EMULATED, PLAIN_SERIAL, QemuBoard
+from harness.boards.qemu.board import PLAIN_SERIAL, QemuBoard, emulated_features
 from harness.core.errors import RigError, UsageError
 
 __all__ = ["QemuTier", "qemu_version"]
@@ -53,19 +54,36 @@ class QemuTier(Tier):
 
     @classmethod
     def unavailable(cls) -> str | None:
-        platforms = [platform for platform in find_platforms(*PACKAGES).values() if platform.refused is None]
-        usable = [platform for platform in platforms if _no_emulator(platform) is None]
-        if platforms and not usable:
-            return _no_emulator(min(platforms, key=lambda platform: platform.minimum))
-        if all(platform.missing_image for platform in usable):
+        if (missing := cls.unavailable_for_images()) is not None:
+            return missing
+        if all(platform.missing_image for platform in _platforms() if _no_emulator(platform) is None):
             return f"there is no firmware image; {GET_IMAGES}"
+        return None
+
+    @classmethod
+    def unavailable_for_images(cls) -> str | None:
+        platforms = _platforms()
+        if platforms and all(_no_emulator(platform) is not None for platform in platforms):
+            return _no_emulator(min(platforms, key=lambda platform: platform.minimum))
         return None
 
     def kinds(self) -> tuple[str, ...]:
         return tuple(self._platforms)
 
+    def add(self, name: str, image: ForeignImage) -> None:
+        platform = self._platforms[image.kind]
+        if image.connects and not platform.has_ethernet:
+            others = ", ".join(each.name for each in self._platforms.values() if each.has_ethernet)
+            raise UsageError(
+                f"boards of kind {image.kind} have no Ethernet, over which a firmware of another project connects",
+                where=image.at("kind"),
+                do=f"choose {others}; for a firmware that does not connect, source = 'nothing' without a port",
+            )
+        self._platforms[name] = platform.with_image(name, image)
+
     def features(self, kind: str | None = None) -> frozenset[str]:
-        return self._platforms[kind or self.kinds()[0]].features | EMULATED
+        platform = self._platforms[kind or self.kinds()[0]]
+        return platform.features | emulated_features(platform)
 
     def memory(self, kind: str) -> int:
         return MEMORY
@@ -76,7 +94,10 @@ class QemuTier(Tier):
     def about(self, kind: str) -> About:
         platform = self._platforms[kind]
         refused = platform.refused and platform.refused + _anyway(platform, "; ")
-        return About(platform.summary, platform.cannot, refused or _no_emulator(platform) or _no_image(platform))
+        summary = platform.summary
+        if platform.foreign is not None:
+            summary += f", with the image {platform.foreign.path}"
+        return About(summary, platform.cannot, refused or _no_emulator(platform) or _no_image(platform))
 
     def make(self, kind: str, settings: BoardSettings, environment: BoardEnvironment) -> Board:
         platform = self._platforms.get(kind)
@@ -100,6 +121,10 @@ class QemuTier(Tier):
         self._boards.clear()
 
 
+def _platforms() -> list[Platform]:
+    return [platform for platform in find_platforms(*PACKAGES).values() if platform.refused is None]
+
+
 def _anyway(platform: Platform, joint: str) -> str:
     """Return how to get a refused board nevertheless, if it has another link."""
     return f"{joint}ask for {platform.name}+{PLAIN_SERIAL}" if PLAIN_SERIAL in platform.features else ""
@@ -119,4 +144,6 @@ def _no_emulator(platform: Platform) -> str | None:
 
 def _no_image(platform: Platform) -> str | None:
     missing = platform.missing_image
-    return f"{missing}: {GET_IMAGES}" if missing is not None else None
+    if missing is None or platform.foreign is not None:
+        return missing
+    return f"{missing}: {GET_IMAGES}"
