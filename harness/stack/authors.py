@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from harness.core.history import Event, History, Kind
 from harness.invariants.invariant import Party, party_of
+from harness.invariants.ledger import status_of
 from harness.wasmbed.protocol.messages import DeviceMessage, GatewayMessage
 
 __all__ = [
@@ -33,8 +34,14 @@ _OWNERS: Mapping[str, Mapping[str, Party]] = {
     "Device": {"enrollments": Party.DEVICE_CONTROLLER, "enrolledAt": Party.DEVICE_CONTROLLER, "": Party.GATEWAY},
     "Application": {"deviceStatuses": Party.GATEWAY, "": Party.APPLICATION_CONTROLLER},
     "Gateway": {"phase": Party.GATEWAY_CONTROLLER, "conditions": Party.GATEWAY_CONTROLLER, "": Party.GATEWAY},
+    "Lease": {"": Party.MANAGER},
 }
 """The party that writes a field, for fields that no party has written."""
+_CONTROLLERS = {"Device": Party.DEVICE_CONTROLLER, "Gateway": Party.GATEWAY_CONTROLLER}
+_LOST_WITH_A_GATEWAY = frozenset(
+    {"phase", "error", "conditions", "connectedDevices", "connectedSince", "lastHeartbeat", "deviceStatus", "health"}
+)
+"""The fields that change with the end of a gateway, or of a link."""
 ORDERS = ("Deploy", "ModuleChunk", "Stop")
 """Messages that a gateway sends because a controller asked it to."""
 _REPORTS = ("DeploymentResult", "ApplicationStatus", "RuntimeFault", "StopResult")
@@ -57,21 +64,67 @@ class Author:
 
 
 def author_of_field(history: History, kind: str, name: str, path: Sequence[str]) -> Author:
-    """The author of a field of a status, by its path in the resource's spelling, as ``("deviceStatuses", "pump-1",
+    """The author of a field of a status, or of a Lease, by its path in the resource's spelling, as ``("deviceStatuses", "pump-1",
     "state")``: the platform's latest write of it, or the party that has to write it."""
-    if kind == "Application" and _is_out_of_reach(history, path):
-        shown, party = f"{name} on {path[1]}", Party.APPLICATION_CONTROLLER
-        return Author(str(party), f"{path[1]} is out of reach, and {shown} is for the {party} to judge")
+    if (controllers := _of_controllers(history, kind, name, path)) is not None:
+        return controllers
     if kind == "Application" and (relayed := _relayed(history, name, path)) is not None:
         return relayed
     shown = f"status.{'.'.join(path)} of {kind} {name}" if path else f"the status of {kind} {name}"
-    for event in reversed(history):
-        if event.source in _PLATFORM and _is_write(event, kind, name) and _holds(event.data.get("status"), path):
-            party = party_of(event.source)
-            return Author(str(party), f"{shown} was last written by the {party} (event {event.n})")
+    if (event := _last_write(history, kind, name, path)) is not None:
+        party = party_of(event.source)
+        return Author(str(party), f"{shown} was last written by the {party} (event {event.n})")
     owners = _OWNERS.get(kind, {})
     owner = owners.get(path[0] if path else "", owners.get("", Party.PRODUCT))
     return Author(str(owner), f"{shown} is for the {owner} to write, which has not written it")
+
+
+def _of_controllers(history: History, kind: str, name: str, path: Sequence[str]) -> Author | None:
+    """The controller whose a field is although a gateway writes it otherwise: nobody else judges what cannot speak, and
+    nobody else takes what has stopped off an Application's record."""
+    if kind == "Application" and _is_out_of_reach(history, path):
+        shown, party = f"{name} on {path[1]}", Party.APPLICATION_CONTROLLER
+        return Author(str(party), f"{path[1]} is out of reach, and {shown} is for the {party} to judge")
+    if kind == "Application" and tuple(path) == ("deviceStatuses",):
+        stopped = [device for device, entry in _entries(history, name).items() if entry.get("state") == "stopped"]
+        if stopped:
+            party = Party.APPLICATION_CONTROLLER
+            return Author(str(party), f"{stopped[0]} has stopped {name}, and what becomes of its entry is for the {party}")
+    if kind not in _CONTROLLERS or (path and path[0] not in _LOST_WITH_A_GATEWAY):
+        return None
+    party = _CONTROLLERS[kind]
+    gateway = name if kind == "Gateway" else str(_latest(history, "Device", name, "gateway") or "")
+    if (killed := _killed(history, gateway)) is not None:
+        return Author(str(party), f"gateway {gateway} ended (event {killed.n}), and {kind} {name} is for the {party}")
+    offline = _last_write(history, kind, name, ["phase"])
+    if kind == "Gateway" and offline is not None and party_of(offline.source) is party:
+        return Author(str(party), f"the {party} wrote {name} {status_of(offline)['phase']} (event {offline.n})")
+    return None
+
+
+def _last_write(history: History, kind: str, name: str, path: Sequence[str]) -> Event | None:
+    """The platform's latest write of a field."""
+    for event in reversed(history):
+        if event.source in _PLATFORM and _is_write(event, kind, name) and _holds(event.data.get("status"), path):
+            return event
+    return None
+
+
+def _killed(history: History, gateway: str) -> Event | None:
+    """The event by which a gateway ended without a word, unless it runs again."""
+    for event in reversed(history):
+        if event.name in ("gateway up", "kill gateway", "GatewayEnded") and event.data.get("gateway") == gateway:
+            return event if event.name != "gateway up" else None
+    return None
+
+
+def _latest(history: History, kind: str, name: str, field: str) -> Any:
+    """The latest value of a field of a resource's status."""
+    for event in reversed(history):
+        if event.kind is Kind.STATE and event.name == kind and event.data.get("name") == name:
+            if field in status_of(event):
+                return status_of(event)[field]
+    return None
 
 
 def _relayed(history: History, application: str, path: Sequence[str]) -> Author | None:
@@ -104,12 +157,7 @@ def _is_out_of_reach(history: History, path: Sequence[str]) -> bool:
     """Whether a path is that of an entry whose device is not Connected."""
     if len(path) < 2 or path[0] != "deviceStatuses":
         return False
-    for event in reversed(history):
-        if event.kind is Kind.STATE and event.name == "Device" and event.data.get("name") == path[1]:
-            phase = (event.data.get("status") or {}).get("phase")
-            if phase is not None:
-                return bool(phase != "Connected")
-    return False
+    return _latest(history, "Device", path[1], "phase") not in (None, "Connected")
 
 
 def author_of_order(history: History, name: str, device: str) -> Author:

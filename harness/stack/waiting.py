@@ -223,8 +223,8 @@ class Watched(Generic[View]):
         author = unmet(self._informer.get(self.name))
         if (
             author is not None
-            and not author.is_last_word
             and missing is not None
+            and (missing.is_answered or not author.is_last_word)
             and missing.party is not Party.PRODUCT
         ):
             author = None
