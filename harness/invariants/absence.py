@@ -139,7 +139,9 @@ def missing_from_application(events: Iterable[Event], application: str, devices:
             return _absence(record, Party.PRODUCT, device, message, away)
         chain = [event for event in about if event.data.get("device") in (None, device)]
         if not leaves and (refusal := _refusal(record, chain, device)) is not None:
-            message = f"{device} refused {application} ({refusal.data.get('code')}), and the gateway has not written that"
+            message = (
+                f"{device} refused {application} ({refusal.data.get('code')}), and the gateway has not written that"
+            )
             return replace(_absence(record, Party.GATEWAY, "", message, refusal), is_answered=True)
         steps = _stop(application, device) if leaves else _deployment(application, device, chain)
         if (found := _first_missing(record, chain, steps, device)) is not None:

@@ -64,8 +64,8 @@ class Author:
 
 
 def author_of_field(history: History, kind: str, name: str, path: Sequence[str]) -> Author:
-    """The author of a field of a status, or of a Lease, by its path in the resource's spelling, as ``("deviceStatuses", "pump-1",
-    "state")``: the platform's latest write of it, or the party that has to write it."""
+    """The author of a field of a status, or of a Lease, by its path in the resource's spelling, as
+    ``("deviceStatuses", "pump-1", "state")``: the platform's latest write of it, or the party that has to write it."""
     if (controllers := _of_controllers(history, kind, name, path)) is not None:
         return controllers
     if kind == "Application" and (relayed := _relayed(history, name, path)) is not None:
@@ -89,7 +89,9 @@ def _of_controllers(history: History, kind: str, name: str, path: Sequence[str])
         stopped = [device for device, entry in _entries(history, name).items() if entry.get("state") == "stopped"]
         if stopped:
             party = Party.APPLICATION_CONTROLLER
-            return Author(str(party), f"{stopped[0]} has stopped {name}, and what becomes of its entry is for the {party}")
+            return Author(
+                str(party), f"{stopped[0]} has stopped {name}, and what becomes of its entry is for the {party}"
+            )
     if kind not in _CONTROLLERS or (path and path[0] not in _LOST_WITH_A_GATEWAY):
         return None
     party = _CONTROLLERS[kind]
@@ -121,9 +123,9 @@ def _killed(history: History, gateway: str) -> Event | None:
 def _latest(history: History, kind: str, name: str, field: str) -> Any:
     """The latest value of a field of a resource's status."""
     for event in reversed(history):
-        if event.kind is Kind.STATE and event.name == kind and event.data.get("name") == name:
-            if field in status_of(event):
-                return status_of(event)[field]
+        is_it = event.kind is Kind.STATE and event.name == kind and event.data.get("name") == name
+        if is_it and field in status_of(event):
+            return status_of(event)[field]
     return None
 
 
