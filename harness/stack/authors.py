@@ -97,6 +97,8 @@ def _of_controllers(history: History, kind: str, name: str, path: Sequence[str])
     party = _CONTROLLERS[kind]
     gateway = name if kind == "Gateway" else str(_latest(history, "Device", name, "gateway") or "")
     if (killed := _killed(history, gateway)) is not None:
+        if kind == "Device" and (served := _served(history, name, killed)) is not None:
+            return Author(str(Party.GATEWAY), f"another gateway serves {name} (event {served.n})")
         return Author(str(party), f"gateway {gateway} ended (event {killed.n}), and {kind} {name} is for the {party}")
     offline = _last_write(history, kind, name, ["phase"])
     if kind == "Gateway" and offline is not None and party_of(offline.source) is party:
@@ -117,6 +119,16 @@ def _killed(history: History, gateway: str) -> Event | None:
     for event in reversed(history):
         if event.name in ("gateway up", "kill gateway", "GatewayEnded") and event.data.get("gateway") == gateway:
             return event if event.name != "gateway up" else None
+    return None
+
+
+def _served(history: History, device: str, after: Event) -> Event | None:
+    """The latest answer of a gateway to a device's heartbeat, if there was one after an event."""
+    for event in reversed(history):
+        if event.n <= after.n:
+            return None
+        if event.name == "HeartbeatAcknowledgment" and event.data.get("device") == device:
+            return event
     return None
 
 

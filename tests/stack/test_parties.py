@@ -93,8 +93,10 @@ def test_what_a_dead_gateway_leaves_is_the_controllers(record: Record) -> None:
         ("Device", "pump-1", "wasmRuntime"): "gateway",
     }
     assert {key: author_of_field(record, *key[:2], [key[2]]).party for key in found} == found
-    record.note("gateway up", gateway="gateway-1")
+    says(record, "Gateway", "HeartbeatAcknowledgment", "pump-1", device="pump-1")
     assert author_of_field(record, "Device", "pump-1", ["phase"]).party == "gateway"
+    record.note("gateway up", gateway="gateway-1")
+    assert author_of_field(record, "Gateway", "gateway-1", ["connectedDevices"]).party == "gateway"
 
 
 def test_an_offline_convicts_the_controller_that_wrote_it(record: Record) -> None:
