@@ -15,6 +15,7 @@ from harness.invariants.gateways import GATEWAYS
 from harness.invariants.identity import IDENTITY
 from harness.invariants.invariant import EVERY, Handler, Invariant, Party, Violation, key_of
 from harness.invariants.ledger import Ledger
+from harness.invariants.moments import MOMENTS
 from harness.invariants.requests import REQUESTS
 from harness.invariants.sessions import SESSIONS
 from harness.invariants.timing import TIMING
@@ -37,6 +38,7 @@ RULES: Mapping[str, type[Invariant]] = {
         *IDENTITY,
         *TIMING,
         *DEVICE_STATUS,
+        *MOMENTS,
         *TRANSFERS,
         *APPLICATION_STATUS,
         NothingRunsUnwanted,

@@ -23,6 +23,7 @@ from tests.invariants.story import (
     condition,
     counts_retries,
     enrolled,
+    enrolls_at,
     example,
     moment,
     observes,
@@ -431,6 +432,11 @@ EXAMPLES: Mapping[str, Example] = {
         Party.DEVICE_CONTROLLER,
         all(enrolled, lambda s: s.closes(), lambda s: s.enrolls_again(1), lambda s: s.enrolls_again(1)),
         all(enrolled, lambda s: s.closes(), lambda s: s.enrolls_again(1), lambda s: s.enrolls_again(2)),
+    ),
+    "times are of the write": example(
+        Party.DEVICE_CONTROLLER,
+        all(enrolled, lambda s: enrolls_at(s, START), lambda s: enrolls_at(s, START)),
+        all(enrolled, lambda s: enrolls_at(s, START), lambda s: enrolls_at(s, START + 2)),
     ),
     "transfers": example(
         Party.GATEWAY,

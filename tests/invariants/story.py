@@ -283,6 +283,12 @@ def enrolled(story: Story) -> None:
     story.enrolls()
 
 
+def enrolls_at(story: Story, time: float) -> None:
+    """The device controller writes when it accepted an enrollment; a second passes."""
+    story.writes_status("DeviceController", "Device", "pump-1", enrolledAt=moment(time))
+    story.later(1)
+
+
 def running(story: Story) -> None:
     story.runs()
 
