@@ -28,6 +28,8 @@ __all__ = [
 _FROM_DEVICES = frozenset(each.__name__ for each in get_args(DeviceMessage))
 _FROM_GATEWAYS = frozenset(each.__name__ for each in get_args(GatewayMessage))
 _BY_CONTROLLERS = {"DeployApplication": Party.APPLICATION_CONTROLLER, "StopApplication": Party.APPLICATION_CONTROLLER}
+_BY_GATEWAYS = frozenset({"RequestRefused", "RevocationListRefused", "TlsRejected"})
+"""Events that gateways record about others."""
 _WRITES = ("POST ", "PUT ", "PATCH ")
 _PLATFORM = frozenset({"Gateway", "DeviceController", "ApplicationController", "GatewayController"})
 _OWNERS: Mapping[str, Mapping[str, Party]] = {
@@ -228,7 +230,7 @@ def author_of_message(history: History, name: str, device: str = "", source: str
         return None
     if source == "Device" or (not source and name in _FROM_DEVICES):
         party = f"{Party.BOARD} {device}".rstrip()
-    elif source == "Gateway" or (not source and name in _FROM_GATEWAYS):
+    elif source == "Gateway" or name in _BY_GATEWAYS or (not source and name in _FROM_GATEWAYS):
         party = str(Party.GATEWAY)
     elif source or name in _BY_CONTROLLERS:
         party = str(party_of(source) if source else _BY_CONTROLLERS[name])
