@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import signal
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from typing import Any
 
@@ -29,7 +30,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart() -> None:
-    """Hide the CI job from the runs that tests start: they must not write into its page."""
+    """Hide the CI job from the runs that tests start, which must not write into its page; and have them obey Ctrl+C.
+
+    A shell has its jobs in the background ignore it, and so would they.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [name for name in os.environ if name.startswith("GITHUB_")]:
         del os.environ[name]
 

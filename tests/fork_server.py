@@ -63,8 +63,13 @@ IMPORTED = (
 )
 LARGEST_REQUEST = 1 << 17
 STREAMS = 3
-SIGNALS: dict[signal.Signals, Any] = dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
-"""Signals to all processes of a terminal or a job, with their handlers in a copy; the server ends with its owner."""
+SIGNALS: dict[signal.Signals, Any] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+}
+"""Signals to all processes of a terminal or a job, with their handlers in a copy. The server ignores them: it ends with
+its owner. A copy obeys them even if the run does not: a shell has its jobs in the background ignore SIGINT."""
 SCRIPTS = ("pytest", "robot", "wasmbed")
 COMMAND = """#!/bin/sh
 '''exec' "{python}" -IS "$0" "$@"
@@ -155,7 +160,7 @@ class Server:
 def main(descriptor: int) -> None:
     """Serve, for the process that has the other end of this socket."""
     for number in SIGNALS:
-        SIGNALS[number] = signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, signal.SIG_IGN)
     for name in IMPORTED:
         importlib.import_module(name)
     gc.collect()

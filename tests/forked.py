@@ -63,6 +63,8 @@ class Process:
         for stream in (self.stdout, self.stderr):
             if stream is not None:
                 stream.close()
+        if error is not None:
+            self.kill()
         self.wait()
 
 

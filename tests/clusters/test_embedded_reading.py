@@ -211,8 +211,10 @@ async def test_tables_of_built_in_types(api):
     space = "/api/v1/namespaces/default"
     await api("POST", f"{space}/configmaps", {"metadata": {"name": "c"}, "data": {"a": "", "b": ""}})
     await api("POST", f"{space}/secrets", {"metadata": {"name": "s"}, "data": {"a": ""}})
-    await api("POST", f"{space}/services", {"metadata": {"name": "web"}, "spec": {"ports": [{"port": 80}]}})
-    await api("POST", f"{space}/services", {"metadata": {"name": "zoo"}, "spec": {"ports": [{"port": 81}]}})
+    addresses = []
+    for name, port in (("web", 80), ("zoo", 81)):
+        service = {"metadata": {"name": name}, "spec": {"ports": [{"port": port}]}}
+        addresses.append((await api("POST", f"{space}/services", service))["spec"]["clusterIP"])
     pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "x", "image": "i"}]}}
     await api("POST", f"{space}/pods", pod)
     template = {"metadata": {"labels": {"a": "b"}}, "spec": pod["spec"]}
@@ -224,8 +226,16 @@ async def test_tables_of_built_in_types(api):
     assert await cells("/api/v1/namespaces/default") == ["default", "Active", "0s"]
     assert await cells(f"{space}/configmaps") == ["c", 2, "0s"]
     assert await cells(f"{space}/secrets") == ["s", "Opaque", 1, "0s"]
-    assert await cells(f"{space}/services") == ["web", "ClusterIP", "<none>", "<none>", "80/TCP", "0s", "<none>"]
-    assert await cells(f"{space}/services/zoo") == ["zoo", "ClusterIP", "<none>", "<none>", "81/TCP", "0s", "<none>"]
+    assert await cells(f"{space}/services") == ["web", "ClusterIP", addresses[0], "<none>", "80/TCP", "0s", "<none>"]
+    assert await cells(f"{space}/services/zoo") == [
+        "zoo",
+        "ClusterIP",
+        addresses[1],
+        "<none>",
+        "81/TCP",
+        "0s",
+        "<none>",
+    ]
     assert await cells(f"{space}/pods") == ["p", "0/1", "Pending", "0", "0s", *["<none>"] * 4]
     assert await cells("/apis/apps/v1/statefulsets") == ["w", "0/1", "0s", "x", "i"]
     assert await cells("/apis/apps/v1/deployments") == ["w", "0/1", 0, 0, "0s", "x", "i", "a=b"]

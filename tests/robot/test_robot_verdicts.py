@@ -101,7 +101,7 @@ USAGE = {
     "A Peer Is Given As Text": "UsageError: Argument 'peer' got value 'somebody' that cannot be converted to MockBoard",
     "An Event Is Given As Text": "'Heartbeat' that cannot be converted to Event: give the value that Wait For Event",
     "A Tier Is Unknown": "unknown tier 'quemu'\n  -> did you mean 'qemu'?",
-    "A Feature Is Unknown": "no boards have the feature 'tsl'\n  -> did you mean 'tls'?",
+    "A Feature Is Unknown": "no boards have the feature 'tsl', nor does a gateway\n  -> did you mean 'tls'?",
 }
 
 
