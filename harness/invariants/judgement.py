@@ -14,6 +14,7 @@ from harness.invariants.exchanges import EXCHANGES
 from harness.invariants.gateways import GATEWAYS
 from harness.invariants.identity import IDENTITY
 from harness.invariants.invariant import EVERY, Handler, Invariant, Party, Violation, key_of
+from harness.invariants.leases import LEASES
 from harness.invariants.ledger import Ledger
 from harness.invariants.moments import MOMENTS
 from harness.invariants.requests import REQUESTS
@@ -43,6 +44,7 @@ RULES: Mapping[str, type[Invariant]] = {
         *APPLICATION_STATUS,
         NothingRunsUnwanted,
         *REQUESTS,
+        *LEASES,
         *GATEWAYS,
         *BOARDS,
     )

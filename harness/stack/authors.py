@@ -23,6 +23,7 @@ __all__ = [
     "author_of_message",
     "author_of_order",
     "last_words",
+    "mock_boards",
 ]
 
 _FROM_DEVICES = frozenset(each.__name__ for each in get_args(DeviceMessage))
@@ -153,7 +154,7 @@ def _relayed(history: History, application: str, path: Sequence[str]) -> Author 
         named = [device for device, entry in entries.items() if entry.get("state") in ("error", "failed")]
     else:
         return None
-    mocks = {event.correlation for event in history if event.name in ("mock board", "peer connected")}
+    mocks = mock_boards(history)
     for device in named:
         entry, said = entries.get(device, {}), _reports(history, application, device)
         if not said or device in mocks:
@@ -167,6 +168,11 @@ def _relayed(history: History, application: str, path: Sequence[str]) -> Author 
             message = f"{application} on {device} is {entry.get('state')}, as {device} said ({word}, event {last.n})"
             return Author(f"{Party.BOARD} {device}", message)
     return None
+
+
+def mock_boards(history: History) -> set[str]:
+    """The devices that a test drives by hand: what they say, or do not say, is the test's."""
+    return {event.correlation for event in history if event.name in ("mock board", "peer connected")}
 
 
 def _is_out_of_reach(history: History, path: Sequence[str]) -> bool:
@@ -248,9 +254,9 @@ def author_of_event(history: History, event: Event) -> Author | None:
         path = list(status)[:1] if isinstance(status, Mapping) else []
         return author_of_field(history, event.name, str(event.data.get("name")), path)
     party = party_of(event.source)
-    if party in (Party.PRODUCT, Party.CALLER, Party.RIG):
-        return None
     who = str(event.data.get("device") or event.correlation) if party is Party.BOARD else ""
+    if party in (Party.PRODUCT, Party.CALLER, Party.RIG) or who in mock_boards(history):
+        return None
     return Author(f"{party} {who}".rstrip(), f"event {event.n}, {event.name}, is its doing")
 
 

@@ -584,6 +584,17 @@ EXAMPLES: Mapping[str, Example] = {
         all(lambda s: attempts(s, 1, 2), lambda s: counts_retries(s, 2)),
         all(lambda s: attempts(s, 1, 2), lambda s: counts_retries(s, 1)),
     ),
+    "leases run out": example(
+        Party.MANAGER,
+        all(lambda s: s.leases("one"), lambda s: s.later(5), lambda s: s.leases("two")),
+        all(
+            lambda s: s.leases("one"),
+            lambda s: s.later(16),
+            lambda s: s.leases("two"),
+            lambda s: s.leases(""),
+            lambda s: s.leases("one"),
+        ),
+    ),
     "use within limits": example(
         Party.BOARD,
         all(running, lambda s: reports_use(s, memory_bytes=65537)),

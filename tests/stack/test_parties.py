@@ -12,7 +12,7 @@ import pytest
 from harness.core.clock import ManualClock, SystemClock, Timer
 from harness.core.errors import ProductFailure
 from harness.core.history import Kind
-from harness.stack.authors import author_of_field, author_of_message, author_of_order
+from harness.stack.authors import author_of_event, author_of_field, author_of_message, author_of_order
 from harness.stack.leftovers import Leftovers, WatchedClock
 from harness.stack.mock_link import MockEnd
 from harness.stack.record import Record, plain
@@ -71,6 +71,15 @@ def test_a_mock_boards_word_is_the_tests(record: Record) -> None:
     says(record, "Device", "RuntimeFault", "app", device="pump-1", code="TRAP")
     writes(record, "Gateway", "Application", "app", deviceStatuses={"pump-1": {"state": "error"}})
     assert author_of_field(record, "Application", "app", ["deviceStatuses", "pump-1", "state"]).party == "gateway"
+
+
+def test_what_a_mock_board_does_is_not_its_doing(record: Record) -> None:
+    says(record, "Device", "StopResult", "app", device="pump-1")
+    found = author_of_event(record, record[-1])
+    assert found is not None
+    assert found.party == "board pump-1"
+    record.note("mock board", "pump-1")
+    assert author_of_event(record, record[0]) is None
 
 
 def test_an_entry_of_a_device_out_of_reach_is_the_controllers(record: Record) -> None:
