@@ -21,6 +21,7 @@ from harness.wasmbed.protocol.messages import (
     Error,
     ErrorCode,
     HeartbeatAcknowledgment,
+    Message,
     RuntimeFault,
 )
 from harness.wasmbed.resources.kinds import CONFIG_MAP, SECRET
@@ -203,15 +204,14 @@ async def test_a_peer_without_a_certificate_may_only_ask_to_enroll(stack: Stack,
     """Anything else is refused, also under the id of a device that is connected; that device's session goes on."""
     meter = await enrolled(stack, "meter")
     stranger = await stack.mock_board("stranger", certificate="request")
-    stranger.send(
-        {
-            "heartbeat": meter.heartbeat(),
-            "acknowledgment": EnrollmentAcknowledgment(meter.device_id),
-            "result": DeploymentResult("app", ok=True),
-            "state": ApplicationStatus("app", ApplicationState.RUNNING),
-            "fault": RuntimeFault("app", "TRAP", "unreachable"),
-        }[what]
-    )
+    messages: dict[str, Message] = {
+        "heartbeat": meter.heartbeat(),
+        "acknowledgment": EnrollmentAcknowledgment(meter.device_id),
+        "result": DeploymentResult("app", ok=True),
+        "state": ApplicationStatus("app", ApplicationState.RUNNING),
+        "fault": RuntimeFault("app", "TRAP", "unreachable"),
+    }
+    stranger.send(messages[what])
     assert (await stranger.expect(Error)).code == ErrorCode.ENROLLMENT_FAILED
     await stranger.until_closed()
     await meter.beat()
