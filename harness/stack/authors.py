@@ -254,10 +254,10 @@ def author_of_event(history: History, event: Event) -> Author | None:
         path = list(status)[:1] if isinstance(status, Mapping) else []
         return author_of_field(history, event.name, str(event.data.get("name")), path)
     party = party_of(event.source)
-    who = str(event.data.get("device") or event.correlation) if party is Party.BOARD else ""
-    if party in (Party.PRODUCT, Party.CALLER, Party.RIG) or who in mock_boards(history):
+    name = str(event.data.get("device") or event.correlation) if party is Party.BOARD else ""
+    if party in (Party.PRODUCT, Party.CALLER, Party.RIG) or name in mock_boards(history):
         return None
-    return Author(f"{party} {who}".rstrip(), f"event {event.n}, {event.name}, is its doing")
+    return Author(f"{party} {name}".rstrip(), f"event {event.n}, {event.name}, is its doing")
 
 
 def last_words(history: History, device: str) -> str:

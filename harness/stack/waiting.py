@@ -228,7 +228,7 @@ class Watched(Generic[View]):
             and missing.party is not Party.PRODUCT
         ):
             author = None
-        if missing is not None and missing.party is Party.BOARD and missing.who in mock_boards(self._record):
+        if missing is not None and missing.party is Party.BOARD and {missing.who} & mock_boards(self._record):
             missing = replace(missing, party=Party.PRODUCT, who="")  # the test's own turn
         if crashed:
             party = f"{Party.BOARD} {crashed[-1].data.get('device')}"
