@@ -163,12 +163,13 @@ async def test_a_heartbeat_does_not_decide_what_is_under_way(stack: Stack) -> No
     await application.until(phase="Running")
     await application.stop()
     await meter.expect(Stop)
+    own = meter.latest
     await application.until(phase="Stopping")
     for state in (ApplicationState.STOPPED, ApplicationState.FAILED):
         await meter.beat(app=state)
     await _settled(stack)
     assert (application.on("meter").state, application.status.phase) == ("running", "Stopping")
-    meter.reply(StopResult("app", ok=True))
+    meter.send(StopResult("app", ok=True), own)
     await application.until(phase="Stopped")
 
 
