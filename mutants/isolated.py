@@ -118,6 +118,7 @@ class Isolated:
             importlib.import_module(name)
         items = {item.nodeid: item for item in session.items}
         waiting = {task: [items[name] for name in task.tests if name in items] for task in self._job.tasks}
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         with Path(self._job.output).open("a", encoding="utf-8") as output:
             self._run(waiting, output)
         os._exit(0)  # the page of the run would be made otherwise
@@ -125,19 +126,23 @@ class Isolated:
     def _run(self, waiting: dict[Task, list[pytest.Item]], output: TextIO) -> None:
         """Run tests of several tasks, the first tasks first."""
         running = _Running(self._job)
-        while True:
-            for task, items in waiting.items():
-                while items and running.has_place(task):
-                    running.start(task, items.pop(0))
-            if not running:
-                return
-            for outcome in running.finished():
-                output.write(json.dumps(asdict(outcome)) + "\n")
-                output.flush()
-                if is_catch(asdict(outcome)) and not self._job.to_the_end:
-                    task = next(task for task in waiting if task.name == outcome.task)
-                    waiting[task].clear()
-                    running.kill(task)
+        try:
+            while True:
+                for task, items in waiting.items():
+                    while items and running.has_place(task):
+                        running.start(task, items.pop(0))
+                if not running:
+                    return
+                for outcome in running.finished():
+                    output.write(json.dumps(asdict(outcome)) + "\n")
+                    output.flush()
+                    if is_catch(asdict(outcome)) and not self._job.to_the_end:
+                        task = next(task for task in waiting if task.name == outcome.task)
+                        waiting[task].clear()
+                        running.kill(task)
+        finally:
+            for task in waiting:  # a run that is stopped leaves no process behind
+                running.kill(task)
 
 
 @dataclass(slots=True)
@@ -174,6 +179,7 @@ class _Running:
         reading, writing = os.pipe()
         if (pid := os.fork()) == 0:
             os.close(reading)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             _run(item, self._job, task, writing)
         os.close(writing)
         self._children[reading] = _Child(task, item.nodeid, pid, self._clock.now() + self._job.limit)

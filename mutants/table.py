@@ -111,7 +111,8 @@ def _row(end: str, area: str, judged: Sequence[tuple[Defect, Result]]) -> str:
 
 def _kind(blamed: str) -> str:
     """The party without the name of the one that was meant."""
-    return "board" if blamed.startswith("board ") else blamed or "none"
+    several = ("board", "controller manager")
+    return next((party for party in several if blamed.startswith(f"{party} ")), blamed or "none")
 
 
 def _tally(words: Iterable[str]) -> str:

@@ -87,6 +87,26 @@ async def test_three_missed_heartbeats_end_the_session(stack: Stack) -> None:
 
 
 @pytest.mark.stack(heartbeat=0.3)
+async def test_a_device_that_returned_and_falls_silent_is_given_up_each_time(stack: Stack) -> None:
+    """A device resumes with one heartbeat and says no more: its session ends as the first one did, twice."""
+    first = await stack.mock_board("sleeper")
+    device_id = await first.enroll()
+    device = await stack.device("sleeper").until(phase="Connected")
+    await first.close()
+    await device.until(phase="Disconnected")
+    for _ in range(2):
+        before = stack.history[-1]
+        again = await stack.mock_board("sleeper", credentials=first.credentials)
+        await again.beat(device_id)
+        await stack.history.until("ConnectionClosed", about="sleeper", source="Gateway", after=before)
+        await stack.history.until(
+            "Device", about="sleeper", after=before, status=lambda status: "Disconnected" in str(status)
+        )
+        await again.until_closed()
+    await device.until(phase="Disconnected", last_heartbeat=None, error="Connection lost")
+
+
+@pytest.mark.stack(heartbeat=0.3)
 async def test_a_heartbeat_with_another_devices_id_does_not_count(stack: Stack) -> None:
     """A device id that the gateway does not know is answered with ENROLLMENT_FAILED, and moves nothing."""
     peer = await stack.mock_board("stranger")

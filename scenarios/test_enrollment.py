@@ -1,12 +1,15 @@
 """How a board becomes a Device: by certificate, by signing request, again after a reboot, and when it may not."""
 
 from base64 import b64encode
+from contextlib import suppress
 
 import pytest
 
 from harness.core.history import Kind
 from harness.stack import Stack
 from harness.wasmbed.pki.keys import load_private_key, public_key_der
+from harness.wasmbed.protocol.errors import LinkClosed
+from harness.wasmbed.protocol.messages import EnrollmentAcknowledgment, EnrollmentResponse
 
 pytestmark = pytest.mark.severity("critical")
 
@@ -76,6 +79,24 @@ async def test_a_device_enrolls_by_signing_request(stack: Stack) -> None:
     assert response.data["deviceId"] == issued.data["deviceId"] == device.status.device_id
     assert history.find("DELETE Secret", source="Gateway", code=200), "the token was not consumed"
     stack.history.follows("device-enrollment-by-request")
+
+
+@pytest.mark.requires("gateway-pairing")
+async def test_a_paired_device_has_to_come_back_with_its_certificate(stack: Stack) -> None:
+    """The gateway issues a certificate and ends the connection, although the device goes on to speak on it."""
+    pump = await stack.mock_board("pump", certificate="request")
+    issued = await pump.expect(EnrollmentResponse, pump.send(pump.pairing_request()))
+    assert issued.certificate
+    with suppress(LinkClosed):
+        pump.send(EnrollmentAcknowledgment(issued.device_id))
+    await pump.until_closed()
+    closed = await stack.history.until("ConnectionClosed", about="pump", source="Gateway")
+    if "gateway-reasons" in stack.gateway.features:
+        assert "connects again with its certificate" in closed.data["reason"]
+    assert [event.name for event in stack.history.find(source="Gateway", target="Device", about="pump")] == [
+        "EnrollmentResponse",
+        "ConnectionClosed",
+    ]
 
 
 @pytest.mark.requires("gateway-pairing")

@@ -14,11 +14,14 @@ from harness.wasmbed.pki.keys import Algorithm, generate_key, load_private_key, 
 from harness.wasmbed.protocol.framing import frame
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
+    ApplicationStatus,
+    DeploymentResult,
     EnrollmentAcknowledgment,
     EnrollmentResponse,
     Error,
     ErrorCode,
     HeartbeatAcknowledgment,
+    Message,
     RuntimeFault,
 )
 from harness.wasmbed.resources.kinds import CONFIG_MAP, SECRET
@@ -167,7 +170,7 @@ async def test_a_list_that_must_not_count_takes_nothing_back(stack: Stack, how: 
         if how == "same-number":
             crl = _same_number(stack)
         elif how == "strangers":
-            crl = revocations(stack, authority=Authority.create("Wasmbed devices", stack.clock))
+            crl = _newer_of_a_stranger(stack)
         else:
             crl = older if how == "older" else b"not a list"
         await publish(stack, crl)
@@ -175,6 +178,14 @@ async def test_a_list_that_must_not_count_takes_nothing_back(stack: Stack, how: 
     again = await stack.mock_board("meter", credentials=meter.credentials)
     again.send(again.request())
     await refused(stack, again, ErrorCode.CERTIFICATE_INVALID, "revoked")
+
+
+def _newer_of_a_stranger(stack: Stack) -> bytes:
+    """Return a list of an authority of the same name with another key, with a higher number."""
+    stranger = Authority.create("Wasmbed devices", stack.clock)
+    for serial in range(1, 9):
+        stranger.revoke(serial)
+    return stranger.crl()
 
 
 def _same_number(stack: Stack) -> bytes:
@@ -185,6 +196,26 @@ def _same_number(stack: Stack) -> bytes:
         return devices.crl()
     finally:
         devices._revoked = revoked
+
+
+@pytest.mark.requires("gateway-pairing")
+@pytest.mark.parametrize("what", ["heartbeat", "acknowledgment", "result", "state", "fault"])
+async def test_a_peer_without_a_certificate_may_only_ask_to_enroll(stack: Stack, what: str) -> None:
+    """Anything else is refused, also under the id of a device that is connected; that device's session goes on."""
+    meter = await enrolled(stack, "meter")
+    stranger = await stack.mock_board("stranger", certificate="request")
+    messages: dict[str, Message] = {
+        "heartbeat": meter.heartbeat(),
+        "acknowledgment": EnrollmentAcknowledgment(meter.device_id),
+        "result": DeploymentResult("app", ok=True),
+        "state": ApplicationStatus("app", ApplicationState.RUNNING),
+        "fault": RuntimeFault("app", "TRAP", "unreachable"),
+    }
+    stranger.send(messages[what])
+    assert (await stranger.expect(Error)).code == ErrorCode.ENROLLMENT_FAILED
+    await stranger.until_closed()
+    await meter.beat()
+    assert not stack.device("stranger").exists
 
 
 @pytest.mark.requires("gateway-stop")

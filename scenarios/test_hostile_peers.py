@@ -154,6 +154,24 @@ async def test_a_device_that_never_reads_disconnects_no_other_device(stack: Stac
     await _all_beat(stack, boards, before)
 
 
+@pytest.mark.requires("gateway-settings", "gateway-stop")
+@pytest.mark.stack(heartbeat=60.0)
+async def test_a_device_that_reads_nothing_is_given_up(stack: Stack) -> None:
+    """A device reads no answers: the gateway ends its connection when bytes have waited for the time that it is set
+    to, and the device is Disconnected."""
+    await stack.gateway.restart(write_timeout=0.3)
+    deaf = await stack.mock_board("deaf")
+    device_id = await deaf.enroll()
+    device = await stack.device("deaf").until(phase="Connected")
+    deaf.stop_reading()
+    flood = asyncio.create_task(_send_on(deaf, Heartbeat(device_id, 0, "active", {}, "ready")))
+    closed = await stack.history.until("ConnectionClosed", about="deaf", source="Gateway", within=60)
+    if "gateway-reasons" in stack.gateway.features:
+        assert closed.data["reason"] == "the peer did not read for 0.3 s"
+    await flood
+    await device.until(phase="Disconnected", error="Connection lost")
+
+
 @pytest.mark.requires("gateway-http")
 @pytest.mark.stack(boards="virtual", heartbeat=5.0)
 async def test_idle_connections_do_not_keep_others_out(stack: Stack) -> None:

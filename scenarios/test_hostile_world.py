@@ -171,7 +171,9 @@ async def test_a_device_that_another_client_creates_is_judged(stack: Stack) -> N
     body = {"apiVersion": DEVICE.api_version, "kind": DEVICE.kind, "metadata": {"name": "ghost"}, "spec": spec}
     await stack.api.create(DEVICE, body)
     await stack.api.patch_status(DEVICE, "ghost", {"status": {"phase": "Enrolling", "gateway": "gateway-9"}})
-    await stack.device("ghost").until(phase="Failed", health="unhealthy", error=lambda error: "publicKey" in error)
+    await stack.device("ghost").until(
+        phase="Failed", health="unhealthy", error=lambda error: "publicKey" in (error or "")
+    )
     spec = {"publicKey": b64encode(b"\x30\x00").decode()}
     await stack.api.patch(DEVICE, "ghost", {"spec": spec})
     await stack.api.patch_status(DEVICE, "ghost", {"status": {"phase": "Enrolling"}})

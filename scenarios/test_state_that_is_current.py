@@ -212,7 +212,7 @@ async def test_attempts_are_counted_for_one_revision(stack: Stack) -> None:
         await again.beat(meter.device_id)
         await again.expect(Deploy, within=30)
         meter = again
-    await application.until(retry_count=lambda count: count >= 2)
+    await application.until(retry_count=2)
     await application.redeploy(stack.modules("hello_again"))
     while True:
         envelope = await meter.receive(within=30)

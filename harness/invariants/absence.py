@@ -8,7 +8,7 @@ evidence against the verdict: the machine may have been suspended.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from harness.core.history import Event, Kind
@@ -31,6 +31,8 @@ class Absence:
     message: str
     after: Event | None
     against: str = ""
+    is_answered: bool = False
+    """Whether a device has said what the party did not act on."""
 
     @property
     def convicts(self) -> str:
@@ -51,6 +53,7 @@ class _Step:
     is_it: Callable[[Event], bool]
     party: Party
     missing: str
+    is_answered: bool = False
 
 
 def missing_from_device(events: Iterable[Event], device: str) -> Absence | None:
@@ -135,6 +138,11 @@ def missing_from_application(events: Iterable[Event], application: str, devices:
             message = f"{device} is {away.data['status']['phase']}, so {application} cannot be deployed there"
             return _absence(record, Party.PRODUCT, device, message, away)
         chain = [event for event in about if event.data.get("device") in (None, device)]
+        if not leaves and (refusal := _refusal(record, chain, device)) is not None:
+            message = (
+                f"{device} refused {application} ({refusal.data.get('code')}), and the gateway has not written that"
+            )
+            return replace(_absence(record, Party.GATEWAY, "", message, refusal), is_answered=True)
         steps = _stop(application, device) if leaves else _deployment(application, device, chain)
         if (found := _first_missing(record, chain, steps, device)) is not None:
             return found
@@ -152,6 +160,17 @@ def _away(record: Sequence[Event], device: str) -> Event | None:
     phases = (event for event in states if event.data.get("name") == device and status_of(event).get("phase"))
     latest = next(phases, None)
     return latest if latest is not None and status_of(latest)["phase"] != "Connected" else None
+
+
+def _refusal(record: Iterable[Event], chain: Sequence[Event], device: str) -> Event | None:
+    """The device's error to a transfer that is under way, if the gateway has made nothing of it."""
+    begun = next((event for event in reversed(chain) if event.name in ("Deploy", "DeploymentResult")), None)
+    if begun is None or begun.name != "Deploy":
+        return None
+    said = (event for event in record if event.n > begun.n and event.source == "Device" and event.name == "Error")
+    error = next((event for event in said if device in (event.correlation, event.data.get("device"))), None)
+    written = error is not None and any(_wrote_entry(event, device, "failed") for event in chain if event.n > error.n)
+    return None if written else error
 
 
 def _is_deleting(about: Iterable[Event]) -> bool:
@@ -174,6 +193,7 @@ def _deployment(application: str, device: str, chain: Sequence[Event]) -> list[_
             lambda event: _wrote_entry(event, device, "failed" if failed is not None else "deployed", "running"),
             Party.GATEWAY,
             f"{device} has answered its deployment, and the gateway has not written that",
+            is_answered=True,
         ),
     ]
     if failed is None:
@@ -250,7 +270,8 @@ def _first_missing(
     for step in steps:
         found = next((event for event in chain if step.is_it(event)), None)
         if found is None:
-            return _absence(record, step.party, device if step.party is Party.BOARD else "", step.missing, after)
+            who = device if step.party is Party.BOARD else ""
+            return replace(_absence(record, step.party, who, step.missing, after), is_answered=step.is_answered)
         after = found if after is None or found.n > after.n else after
     return None
 

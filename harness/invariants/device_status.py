@@ -357,6 +357,33 @@ class ConnectedOnce(Invariant):
             yield self.broken(event, message)
 
 
+class EnrollmentsAreCounted(Invariant):
+    """The number of a Device's enrollments grows each time that the device controller accepts one."""
+
+    name = "enrollments are counted"
+    party = Party.DEVICE_CONTROLLER
+    source = "the schema of the Device (status.enrollments)"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._counted: dict[str, tuple[int, Event]] = {}
+
+    @on("state Device")
+    def changed(self, event: Event) -> Iterator[Violation]:
+        name, status = str(event.data["name"]), status_of(event)
+        if event.data.get("change") in ("added", "deleted"):
+            self._counted.pop(name, None)
+        before, count = self._counted.get(name), status.get("enrollments")
+        if status.get("phase") == "Enrolled":
+            write = self.ledger.writer("Device", name, "Enrolled")
+            foreign = write is not None and write.source == "User"
+            if before is not None and not foreign and (not isinstance(count, int) or count <= before[0]):
+                message = f"{name} is Enrolled again, and its enrollments are {before[0]} as before"
+                yield self.broken(event, message, cause=before[1])
+        if isinstance(count, int):
+            self._counted[name] = count, event
+
+
 def _moment(text: Any) -> float | None:
     try:
         return parse_timestamp(text) if isinstance(text, str) else None
@@ -366,5 +393,5 @@ def _moment(text: Any) -> float | None:
 
 DEVICE_STATUS = (
     LegalPhases, DisconnectedIsCleared, ConnectedSince, VitalSigns, LiveIsNotDisconnected, EndsAreWritten,
-    SpecFollowsRequest, TransitionTimes, ConnectedOnce,
+    SpecFollowsRequest, TransitionTimes, ConnectedOnce, EnrollmentsAreCounted,
 )  # fmt: skip

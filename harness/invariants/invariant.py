@@ -31,6 +31,8 @@ class Party(StrEnum):
     DEVICE_CONTROLLER = "device controller"
     APPLICATION_CONTROLLER = "application controller"
     GATEWAY_CONTROLLER = "gateway controller"
+    MANAGER = "controller manager"
+    """Runs the controllers while it holds their lease."""
     API = "API server"
     RIG = "rig"
     CALLER = "caller"
@@ -43,6 +45,7 @@ _SOURCES = {
     "DeviceController": Party.DEVICE_CONTROLLER,
     "ApplicationController": Party.APPLICATION_CONTROLLER,
     "GatewayController": Party.GATEWAY_CONTROLLER,
+    "ControllerManager": Party.MANAGER,
     "Device": Party.BOARD,
     "User": Party.CALLER,
     "Harness": Party.RIG,

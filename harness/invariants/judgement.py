@@ -14,7 +14,9 @@ from harness.invariants.exchanges import EXCHANGES
 from harness.invariants.gateways import GATEWAYS
 from harness.invariants.identity import IDENTITY
 from harness.invariants.invariant import EVERY, Handler, Invariant, Party, Violation, key_of
+from harness.invariants.leases import LEASES
 from harness.invariants.ledger import Ledger
+from harness.invariants.moments import MOMENTS
 from harness.invariants.requests import REQUESTS
 from harness.invariants.sessions import SESSIONS
 from harness.invariants.timing import TIMING
@@ -37,10 +39,12 @@ RULES: Mapping[str, type[Invariant]] = {
         *IDENTITY,
         *TIMING,
         *DEVICE_STATUS,
+        *MOMENTS,
         *TRANSFERS,
         *APPLICATION_STATUS,
         NothingRunsUnwanted,
         *REQUESTS,
+        *LEASES,
         *GATEWAYS,
         *BOARDS,
     )

@@ -3,7 +3,7 @@ repeated without a pause."""
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -214,4 +214,53 @@ class AttemptsAreCounted(Invariant):
                 yield self.broken(event, message, cause=before[2] if before is not None else None)
 
 
-REQUESTS = (WritesAreValid, RefusalsAreRight, StopsAreAskedOnce, PausesGrow, AttemptsAreCounted)
+class RetriesAreCounted(Invariant):
+    """An Application's retryCount is the number of attempts beyond the first, over all its devices."""
+
+    name = "retries are counted"
+    party = Party.APPLICATION_CONTROLLER
+    source = "the schema of the Application (status.retryCount)"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._retries: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        """By application and device, the attempts beyond the first."""
+        self._sums: dict[str, tuple[int, int]] = {}
+        """By application, their sum before an attempt was last written, and since: the count follows the attempts."""
+
+    @on("state Application")
+    def changed(self, event: Event) -> Iterator[Violation]:
+        status, name = status_of(event), str(event.data["name"])
+        if event.data.get("change") != "modified":
+            self._retries.pop(name, None)
+            self._sums.pop(name, None)
+        before, wanted = self._sums.get(name, (0, 0))
+        entries = status.get("deviceStatuses")
+        changed = wanted + self._take(self._retries[name], entries if isinstance(entries, Mapping) else {})
+        if changed != wanted:
+            before, wanted = wanted, changed
+        self._sums[name] = before, wanted
+        count, write = status.get("retryCount"), self.ledger.writer("Application", name)
+        if not isinstance(count, int) or (write is not None and write.source == "User"):
+            return
+        present = self.ledger.object("Application", name).get("status") or {}
+        # An entry of a device that is a target no more does not count.
+        is_whole = (present.get("statistics") or {}).get("target") == len(present.get("deviceStatuses") or {})
+        if is_whole and count not in (before, wanted):
+            message = f"the retryCount of {name} became {count}; its devices' attempts make it {wanted}"
+            yield self.broken(event, message)
+
+    @staticmethod
+    def _take(retries: dict[str, int], entries: Mapping[str, Any]) -> int:
+        """Take the attempts of changed entries over; returns by how much the sum grows."""
+        grown = 0
+        for device, entry in entries.items():
+            record = entry.get("deployment", {}) if isinstance(entry, Mapping) else None
+            attempts = record.get("attempts", retries.get(device, 0) + 1) if isinstance(record, Mapping) else 0
+            now = max(attempts - 1, 0) if isinstance(attempts, int) else 0
+            grown += now - retries.get(device, 0)
+            retries[device] = now
+        return grown
+
+
+REQUESTS = (WritesAreValid, RefusalsAreRight, StopsAreAskedOnce, PausesGrow, AttemptsAreCounted, RetriesAreCounted)

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from harness.core.history import Event, History, Kind
 from harness.invariants.invariant import Party, party_of
+from harness.invariants.ledger import status_of
 from harness.wasmbed.protocol.messages import DeviceMessage, GatewayMessage
 
 __all__ = [
@@ -22,19 +23,28 @@ __all__ = [
     "author_of_message",
     "author_of_order",
     "last_words",
+    "mock_boards",
 ]
 
 _FROM_DEVICES = frozenset(each.__name__ for each in get_args(DeviceMessage))
 _FROM_GATEWAYS = frozenset(each.__name__ for each in get_args(GatewayMessage))
 _BY_CONTROLLERS = {"DeployApplication": Party.APPLICATION_CONTROLLER, "StopApplication": Party.APPLICATION_CONTROLLER}
+_BY_GATEWAYS = frozenset({"RequestRefused", "RevocationListRefused", "TlsRejected"})
+"""Events that gateways record about others."""
 _WRITES = ("POST ", "PUT ", "PATCH ")
 _PLATFORM = frozenset({"Gateway", "DeviceController", "ApplicationController", "GatewayController"})
 _OWNERS: Mapping[str, Mapping[str, Party]] = {
     "Device": {"enrollments": Party.DEVICE_CONTROLLER, "enrolledAt": Party.DEVICE_CONTROLLER, "": Party.GATEWAY},
     "Application": {"deviceStatuses": Party.GATEWAY, "": Party.APPLICATION_CONTROLLER},
     "Gateway": {"phase": Party.GATEWAY_CONTROLLER, "conditions": Party.GATEWAY_CONTROLLER, "": Party.GATEWAY},
+    "Lease": {"": Party.MANAGER},
 }
 """The party that writes a field, for fields that no party has written."""
+_CONTROLLERS = {"Device": Party.DEVICE_CONTROLLER, "Gateway": Party.GATEWAY_CONTROLLER}
+_LOST_WITH_A_GATEWAY = frozenset(
+    {"phase", "error", "conditions", "connectedDevices", "connectedSince", "lastHeartbeat", "deviceStatus", "health"}
+)
+"""The fields that change with the end of a gateway, or of a link."""
 ORDERS = ("Deploy", "ModuleChunk", "Stop")
 """Messages that a gateway sends because a controller asked it to."""
 _REPORTS = ("DeploymentResult", "ApplicationStatus", "RuntimeFault", "StopResult")
@@ -57,21 +67,81 @@ class Author:
 
 
 def author_of_field(history: History, kind: str, name: str, path: Sequence[str]) -> Author:
-    """The author of a field of a status, by its path in the resource's spelling, as ``("deviceStatuses", "pump-1",
-    "state")``: the platform's latest write of it, or the party that has to write it."""
-    if kind == "Application" and _is_out_of_reach(history, path):
-        shown, party = f"{name} on {path[1]}", Party.APPLICATION_CONTROLLER
-        return Author(str(party), f"{path[1]} is out of reach, and {shown} is for the {party} to judge")
+    """The author of a field of a status, or of a Lease, by its path in the resource's spelling, as
+    ``("deviceStatuses", "pump-1", "state")``: the platform's latest write of it, or the party that has to write it."""
+    if (controllers := _of_controllers(history, kind, name, path)) is not None:
+        return controllers
     if kind == "Application" and (relayed := _relayed(history, name, path)) is not None:
         return relayed
     shown = f"status.{'.'.join(path)} of {kind} {name}" if path else f"the status of {kind} {name}"
-    for event in reversed(history):
-        if event.source in _PLATFORM and _is_write(event, kind, name) and _holds(event.data.get("status"), path):
-            party = party_of(event.source)
-            return Author(str(party), f"{shown} was last written by the {party} (event {event.n})")
+    if (event := _last_write(history, kind, name, path)) is not None:
+        party = party_of(event.source)
+        return Author(str(party), f"{shown} was last written by the {party} (event {event.n})")
     owners = _OWNERS.get(kind, {})
     owner = owners.get(path[0] if path else "", owners.get("", Party.PRODUCT))
     return Author(str(owner), f"{shown} is for the {owner} to write, which has not written it")
+
+
+def _of_controllers(history: History, kind: str, name: str, path: Sequence[str]) -> Author | None:
+    """The controller whose a field is although a gateway writes it otherwise: nobody else judges what cannot speak, and
+    nobody else takes what has stopped off an Application's record."""
+    if kind == "Application" and _is_out_of_reach(history, path):
+        shown, party = f"{name} on {path[1]}", Party.APPLICATION_CONTROLLER
+        return Author(str(party), f"{path[1]} is out of reach, and {shown} is for the {party} to judge")
+    if kind == "Application" and tuple(path) == ("deviceStatuses",):
+        stopped = [device for device, entry in _entries(history, name).items() if entry.get("state") == "stopped"]
+        if stopped:
+            party = Party.APPLICATION_CONTROLLER
+            return Author(
+                str(party), f"{stopped[0]} has stopped {name}, and what becomes of its entry is for the {party}"
+            )
+    if kind not in _CONTROLLERS or (path and path[0] not in _LOST_WITH_A_GATEWAY):
+        return None
+    party = _CONTROLLERS[kind]
+    gateway = name if kind == "Gateway" else str(_latest(history, "Device", name, "gateway") or "")
+    if (killed := _killed(history, gateway)) is not None:
+        if kind == "Device" and (served := _served(history, name, killed)) is not None:
+            return Author(str(Party.GATEWAY), f"another gateway serves {name} (event {served.n})")
+        return Author(str(party), f"gateway {gateway} ended (event {killed.n}), and {kind} {name} is for the {party}")
+    offline = _last_write(history, kind, name, ["phase"])
+    if kind == "Gateway" and offline is not None and party_of(offline.source) is party:
+        return Author(str(party), f"the {party} wrote {name} {status_of(offline)['phase']} (event {offline.n})")
+    return None
+
+
+def _last_write(history: History, kind: str, name: str, path: Sequence[str]) -> Event | None:
+    """The platform's latest write of a field."""
+    for event in reversed(history):
+        if event.source in _PLATFORM and _is_write(event, kind, name) and _holds(event.data.get("status"), path):
+            return event
+    return None
+
+
+def _killed(history: History, gateway: str) -> Event | None:
+    """The event by which a gateway ended without a word, unless it runs again."""
+    for event in reversed(history):
+        if event.name in ("gateway up", "kill gateway", "GatewayEnded") and event.data.get("gateway") == gateway:
+            return event if event.name != "gateway up" else None
+    return None
+
+
+def _served(history: History, device: str, after: Event) -> Event | None:
+    """The latest answer of a gateway to a device's heartbeat, if there was one after an event."""
+    for event in reversed(history):
+        if event.n <= after.n:
+            return None
+        if event.name == "HeartbeatAcknowledgment" and event.data.get("device") == device:
+            return event
+    return None
+
+
+def _latest(history: History, kind: str, name: str, field: str) -> Any:
+    """The latest value of a field of a resource's status."""
+    for event in reversed(history):
+        is_it = event.kind is Kind.STATE and event.name == kind and event.data.get("name") == name
+        if is_it and field in status_of(event):
+            return status_of(event)[field]
+    return None
 
 
 def _relayed(history: History, application: str, path: Sequence[str]) -> Author | None:
@@ -84,7 +154,7 @@ def _relayed(history: History, application: str, path: Sequence[str]) -> Author 
         named = [device for device, entry in entries.items() if entry.get("state") in ("error", "failed")]
     else:
         return None
-    mocks = {event.correlation for event in history if event.name in ("mock board", "peer connected")}
+    mocks = mock_boards(history)
     for device in named:
         entry, said = entries.get(device, {}), _reports(history, application, device)
         if not said or device in mocks:
@@ -100,16 +170,16 @@ def _relayed(history: History, application: str, path: Sequence[str]) -> Author 
     return None
 
 
+def mock_boards(history: History) -> set[str]:
+    """The devices that a test drives by hand: what they say, or do not say, is the test's."""
+    return {event.correlation for event in history if event.name in ("mock board", "peer connected")}
+
+
 def _is_out_of_reach(history: History, path: Sequence[str]) -> bool:
     """Whether a path is that of an entry whose device is not Connected."""
     if len(path) < 2 or path[0] != "deviceStatuses":
         return False
-    for event in reversed(history):
-        if event.kind is Kind.STATE and event.name == "Device" and event.data.get("name") == path[1]:
-            phase = (event.data.get("status") or {}).get("phase")
-            if phase is not None:
-                return bool(phase != "Connected")
-    return False
+    return _latest(history, "Device", path[1], "phase") not in (None, "Connected")
 
 
 def author_of_order(history: History, name: str, device: str) -> Author:
@@ -166,7 +236,7 @@ def author_of_message(history: History, name: str, device: str = "", source: str
         return None
     if source == "Device" or (not source and name in _FROM_DEVICES):
         party = f"{Party.BOARD} {device}".rstrip()
-    elif source == "Gateway" or (not source and name in _FROM_GATEWAYS):
+    elif source == "Gateway" or name in _BY_GATEWAYS or (not source and name in _FROM_GATEWAYS):
         party = str(Party.GATEWAY)
     elif source or name in _BY_CONTROLLERS:
         party = str(party_of(source) if source else _BY_CONTROLLERS[name])
@@ -184,10 +254,10 @@ def author_of_event(history: History, event: Event) -> Author | None:
         path = list(status)[:1] if isinstance(status, Mapping) else []
         return author_of_field(history, event.name, str(event.data.get("name")), path)
     party = party_of(event.source)
-    if party in (Party.PRODUCT, Party.CALLER, Party.RIG):
+    name = str(event.data.get("device") or event.correlation) if party is Party.BOARD else ""
+    if party in (Party.PRODUCT, Party.CALLER, Party.RIG) or name in mock_boards(history):
         return None
-    who = str(event.data.get("device") or event.correlation) if party is Party.BOARD else ""
-    return Author(f"{party} {who}".rstrip(), f"event {event.n}, {event.name}, is its doing")
+    return Author(f"{party} {name}".rstrip(), f"event {event.n}, {event.name}, is its doing")
 
 
 def last_words(history: History, device: str) -> str:

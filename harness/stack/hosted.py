@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self, TypeVar
 from harness.core.clock import SystemClock
 from harness.core.errors import ProductFailure, RigError, UsageError
 from harness.core.loop import new_runner
-from harness.invariants import describe, find_violations
+from harness.invariants import Party, describe, find_violations
 from harness.stack.leftovers import Leftovers
 from harness.stack.options import StackOptions
 from harness.stack.stack import Stack
@@ -83,7 +83,7 @@ class HostedStack:
             return
         if found := find_violations(history):
             error.add_note(describe(found))
-            if not getattr(error, "party", ""):
+            if getattr(error, "party", "") in ("", Party.PRODUCT):
                 error.party = found[0].convicts  # type: ignore[attr-defined]
         elif isinstance(error, ProductFailure) and (author := order_missing(error, history)) is not None:
             error.add_note(str(author))

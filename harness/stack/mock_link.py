@@ -68,8 +68,10 @@ class MockEnd:
     def stop_reading(self) -> None:
         """Read nothing from now on, so that what the other end sends waits there.
 
-        The socket takes little more, as on a board; a computer's takes megabytes.
+        Socket and TLS take little more, as on a board; a computer's take megabytes.
         """
+        if (limit := getattr(self.link.raw, "set_read_buffer_limits", None)) is not None:
+            limit(high=SMALLEST, low=0)  # TLS reads on until a quarter of a megabyte waits
         self.link.raw.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALLEST)
         self.link.raw.pause_reading()
 

@@ -7,14 +7,18 @@ import asyncio
 import linecache
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.core.clock import time_to_wait
 from harness.core.errors import ProductFailure
 from harness.core.history import Event, History, Kind
-from harness.invariants.absence import Absence, missing_from_application
+from harness.invariants.absence import Absence, missing_from_application, missing_from_device
 from harness.invariants.invariant import Party, party_of
+from harness.invariants.judgement import find_violations
 from harness.stack.authors import ORDERS, Author, author_of_message, author_of_order
+
+if TYPE_CHECKING:
+    from harness.sequences import SequenceVerdict
 
 __all__ = ["Record", "format_events", "plain"]
 
@@ -116,14 +120,32 @@ class Record(History):
         """The party that had to act for an event that did not come."""
         of_application = [event for event in self if event.correlation == about and "applicationId" in event.data]
         device = data.get("device") or (of_application[-1].data.get("device") if of_application else about)
-        missing: Absence | None = None
         if name in ORDERS and isinstance(device, str):
             return author_of_order(self, name, device)
         if name == "DeploymentResult" and about and isinstance(device, str):
-            missing = missing_from_application(self, about, [device])
-        if missing is not None and missing.party is not Party.PRODUCT:
-            return Author(missing.convicts, missing.message)
+            if (missing := self._missing_from(about, device)) is not None:
+                return Author(missing.convicts, missing.message)
+            if not self._is_deploying(about, device):
+                return author_of_order(self, "Deploy", device)
         return author_of_message(self, name, device if isinstance(device, str) else "", source)
+
+    def _missing_from(self, application: str, device: str) -> Absence | None:
+        """The step that is missing before a device is connected and answers a deployment, if one party has to make
+        it."""
+        for missing in (missing_from_device(self, device), missing_from_application(self, application, [device])):
+            if missing is not None and missing.party is not Party.PRODUCT:
+                return missing
+        return None
+
+    def _is_deploying(self, application: str, device: str) -> bool:
+        """Whether the device was sent the application, and has not answered that yet."""
+        latest = [
+            event.name
+            for event in self
+            if event.name in ("Deploy", "DeploymentResult")
+            and (event.correlation, event.data.get("device")) == (application, device)
+        ]
+        return latest[-1:] == ["Deploy"]
 
     def phases(self, about: str) -> list[str]:
         """The phases that a device or an application has gone through, in order."""
@@ -152,10 +174,16 @@ class Record(History):
             picture = self.path.with_name(f"{verdict.sequence.name}.svg")
             with suppress(OSError):  # a full disk must not change the verdict
                 picture.write_text(verdict_picture(verdict), encoding="utf-8")
+        verdict.raise_on_failure("" if verdict.ok else self._convicted(verdict))
+
+    def _convicted(self, verdict: SequenceVerdict) -> str:
+        """The party to convict for a history that does not follow a sequence: the one that an invariant names; else
+        whose the arrow is that is missing, or out of place."""
+        named = (each.convicts for each in find_violations(self) if each.party is not Party.PRODUCT)
         source, device = verdict.suspect()
         party = party_of(source)
         who = f" {device}" if party is Party.BOARD and device else ""
-        verdict.raise_on_failure("" if party is Party.PRODUCT else f"{party}{who}")
+        return next(named, "" if party is Party.PRODUCT else f"{party}{who}")
 
 
 def _without_beats_under_way(events: list[Event]) -> list[Event]:

@@ -14,7 +14,6 @@ from harness import invariants
 from harness.boards.board import Board, BoardEnvironment, Credentials
 from harness.clusters.cluster import Cluster
 from harness.clusters.mapped import MappedApi, MappedGate
-from harness.core.clock import SystemClock
 from harness.core.descriptors import limit, raise_limit
 from harness.core.errors import HarnessError, RigError, UsageError, reason
 from harness.core.history import MOST_EVENTS
@@ -30,6 +29,7 @@ from harness.stack.devices import DeviceHandle
 from harness.stack.gateway_boundary import GatewayAccess
 from harness.stack.gateway_choice import find_gateway, find_system
 from harness.stack.gateways import GatewayControl
+from harness.stack.leftovers import WatchedClock
 from harness.stack.mock_board import MockBoard
 from harness.stack.mock_gateway import MockGateway
 from harness.stack.modules import Modules
@@ -95,7 +95,7 @@ class Stack:
         state: Path | None = None,
     ) -> None:
         self.options = options or StackOptions()
-        self.clock = SystemClock()
+        self.clock = WatchedClock()
         self.network = SystemNetwork()
         self.randomness = Randomness(self.options.seed)
         self._folder, self._file, self._keep = folder, record, keep

@@ -12,7 +12,7 @@ import ast
 import linecache
 import re
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ from harness.stack.mock_board import MockBoard
 from harness.stack.mock_gateway import BoardConnection, MockGateway
 from harness.stack.record import Record
 from harness.stack.waiting import Watched
+from harness.wasmbed.controllers import ControllerManager
 from harness.wasmbed.protocol.messages import Envelope
 from harness.wasmbed.resources.view_fields import camel_case
 
@@ -56,7 +57,7 @@ def subject_of(error: AssertionError, stack: Stack) -> Author | None:
         return None
     frame, expression, line = found
     reader = _Reader(stack, frame, line)
-    author = reader.author(expression, STEPS) or reader.author_of_last_wait()
+    author = reader.author(_unequal(expression, error), STEPS) or reader.author_of_last_wait()
     return replace(author, evidence=f"{author.evidence}; asserted: {ast.unparse(expression)}") if author else None
 
 
@@ -87,6 +88,19 @@ def _assertion(error: AssertionError) -> tuple[FrameType, ast.expr, int] | None:
         if isinstance(node, ast.Assert) and node.lineno <= line <= (node.end_lineno or node.lineno):
             return frame, node.test, node.lineno
     return None
+
+
+def _unequal(expression: ast.expr, error: AssertionError) -> ast.expr:
+    """Of two tuples that were compared, the first part that differs, as pytest tells their values; else all of it."""
+    if not (isinstance(expression, ast.Compare) and isinstance(expression.left, ast.Tuple)):
+        return expression
+    found = re.match(r"(?:AssertionError: )?assert (\(.*\)) == (\(.*\))$", str(error).partition("\n")[0])
+    try:
+        left, right = (ast.literal_eval(each) for each in found.groups()) if found else ((), ())
+    except (SyntaxError, ValueError):
+        return expression
+    parts = zip(expression.left.elts, left, right, strict=False)
+    return next((part for part, one, other in parts if one != other), expression)
 
 
 class _Reader:
@@ -145,6 +159,10 @@ class _Reader:
             value = value[0]
         if isinstance(value, Envelope):
             value = value.message
+        if isinstance(value, Mapping) and isinstance(value.get("metadata"), Mapping):
+            return author_of_field(self._record, str(value.get("kind")), str(value["metadata"].get("name")), ())
+        if isinstance(value, ControllerManager):
+            return Author(str(Party.MANAGER), f"it is what the manager {value.identity} did")
         if isinstance(value, Watched):
             return self._of_resource(value, steps, chain)
         if isinstance(value, Record):

@@ -13,7 +13,7 @@ from harness.core.errors import ProductFailure, RigError, UsageError, suggestion
 from harness.core.history import Event, Kind
 from harness.invariants.absence import Absence
 from harness.invariants.invariant import Party
-from harness.stack.authors import Author, author_of_field
+from harness.stack.authors import Author, author_of_field, mock_boards
 from harness.stack.dead_ends import dead_end
 from harness.stack.diagnostics import console_ends, crashes, describe_crash, interventions, replays, summary
 from harness.stack.record import Record, format_events, plain
@@ -223,11 +223,13 @@ class Watched(Generic[View]):
         author = unmet(self._informer.get(self.name))
         if (
             author is not None
-            and not author.is_last_word
             and missing is not None
+            and (missing.is_answered or not author.is_last_word)
             and missing.party is not Party.PRODUCT
         ):
             author = None
+        if missing is not None and missing.party is Party.BOARD and {missing.who} & mock_boards(self._record):
+            missing = replace(missing, party=Party.PRODUCT, who="")  # the test's own turn
         if crashed:
             party = f"{Party.BOARD} {crashed[-1].data.get('device')}"
         else:

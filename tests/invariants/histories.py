@@ -21,7 +21,9 @@ from tests.invariants.story import (
     attempts,
     beats_often,
     condition,
+    counts_retries,
     enrolled,
+    enrolls_at,
     example,
     moment,
     observes,
@@ -426,6 +428,16 @@ EXAMPLES: Mapping[str, Example] = {
             lambda s: s.becomes_connected(),
         ),
     ),
+    "enrollments are counted": example(
+        Party.DEVICE_CONTROLLER,
+        all(enrolled, lambda s: s.closes(), lambda s: s.enrolls_again(1), lambda s: s.enrolls_again(1)),
+        all(enrolled, lambda s: s.closes(), lambda s: s.enrolls_again(1), lambda s: s.enrolls_again(2)),
+    ),
+    "times are of the write": example(
+        Party.DEVICE_CONTROLLER,
+        all(enrolled, lambda s: enrolls_at(s, START), lambda s: enrolls_at(s, START)),
+        all(enrolled, lambda s: enrolls_at(s, START), lambda s: enrolls_at(s, START + 2)),
+    ),
     "transfers": example(
         Party.GATEWAY,
         all(enrolled, lambda s: s.is_asked_to_deploy(), lambda s: s.deploys(), lambda s: s.chunk(1, 11)),
@@ -507,8 +519,10 @@ EXAMPLES: Mapping[str, Example] = {
             lambda s: s.writes_status(
                 "Gateway", "Gateway", "gateway-1", phase="Online", lastSeenIntervalMilliseconds=5000
             ),
-            lambda s: s.later(2),
-            lambda s: s.writes_status("GatewayController", "Gateway", "gateway-1", phase="Offline"),
+            lambda s: s.later(6),
+            lambda s: s.writes_status(
+                "GatewayController", "Gateway", "gateway-1", phase="Offline", error="3 beats of 5 s missed"
+            ),
         ),
         all(
             enrolled,
@@ -517,7 +531,9 @@ EXAMPLES: Mapping[str, Example] = {
                 "Gateway", "Gateway", "gateway-1", phase="Online", lastSeenIntervalMilliseconds=5000
             ),
             lambda s: s.later(15),
-            lambda s: s.writes_status("GatewayController", "Gateway", "gateway-1", phase="Offline"),
+            lambda s: s.writes_status(
+                "GatewayController", "Gateway", "gateway-1", phase="Offline", error="3 beats of 5 s missed"
+            ),
         ),
     ),
     "sessions are listed": example(
@@ -562,6 +578,22 @@ EXAMPLES: Mapping[str, Example] = {
         Party.APPLICATION_CONTROLLER,
         all(lambda s: attempts(s, 1, 1)),
         all(lambda s: attempts(s, 1, 2)),
+    ),
+    "retries are counted": example(
+        Party.APPLICATION_CONTROLLER,
+        all(lambda s: attempts(s, 1, 2), lambda s: counts_retries(s, 2)),
+        all(lambda s: attempts(s, 1, 2), lambda s: counts_retries(s, 1)),
+    ),
+    "leases run out": example(
+        Party.MANAGER,
+        all(lambda s: s.leases("one"), lambda s: s.later(5), lambda s: s.leases("two")),
+        all(
+            lambda s: s.leases("one"),
+            lambda s: s.later(16),
+            lambda s: s.leases("two"),
+            lambda s: s.leases(""),
+            lambda s: s.leases("one"),
+        ),
     ),
     "use within limits": example(
         Party.BOARD,

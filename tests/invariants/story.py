@@ -151,6 +151,17 @@ class Story:
         since = {"phase": "Connected", "connectedSince": moment(self.clock.now())}
         self.writes_status("Gateway", "Device", "pump-1", **self.vital_signs(**since | status))
 
+    def leases(self, holder: str) -> None:
+        """A manager takes the lease for fifteen seconds, or gives it back."""
+        spec = {"holderIdentity": holder, "leaseDurationSeconds": 15}
+        self.writes("ControllerManager", "PUT Lease", "wasmbed-controllers", spec=spec)
+
+    def enrolls_again(self, count: int) -> None:
+        """On another link; the controller accepts, and writes that count."""
+        self.becomes_disconnected()
+        self.writes_status("Gateway", "Device", "pump-1", phase="Enrolling")
+        self.writes_status("DeviceController", "Device", "pump-1", phase="Enrolled", enrollments=count)
+
     def closes(self, source: str = "Device", link: int = 1, reason: str = "closed by the peer") -> None:
         (self.device if source == "Device" else self.gateway)("ConnectionClosed", link=link, reason=reason)
 
@@ -277,6 +288,12 @@ def enrolled(story: Story) -> None:
     story.enrolls()
 
 
+def enrolls_at(story: Story, time: float) -> None:
+    """The device controller writes when it accepted an enrollment; a second passes."""
+    story.writes_status("DeviceController", "Device", "pump-1", enrolledAt=moment(time))
+    story.later(1)
+
+
 def running(story: Story) -> None:
     story.runs()
 
@@ -338,6 +355,11 @@ def attempts(story: Story, *numbers: int) -> None:
     for number in numbers:
         record = {"deployment": {"revision": "r", "attempts": number}}
         story.writes_status("ApplicationController", "Application", "app", deviceStatuses={"pump-1": record})
+
+
+def counts_retries(story: Story, number: int) -> None:
+    """The controller writes how many attempts it repeated."""
+    story.writes_status("ApplicationController", "Application", "app", statistics={"target": 1}, retryCount=number)
 
 
 def reports_use(story: Story, **metrics: int) -> None:

@@ -95,6 +95,23 @@ def test_the_party_whose_turn_it_was_in_a_deployment(step: str) -> None:
             return
 
 
+def test_a_device_that_refuses_a_transfer_convicts_the_gateway_that_writes_nothing() -> None:
+    """The chunk that it answered with an error is not one that it never acknowledged."""
+    story = Story()
+    story.enrolls()
+    story.specifies()
+    story.is_asked_to_deploy()
+    story.deploys()
+    story.chunk(0, 11, acknowledged=False)
+    story.device("Error", messageId=11, code="NOT_ENOUGH_MEMORY", message="no room")
+    found = missing_from_application(story.history, "app", ["pump-1"])
+    assert found is not None
+    assert (found.party, found.is_answered, "NOT_ENOUGH_MEMORY" in found.message) == (Party.GATEWAY, True, True)
+    story.writes("Gateway", "PATCH Application", "app", status={"deviceStatuses": {"pump-1": {"state": "failed"}}})
+    found = missing_from_application(story.history, "app", ["pump-1"])
+    assert found is None or not found.is_answered
+
+
 def test_a_stop_that_the_device_does_not_answer_convicts_it() -> None:
     story = Story()
     story.runs()

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from harness.core.clock import ManualClock, SystemClock
+from harness.core.clock import ManualClock, SystemClock, Timer
 from harness.core.errors import ProductFailure
 from harness.core.history import Kind
-from harness.stack.authors import author_of_field, author_of_message, author_of_order
-from harness.stack.leftovers import Leftovers
+from harness.stack.authors import author_of_event, author_of_field, author_of_message, author_of_order
+from harness.stack.leftovers import Leftovers, WatchedClock
 from harness.stack.mock_link import MockEnd
 from harness.stack.record import Record, plain
-from harness.stack.subjects import order_missing
+from harness.stack.subjects import _unequal, order_missing
 from harness.wasmbed.gateway.gateway import Gateway
+from harness.wasmbed.gateway.service import LinkService
 
 
 @pytest.fixture
@@ -71,11 +73,92 @@ def test_a_mock_boards_word_is_the_tests(record: Record) -> None:
     assert author_of_field(record, "Application", "app", ["deviceStatuses", "pump-1", "state"]).party == "gateway"
 
 
+def test_what_a_mock_board_does_is_not_its_doing(record: Record) -> None:
+    says(record, "Device", "StopResult", "app", device="pump-1")
+    found = author_of_event(record, record[-1])
+    assert found is not None
+    assert found.party == "board pump-1"
+    record.note("mock board", "pump-1")
+    assert author_of_event(record, record[0]) is None
+
+
 def test_an_entry_of_a_device_out_of_reach_is_the_controllers(record: Record) -> None:
     writes(record, "Gateway", "Application", "app", deviceStatuses={"pump-1": {"state": "running"}})
     writes(record, "Gateway", "Device", "pump-1", phase="Disconnected")
     author = author_of_field(record, "Application", "app", ["deviceStatuses", "pump-1", "state"])
     assert author.party == "application controller"
+
+
+def test_what_a_dead_gateway_leaves_is_the_controllers(record: Record) -> None:
+    """Phase, count and links of a gateway that was killed are not its own any more; after a restart they are."""
+    writes(record, "Gateway", "Gateway", "gateway-1", phase="Online", connectedDevices=1)
+    writes(record, "Gateway", "Device", "pump-1", phase="Connected", gateway="gateway-1", wasmRuntime="ready")
+    record.record(Kind.FAULT, "Harness", "Gateway", "kill gateway", {"gateway": "gateway-1"}, "")
+    record.note("gateway down", gateway="gateway-1")
+    found = {
+        ("Gateway", "gateway-1", "phase"): "gateway controller",
+        ("Gateway", "gateway-1", "connectedDevices"): "gateway controller",
+        ("Device", "pump-1", "phase"): "device controller",
+        ("Device", "pump-1", "wasmRuntime"): "gateway",
+    }
+    assert {key: author_of_field(record, *key[:2], [key[2]]).party for key in found} == found
+    says(record, "Gateway", "HeartbeatAcknowledgment", "pump-1", device="pump-1")
+    assert author_of_field(record, "Device", "pump-1", ["phase"]).party == "gateway"
+    record.note("gateway up", gateway="gateway-1")
+    assert author_of_field(record, "Gateway", "gateway-1", ["connectedDevices"]).party == "gateway"
+
+
+def test_an_offline_convicts_the_controller_that_wrote_it(record: Record) -> None:
+    writes(record, "Gateway", "Gateway", "gateway-1", phase="Online", connectedDevices=1)
+    assert author_of_field(record, "Gateway", "gateway-1", ["connectedDevices"]).party == "gateway"
+    writes(record, "GatewayController", "Gateway", "gateway-1", phase="Offline")
+    assert author_of_field(record, "Gateway", "gateway-1", ["connectedDevices"]).party == "gateway controller"
+
+
+def test_an_entry_that_stays_is_the_controllers(record: Record) -> None:
+    """A device that has stopped an application, and is still on its record."""
+    writes(record, "Gateway", "Application", "app", deviceStatuses={"pump-1": {"state": "running"}})
+    assert author_of_field(record, "Application", "app", ["deviceStatuses"]).party == "gateway"
+    writes(record, "Gateway", "Application", "app", deviceStatuses={"pump-1": {"state": "stopped"}})
+    assert author_of_field(record, "Application", "app", ["deviceStatuses"]).party == "application controller"
+
+
+def test_a_lease_is_the_managers(record: Record) -> None:
+    assert author_of_field(record, "Lease", "wasmbed-controllers", ()).party == "controller manager"
+
+
+def test_of_two_tuples_the_part_that_differs_is_read() -> None:
+    expression = ast.parse("(entry.state, status.phase) == ('running', 'Stopping')", mode="eval").body
+    told = AssertionError("assert ('running', 'Stopped') == ('running', 'Stopping')\n  and more")
+    assert ast.unparse(_unequal(expression, told)) == "status.phase"
+    assert _unequal(expression, AssertionError("something else")) is expression
+    assert _unequal(expression, AssertionError("assert (<object>, 1) == (2, 3)")) is expression
+
+
+def test_a_result_that_was_not_asked_for_again_is_the_controllers(record: Record, runner: asyncio.Runner) -> None:
+    """A device answered one deployment, and no other was sent: not the device is late."""
+    says(record, "Gateway", "Deploy", "app", device="pump-1", applicationId="app")
+    says(record, "Device", "DeploymentResult", "app", device="pump-1", applicationId="app", ok=True)
+    assert _waited_for_another(record, runner) == "application controller"
+    says(record, "Gateway", "Deploy", "app", device="pump-1", applicationId="app")
+    assert _waited_for_another(record, runner) == "board pump-1"
+
+
+def _waited_for_another(record: Record, runner: asyncio.Runner) -> str:
+    """The party for a second result that does not come."""
+    latest = record[-1]
+
+    async def wait() -> None:
+        waiting = asyncio.create_task(
+            record.until("DeploymentResult", about="app", device="pump-1", after=latest, within=1)
+        )
+        await SystemClock().sleep(0)
+        await record._clock.advance(2)  # type: ignore[attr-defined]
+        await waiting
+
+    with pytest.raises(ProductFailure) as failure:
+        runner.run(wait())
+    return failure.value.party
 
 
 def test_messages_have_senders(record: Record) -> None:
@@ -121,6 +204,26 @@ def test_a_wait_for_an_event_names_its_sender(record: Record, runner: asyncio.Ru
 
 def test_either_end_of_a_mock_names_the_other() -> None:
     assert {each.other for each in MockEnd.__subclasses__()} == {"the gateway", "the board"}
+
+
+def test_a_timer_of_the_platform_that_is_left_behind_is_named(runner: asyncio.Runner) -> None:
+    async def leave() -> None:
+        before = await Leftovers.begin()
+        session = SimpleNamespace(start_timer=lambda timer: kept.append(timer))
+        settings = SimpleNamespace(first_message_timeout=3600)
+        service = SimpleNamespace(_clock=clock, _settings=settings)
+        LinkService._expect_first_message(service, session)  # type: ignore[arg-type]
+        try:
+            await before.check(clock)
+        finally:
+            kept[0].cancel()
+            await before.check(clock)
+
+    kept: list[Timer] = []
+    clock = WatchedClock()
+    with pytest.raises(ProductFailure, match=r"the gateway left a timer behind: .*_expect_first_message") as failure:
+        runner.run(leave())
+    assert failure.value.party == "gateway"
 
 
 def test_a_task_of_the_platform_that_is_left_behind_is_named(runner: asyncio.Runner) -> None:

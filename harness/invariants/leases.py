@@ -1,0 +1,55 @@
+"""The lease of the controllers: one manager at a time holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.core.history import Event
+from harness.invariants.invariant import Invariant, Party, Violation, on, party_of
+from harness.invariants.ledger import Ledger
+
+__all__ = ["LEASES"]
+
+EARLY = 0.75
+"""The part of a lease's duration for which nobody else takes it at least: each counts from when it saw the last
+renewal."""
+REFUSED = 400
+
+
+class LeasesRunOut(Invariant):
+    """A manager takes a Lease that another one holds only when that has given it back or let it run out."""
+
+    name = "leases run out"
+    party = Party.MANAGER
+    source = "the schema of Lease (coordination.k8s.io/v1: holderIdentity, leaseDurationSeconds)"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._held: dict[str, tuple[str, float, Event]] = {}
+        """By lease, the holder, the seconds that it is for, and the write that said so."""
+
+    @on("POST Lease", "PUT Lease", "PATCH Lease")
+    def written(self, event: Event) -> Iterator[Violation]:
+        code, spec, name = event.data.get("code"), event.data.get("spec"), str(event.data.get("name"))
+        if not isinstance(code, int) or code >= REFUSED or not isinstance(spec, dict):
+            return
+        before = self._held.get(name)
+        holder = str(spec.get("holderIdentity", before[0] if before is not None else "") or "")
+        seconds = spec.get("leaseDurationSeconds", before[1] if before is not None else 0)
+        self._held[name] = holder, float(seconds) if isinstance(seconds, int | float) else 0.0, event
+        if before is None or before[0] in ("", holder) or not holder or party_of(event.source) is not Party.MANAGER:
+            return
+        waited = event.at - before[2].at
+        if waited < EARLY * before[1]:
+            message = (
+                f"{holder} took the lease {name} {waited:.1f} s after {before[0]} had renewed it for {before[1]:g} s"
+            )
+            yield self.broken(event, message, who=holder, cause=before[2])
+
+    @on("DELETE Lease")
+    def deleted(self, event: Event) -> Iterator[Violation]:
+        self._held.pop(str(event.data.get("name")), None)
+        yield from ()
+
+
+LEASES = (LeasesRunOut,)
