@@ -117,7 +117,7 @@ async def test_an_application_of_the_same_name_made_anew_in_the_middle_of_a_tran
     again = await stack.deploy(replacement, to="by-hand", name="heavy")
     await take_stop(stack, peer)
     order = await stack.history.until("Stop", about="heavy", source="Gateway")
-    while order.name != "Deploy":  # it may be told to stop again: what it ran is on the new one's record for a moment
+    while order.name != "Deploy":  # it may have to stop again: what it ran is on the new one's record for a moment
         order = await stack.history.until(source="Gateway", target="Device", about="heavy", after=order, within=20)
         if order.name == "Stop":
             peer.send(StopResult("heavy", True), order.data["messageId"])
