@@ -116,11 +116,14 @@ async def test_an_application_of_the_same_name_made_anew_in_the_middle_of_a_tran
     replacement = padded(stack.modules("hello_again"), 3_000)
     again = await stack.deploy(replacement, to="by-hand", name="heavy")
     await take_stop(stack, peer)
-    deploy = await peer.expect(Deploy, within=20)
-    assert deploy.size == len(replacement)
-    await peer.expect(ModuleChunk)
-    announced = stack.history.find("Deploy", about="heavy", source="Gateway")[-1]
-    (sent,) = [each for each in stack.history.find("ModuleChunk", about="heavy") if each.n > announced.n]
+    order = await stack.history.until("Stop", about="heavy", source="Gateway")
+    while order.name != "Deploy":  # it may have to stop again: what it ran is on the new one's record for a moment
+        order = await stack.history.until(source="Gateway", target="Device", about="heavy", after=order, within=20)
+        if order.name == "Stop":
+            peer.send(StopResult("heavy", True), order.data["messageId"])
+    announced = order
+    assert announced.data["size"] == len(replacement)
+    sent = await stack.history.until("ModuleChunk", about="heavy", after=announced)
     peer.send(ChunkAcknowledgment("heavy", 0), sent.data["messageId"])
     peer.send(DeploymentResult("heavy", True), announced.data["messageId"])
     await again.until_on("by-hand", state="deployed")
