@@ -82,8 +82,11 @@ async def test_a_program_that_listens_elsewhere_is_told_so(tmp_path: Path) -> No
 
 async def test_its_output_is_in_the_history(tmp_path: Path) -> None:
     """Lines of the program are console lines of the gateway; one that ends by itself is the product's failure."""
-    table = program(tmp_path, LISTENS + "sys.stdin.read()\n" + "time.sleep(0.2)\nprint('giving up')\nsys.exit(7)\n")
+    allowed = tmp_path / "allowed"
+    waits = f"import os\nwhile not os.path.exists({str(allowed)!r}):\n    time.sleep(0.05)\n"
+    table = program(tmp_path, LISTENS + waits + "print('giving up')\nsys.exit(7)\n")
     async with Stack(described(tmp_path, table)) as stack:
+        os.close(os.open(allowed, os.O_CREAT))
         line = await stack.history.until("Console", source="Gateway", text="giving up")
         assert line.data["gateway"] == stack.gateway.name
         ended = await stack.history.until("GatewayEnded")
