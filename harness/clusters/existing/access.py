@@ -27,7 +27,7 @@ from harness.wasmbed.resources.kinds import (
 )
 from harness.wasmbed.resources.kubernetes_api import CLUSTER_SCOPED, KubernetesApi
 
-__all__ = ["check_context", "check_rights", "check_version"]
+__all__ = ["INSTALLING", "check_context", "check_rights", "check_version", "lacking"]
 
 OLDEST = (1, 31)
 """The first Kubernetes in which ``selectableFields`` of custom resources are served."""
@@ -36,7 +36,7 @@ _ALL = ("create", "delete", "get", "list", "patch", "update", "watch")
 
 
 @dataclass(frozen=True, slots=True)
-class _Right:
+class Right:
     """Verbs on a resource type, or on a subresource of it."""
 
     resource: Resource
@@ -50,12 +50,14 @@ class _Right:
 
 
 _NEEDED = (
-    *(_Right(resource, _ALL) for resource in (DEVICE, APPLICATION, GATEWAY, SECRET, CONFIG_MAP, LEASE)),
-    *(_Right(resource, ("patch",), "status") for resource in (DEVICE, APPLICATION, GATEWAY)),
-    _Right(NAMESPACE, ("create", "delete", "list", "watch")),
-    _Right(CUSTOM_RESOURCE_DEFINITION, ("get", "watch")),
+    *(Right(resource, _ALL) for resource in (DEVICE, APPLICATION, GATEWAY, SECRET, CONFIG_MAP, LEASE)),
+    *(Right(resource, ("patch",), "status") for resource in (DEVICE, APPLICATION, GATEWAY)),
+    Right(NAMESPACE, ("create", "delete", "list", "watch")),
+    Right(CUSTOM_RESOURCE_DEFINITION, ("get", "watch")),
 )
 """The rights that harness and platform need."""
+INSTALLING = Right(CUSTOM_RESOURCE_DEFINITION, ("create", "get", "list", "patch", "watch"))
+"""What is needed in a cluster without the resource types, or with others."""
 
 
 def check_context(kubeconfig: Path, host: str, allowed: str | None) -> None:
@@ -115,18 +117,21 @@ async def check_rights(api: KubernetesApi, where: str) -> None:
     if status.get("incomplete"):  # another authorizer, which cannot list what it allows, may allow the others
         missing = [right async for right in _refused(api, missing)]
     if missing:
-        lacking = ", ".join(f"{'/'.join(right.verbs)} {right.called}" for right in missing)
-        lines = "".join(
-            f'\n    - apiGroups: ["{right.resource.group}"]\n      resources: ["{right.called}"]'
-            f"\n      verbs: [{', '.join(right.verbs)}]"
-            for right in missing
-        )
-        raise RigError(
-            f"these credentials may not {lacking}", where=where, do=f"give them a ClusterRole with the rules{lines}"
-        )
+        names = ", ".join(f"{'/'.join(right.verbs)} {right.called}" for right in missing)
+        raise lacking(f"these credentials may not {names}", where, *missing)
 
 
-def _missing(rules: list[Any]) -> Iterator[_Right]:
+def lacking(what: str, where: str, *rights: Right) -> RigError:
+    """The error for rights that are missing; it advises the rules that give them."""
+    lines = "".join(
+        f'\n    - apiGroups: ["{right.resource.group}"]\n      resources: ["{right.called}"]'
+        f"\n      verbs: [{', '.join(right.verbs)}]"
+        for right in rights
+    )
+    return RigError(what, where=where, do=f"give them a ClusterRole with the rules{lines}")
+
+
+def _missing(rules: list[Any]) -> Iterator[Right]:
     for right in _NEEDED:
         every = f"*/{right.subresource}" if right.subresource else "*"
         allowed = {
@@ -141,7 +146,7 @@ def _missing(rules: list[Any]) -> Iterator[_Right]:
             yield replace(right, verbs=lacking)
 
 
-async def _refused(api: KubernetesApi, rights: Iterable[_Right]) -> AsyncIterator[_Right]:
+async def _refused(api: KubernetesApi, rights: Iterable[Right]) -> AsyncIterator[Right]:
     """Those that the cluster refuses if it is asked for each."""
     for right in rights:
         asked = [(verb, await _is_allowed(api, right, verb)) for verb in right.verbs]
@@ -149,7 +154,7 @@ async def _refused(api: KubernetesApi, rights: Iterable[_Right]) -> AsyncIterato
             yield replace(right, verbs=lacking)
 
 
-async def _is_allowed(api: KubernetesApi, right: _Right, verb: str) -> bool:
+async def _is_allowed(api: KubernetesApi, right: Right, verb: str) -> bool:
     about = {"verb": verb, "group": right.resource.group, "resource": right.resource.plural}
     if right.subresource:
         about["subresource"] = right.subresource
