@@ -210,6 +210,64 @@ class DeployAsAsked(Invariant):
                 yield self.broken(event, f"{message} asked for {asked}", cause=request, link=link)
 
 
+class NotDeployedTwice(Invariant):
+    """A gateway does not deploy to a device, in one session, what that has just as it is asked for."""
+
+    name = "nothing is deployed twice"
+    party = Party.GATEWAY
+    source = "docs/reference/http-api (PUT of what the device has)"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._has: dict[Link, dict[str, tuple[Event, Event]]] = {}
+        """By link and application, the Deploy that went well, and the device's latest word on it."""
+        self._sent: dict[Link, Event] = {}
+        self._generations: dict[tuple[str, str], Any] = {}
+
+    @on("DeployApplication")
+    def asked(self, event: Event) -> Iterator[Violation]:
+        wanted, key = event.data.get("wanted"), (event.correlation, str(event.data.get("device")))
+        generation = wanted.get("generation") if isinstance(wanted, Mapping) else None
+        if self._generations.get(key) != generation or generation is None:
+            for link in self.ledger.open_links(key[1]):
+                self._has.get(link, {}).pop(event.correlation, None)
+        self._generations[key] = generation
+        yield from ()
+
+    @on("Deploy")
+    def sent(self, event: Event) -> Iterator[Violation]:
+        if (link := self.ledger.link(event)) is None or not link.known:
+            return
+        had = self._has.get(link, {}).pop(event.correlation, None)
+        if had is not None and all(had[0].data.get(key) == event.data.get(key) for key in FIELDS):
+            message = f"the gateway deploys {event.correlation} to {link.device} again, which has it"
+            yield self.broken(event, message, cause=had[1], link=link)
+        self._sent[link] = event
+
+    @on("DeploymentResult")
+    def answered(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        deploy = self._sent.get(link) if link is not None else None
+        if link is not None and deploy is not None and deploy.data.get("messageId") == event.data.get("messageId"):
+            if event.data.get("ok"):
+                self._has.setdefault(link, {})[event.correlation] = deploy, event
+        yield from ()
+
+    @on("Stop", "RuntimeFault", "ApplicationStatus")
+    def lost(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        if link is not None and event.data.get("state") not in ("deployed", "running"):
+            self._has.get(link, {}).pop(event.correlation, None)
+        yield from ()
+
+    @on("ConnectionClosed")
+    def ended(self, event: Event) -> Iterator[Violation]:
+        if (link := self.ledger.link(event)) is not None:
+            self._has.pop(link, None)
+            self._sent.pop(link, None)
+        yield from ()
+
+
 class AskedAsSpecified(Invariant):
     """The application controller asks a gateway for what the Application's spec says: limits, entry, arguments, and a
     module of that size."""
@@ -316,4 +374,4 @@ class NoLostDeployment(Invariant):
         yield from ()
 
 
-TRANSFERS = (Transfers, DeployAsAsked, AskedAsSpecified, NoLostDeployment)
+TRANSFERS = (Transfers, DeployAsAsked, NotDeployedTwice, AskedAsSpecified, NoLostDeployment)

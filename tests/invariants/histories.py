@@ -455,6 +455,11 @@ EXAMPLES: Mapping[str, Example] = {
         all(enrolled, lambda s: s.is_asked_to_deploy(), lambda s: s.deploys(entry="main")),
         all(enrolled, lambda s: s.is_asked_to_deploy(), lambda s: s.deploys()),
     ),
+    "nothing is deployed twice": example(
+        Party.GATEWAY,
+        all(running, lambda s: s.is_asked_to_deploy(), lambda s: s.deploys(number=40)),
+        all(running, lambda s: s.stops(), lambda s: s.is_asked_to_deploy(), lambda s: s.deploys(number=40)),
+    ),
     "asked as specified": example(
         Party.APPLICATION_CONTROLLER,
         all(enrolled, lambda s: s.specifies(fuel=5), lambda s: s.is_asked_to_deploy()),
