@@ -20,6 +20,7 @@ from harness.wasmbed.protocol.messages import (
     StopResult,
 )
 from harness.wasmbed.resources.conditions import find_condition
+from harness.wasmbed.resources.kinds import DEVICE
 
 
 async def enrolled(stack: Stack, name: str = "meter") -> MockBoard:
@@ -242,6 +243,22 @@ async def test_a_condition_changes_its_time_with_its_status_and_not_before(stack
     third = _running(application)
     assert third[0] == "True"
     assert third[1] > second[1]
+
+
+async def test_a_changed_spec_is_observed(stack: Stack) -> None:
+    """Another client changes the spec of a connected device: its controller judges it again, and says so. The session
+    goes on."""
+    await enrolled(stack)
+    device = stack.device("meter")
+    for version, key in (("9.1.0", None), ("9.2.0", "bm90IGEga2V5")):
+        spec = {"firmwareVersion": version, **({"publicKey": key} if key else {})}
+        changed = await stack.api.patch(DEVICE, "meter", {"spec": spec})
+        await device.until(phase="Connected", observed_generation=changed["metadata"]["generation"])
+        condition = find_condition(device.status.conditions, "Enrolled")
+        assert condition is not None
+        assert condition["observedGeneration"] == changed["metadata"]["generation"]
+        assert condition["status"] == ("False" if key else "True")
+    assert stack.history.phases("meter").count("Connected") == 1
 
 
 def _running(application: ApplicationHandle) -> tuple[str, str]:

@@ -9,10 +9,12 @@ status 1 if this program, or one before that it goes on from, found a verdict.
 from __future__ import annotations
 
 import argparse
+import asyncio
+import itertools
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -48,27 +50,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="begin no run after this time (%(default)s)")
     parser.add_argument("--seed", type=int, help="only the run of this seed, and keep its history")
     parser.add_argument("--boards", default="virtual", help="the boards: virtual, qemu, or a kind of board")
+    parser.add_argument("--together", type=int, default=4, help="runs at the same time (%(default)s)")
     parser.add_argument("--from", type=int, default=0, dest="first", help="first seed of this series (%(default)s)")
     given = parser.parse_args(arguments)
     OUTPUT.mkdir(parents=True, exist_ok=True)
     if given.seed is not None:
-        done = _one(given.seed, given.boards, keep=True)
-        print(_line(done))
-        return 1 if done.verdict or done.stuck else 0
-    clock = SystemClock()
-    end, known = clock.now() + 60 * given.minutes, _known()
-    seed = max((each.seed + 1 for each in known if each.boards == given.boards), default=given.first)
-    seed = max(seed, given.first)
-    while clock.now() < end:
-        done = _one(seed, given.boards)
-        known.append(done)
-        with (OUTPUT / "runs.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(done)) + "\n")
-        if done.verdict or done.stuck or len(known) % 10 == 0:
-            print(f"{_line(done)}\n{_sum(known)}", flush=True)
-        seed += 1
-    print(_sum(known))
+        known = [uvloop.run(_one(given.seed, given.boards, keep=True))]
+        print(_line(known[0]))
+    else:
+        known = _known()
+        first = max((each.seed + 1 for each in known if each.boards == given.boards), default=given.first)
+        uvloop.run(_all(known, itertools.count(max(first, given.first)), given))
+        print(_sum(known))
     return 1 if any(each.verdict or each.stuck for each in known) else 0
+
+
+async def _all(known: list[Judged], seeds: Iterator[int], given: argparse.Namespace) -> None:
+    """Run the next seeds, several at the same time, until the time is over."""
+    clock = SystemClock()
+    end = clock.now() + 60 * given.minutes
+
+    async def one_by_one() -> None:
+        while clock.now() < end:
+            done = await _one(next(seeds), given.boards)
+            known.append(done)
+            with (OUTPUT / "runs.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(done)) + "\n")
+            if done.verdict or done.stuck or len(known) % 20 == 0:
+                print(f"{_line(done)}\n{_sum(known)}", flush=True)
+
+    await asyncio.gather(*(one_by_one() for _ in range(given.together)))
 
 
 def _known() -> list[Judged]:
@@ -76,10 +87,10 @@ def _known() -> list[Judged]:
     return [Judged(**json.loads(line)) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
 
 
-def _one(seed: int, boards: str, *, keep: bool = False) -> Judged:
+async def _one(seed: int, boards: str, *, keep: bool = False) -> Judged:
     folder = OUTPUT / f"{boards}-{seed}"
     shutil.rmtree(folder, ignore_errors=True)
-    done = uvloop.run(_judged(seed, boards, folder))
+    done = await _judged(seed, boards, folder)
     if not (done.verdict or done.stuck or keep):
         shutil.rmtree(folder)
     return done

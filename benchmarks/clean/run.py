@@ -6,13 +6,14 @@ Everything that was broken is mended at the end, so that the platform has to be 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
-from random import Random
+from typing import TypeVar
 
 from harness.boards.board import Board, Power
 from harness.clusters.watch_times import WatchTimes
+from harness.core.identifiers import Randomness
+from harness.core.loop import give_way
 from harness.stack import Stack, StackOptions
 from harness.stack.applications import ApplicationHandle
 from harness.stack.gateways import GatewayControl
@@ -33,10 +34,31 @@ WHOLE_AGAIN = 120.0
 FINAL = frozenset({"Running", "PartiallyRunning", "Failed", "Error", "Stopped"})
 
 
+T = TypeVar("T")
+
+
+class Draw:
+    """Random choices that follow from a seed and a purpose."""
+
+    def __init__(self, seed: int, purpose: str) -> None:
+        self._randomness = Randomness(seed).fork(purpose)
+
+    def below(self, end: int) -> int:
+        """A number from 0 on."""
+        return int.from_bytes(self._randomness.bytes(8), "big") % end
+
+    def choice(self, values: Sequence[T]) -> T:
+        return values[self.below(len(values))]
+
+    def happens(self, share: float) -> bool:
+        """True in that share of all cases."""
+        return self.below(1_000_000) < 1_000_000 * share
+
+
 def options(seed: int, boards: str = "virtual") -> StackOptions:
     """The options of the run of a seed."""
-    draw = Random(f"{seed} options")
-    process = boards == "virtual" and draw.random() < 0.05
+    draw = Draw(seed, "options")
+    process = boards == "virtual" and draw.happens(0.05)
     return StackOptions(
         boards=boards,
         seed=seed,
@@ -51,7 +73,7 @@ class Run:
     """The run of a seed on a stack that has started. ``devices`` is how many it had."""
 
     def __init__(self, stack: Stack, seed: int) -> None:
-        self._stack, self._draw = stack, Random(f"{seed} run")
+        self._stack, self._draw = stack, Draw(seed, "run")
         self._gateways: list[GatewayControl] = [stack.gateway]
         self._boards: list[Board] = []
         self._applications: dict[str, ApplicationHandle] = {}
@@ -61,13 +83,15 @@ class Run:
     async def play(self) -> None:
         """Everything that happens."""
         virtual = self._stack.options.boards == "virtual"
-        if virtual and self._draw.random() < 0.2 and self._stack.options.gateway == "reference":
+        if virtual and self._draw.happens(0.2) and self._stack.options.gateway == "reference":
             self._gateways.append(await self._stack.add_gateway("second"))
         await self._more(self._draw.choice((1, 2, 5, 12, 40)) if virtual else 2)
-        for _ in range(self._draw.randint(2, 14)):
-            step, weight = self._draw.choice(self._steps), self._draw.random()
+        if self._draw.happens(0.7):
+            await self._until_connected()
+        for _ in range(2 + self._draw.below(13)):
+            step, waits = self._draw.choice(self._steps), self._draw.happens(0.5)
             await self._try(step)
-            if weight < 0.5:
+            if waits:
                 await self._stack.clock.sleep(self._draw.choice((0.01, 0.1, 0.4, 1.0)))
         await self._mend()
         await self._until_whole()
@@ -84,15 +108,12 @@ class Run:
         try:
             await step()
         except (ApiError, OSError):
-            await asyncio.sleep(0)
+            await give_way()
 
     async def _more(self, count: int) -> None:
         self._stack.boards.gateway = self._draw.choice(self._gateways).endpoint
         self._boards += await self._stack.boards.power_on(count=count)
         self.devices += count
-        if self._draw.random() < 0.7:
-            for board in self._boards[-count:]:
-                await self._stack.device(board).until(phase="Connected", within=WHOLE_AGAIN)
 
     async def _another(self) -> None:
         if self._stack.options.boards == "virtual":
@@ -126,7 +147,7 @@ class Run:
 
     async def _deploy(self) -> None:
         targets = self._draw.choice(("all", {"site": self._draw.choice(SITES)}, self._draw.choice(self._boards)))
-        name = f"app-{self._draw.randint(1, 4)}"  # now and then one that there is already, or was
+        name = f"app-{self._draw.below(4)}"  # now and then one that there is already, or was
         self._applications[name] = self._stack.application(name)
         await self._stack.deploy(self._module(), to=targets, name=name)
 
@@ -157,7 +178,7 @@ class Run:
     async def _fail(self) -> None:
         """Requests of the platform fail, a few of them or until a later step."""
         client, kind = self._draw.choice(CLIENTS), self._draw.choice(KINDS)
-        verbs = self._draw.sample(VERBS, self._draw.randint(1, 3))
+        verbs = {self._draw.choice(VERBS) for _ in range(3)}
         code, times = self._draw.choice(CODES), self._draw.choice((1, 2, 5, None))
         fault = ExitStack()
         fault.enter_context(self._stack.api_faults.failing(*verbs, client=client, kind=kind, code=code, times=times))
@@ -175,9 +196,9 @@ class Run:
         gateway = self._draw.choice(self._gateways)
         if not gateway.running:
             await gateway.start()
-        elif self._draw.random() < 0.4:
+        elif self._draw.happens(0.4):
             await gateway.kill()
-        elif self._draw.random() < 0.5:
+        elif self._draw.happens(0.5):
             await gateway.stop()
         else:
             await gateway.restart()
@@ -197,10 +218,13 @@ class Run:
                 await board.power_on()
 
     async def _until_whole(self) -> None:
-        for board in self._boards:
-            await self._stack.device(board).until(phase="Connected", within=WHOLE_AGAIN)
+        await self._until_connected()
         for application in self._applications.values():
             await application.wait(_is_settled, "a final phase, or gone", WHOLE_AGAIN)
+
+    async def _until_connected(self) -> None:
+        for board in self._boards:
+            await self._stack.device(board).until(phase="Connected", within=WHOLE_AGAIN)
 
 
 def _is_settled(application: Object | None) -> bool:

@@ -248,9 +248,9 @@ class NotDeployedTwice(Invariant):
     def answered(self, event: Event) -> Iterator[Violation]:
         link = self.ledger.link(event)
         deploy = self._sent.get(link) if link is not None else None
-        if link is not None and deploy is not None and deploy.data.get("messageId") == event.data.get("messageId"):
-            if event.data.get("ok"):
-                self._has.setdefault(link, {})[event.correlation] = deploy, event
+        number = event.data.get("messageId")
+        if link is not None and deploy is not None and deploy.data.get("messageId") == number and event.data.get("ok"):
+            self._has.setdefault(link, {})[event.correlation] = deploy, event
         yield from ()
 
     @on("Stop", "RuntimeFault", "ApplicationStatus")

@@ -20,6 +20,7 @@ from tests.invariants.story import (
     application_becomes,
     attempts,
     beats_often,
+    changes_spec,
     condition,
     counts_retries,
     enrolled,
@@ -27,6 +28,7 @@ from tests.invariants.story import (
     example,
     moment,
     observes,
+    observes_spec,
     pair,
     refuses_after,
     reports_use,
@@ -599,6 +601,11 @@ EXAMPLES: Mapping[str, Example] = {
             lambda s: s.leases(""),
             lambda s: s.leases("one"),
         ),
+    ),
+    "generations are observed": example(
+        Party.DEVICE_CONTROLLER,
+        all(enrolled, lambda s: changes_spec(s, 2), lambda s: s.later(21)),
+        all(enrolled, lambda s: changes_spec(s, 2), lambda s: observes_spec(s, 2), lambda s: s.later(21)),
     ),
     "use within limits": example(
         Party.BOARD,
