@@ -536,7 +536,7 @@ async def test_a_connection_that_says_nothing_is_closed(stack: Stack) -> None:
     await stack.gateway.start(first_message_timeout=0.3)
     silent, meter = await stack.mock_board("silent"), await enrolled(stack)
     await silent.until_closed()
-    closed = await stack.history.until("ConnectionClosed", about="silent")
+    closed = await stack.history.until("ConnectionClosed", about="silent", source="Gateway")
     if "gateway-reasons" in stack.gateway.features:
         assert "no message within 0.3 s" in closed.data["reason"]
     await meter.beat()
