@@ -68,6 +68,8 @@ class GatewayControl(Watched[GatewayResource]):
         self._defect_noted = False
         self._boundary = None if kind.records and wire_defect is None else self._make_boundary(wire_defect or NO_DEFECT)
         self._gateway: Gateway | None = None
+        self._starts = 0
+        """How often it was started: its random values are others each time, as those of a new process are."""
         self._token = ""
         self._direct: Endpoint | None = None
         self._ended = asyncio.Event()
@@ -113,6 +115,7 @@ class GatewayControl(Watched[GatewayResource]):
 
         Raises RigError if its port is taken.
         """
+        self._starts += 1
         if self._gateway is not None:
             raise UsageError("the gateway is running", where=self.name, do="stop or kill it first")
         self._settings = replace(self._settings, **settings)
@@ -160,7 +163,7 @@ class GatewayControl(Watched[GatewayResource]):
             give_access=self._cluster.give_access,
             clock=self._clock,
             network=self._network,
-            randomness=self._randomness.fork(self.name),
+            randomness=self._randomness.fork(f"{self.name} {self._starts}"),
             tap=self._recorder.platform if self._boundary is None else self._tap_inside,
             console=lambda line: self._recorder.gateway_line(line, self.name),
             ended=self._ended_by_itself,
