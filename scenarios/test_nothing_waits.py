@@ -6,7 +6,7 @@ The comparison mends what was missed. Here it comes later than any test waits, s
 import pytest
 
 from harness.stack import MockBoard, Stack
-from harness.wasmbed.protocol.messages import ApplicationState, Deploy
+from harness.wasmbed.protocol.messages import ApplicationState, Deploy, EnrollmentAcknowledgment, EnrollmentResponse
 
 pytestmark = pytest.mark.stack(beat=600.0)
 
@@ -53,6 +53,17 @@ async def test_a_revocation_and_a_deletion(stack: Stack) -> None:
     await stack.device("pump").delete()
     await pump.until_closed()
     await stack.device("pump").until_gone()
+
+
+@pytest.mark.requires("gateway-revocation")
+async def test_a_revocation_before_the_first_heartbeat(stack: Stack) -> None:
+    """A device that is enrolled and has not beaten yet loses its session with its certificate too."""
+    meter = await stack.mock_board("meter")
+    response = await meter.expect(EnrollmentResponse, meter.send(meter.request()))
+    meter.reply(EnrollmentAcknowledgment(response.device_id))
+    await stack.pki.revoke(meter.credentials)
+    await meter.until_closed()
+    await stack.device("meter").until(phase="Disconnected")
 
 
 @pytest.mark.requires("gateway-http")

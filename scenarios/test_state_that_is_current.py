@@ -11,6 +11,8 @@ from harness.wasmbed.protocol.messages import (
     ApplicationStatus,
     Deploy,
     DeploymentResult,
+    DeviceInfo,
+    DeviceInfoRequest,
     EnrollmentAcknowledgment,
     EnrollmentResponse,
     Heartbeat,
@@ -105,7 +107,10 @@ async def test_what_a_device_is_now_replaces_what_it_was(stack: Stack) -> None:
     response = await again.expect(EnrollmentResponse)
     again.reply(EnrollmentAcknowledgment(response.device_id))
     await again.beat(response.device_id)
-    await device.until(phase="Connected")
+    await again.expect(DeviceInfoRequest)
+    information = DeviceInfo(4096, "new", ("bulk-memory",), 1234)
+    again.reply(information)
+    await device.until(phase="Connected", device_info={"memory": 4096, "architecture": "new"}, within=20)
     assert (device.spec.firmware_version, sorted(device.spec.capabilities)) == ("2.0", ["cbor", "tls"])
     assert (device.spec.largest_module, device.spec.public_key) == (1234, key)
     assert device.status.device_id == device_id

@@ -29,6 +29,7 @@ class _Transfer:
     sent: int = 0
     """Chunks sent at least once; they are sent in order."""
     unacknowledged: set[int] = field(default_factory=set)
+    acknowledged: set[int] = field(default_factory=set)
     moved: float = 0.0
     """When anything of it crossed the link last."""
     over: Event | None = None
@@ -41,7 +42,8 @@ class _Transfer:
 
 class Transfers(Invariant):
     """A gateway sends a module's chunks in order, each of the size that the Deploy names and the last the rest, no more
-    of them ahead than its window, and one deployment to a device at a time."""
+    of them ahead than its window, none again that was acknowledged, one deployment to a device at a time, and none of
+    an application whose stop is not answered."""
 
     name = "transfers"
     party = Party.GATEWAY
@@ -50,12 +52,18 @@ class Transfers(Invariant):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._current: dict[Link, _Transfer] = {}
+        self._stops: dict[Link, dict[str, Event]] = {}
+        """By link and application, the stop that is not answered."""
 
     @on("Deploy")
     def announced(self, event: Event) -> Iterator[Violation]:
         link = self.ledger.link(event)
         if link is None or not link.known or "size" not in event.data:
             return
+        stop = self._stops.get(link, {}).pop(event.correlation, None)
+        if stop is not None and event.at - stop.at < GIVEN_UP:
+            message = f"the gateway deploys {event.correlation} to {link.device}, which has not answered its stop"
+            yield self.broken(event, message, cause=stop, link=link)
         present = self._current.get(link)
         self._current[link] = _Transfer(event, moved=event.at)
         if present is None or present.over is not None or event.at - present.moved > GIVEN_UP:
@@ -84,6 +92,8 @@ class Transfers(Invariant):
         if index > transfer.sent:
             message = f"{about} was sent before chunk {transfer.sent}"
             yield self.broken(event, message, cause=transfer.deploy, link=link)
+        if index in transfer.acknowledged:
+            yield self.broken(event, f"{about} was acknowledged before", cause=transfer.deploy, link=link)
         transfer.sent = max(transfer.sent, index + 1)
         transfer.unacknowledged.add(index)
         yield from self._judge_content(event, transfer, about, index, link)
@@ -119,6 +129,7 @@ class Transfers(Invariant):
         transfer = self._current.get(link) if link is not None else None
         if transfer is not None and transfer.deploy.correlation == event.correlation:
             transfer.unacknowledged.discard(event.data.get("index", -1))
+            transfer.acknowledged.add(event.data.get("index", -1))
             transfer.moved = event.at
         yield from ()
 
@@ -142,6 +153,19 @@ class Transfers(Invariant):
         transfer = self._current.get(link) if link is not None else None
         if transfer is not None and (event.source == "Device" or event.correlation == transfer.deploy.correlation):
             transfer.over = event
+        if link is not None and event.name == "Stop":
+            self._stops.setdefault(link, {})[event.correlation] = event
+        elif link is not None and event.source == "Device":
+            self._stops.pop(link, None)  # it may be about any of them
+        yield from ()
+
+    @on("StopResult", "ConnectionClosed")
+    def stopped(self, event: Event) -> Iterator[Violation]:
+        if (link := self.ledger.link(event)) is not None and event.name == "StopResult":
+            self._stops.get(link, {}).pop(event.correlation, None)
+        elif link is not None:
+            self._stops.pop(link, None)
+            self._current.pop(link, None)
         yield from ()
 
     @on("PATCH Application")

@@ -607,6 +607,11 @@ EXAMPLES: Mapping[str, Example] = {
         all(enrolled, lambda s: changes_spec(s, 2), lambda s: s.later(21)),
         all(enrolled, lambda s: changes_spec(s, 2), lambda s: observes_spec(s, 2), lambda s: s.later(21)),
     ),
+    "heartbeats agree": example(
+        Party.BOARD,
+        all(running, lambda s: s.beats(3, metrics={"applications_running": 2}, applications={"app": "running"})),
+        all(running, lambda s: s.beats(3, metrics={"applications_running": 1}, applications={"app": "running"})),
+    ),
     "use within limits": example(
         Party.BOARD,
         all(running, lambda s: reports_use(s, memory_bytes=65537)),
