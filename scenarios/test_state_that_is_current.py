@@ -99,6 +99,9 @@ async def test_what_a_device_is_now_replaces_what_it_was(stack: Stack) -> None:
     meter = await enrolled(stack)
     device = stack.device("meter")
     key, device_id = device.spec.public_key, device.status.device_id
+    await meter.expect(DeviceInfoRequest)
+    meter.reply(DeviceInfo(2048, "old", ("bulk-memory",), 4321))
+    await device.until(device_info={"memory": 2048, "architecture": "old"}, within=20)
     await meter.close()
     await device.until(phase="Disconnected")
     again = await stack.mock_board("meter", credentials=meter.credentials)

@@ -194,6 +194,7 @@ class Run:
 
     async def _gateway(self) -> None:
         gateway = self._draw.choice(self._gateways)
+        await self._unfail()  # a gateway cannot begin without the API server
         if not gateway.running:
             await gateway.start()
         elif self._draw.happens(0.4):
