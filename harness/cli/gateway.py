@@ -65,8 +65,8 @@ async def gateway(
     """Run one gateway until SIGTERM or Ctrl-C.
 
     It then refuses new sessions, tells its devices, and writes what is pending; a second signal ends it immediately.
-    SIGHUP reads its certificates again. "ready devices=HOST:PORT http=HOST:PORT" on standard output says that it
-    serves; its log is on standard error.
+    SIGHUP reads its certificates and its settings file again; its log names settings that need a restart.
+    "ready devices=HOST:PORT http=HOST:PORT" on standard output says that it serves; its log is on standard error.
     """
     from harness.core.clock import SystemClock
     from harness.core.descriptors import raise_limit
@@ -96,17 +96,18 @@ async def gateway(
         authority=authority,
     )
     try:
-        return await _serve(serving, lambda: serving.reload(_identities(certificate, key)))
+        reload = _Reload(serving, lambda: _identities(certificate, key), lambda: _settings(settings, given, pairs))
+        return await _serve(serving, reload)
     finally:
         await api.close()
 
 
-async def _serve(serving: Gateway, reload: Callable[[], None]) -> int:
+async def _serve(serving: Gateway, reload: Callable[[], object]) -> int:
     """Run it until a signal; returns the exit code."""
     from harness.cli.ending import End
 
     end, loop = End(), asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, _reload, reload)
+    loop.add_signal_handler(signal.SIGHUP, reload)
     if not await end.unless(serving.start()):
         await serving.kill()
         return 0
@@ -120,14 +121,37 @@ async def _serve(serving: Gateway, reload: Callable[[], None]) -> int:
     return 0
 
 
-def _reload(reload: Callable[[], None]) -> None:
-    log = logging.getLogger(__name__)  # noqa: TID251, the text is our own
-    try:
-        reload()
-    except UsageError as error:
-        log.error("the certificates were not read again, the present ones stay: %s", error)
-    else:
-        log.info("the certificates were read again")
+class _Reload:
+    """Reads certificates and settings again; what is wrong with one of them does not keep the other from being read."""
+
+    def __init__(
+        self,
+        serving: Gateway,
+        identities: Callable[[], Sequence[Identity]],
+        settings: Callable[[], GatewaySettings],
+    ) -> None:
+        self._serving, self._identities, self._settings = serving, identities, settings
+        self._log = logging.getLogger(__name__)  # noqa: TID251, the text is our own
+
+    def __call__(self) -> None:
+        self._reread_settings()
+        try:
+            self._serving.reload(self._identities())
+        except UsageError as error:
+            self._log.error("the certificates were not read again, the present ones stay: %s", error)
+        else:
+            self._log.info("the certificates were read again")
+
+    def _reread_settings(self) -> None:
+        try:
+            settings = self._settings()
+            changed, kept = self._serving.change(settings)
+        except UsageError as error:
+            self._log.error("the settings were not read again, the present ones stay: %s", error)
+            return
+        self._log.info("the settings were read again, changed: %s", ", ".join(changed) or "none")
+        if kept:
+            self._log.warning("a restart is needed to change %s", ", ".join(kept))
 
 
 def _settings(path: Path | None, given: dict[str, str | None], pairs: Sequence[str]) -> GatewaySettings:

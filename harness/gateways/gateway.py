@@ -123,6 +123,11 @@ class Gateway(ABC):
         """The certificate and the key (DER) of the authority that it trusts for devices, if it brings its own."""
         return None
 
+    @classmethod
+    def tunnelled(cls, choice: Choice) -> bool:
+        """Whether its devices' identities are not the harness's, so that nobody can end their TLS but the gateway."""
+        return False
+
     @property
     @abstractmethod
     def endpoint(self) -> Endpoint:

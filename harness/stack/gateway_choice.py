@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from harness.core.errors import HarnessError, RigError, UsageError, reason, suggestion
+from harness.core.errors import HarnessError, RigError, UsageError, suggestion
 from harness.gateways.gateway import Choice, Gateway
 from harness.stack import sources
+from harness.stack.kinds import kind_names, load_kind
 from harness.stack.options import StackOptions
 from harness.stack.system import System, read_system
 
@@ -23,7 +23,7 @@ _KIND, _SYSTEM = "kind", "system"
 def gateways(root: Path) -> dict[str, str | None]:
     """Every registered kind, and every table of the project at ``root``, with the reason why it cannot run here."""
     found: dict[str, str | None] = {}
-    for name in [*_kinds(), *sources.read_gateways(root)]:
+    for name in [*kind_names(GATEWAYS), *sources.read_gateways(root)]:
         try:
             kind, choice = find_gateway(StackOptions(gateway=name), root)
             if name != choice.kind or not kind.described:
@@ -59,7 +59,7 @@ def find_system(options: StackOptions) -> System:
 
 
 def _choice(options: StackOptions, root: Path | None) -> tuple[Choice, System]:
-    name, kinds = options.gateway, _kinds()
+    name, kinds = options.gateway, kind_names(GATEWAYS)
     root = root or sources.find_root(Path.cwd())
     tables = sources.read_gateways(root, options.gateway_file)
     if name in tables:
@@ -76,7 +76,7 @@ def _choice(options: StackOptions, root: Path | None) -> tuple[Choice, System]:
 
 
 def _loaded(choice: Choice, system: System) -> type[Gateway]:
-    loaded = _load(choice.kind)
+    loaded: type[Gateway] = load_kind(GATEWAYS, choice.kind)
     if why := loaded.unavailable():
         raise RigError(why, where=choice.where, do="see wasmbed doctor")
     if system.mapping and not loaded.own_resources:
@@ -97,17 +97,3 @@ def _described(name: str, file: str, table: Mapping[str, Any], kinds: list[str])
         do = f"{suggestion(choice.kind, kinds)}the kinds are {', '.join(kinds)}"
         raise UsageError(f"unknown kind {choice.kind!r}", where=choice.at(_KIND), do=do)
     return choice, system
-
-
-def _kinds() -> list[str]:
-    return sorted(entry.name for entry in entry_points(group=GATEWAYS))
-
-
-def _load(name: str) -> type[Gateway]:
-    try:
-        (entry,) = entry_points(group=GATEWAYS, name=name)
-        return cast("type[Gateway]", entry.load())
-    except Exception as error:  # a third party's import may raise anything
-        raise RigError(
-            f"cannot be loaded: {reason(error)}", where=f"--gateway={name}", do="install what it needs"
-        ) from error

@@ -104,7 +104,15 @@ EXAMPLES: Mapping[str, Example] = {
     "fresh device ids": example(
         Party.BOARD,
         all(enrolled, lambda s: s.beats(2, answered=False)),
-        all(enrolled, lambda s: s.closes(), lambda s: s.connects(link=2), lambda s: s.beats(2, link=2)),
+        all(
+            enrolled,
+            lambda s: s.gateway("ApplicationStatusRequest", messageId=9),
+            lambda s: s.device("ApplicationStatus", "app", messageId=9, applicationId="app"),
+            lambda s: s.device("ApplicationStatus", "app", messageId=9, applicationId="app"),
+            lambda s: s.closes(),
+            lambda s: s.connects(link=2),
+            lambda s: s.beats(2, link=2),
+        ),
     ),
     "fresh gateway ids": example(
         Party.GATEWAY,
@@ -289,6 +297,11 @@ EXAMPLES: Mapping[str, Example] = {
             lambda s: s.leases(""),
             lambda s: s.leases("one"),
         ),
+    ),
+    "leases of others are not renewed": example(
+        Party.MANAGER,
+        all(lambda s: s.leases("one"), lambda s: s.leases("else", "Client"), lambda s: s.leases("else")),
+        all(lambda s: s.leases("one"), lambda s: s.leases("", "Client"), lambda s: s.leases("one")),
     ),
     "use within limits": example(
         Party.BOARD,
