@@ -16,10 +16,12 @@ from tests.invariants.story import (
     all,
     application_becomes,
     attempts,
+    changes_spec,
     counts_retries,
     enrolled,
     example,
     observes,
+    observes_spec,
     refuses_after,
     reports_use,
     running,
@@ -157,6 +159,11 @@ EXAMPLES: Mapping[str, Example] = {
         Party.GATEWAY,
         all(enrolled, lambda s: s.is_asked_to_deploy(), lambda s: s.deploys(entry="main")),
         all(enrolled, lambda s: s.is_asked_to_deploy(), lambda s: s.deploys()),
+    ),
+    "nothing is deployed twice": example(
+        Party.GATEWAY,
+        all(running, lambda s: s.is_asked_to_deploy(), lambda s: s.deploys(number=40)),
+        all(running, lambda s: s.stops(), lambda s: s.is_asked_to_deploy(), lambda s: s.deploys(number=40)),
     ),
     "asked as specified": example(
         Party.APPLICATION_CONTROLLER,
@@ -302,6 +309,16 @@ EXAMPLES: Mapping[str, Example] = {
         Party.MANAGER,
         all(lambda s: s.leases("one"), lambda s: s.leases("else", "Client"), lambda s: s.leases("else")),
         all(lambda s: s.leases("one"), lambda s: s.leases("", "Client"), lambda s: s.leases("one")),
+    ),
+    "generations are observed": example(
+        Party.DEVICE_CONTROLLER,
+        all(enrolled, lambda s: changes_spec(s, 2), lambda s: s.later(21)),
+        all(enrolled, lambda s: changes_spec(s, 2), lambda s: observes_spec(s, 2), lambda s: s.later(21)),
+    ),
+    "heartbeats agree": example(
+        Party.BOARD,
+        all(running, lambda s: s.beats(3, metrics={"applications_running": 2}, applications={"app": "running"})),
+        all(running, lambda s: s.beats(3, metrics={"applications_running": 1}, applications={"app": "running"})),
     ),
     "use within limits": example(
         Party.BOARD,

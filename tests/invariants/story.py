@@ -362,6 +362,15 @@ def counts_retries(story: Story, number: int) -> None:
     story.writes_status("ApplicationController", "Application", "app", statistics={"target": 1}, retryCount=number)
 
 
+def changes_spec(story: Story, generation: int) -> None:
+    observed = {"phase": "Connected", "observedGeneration": 1}
+    story.state("Device", "pump-1", metadata={"generation": generation}, status=observed)
+
+
+def observes_spec(story: Story, generation: int) -> None:
+    story.writes_status("DeviceController", "Device", "pump-1", observedGeneration=generation)
+
+
 def reports_use(story: Story, **metrics: int) -> None:
     story.device("ApplicationStatus", "app", applicationId="app", state="running", messageId=21, metrics=metrics)
 
