@@ -129,7 +129,7 @@ class Stack:
         self._system = find_system(self.options)
         recorder = self._recorder = Recorder(self.history, redaction, self._system.mapping)
 
-        self.api_faults = ApiFaults(recorder.fault)
+        self.api_faults = ApiFaults(recorder.fault, self.clock)
         randomness = self.randomness.fork("cluster")
         self.cluster = make_cluster(
             self.options, self.clock, randomness, recorder.cluster, self._namespace, self._state

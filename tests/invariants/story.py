@@ -151,10 +151,10 @@ class Story:
         since = {"phase": "Connected", "connectedSince": moment(self.clock.now())}
         self.writes_status("Gateway", "Device", "pump-1", **self.vital_signs(**since | status))
 
-    def leases(self, holder: str) -> None:
-        """A manager takes the lease for fifteen seconds, or gives it back."""
+    def leases(self, holder: str, writer: str = "ControllerManager") -> None:
+        """A manager takes the lease for fifteen seconds, or gives it back; or another ``writer`` gives it away."""
         spec = {"holderIdentity": holder, "leaseDurationSeconds": 15}
-        self.writes("ControllerManager", "PUT Lease", "wasmbed-controllers", spec=spec)
+        self.writes(writer, "PUT Lease", "wasmbed-controllers", spec=spec)
 
     def enrolls_again(self, count: int) -> None:
         """On another link; the controller accepts, and writes that count."""

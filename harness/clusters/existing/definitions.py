@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from harness.clusters.existing.access import INSTALLING, lacking
 from harness.core.clock import Clock
 from harness.core.errors import RigError
-from harness.wasmbed.resources.api import Conflict, NotFound, Object, ResourceApi
+from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, ResourceApi
 from harness.wasmbed.resources.kinds import CUSTOM_RESOURCE_DEFINITION, load_crds
 
 __all__ = ["install"]
@@ -17,11 +18,17 @@ ESTABLISHED_WITHIN = 30.0
 
 async def install(api: ResourceApi, clock: Clock, definitions: Iterable[Object] | None = None) -> None:
     """See to it that the cluster serves the types as they are here, by default Wasmbed's. Raises RigError where it does
-    not in time."""
+    not in time, or where the credentials may not install them."""
     for definition in load_crds() if definitions is None else definitions:
         name = definition["metadata"]["name"]
-        if not is_established(await _put(api, definition)):
-            await _wait(api, clock, name)
+        try:
+            if not is_established(await _put(api, definition)):
+                await _wait(api, clock, name)
+        except ApiError as error:
+            if error.code != 403:
+                raise
+            what = f"these credentials may not install the resource type, which is missing or another: {error}"
+            raise lacking(what, f"CustomResourceDefinition {name}", INSTALLING) from error
 
 
 async def _put(api: ResourceApi, definition: Object) -> Object:
