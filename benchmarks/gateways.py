@@ -203,7 +203,7 @@ async def serve(folder: Path) -> None:
 
 
 async def cost(number: int) -> Cost:
-    """What 2,000 enrollments cost with that number of gateways."""
+    """The cost of 2,000 enrollments with that number of gateways."""
     async with world(number) as running:
         await running.enroll("warm-up", WARM_UP)
         return await running.enroll("board", BOARDS)

@@ -1,4 +1,4 @@
-"""What is between a board and its gateway fails: both come back to one state, whichever gateway it is."""
+"""Failures of the link between a board and its gateway, whichever gateway it is: both come back to one state."""
 
 import pytest
 

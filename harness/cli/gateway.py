@@ -47,6 +47,7 @@ def _option(name: str, **attributes: Any) -> Callable[[F], F]:
 @_option("--kubeconfig", type=FILE, help="Kubeconfig of the cluster.  [default: the pod's service account]")
 @_option("--namespace", default=DEFAULT_NAMESPACE, show_default=True, help="Namespace of Wasmbed's resources.")
 @_option("--settings", type=FILE, help="TOML file with settings; options and variables take precedence.")
+@_option("--system", type=FILE, help="File of a system whose resource types are its own (system.toml).")
 @_option("--seed", type=int, help="Seed of all random values except keys.")
 @click.option("--set", "pairs", metavar="NAME=VALUE", multiple=True, help="Another setting of the file.")
 @asynchronous
@@ -58,6 +59,7 @@ async def gateway(
     kubeconfig: Path | None,
     namespace: str,
     settings: Path | None,
+    system: Path | None,
     seed: int | None,
     pairs: Sequence[str],
     **given: str | None,
@@ -68,10 +70,12 @@ async def gateway(
     SIGHUP reads its certificates and its settings file again; its log names settings that need a restart.
     "ready devices=HOST:PORT http=HOST:PORT" on standard output says that it serves; its log is on standard error.
     """
+    from harness.clusters.mapped import MappedApi
     from harness.core.clock import SystemClock
     from harness.core.descriptors import raise_limit
     from harness.core.identifiers import Randomness
     from harness.core.network import SystemNetwork
+    from harness.stack.system import read_system
     from harness.wasmbed.gateway.gateway import Gateway
     from harness.wasmbed.pki.authority import Authority
     from harness.wasmbed.pki.certificates import CertificateManager
@@ -84,7 +88,9 @@ async def gateway(
     identities = _identities(certificate, key)
     trusted = load_certificate(device_authority)
     authority = Authority.of(device_authority, device_authority_key, clock) if device_authority_key else None
-    api = await KubernetesApi.open(namespace, kubeconfig=kubeconfig, name=CLIENT)
+    mapping = read_system(system, "--system").mapping if system is not None else None
+    client = await KubernetesApi.open(namespace, kubeconfig=kubeconfig, name=CLIENT)
+    api = MappedApi(client, mapping) if mapping is not None else client
     serving = Gateway(
         chosen,
         identities,

@@ -36,16 +36,16 @@ def gateways(root: Path) -> dict[str, str | None]:
 
 def check_gateway_choice(options: StackOptions, root: Path) -> None:
     """Raise UsageError if ``options`` name no gateway, or one whose table is invalid."""
-    choice, system = _choice(options, root)
+    choice, _ = _choice(options, root)
     if choice.kind != StackOptions().gateway or choice.table:  # loading it takes longer than a test without a stack
-        _loaded(choice, system).features_of(choice)
+        _loaded(choice).features_of(choice)
 
 
 def find_gateway(options: StackOptions, root: Path | None = None) -> tuple[type[Gateway], Choice]:
     """The kind, and its table if it has one. The tables are in the project's file at ``root`` unless ``options`` name
     another. Raises UsageError for an unknown name, RigError for a kind that cannot be loaded or cannot run here."""
-    choice, system = _choice(options, root)
-    return _loaded(choice, system), choice
+    choice, _ = _choice(options, root)
+    return _loaded(choice), choice
 
 
 def find_choice(options: StackOptions) -> Choice:
@@ -75,13 +75,10 @@ def _choice(options: StackOptions, root: Path | None) -> tuple[Choice, System]:
     )
 
 
-def _loaded(choice: Choice, system: System) -> type[Gateway]:
+def _loaded(choice: Choice) -> type[Gateway]:
     loaded: type[Gateway] = load_kind(GATEWAYS, choice.kind)
     if why := loaded.unavailable():
         raise RigError(why, where=choice.where, do="see wasmbed doctor")
-    if system.mapping and not loaded.own_resources:
-        what = f"a gateway of kind {choice.kind} does not know the resources of {system.where}"
-        raise UsageError(what, where=choice.at(_SYSTEM), do="leave that out, or choose kind reference or command")
     return loaded
 
 
@@ -92,7 +89,8 @@ def _described(name: str, file: str, table: Mapping[str, Any], kinds: list[str])
     system = System()
     if _SYSTEM in table:
         system = read_system(choice.folder / str(table[_SYSTEM]), choice.at(_SYSTEM))
-        choice = replace(choice, table={**system.gateway, **rest}, lacks=system.lacks)
+        file_of = (choice.folder / str(table[_SYSTEM])).resolve()
+        choice = replace(choice, table={**system.gateway, **rest}, system=file_of, lacks=system.lacks)
     if choice.kind not in kinds:
         do = f"{suggestion(choice.kind, kinds)}the kinds are {', '.join(kinds)}"
         raise UsageError(f"unknown kind {choice.kind!r}", where=choice.at(_KIND), do=do)

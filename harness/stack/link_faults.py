@@ -19,7 +19,7 @@ __all__ = ["LinkFaults"]
 
 
 class LinkFaults:
-    """What is between boards and gateways: the same for every kind of gateway.
+    """Disturbances between boards and gateways, the same for every kind of gateway.
 
     The links of the kind ``reference`` pass a relay with the option ``relay`` only.
     """

@@ -1,4 +1,4 @@
-"""What can be done to a relayed link."""
+"""Disturbances of a relayed link."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LinkFault:
     silent: bool = False
     """Nothing passes, and nothing is lost."""
     delay: float = 0.0
-    """Everything passes so many seconds later."""
+    """Seconds by which everything passes later."""
     bandwidth: float = 0.0
     """Bytes of TLS records a second that pass in each direction; 0: as many as come."""
     drop: int = 0
