@@ -167,6 +167,8 @@ class RecordingProxy:
     def _record(self, method: str, asked: Asked, write: Write, sent: Any, code: int, answer: Any) -> None:
         made = answer if isinstance(answer, dict) and answer.get("kind") != "Status" and "metadata" in answer else None
         name = str(metadata_of(made).get("name") or write.name)
+        if made is not None and method == "POST" and asked.namespace == self._namespace and not asked.subresource:
+            self._tapped.note(asked.resource(sent, made), made)
         put = self._tapped.causality.place(write, made) if code < 400 else None
         self._tapped.recorder.request(
             self._name,
