@@ -21,6 +21,7 @@ from harness.stack.record import Record, plain
 from harness.stack.subjects import _unequal, order_missing
 from harness.wasmbed.gateway.gateway import Gateway
 from harness.wasmbed.gateway.service import LinkService
+from harness.wasmbed.protocol.errors import LinkClosed
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
@@ -243,6 +244,28 @@ def test_a_timer_of_the_platform_that_is_left_behind_is_named(runner: asyncio.Ru
     with pytest.raises(ProductFailure, match=r"the gateway left a timer behind: .*_expect_first_message") as failure:
         runner.run(leave())
     assert failure.value.party == "gateway"
+
+
+@pytest.mark.parametrize("how", ["a task that nobody awaits", "a timer", "a future that nobody awaits"])
+def test_an_error_that_nobody_sees_is_named(runner: asyncio.Runner, how: str) -> None:
+    """A task of the platform that fails unseen, a callback that fails, and a future that got an error for nothing."""
+
+    async def lose() -> None:
+        before, loop = await Leftovers.begin(), asyncio.get_running_loop()
+        kept: list[object] = []
+        if how == "a timer":
+            loop.call_soon(LinkService._stalled, None, None, True)  # type: ignore[arg-type]
+        elif how == "a task that nobody awaits":
+            kept.append(asyncio.ensure_future(LinkService._serve(None, None)))  # type: ignore[arg-type]
+        else:
+            loop.create_future().set_exception(LinkClosed("gone", by_peer=True))
+        await SystemClock().sleep(0.01)
+        kept.clear()
+        await before.check(SystemClock())
+
+    with pytest.raises(ProductFailure, match=r"nobody saw an error of the (gateway|product)") as failure:
+        runner.run(lose())
+    assert failure.value.party == ("product" if "future" in how else "gateway")
 
 
 def test_a_task_of_the_platform_that_is_left_behind_is_named(runner: asyncio.Runner) -> None:

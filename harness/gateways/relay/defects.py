@@ -14,10 +14,8 @@ from harness.gateways.relay.grammar import Field, MessageType, message_types
 from harness.gateways.relay.passing import Tamper, Tampered
 from harness.wasmbed.protocol.link import Direction
 
-__all__ = ["NO_DEFECT", "WireDefect", "find_defect", "wire_defects"]
+__all__ = ["WireDefect", "find_defect", "wire_defects"]
 
-NO_DEFECT = "none"
-"""The name under which nothing is altered: a run for comparison, through the same relay."""
 DELAY = 2.0
 """Seconds by which a late message and all behind it are held back."""
 
@@ -69,10 +67,8 @@ def wire_defects() -> Mapping[str, WireDefect]:
     return {defect.name: defect for defect in found}
 
 
-def find_defect(name: str) -> WireDefect | None:
-    """Return the defect of that name; None for :data:`NO_DEFECT`. Raises UsageError for an unknown name."""
-    if name == NO_DEFECT:
-        return None
+def find_defect(name: str) -> WireDefect:
+    """Return the defect of that name. Raises UsageError for an unknown name."""
     known = wire_defects()
     if name not in known:
         do = f"{suggestion(name, known)}`wasmbed mutate --list` lists all of them"
