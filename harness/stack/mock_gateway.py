@@ -71,9 +71,10 @@ class BoardConnection(MockEnd):
     def __init__(self, name: str, link: MockLink, clock: Clock, patience: float, heartbeat: float) -> None:
         super().__init__(name, link, clock, patience)
         self.device_id = ""
-        self.heartbeats: list[Heartbeat | BareHeartbeat] = []
+        self.heartbeats: list[Heartbeat] = []
         self.recorder: LinkRecorder | None = None
         self._interval = heartbeat
+        self._is_bare = False
         self._holds = False
         self._held: list[int] = []
         self._superfluous: int | None = None
@@ -173,20 +174,21 @@ class BoardConnection(MockEnd):
 
     def _is_aside(self, envelope: Envelope, wanted: tuple[type, ...]) -> bool:
         message: object = envelope.message
-        if isinstance(message, Heartbeat | BareHeartbeat):
+        if not isinstance(message, Heartbeat | BareHeartbeat):
+            return envelope.message_id == self._superfluous and isinstance(message, Error | ChunkAcknowledgment)
+        if isinstance(message, Heartbeat):
             self.heartbeats.append(message)
-            if self._holds:
-                self._held.append(envelope.message_id)
-            else:
-                self._acknowledge(envelope.message_id)
-            return not isinstance(message, wanted)
-        return envelope.message_id == self._superfluous and isinstance(message, Error | ChunkAcknowledgment)
+        self._is_bare = isinstance(message, BareHeartbeat)
+        if self._holds:
+            self._held.append(envelope.message_id)
+        else:
+            self._acknowledge(envelope.message_id)
+        return not isinstance(message, wanted)
 
     def _acknowledge(self, message_id: int) -> None:
         if not self.link.closed:
-            bare = self.heartbeats and isinstance(self.heartbeats[-1], BareHeartbeat)
-            answer: Any = BareHeartbeatAcknowledgment() if bare else None
-            self.link.send(answer or HeartbeatAcknowledgment(round(self._clock.now() * 1000)), message_id)
+            bare: Any = BareHeartbeatAcknowledgment() if self._is_bare else None
+            self.link.send(bare or HeartbeatAcknowledgment(round(self._clock.now() * 1000)), message_id)
 
     def ended(self) -> None:
         """Record that the connection is over, if it is not in the record: no caller may have waited for its end."""
