@@ -59,6 +59,8 @@ class Result:
     words: str
     seconds: float
     ran: int
+    sources: str = ""
+    """The digest of harness and scenarios that it was judged on: results of one whole run have the same."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -164,7 +166,7 @@ class Scratch:
             if failed is not None and (failed["test"], boards[defect.name]) not in green:
                 error = f"{failed['test']} fails without the defect too"
                 failed = None
-            yield _result(defect, found[defect.name], failed, error)
+            yield replace(_result(defect, found[defect.name], failed, error), sources=self._sources)
 
     def _order(self, defect: Defect, caught_by: Mapping[str, str]) -> list[str]:
         """The scenarios that could fail, the likeliest and the cheapest first."""

@@ -252,6 +252,23 @@ async def test_an_application_that_a_stranger_rewrote_is_set_right(stack: Stack)
 
 
 @pytest.mark.requires("gateway-http")
+async def test_a_deployment_that_is_lost_from_the_record_is_not_repeated_on_the_device(stack: Stack) -> None:
+    """Another client garbles an Application's status, so that its deployment is ordered again: the gateway knows that
+    the device has just that, sends nothing, and writes its state again."""
+    meter = await enrolled(stack)
+    application = await stack.deploy("hello", to="meter")
+    await meter.run_module()
+    await application.until(phase="Running")
+    ordered = await stack.history.until("DeployApplication", about=application.name)
+    lost = {"state": None, "deployment": {"session": "2020-01-01T00:00:00Z"}}
+    await stack.api.patch_status(APPLICATION, application.name, {"status": {"deviceStatuses": {"meter": lost}}})
+    await stack.history.until("DeployApplication", about=application.name, after=ordered)
+    await application.until_on("meter", state="running", generation=1)
+    await application.until(phase="Running", health="healthy")
+    assert len(stack.history.find("Deploy", about=application.name)) == 1
+
+
+@pytest.mark.requires("gateway-http")
 async def test_labels_decide_and_changed_labels_decide_anew(stack: Stack) -> None:
     """A selector with two labels means devices that have both. One that loses a label is stopped and forgotten; one
     that gets it is deployed to."""
@@ -551,7 +568,7 @@ async def test_a_connection_that_says_nothing_is_closed(stack: Stack) -> None:
     await stack.gateway.start(first_message_timeout=0.3)
     silent, meter = await stack.mock_board("silent"), await enrolled(stack)
     await silent.until_closed()
-    closed = await stack.history.until("ConnectionClosed", about="silent")
+    closed = await stack.history.until("ConnectionClosed", about="silent", source="Gateway")
     if "gateway-reasons" in stack.gateway.features:
         assert "no message within 0.3 s" in closed.data["reason"]
     await meter.beat()

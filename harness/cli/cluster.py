@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import wraps
@@ -14,6 +13,7 @@ import click
 from harness.cli.kubeconfig import default_kubeconfig
 from harness.core.errors import RigError, UsageError, reason
 from harness.wasmbed.resources.api import ApiError, Invalid, NotFound
+from harness.wasmbed.resources.credentials import kubeconfig_of_environment
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ async def connected(kubeconfig: Path | None, namespace: str) -> AsyncIterator[Re
 @asynccontextmanager
 async def opened(kubeconfig: Path | None, namespace: str) -> AsyncIterator[KubernetesApi]:
     """The cluster's API; within the block its errors become harness errors."""
-    path = kubeconfig or Path(os.environ.get("KUBECONFIG") or default_kubeconfig())
+    path = kubeconfig or kubeconfig_of_environment() or default_kubeconfig()
     _check_kubeconfig(path)
     from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 

@@ -73,6 +73,8 @@ class GatewayControl(Watched[GatewayResource]):
         defect = find_defect(wire_defect) if wire_defect is not None else None
         self._boundary = self._make_boundary(defect) if relay or defect or not kind.records else None
         self._gateway: Gateway | None = None
+        self._starts = 0
+        """How often it was started: its random values are others each time, as those of a new process are."""
         self._token = ""
         self._direct: Endpoint | None = None
         self._ended = asyncio.Event()
@@ -118,6 +120,7 @@ class GatewayControl(Watched[GatewayResource]):
 
         Raises RigError if its port is taken.
         """
+        self._starts += 1
         if self._gateway is not None:
             raise UsageError("the gateway is running", where=self.name, do="stop or kill it first")
         self._settings = replace(self._settings, **settings)
@@ -164,7 +167,7 @@ class GatewayControl(Watched[GatewayResource]):
             give_access=self._cluster.give_access,
             clock=self._clock,
             network=self._network,
-            randomness=self._randomness.fork(self.name),
+            randomness=self._randomness.fork(f"{self.name} {self._starts}"),
             tap=self._recorder.platform if self._boundary is None else self._tap_inside,
             console=lambda line: self._recorder.gateway_line(line, self.name),
             ended=self._ended_by_itself,

@@ -16,14 +16,19 @@ from tests.invariants.story import (
     all,
     application_becomes,
     attempts,
+    changes_spec,
     counts_retries,
+    deploys_again,
     enrolled,
     example,
     observes,
+    observes_spec,
+    publishes,
     refuses_after,
     reports_use,
     running,
     stop_frame,
+    writes_output,
 )
 
 EXAMPLES: Mapping[str, Example] = {
@@ -158,6 +163,11 @@ EXAMPLES: Mapping[str, Example] = {
         all(enrolled, lambda s: s.is_asked_to_deploy(), lambda s: s.deploys(entry="main")),
         all(enrolled, lambda s: s.is_asked_to_deploy(), lambda s: s.deploys()),
     ),
+    "nothing is deployed twice": example(
+        Party.GATEWAY,
+        all(running, lambda s: s.is_asked_to_deploy(), lambda s: s.deploys(number=40)),
+        all(running, lambda s: s.stops(), lambda s: s.is_asked_to_deploy(), lambda s: s.deploys(number=40)),
+    ),
     "asked as specified": example(
         Party.APPLICATION_CONTROLLER,
         all(enrolled, lambda s: s.specifies(fuel=5), lambda s: s.is_asked_to_deploy()),
@@ -178,21 +188,10 @@ EXAMPLES: Mapping[str, Example] = {
         ),
         all(running, lambda s: s.stops(), lambda s: s.writes_entry(state="stopped")),
     ),
-    "outputs of this run": example(
+    "outputs of this run": example(  # the first write after a deployment may have been under way before it
         Party.GATEWAY,
-        all(running, lambda s: s.writes_entry(output=[{"topic": "t", "payload": "1", "encoding": "text"}])),
-        all(
-            running,
-            lambda s: s.device(
-                "ApplicationStatus",
-                "app",
-                applicationId="app",
-                state="running",
-                messageId=21,
-                publications=[{"topic": "t", "payload": b"1".hex()}],
-            ),
-            lambda s: s.writes_entry(output=[{"topic": "t", "payload": "1", "encoding": "text"}]),
-        ),
+        all(running, publishes, deploys_again, writes_output, writes_output),
+        all(running, publishes, writes_output, deploys_again, writes_output),
     ),
     "stops are awaited": example(
         Party.APPLICATION_CONTROLLER,
@@ -302,6 +301,16 @@ EXAMPLES: Mapping[str, Example] = {
         Party.MANAGER,
         all(lambda s: s.leases("one"), lambda s: s.leases("else", "Client"), lambda s: s.leases("else")),
         all(lambda s: s.leases("one"), lambda s: s.leases("", "Client"), lambda s: s.leases("one")),
+    ),
+    "generations are observed": example(
+        Party.DEVICE_CONTROLLER,
+        all(enrolled, lambda s: changes_spec(s, 2), lambda s: s.later(21)),
+        all(enrolled, lambda s: changes_spec(s, 2), lambda s: observes_spec(s, 2), lambda s: s.later(21)),
+    ),
+    "heartbeats agree": example(
+        Party.BOARD,
+        all(running, lambda s: s.beats(3, metrics={"applications_running": 2}, applications={"app": "running"})),
+        all(running, lambda s: s.beats(3, metrics={"applications_running": 1}, applications={"app": "running"})),
     ),
     "use within limits": example(
         Party.BOARD,

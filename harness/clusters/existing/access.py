@@ -57,7 +57,7 @@ _NEEDED = (
 )
 """The rights that harness and platform need."""
 INSTALLING = Right(CUSTOM_RESOURCE_DEFINITION, ("create", "get", "list", "patch", "watch"))
-"""What is needed in a cluster without the resource types, or with others."""
+"""The rights that are needed in a cluster without the resource types, or with others."""
 
 
 def check_context(kubeconfig: Path, host: str, allowed: str | None) -> None:

@@ -11,7 +11,7 @@ __all__ = ["Kinds"]
 
 
 class Kinds:
-    """What an API server's discovery says, read once for each version of a group; of those that are served only."""
+    """The content of an API server's discovery, read once for each version of a group that is served."""
 
     def __init__(self, api: KubernetesApi) -> None:
         self._api = api

@@ -167,21 +167,23 @@ class RecordingProxy:
         try:
             async with await self._forward(request, body) as answer:
                 content = await answer.read()
-            self._record(request.method, about, resource.kind, write, sent, answer.status, read_json(content))
+            self._record(request.method, about, resource, write, sent, answer.status, read_json(content))
         finally:
             causality.ended(write)
         return await self._answer(request, answer, content)
 
     def _record(
-        self, method: str, about: ResourcePath, kind: str, write: Write, sent: Any, code: int, answer: Any
+        self, method: str, about: ResourcePath, resource: Resource, write: Write, sent: Any, code: int, answer: Any
     ) -> None:
         made = answer if isinstance(answer, dict) and answer.get("kind") != "Status" and "metadata" in answer else None
         name = str(metadata_of(made).get("name") or write.name)
+        if made is not None and method == "POST" and about.namespace == self._namespace and not about.subresource:
+            self._tapped.note(resource, made)
         put = self._tapped.causality.place(write, made) if code < 400 else None
         self._tapped.recorder.request(
             self._name,
             method,
-            kind,
+            resource.kind,
             group=about.group,
             namespace=about.namespace,
             name=name,
