@@ -10,6 +10,7 @@ import asyncio
 import gc
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import CodeType
@@ -24,6 +25,8 @@ __all__ = ["Leftovers", "WatchedClock", "party_of_file"]
 
 TURNS = 50
 """Turns of the loop in which what was closed ends."""
+CLOSES_WITHIN = 10.0
+"""Seconds that another program has to answer the end of TLS."""
 OWN = Path(__file__).resolve().parents[1]
 _PARTIES = (
     (OWN / "wasmbed" / "gateway", Party.GATEWAY),
@@ -82,10 +85,19 @@ class Leftovers:
             if not left and _sockets() <= self._sockets:
                 return
             await clock.sleep(0)
+        if not left:
+            await self._closed(clock)
         if (sockets := _sockets() - self._sockets) > 0:
             raise ProductFailure(f"{sockets} sockets are still open", where="the end of the stack")
         for what, party in left:
             raise ProductFailure(f"the {party} left {what}", where="the end of the stack", party=str(party))
+
+    async def _closed(self, clock: Clock) -> None:
+        """Wait for sockets that close: the end of TLS waits for the other end's answer, which is another program."""
+        with suppress(TimeoutError):
+            async with clock.deadline(CLOSES_WITHIN):
+                while _sockets() > self._sockets:
+                    await clock.sleep(0.01)
 
     def _note_unseen(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if (party := _party_of_error(context)) is not None:

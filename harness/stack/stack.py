@@ -30,6 +30,7 @@ from harness.stack.gateway_boundary import GatewayAccess
 from harness.stack.gateway_choice import find_gateway, find_system
 from harness.stack.gateways import GatewayControl
 from harness.stack.leftovers import WatchedClock
+from harness.stack.link_faults import LinkFaults
 from harness.stack.mock_board import MockBoard
 from harness.stack.mock_gateway import MockGateway
 from harness.stack.modules import Modules
@@ -80,6 +81,8 @@ class Stack:
     modules: Modules
     api_faults: ApiFaults
     """Makes requests to the cluster fail."""
+    links: LinkFaults
+    """Disturbs the links between boards and gateways."""
     controllers: ControllerManager
 
     def __init__(
@@ -126,7 +129,7 @@ class Stack:
         self._system = find_system(self.options)
         recorder = self._recorder = Recorder(self.history, redaction, self._system.mapping)
 
-        self.api_faults = ApiFaults(recorder.fault)
+        self.api_faults = ApiFaults(recorder.fault, self.clock)
         randomness = self.randomness.fork("cluster")
         self.cluster = make_cluster(
             self.options, self.clock, randomness, recorder.cluster, self._namespace, self._state
@@ -149,6 +152,7 @@ class Stack:
         own = kind.device_authority(choice)
         devices = Authority.of(*own, self.clock) if own is not None else None
         self.pki = Pki(self.clock, self.randomness.fork("pki"), self.api, self._recorder.note, kept, devices)
+        self.links = LinkFaults(lambda: self._gateways, lambda board: self.boards.device_of(board), self._recorder)
         self.gateway = self._make_gateway(self._gateway_settings())
         await self.gateway.start()
 
@@ -344,10 +348,12 @@ class Stack:
             self.network,
             self.randomness,
             self._recorder,
-            self.options.wire_defect,
+            wire_defect=self.options.wire_defect,
+            relay=self.options.relay,
         )
         self._ends.push_async_callback(gateway.close)
         self._gateways.append(gateway)
+        self.links.apply(gateway)
         return gateway
 
     async def _give_access(self, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from harness.core.clock import ManualClock, SystemClock, Timer
 from harness.core.errors import ProductFailure
 from harness.core.history import Kind
+from harness.stack import Stack, StackOptions
 from harness.stack.authors import author_of_event, author_of_field, author_of_message, author_of_order
 from harness.stack.leftovers import Leftovers, WatchedClock
 from harness.stack.mock_link import MockEnd
@@ -20,6 +22,8 @@ from harness.stack.subjects import _unequal, order_missing
 from harness.wasmbed.gateway.gateway import Gateway
 from harness.wasmbed.gateway.service import LinkService
 from harness.wasmbed.protocol.errors import LinkClosed
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
 
 @pytest.fixture
@@ -201,6 +205,21 @@ def test_a_wait_for_an_event_names_its_sender(record: Record, runner: asyncio.Ru
     with pytest.raises(ProductFailure, match="convicts board pump-1") as failure:
         runner.run(wait())
     assert failure.value.party == "board pump-1"
+
+
+async def test_a_stop_that_the_gateway_does_not_pass_on_is_the_gateways_although_others_count_by_it() -> None:
+    """The phase and the controller's counts follow from the stop that the gateway was asked for."""
+    options = StackOptions(wire_defect="gateway.stop.drop", modules=SCENARIOS / "modules")
+    async with Stack(options) as stack:
+        board = await stack.boards.power_on()
+        await stack.device(board).until(phase="Connected")
+        application = await stack.deploy("hello", to=board)
+        await application.until(phase="Running")
+        await application.stop()
+        await stack.history.until("StopApplication", about=application.name, within=60)
+        with pytest.raises(ProductFailure, match="was asked to stop") as failure:
+            await application.until(phase="Stopped", statistics={"running": 0}, within=0.2)
+        assert failure.value.party == "gateway"
 
 
 def test_either_end_of_a_mock_names_the_other() -> None:

@@ -27,6 +27,14 @@ class Tapped:
     def __init__(self, tap: Tap) -> None:
         self.recorder = RequestRecorder(tap)
         self.causality = Causality(self.recorder.order)
+        self.made: dict[tuple[Resource, str], str] = {}
+        """The UIDs of the objects that they made in their namespace."""
+
+    def note(self, resource: Resource, made: Object) -> None:
+        """Note an object that was made."""
+        if resource not in CLUSTER_SCOPED:
+            metadata = made["metadata"]
+            self.made[resource, metadata["name"]] = str(metadata.get("uid"))
 
 
 class Connection:
@@ -168,6 +176,8 @@ class TappedClient(ResourceApi):
             made = answer if isinstance(answer, dict) else None
             if made is not None:
                 name = made["metadata"]["name"]
+                if method == "POST":
+                    tapped.note(resource, made)
             put = tapped.causality.place(write, made)
             tapped.recorder.request(
                 self._name, method, resource.kind, name=name, code=code, body=body, put=put, **about
