@@ -166,7 +166,7 @@ async def test_heartbeats_tell_of_a_fault_and_count_no_failed_application_as_run
 
 @pytest.mark.requires("gateway-http")
 async def test_the_display_name_reaches_the_device(stack: Stack) -> None:
-    """An Application may have a name for people: it is what the device is told."""
+    """An Application may have a name for people: the device gets it."""
     meter = await stack.mock_board("meter")
     await meter.enroll()
     await stack.device("meter").until(phase="Connected")
