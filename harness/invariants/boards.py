@@ -93,6 +93,26 @@ class FailedIsNotRunning(Invariant):
                 yield self.broken(event, message, cause=failed, link=link)
 
 
+class HeartbeatsAgree(Invariant):
+    """A heartbeat agrees with itself: the applications that it counts as running are those that it names so."""
+
+    name = "heartbeats agree"
+    party = Party.BOARD
+    source = "docs/reference/protocol (heartbeat, metric applications_running)"
+
+    @on("Heartbeat")
+    def beat(self, event: Event) -> Iterator[Violation]:
+        link, metrics = self.ledger.link(event), event.data.get("metrics")
+        applications = event.data.get("applications")
+        counted = metrics.get("applications_running") if isinstance(metrics, Mapping) else None
+        if link is None or counted is None or not isinstance(applications, Mapping):
+            return
+        named = sum(state == "running" for state in applications.values())
+        if counted != named:
+            message = f"{link.device} counts {counted} applications as running, and names {named}"
+            yield self.broken(event, message, link=link)
+
+
 class UseWithinLimits(Invariant):
     """The memory and fuel that a board reports of an application are within the limits of its deployment, and a fault
     for its time comes no earlier than the limit."""
@@ -133,4 +153,4 @@ class UseWithinLimits(Invariant):
             yield self.broken(event, f"{about} broke at its time, {spent} of {time} ms", cause=deploy, link=link)
 
 
-BOARDS = (MemoryIsLost, FailedIsNotRunning, UseWithinLimits)
+BOARDS = (MemoryIsLost, FailedIsNotRunning, HeartbeatsAgree, UseWithinLimits)

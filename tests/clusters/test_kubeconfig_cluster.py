@@ -13,18 +13,22 @@ from harness.clusters.embedded import EmbeddedCluster
 from harness.clusters.existing import KubeconfigCluster
 from harness.clusters.existing import cluster as existing
 from harness.clusters.existing.client import TappedClient
+from harness.clusters.existing.definitions import install
 from harness.clusters.existing.ownership import _started, ownership
 from harness.core.clock import ManualClock, SystemClock
 from harness.core.errors import RigError, UsageError
 from harness.core.identifiers import Randomness
 from harness.testing.cluster import CLUSTER_CHECKS, check_cluster
 from harness.wasmbed.resources import kubernetes_api
-from harness.wasmbed.resources.api import ApiError, Gone, NotFound
+from harness.wasmbed.resources.api import ApiError, Gone, NotFound, Resource
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY, NAMESPACE
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 from harness.wasmbed.resources.manifests import application, device
 from harness.wasmbed.resources.names import HOST_LABEL, PROCESS_ANNOTATION, STOP_FINALIZER
+from tests.clusters.conftest import definition
+
+SERVICE_ACCOUNT = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 
 
 @pytest.fixture
@@ -279,6 +283,26 @@ async def test_a_type_that_is_never_established_is_waited_for_only_so_long(path,
     with pytest.raises(RigError, match="was not established within 30 s"):
         await starting
     await cluster.stop()
+
+
+async def test_types_that_may_not_be_installed_are_said_with_the_rule_that_lets_them(embedded, path, tmp_path):
+    api = await KubernetesApi.open("default", kubeconfig=path)
+    await api.create(SERVICE_ACCOUNT, {"metadata": {"name": "guest"}})
+    token = await api._call("POST", "/api/v1/namespaces/default/serviceaccounts/guest/token", body={"spec": {}})
+    await api.close()
+    config = yaml.safe_load(path.read_text())
+    config["users"][0]["user"] = {"token": token["status"]["token"]}
+    (tmp_path / "guest").write_text(yaml.safe_dump(config))
+    guest = await KubernetesApi.open("default", kubeconfig=tmp_path / "guest")
+    with pytest.raises(RigError) as caught:
+        await install(guest, SystemClock(), [definition()])
+    await guest.close()
+    text = str(caught.value)
+    assert text.startswith("CustomResourceDefinition widgets.example.org: these credentials may not install")
+    assert text.endswith(
+        '    - apiGroups: ["apiextensions.k8s.io"]\n      resources: ["customresourcedefinitions"]\n'
+        "      verbs: [create, get, list, patch, watch]"
+    )
 
 
 async def test_a_cluster_that_stays_away_is_reported_once_and_given_up(embedded, path, caplog, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from harness.clusters.existing.access import INSTALLING, lacking
 from harness.core.clock import Clock
 from harness.core.errors import RigError
 from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, Resource, ResourceApi
@@ -18,20 +19,31 @@ _AGAIN_AFTER = 0.05
 
 async def install(api: ResourceApi, clock: Clock, definitions: Iterable[Object] | None = None) -> None:
     """See to it that the cluster serves the types as they are here, by default Wasmbed's. Raises RigError where it does
-    not in time."""
+    not in time, or where the credentials may not install them."""
     for definition in load_crds() if definitions is None else definitions:
         name = definition["metadata"]["name"]
-        if not is_established(await _put(api, definition)):
-            try:
-                async with clock.deadline(ESTABLISHED_WITHIN):
-                    await _established(api, name)
-                    await _served(api, clock, definition["spec"])
-            except TimeoutError:
-                raise RigError(
-                    f"the resource type {name} was not established within {ESTABLISHED_WITHIN:g} s",
-                    where=f"CustomResourceDefinition {name}",
-                    do=f"see: kubectl describe crd {name}",
-                ) from None
+        try:
+            if not is_established(await _put(api, definition)):
+                await _wait(api, clock, definition)
+        except ApiError as error:
+            if error.code != 403:
+                raise
+            what = f"these credentials may not install the resource type, which is missing or another: {error}"
+            raise lacking(what, f"CustomResourceDefinition {name}", INSTALLING) from error
+
+
+async def _wait(api: ResourceApi, clock: Clock, definition: Object) -> None:
+    name = definition["metadata"]["name"]
+    try:
+        async with clock.deadline(ESTABLISHED_WITHIN):
+            await _established(api, name)
+            await _served(api, clock, definition["spec"])
+    except TimeoutError:
+        raise RigError(
+            f"the resource type {name} was not established within {ESTABLISHED_WITHIN:g} s",
+            where=f"CustomResourceDefinition {name}",
+            do=f"see: kubectl describe crd {name}",
+        ) from None
 
 
 async def _put(api: ResourceApi, definition: Object) -> Object:

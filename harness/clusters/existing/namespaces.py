@@ -104,7 +104,8 @@ class Leaving:
             try:
                 left = await _until_gone(TappedClient(connection, "default", "Harness"), those, clock)
             except (ApiError, OSError) as error:
-                said += [f"namespace {name} may still be there: {reason(error)}" for name in those]
+                how = f"the cluster does not answer ({reason(error)}); when it does: wasmbed clean --cluster"
+                said += [f"namespace {name} may still be there: {how}" for name in those]
                 left = {}
             finally:
                 await connection.close()

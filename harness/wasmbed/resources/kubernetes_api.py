@@ -20,12 +20,19 @@ from yarl import URL
 from harness.core.errors import UsageError, reason
 from harness.wasmbed.resources.api import Object, Resource, ResourceApi, ResourceList, WatchEvent, api_error
 from harness.wasmbed.resources.credentials import Credentials
-from harness.wasmbed.resources.kinds import CUSTOM_RESOURCE_DEFINITION, NAMESPACE, SELF_SUBJECT_RULES_REVIEW
+from harness.wasmbed.resources.kinds import (
+    CUSTOM_RESOURCE_DEFINITION,
+    NAMESPACE,
+    SELF_SUBJECT_ACCESS_REVIEW,
+    SELF_SUBJECT_RULES_REVIEW,
+)
 from harness.wasmbed.resources.outages import OutageLog, Unreachable
 
 __all__ = ["CLUSTER_SCOPED", "KubernetesApi"]
 
-CLUSTER_SCOPED = frozenset({NAMESPACE, CUSTOM_RESOURCE_DEFINITION, SELF_SUBJECT_RULES_REVIEW})
+CLUSTER_SCOPED = frozenset(
+    {NAMESPACE, CUSTOM_RESOURCE_DEFINITION, SELF_SUBJECT_ACCESS_REVIEW, SELF_SUBJECT_RULES_REVIEW}
+)
 PAGE = 500
 SMALL = 64 * 1024
 """Bytes of a body that is sent in one piece."""
