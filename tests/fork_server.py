@@ -31,6 +31,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypedDict
 
+from harness.boards.platform import find_platforms
+from harness.core.data_files import data_folder
 from harness.sequences import catalogue
 
 IMPORTED = (
@@ -82,7 +84,8 @@ COMMAND = """#!/bin/sh
 ' '''
 import _socket, os, signal, struct, sys
 arguments = [*{script!r}, *sys.argv[1:]]
-if not {script!r} and arguments[:1] not in (["-c"], ["-u"]):  # it may have more open files than the streams
+known = {script!r} or arguments[:1] in (["-c"], ["-u"]) or arguments[:2] == ["-m", "pytest"]
+if not known:  # it may have more open files than the streams
     os.execv("{python}", ["{python}", *arguments])
 server = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
 server.connect("{address}")
@@ -169,7 +172,8 @@ def main(descriptor: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     for name in IMPORTED:
         importlib.import_module(name)
-    catalogue()  # its diagrams stay parsed
+    catalogue(data_folder("scenarios/sequences"))  # these files stay parsed, by their text
+    find_platforms()
     gc.collect()
     gc.freeze()  # a copy collects what it makes itself; it neither touches nor so copies the rest
     folder = Path(tempfile.mkdtemp(prefix="fork-"))
