@@ -29,7 +29,7 @@ from harness.stack import Stack
 
 OUTPUT = Path("reports") / "clean-histories"
 SUITE_DEVICES, SUITE_EVENTS = 858, 87_191
-"""What one run of all scenarios on virtual boards makes (337 histories, measured 2026-11-30)."""
+"""Devices and events of one run of all scenarios on virtual boards (337 histories, measured 2026-11-30)."""
 WANTED = 1_000
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from harness.boards.board import Board, Power
 from harness.clusters.watch_times import WatchTimes
@@ -146,7 +146,7 @@ class Run:
             await device.label(site=self._draw.choice(SITES))
 
     async def _deploy(self) -> None:
-        targets = self._draw.choice(("all", {"site": self._draw.choice(SITES)}, self._draw.choice(self._boards)))
+        targets: Any = self._draw.choice(("all", {"site": self._draw.choice(SITES)}, self._draw.choice(self._boards)))
         name = f"app-{self._draw.below(4)}"  # now and then one that there is already, or was
         self._applications[name] = self._stack.application(name)
         await self._stack.deploy(self._module(), to=targets, name=name)

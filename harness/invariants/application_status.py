@@ -38,7 +38,7 @@ class _Pair:
     asked_to_stop: Event | None = None
     published: deque[tuple[str, Any]] = field(default_factory=lambda: deque(maxlen=PUBLICATIONS))
     published_before: Collection[tuple[str, Any]] = ()
-    """What was published before the latest Deploy, until the next write: that one may have been under way."""
+    """The publications before the latest Deploy, until the next write: that one may have been under way."""
 
     def report(self, state: str, event: Event) -> None:
         self.said.add(state)

@@ -125,7 +125,7 @@ class LiveGatewayIsOnline(Invariant):
         status, name = status_of(event), str(event.data.get("name"))
         if event.data.get("code") != 200:
             return
-        if event.source == "Gateway":
+        if event.source == "Gateway" and "lastSeen" in status:  # a write of its spec is not a beat
             self._beats[name] = event
         elif event.source == "GatewayController" and status.get("phase") == "Offline":
             beat = self._beats.get(name)

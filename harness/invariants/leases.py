@@ -62,7 +62,7 @@ class LeasesOfOthers(Invariant):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._given: dict[str, tuple[str, Event]] = {}
-        """By lease, the holder that a client who is no manager wrote, and that write."""
+        """By lease, the holder that a client other than a manager wrote, and that write."""
 
     @on("POST Lease", "PUT Lease", "PATCH Lease")
     def written(self, event: Event) -> Iterator[Violation]:

@@ -170,7 +170,9 @@ class WaitsToRetry(Invariant):
     @on("Error")
     def refused(self, event: Event) -> Iterator[Violation]:
         link = self.ledger.link(event)
-        if link is not None and event.source == "Gateway" and isinstance(event.data.get("retryAfter"), int):
+        if link is None or link.said is None:
+            return  # what the device sends to a connection that is closed meanwhile destroys what it has not read
+        if event.source == "Gateway" and isinstance(event.data.get("retryAfter"), int):
             self._told[link.device] = event, link
         yield from ()
 

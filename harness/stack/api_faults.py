@@ -53,7 +53,7 @@ class ApiFault:
     _met: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def met(self, times: int, *, within: float = 60.0) -> None:
-        """Wait until so many requests have met the fault. Raises ProductFailure that names who should have asked."""
+        """Wait until that number of requests has met the fault. Raises ProductFailure naming who should have asked."""
         try:
             async with self.clock.deadline(within):
                 while self.hit < times:

@@ -106,7 +106,7 @@ class Leftovers:
 
 
 def _party_of_error(context: dict[str, Any]) -> Party | None:
-    """Whose an error is that the event loop reports; None for one of the test's own code."""
+    """The party of an error that the event loop reports; None for one of the test's own code."""
     error: BaseException | None = context.get("exception")
     trace = error.__traceback__ if error is not None else None
     party: Party | None = None

@@ -271,12 +271,14 @@ class Stack:
         identities: Iterable[Identity] | None = None,
         listen: Endpoint = ANY_PORT,
         heartbeat: float | None = None,
+        wire: str = "1",
     ) -> MockGateway:
         """A gateway that the test drives message by message (see :class:`~harness.stack.mock_gateway.MockGateway`).
 
         Boards that are made from now on connect to it instead of the stack's own. It presents a certificate that they
         accept unless ``identities`` says otherwise; ``heartbeat`` is the interval in seconds that it gives, by default
-        the stack's. Its links are in the history, each event with ``mock: Gateway``.
+        the stack's. Its links are in the history, each event with ``mock: Gateway``. ``wire`` is protocol version 1,
+        or a dialect of the original, ``u`` or ``r``.
         """
         gateway = MockGateway(
             self.pki.gateway(name) if identities is None else identities,
@@ -287,6 +289,7 @@ class Stack:
             network=self.network,
             heartbeat=heartbeat or self.options.heartbeat,
             tap=self._recorder.platform,
+            wire=wire,
         )
         await gateway.start()
         self._at_end(f"the mock gateway {name}", gateway.stop)

@@ -196,8 +196,9 @@ async def test_a_damaged_snapshot_is_refused_with_its_place(tmp_path):
     await fill(folder)
     (snapshot,) = folder.glob("objects-*.snapshot")
     snapshot.write_bytes(snapshot.read_bytes().replace(b"kube-system", b"kube-sistem", 1))
-    with pytest.raises(RigError, match=r"objects-.*damaged at byte"):
+    with pytest.raises(RigError, match=r"objects-.*damaged at byte") as caught:
         await content(folder)
+    assert "later snapshot" not in caught.value.do, "there is none"
 
 
 @pytest.mark.parametrize("kind", [EmbeddedCluster, EmbeddedProcessCluster])

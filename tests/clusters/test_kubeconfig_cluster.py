@@ -19,7 +19,8 @@ from harness.core.clock import ManualClock, SystemClock
 from harness.core.errors import RigError, UsageError
 from harness.core.identifiers import Randomness
 from harness.testing.cluster import CLUSTER_CHECKS, check_cluster
-from harness.wasmbed.resources.api import ApiError, NotFound, Resource
+from harness.wasmbed.resources import kubernetes_api
+from harness.wasmbed.resources.api import ApiError, Gone, NotFound, Resource
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY, NAMESPACE
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
@@ -216,6 +217,26 @@ async def test_a_copy_of_a_kubeconfig_finds_the_files_beside_the_original(path, 
     api = await KubernetesApi.open("wasmbed", kubeconfig=copy)
     assert (await api.list(DEVICE)).items == []
     await api.close()
+
+
+async def test_a_record_with_a_gap_is_not_judged(path, monkeypatch):
+    """After 410 the platform lists again, and what happened meanwhile is not in the record: that convicts nobody."""
+    cluster = KubeconfigCluster(SystemClock(), Randomness(), "mine", _tap, kubeconfig=path)
+    await cluster.start()
+    client = cluster.client("Gateway")
+    await client.create(DEVICE, device("d1", public_key=b"k", device_type="virtual"))
+    monkeypatch.setattr(kubernetes_api, "_event", _expired)
+    await cluster.check()
+    with pytest.raises(Gone):
+        async with client.watch(DEVICE, resource_version="0") as events:
+            await anext(events)
+    with pytest.raises(RigError, match="the cluster ended 1 watches with 410 Gone: the record lacks"):
+        await cluster.check()
+    await cluster.stop()
+
+
+def _expired(event):
+    raise Gone({"code": 410, "reason": "Expired"})
 
 
 async def test_a_type_is_waited_for_until_it_is_served(path, monkeypatch):

@@ -219,7 +219,7 @@ EXAMPLES: Mapping[str, Example] = {
             enrolled,
             lambda s: s.state("Gateway", "gateway-1", "added", status={"phase": "Pending"}),
             lambda s: s.writes_status(
-                "Gateway", "Gateway", "gateway-1", phase="Online", lastSeenIntervalMilliseconds=5000
+                "Gateway", "Gateway", "gateway-1", phase="Online", lastSeen="now", lastSeenIntervalMilliseconds=5000
             ),
             lambda s: s.later(6),
             lambda s: s.writes_status(
@@ -230,7 +230,7 @@ EXAMPLES: Mapping[str, Example] = {
             enrolled,
             lambda s: s.state("Gateway", "gateway-1", "added", status={"phase": "Pending"}),
             lambda s: s.writes_status(
-                "Gateway", "Gateway", "gateway-1", phase="Online", lastSeenIntervalMilliseconds=5000
+                "Gateway", "Gateway", "gateway-1", phase="Online", lastSeen="now", lastSeenIntervalMilliseconds=5000
             ),
             lambda s: s.later(15),
             lambda s: s.writes_status(

@@ -89,7 +89,7 @@ class BoardApplication:
         self._answer(DeploymentResult(self.name, ok=False, error=message, code=code))
 
     def link_lost(self) -> None:
-        """Forget the announcement: what comes of it is told by the next heartbeats and reports."""
+        """Forget the announcement: the next heartbeats and reports show what came of it."""
         self.message_id = None
 
     def status(self, message_id: int | None = None) -> None:

@@ -129,6 +129,13 @@ class KubeconfigCluster(Cluster):
                 where=str(self._path),
                 do=self._advice(),
             ) from error
+        if self._tapped is not None and self._tapped.gaps:
+            raise RigError(
+                f"the cluster ended {self._tapped.gaps} watches with 410 Gone: the record lacks what changed until the "
+                "next list",
+                where=str(self._path),
+                do="run the test again; see how often the cluster restarts or compacts its store",
+            )
 
     def _advice(self) -> str:
         """Return advice for a cluster that is no longer reachable."""

@@ -75,7 +75,7 @@ class ApplicationStatusWriter:
         record = session.find_application(application)
         if record is None or record.state not in HOLDING or record.request != request.digest:
             return False
-        output = {"output": list(record.output)} if record.output else {}
+        output: dict[str, Any] = {"output": list(record.output)} if record.output else {}
         self._change(session, application, record, record.state, **output)
         return True
 
