@@ -1,4 +1,4 @@
-"""What the installed distributions register, by group, read once in a process.
+"""The entry points of the installed distributions, by group, read once in a process.
 
 ``importlib.metadata`` reads a file of every installed distribution at each call: a third of what a stack's start took.
 """
