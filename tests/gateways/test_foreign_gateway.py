@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import ProductFailure
-from harness.sequences import judge
 from harness.stack import Stack
 from harness.testing.gateway import GATEWAY_CHECKS, check_gateway
 from tests.gateways.go_gateway import with_go_gateway
@@ -46,15 +45,12 @@ async def test_a_board_enrolls_and_every_invariant_holds(tmp_path: Path) -> None
 async def test_a_planted_defect_is_blamed_on_the_gateway(tmp_path: Path) -> None:
     """It answers enrollments before the cluster has confirmed them: the verdict names gateway, arrow, and frame.
 
-    Whether the answer came too early, or lacks what comes before it, depends on what the cluster has recorded by then.
+    Whether the cluster has got the status by then differs from run to run, and with it the arrow that is missing.
     """
     async with Stack(with_go_gateway(tmp_path, "-optimistic")) as stack:
         board = await stack.boards.power_on(name="meter")
         await stack.device(board).until(phase="Connected")
-        with pytest.raises(ProductFailure, match="EnrollmentResponse") as caught:
+        with pytest.raises(ProductFailure, match=r"x seen +Gateway->>Device: EnrollmentResponse") as caught:
             stack.history.follows("device-enrollment")
-        (failure,) = judge("device-enrollment", list(stack.history)).failures
-        assert failure.event is not None
-        assert (failure.event.source, failure.event.name) == ("Gateway", "EnrollmentResponse")
         assert caught.value.party == "gateway"
         assert str(caught.value).endswith("convicts gateway")
