@@ -7,6 +7,7 @@ they are written alike. A room that needs another loop overrides the fixture ``n
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import os
 import signal
@@ -17,6 +18,7 @@ import pytest
 from hypothesis import settings as examples
 
 from tests.examples import QUICK
+from tests.longest_first import LongestFirst
 
 examples.load_profile(QUICK)  # --hypothesis-profile=deep comes after it
 
@@ -27,6 +29,8 @@ TIME_LIMIT = 300.0
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "settings(**options): how the room's fixture makes what the test is about")
     config.addinivalue_line("markers", "time_limit(seconds): of an asynchronous test that takes longer than others")
+    if hasattr(config, "cache"):  # absent with -p no:cacheprovider
+        config.pluginmanager.register(LongestFirst(config))
 
 
 def pytest_sessionstart() -> None:
@@ -38,6 +42,12 @@ def pytest_sessionstart() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [name for name in os.environ if name.startswith("GITHUB_")]:
         del os.environ[name]
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is imported and collected out of each later collection of garbage: it stays until the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """A process that has imported pytest and the harness, and copies itself for each Python program that is asked for.
 
 Most of the processor time of a small run are imports. The copy (``fork``) is a process of its own, with the arguments,
-environment, folder, and streams that it is given, and ends as every interpreter does. Robot is not imported: it reads
-its folder when it is.
+environment, folder, and streams that it is given. Robot is not imported: it reads its folder when it is.
+
+A copy that comes to its end waits for its threads, runs what is registered for the exit, and collects its garbage, as
+every interpreter does. It then leaves out to take the modules apart: that would copy most of the memory that it shares.
 
 A request is a connection: the server gets a :class:`Request` and the three streams, and answers with the process's id
 and, when it has ended, its status. A process whose connection is closed is killed. For programs that start others,
@@ -12,6 +14,7 @@ the server's folder has commands that make such requests: ``python`` and its scr
 from __future__ import annotations
 
 import ast
+import atexit
 import contextlib
 import gc
 import importlib
@@ -23,9 +26,14 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypedDict
+
+from harness.boards.platform import find_platforms
+from harness.core.data_files import data_folder
+from harness.sequences import catalogue
 
 IMPORTED = (
     "_pytest.doctest",
@@ -76,7 +84,8 @@ COMMAND = """#!/bin/sh
 ' '''
 import _socket, os, signal, struct, sys
 arguments = [*{script!r}, *sys.argv[1:]]
-if not {script!r} and arguments[:1] not in (["-c"], ["-u"]):  # it may have more open files than the streams
+known = {script!r} or arguments[:1] in (["-c"], ["-u"]) or arguments[:2] == ["-m", "pytest"]
+if not known:  # it may have more open files than the streams
     os.execv("{python}", ["{python}", *arguments])
 server = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
 server.connect("{address}")
@@ -132,7 +141,7 @@ class Server:
             for key in self._selector.get_map().values():
                 key.fileobj.close() if isinstance(key.fileobj, socket.socket) else os.close(key.fd)
             asked.close()
-            _become(request, streams, self._python)
+            _run(request, streams, self._python)
         for stream in streams:
             os.close(stream)
         pidfd = os.pidfd_open(pid)
@@ -163,6 +172,8 @@ def main(descriptor: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     for name in IMPORTED:
         importlib.import_module(name)
+    catalogue(data_folder("scenarios/sequences"))  # these files stay parsed, by their text
+    find_platforms()
     gc.collect()
     gc.freeze()  # a copy collects what it makes itself; it neither touches nor so copies the rest
     folder = Path(tempfile.mkdtemp(prefix="fork-"))
@@ -176,6 +187,22 @@ def main(descriptor: int) -> None:
         life.send(str(folder).encode())
         Server(life, listener, folder / "python").serve()
     shutil.rmtree(folder)  # a copy does not come here
+
+
+def _run(request: Request, streams: Sequence[int], python: Path) -> NoReturn:
+    """Be the program, and end. An error that the program does not catch is the interpreter's to show."""
+    try:
+        _become(request, streams, python)
+    except SystemExit as end:
+        if end.code is not None and not isinstance(end.code, int):
+            raise
+        code = end.code or 0
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    gc.collect()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code & 0xFF)
 
 
 def _become(request: Request, streams: Sequence[int], python: Path) -> NoReturn:

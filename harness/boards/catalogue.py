@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import entry_points
 
 from harness.boards.board import LINKS, Board, BoardEnvironment, BoardSettings, Tier
 from harness.boards.foreign import ForeignImage
+from harness.core.entry_points import entry_points
 from harness.core.errors import RigError, UsageError, reason, suggestion
 
 __all__ = ["GROUP", "BoardKind", "Catalogue", "Selection", "registered"]
@@ -48,7 +48,7 @@ class BoardKind:
 def registered() -> list[BoardKind]:
     """Return the installed tiers in the order of their names, including those that cannot run here."""
     found = []
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+    for point in sorted(entry_points(GROUP), key=lambda point: point.name):
         try:
             tier: type[Tier] = point.load()
             unavailable = tier.unavailable()

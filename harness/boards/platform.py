@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from harness.boards.foreign import ForeignImage
 from harness.core.data_files import data_folder
 from harness.core.errors import UsageError, reason
 
-__all__ = ["GET_IMAGES", "Platform", "Region", "find_platforms", "load_platform"]
+__all__ = ["GET_IMAGES", "Platform", "Region", "find_platforms", "load_platform", "read_description"]
 
 ROOT = Path(__file__).resolve().parents[2]
 PLATFORMS_VARIABLE = "WASMBED_PLATFORMS"
@@ -123,8 +125,7 @@ def find_platforms(*programs: str) -> dict[str, Platform]:
 def load_platform(path: Path) -> Platform:
     """Read one ``board.toml``. Raises UsageError naming the file and the invalid key."""
     try:
-        facts = tomllib.loads(path.read_text(encoding="utf-8"))
-        return _platform(facts, path.parent)
+        return _platform(read_description(path), path.parent)
     except (OSError, tomllib.TOMLDecodeError, TypeError, ValueError) as error:
         raise UsageError(
             f"is not a board description: {reason(error)}", where=str(path), do="see platforms/README.md"
@@ -133,11 +134,24 @@ def load_platform(path: Path) -> Platform:
         raise UsageError(f"lacks the key {error}", where=str(path), do="see platforms/README.md") from error
 
 
-def _features_of(limits: dict[str, Any]) -> frozenset[str]:
+def read_description(path: Path) -> Mapping[str, Any]:
+    """The keys of a ``board.toml``. A text that was read before is not parsed again: each tier asks for all of them.
+
+    Raises OSError, ValueError.
+    """
+    return _parsed(path.read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> Mapping[str, Any]:
+    return tomllib.loads(text)
+
+
+def _features_of(limits: Mapping[str, Any]) -> frozenset[str]:
     return frozenset({"several-applications"} if limits.get("applications", 0) > 1 else ())
 
 
-def _platform(facts: dict[str, Any], folder: Path) -> Platform:
+def _platform(facts: Mapping[str, Any], folder: Path) -> Platform:
     emulator, serial, memory = facts["emulator"], facts["serial"], facts["memory"]
     return Platform(
         name=str(facts["name"]),

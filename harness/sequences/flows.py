@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,15 +92,12 @@ def load(sequence: str | Path, folder: Path | None = None) -> Sequence:
 def load_text(text: str, name: str, *, file: str = "", folder: Path | None = None) -> Sequence:
     """An executable sequence from its text. Its references are looked up in ``folder``."""
     file = file or name
-    known: dict[Path, Diagram] = {}
 
     def refer(wanted: str, where: str) -> tuple[Diagram, str, str]:
         path = _find(wanted, folder, where)
-        if path not in known:
-            known[path] = parse(read_text(path, "name a .mmd file"), file=str(path))
-        return known[path], path.stem, str(path)
+        return _parsed(read_text(path, "name a .mmd file"), str(path)), path.stem, str(path)
 
-    expansion = expand(parse(text, file=file), name, file, refer)
+    expansion = expand(_parsed(text, file), name, file, refer)
     numbers: dict[tuple[tuple[str, str, str], tuple[Condition, ...]], int] = {}
     for arrow in expansion.arrows:
         numbers.setdefault((arrow.event.key, arrow.label.conditions), len(numbers))
@@ -110,6 +107,12 @@ def load_text(text: str, name: str, *, file: str = "", folder: Path | None = Non
     of_arrows = [numbers[arrow.event.key, arrow.label.conditions] for arrow in expansion.arrows]
     automaton = compile_behaviour(expansion.behaviour, of_arrows)
     return Sequence(name, file, expansion.diagram, tuple(expansion.arrows), automaton, symbols)
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str, file: str) -> Diagram:
+    """The diagram of a text. Most parts are in many sequences, and most sequences are read again for the next test."""
+    return parse(text, file=file)
 
 
 def catalogue(folder: Path | None = None) -> SequenceCatalogue:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from harness.cli.main import run
+from tests.forked import forking_commands
 
 LIFE = """
 import pytest
@@ -27,7 +29,8 @@ DEFECTS = (
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with one scenario."""
+    """A project with one scenario, which is run in copies of a process."""
+    monkeypatch.setattr(sys, "executable", str(forking_commands() / "python"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "test_life.py").write_text(LIFE)
     (tmp_path / "harness.toml").write_text("")

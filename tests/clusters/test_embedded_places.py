@@ -181,30 +181,30 @@ async def test_a_new_connection_is_refused_if_all_places_are_in_use(server, conn
 
 
 async def test_nine_hundred_idle_tls_connections_do_not_shut_the_server(tmp_path):
-    async def main():
-        cluster = EmbeddedProcessCluster(SystemClock(), Randomness())
-        await cluster.start()
-        idle = []
-        try:
-            await cluster.write_kubeconfig(tmp_path / "kubeconfig")
-            config = yaml.safe_load((tmp_path / "kubeconfig").read_text())
-            server, token = config["clusters"][0]["cluster"]["server"], config["users"][0]["user"]["token"]
-            address = server.removeprefix("https://").split(":")
-            trusting = ssl.create_default_context()
-            trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
-            while len(idle) < 905:
-                idle.append(await asyncio.open_connection(*address, ssl=trusting))
-            reader, writer = await asyncio.open_connection(*address, ssl=trusting)
-            writer.write(f"GET /api HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
-            assert b"200" in await reader.readline()
-            writer.transport.abort()
-        finally:
-            for _, writer in idle:
-                writer.transport.abort()
-            await cluster.stop()
+    cluster = EmbeddedProcessCluster(SystemClock(), Randomness())
+    await cluster.start()
+    idle = []
+    try:
+        await cluster.write_kubeconfig(tmp_path / "kubeconfig")
+        config = yaml.safe_load((tmp_path / "kubeconfig").read_text())
+        server, token = config["clusters"][0]["cluster"]["server"], config["users"][0]["user"]["token"]
+        address = server.removeprefix("https://").split(":")
+        trusting = ssl.create_default_context()
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
 
-    async with asyncio.timeout(300):
-        await main()
+        async def connect():
+            return await asyncio.open_connection(*address, ssl=trusting, ssl_handshake_timeout=300)
+
+        while len(idle) < 905:
+            idle.append(await connect())
+        reader, writer = await connect()
+        writer.write(f"GET /api HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+        assert b"200" in await reader.readline()
+        writer.transport.abort()
+    finally:
+        for _, writer in idle:
+            writer.transport.abort()
+        await cluster.stop()
 
 
 async def test_what_cannot_be_read_is_refused_and_its_token_not_logged(connect, caplog):

@@ -16,12 +16,11 @@ key            meaning
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.boards.platform import Platform, Region, find_platforms
+from harness.boards.platform import Platform, Region, find_platforms, read_description
 from harness.boards.renode.requests import Machine, Wire
 from harness.core.errors import UsageError
 
@@ -73,7 +72,7 @@ def find_renode_platforms() -> dict[str, RenodePlatform]:
 
 def _load(platform: Platform) -> RenodePlatform:
     path = platform.folder / "board.toml"
-    facts = tomllib.loads(path.read_text("utf-8"))
+    facts = read_description(path)
     section: dict[str, Any] = facts.get("renode", {})
     try:
         if platform.refused is not None:
