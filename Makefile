@@ -29,7 +29,7 @@ help:
 	@echo "make renode     tests and scenarios of boards in Renode, if it is installed"
 	@echo "make robot      the Robot Framework suites, on $(WORKERS) workers (ROBOT_ARGS=\"--variable BOARDS:qemu\" for other boards)"
 	@echo "make keywords   the reference of the Robot keywords, docs/robot/keywords.html"
-	@echo "make boards     what scenarios need: images and sample applications, as far as the tools are installed"
+	@echo "make boards     what scenarios need: images, the library of native boards, sample applications"
 	@echo "make firmware   the images of all boards, with their sizes (BOARDS=\"mps2-an385 ...\" for some)"
 	@echo "make firmware-check  host tests, clippy and rustfmt of the firmware"
 	@echo "make apps       the sample applications as WebAssembly modules"

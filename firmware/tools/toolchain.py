@@ -57,7 +57,7 @@ class Toolchain:
     sources: dict[Path, str] = field(default_factory=dict)
     """Folders whose paths would be in the images, and the names that replace them."""
     version: str = ""
-    """What its compiler says of itself; only of a toolchain for this computer."""
+    """The output of `rustc -vV`; only of a toolchain for this computer."""
 
     @property
     def host(self) -> str:

@@ -20,7 +20,7 @@ pub struct Board {
     now: u64,
 }
 
-/// What a board has only while it is on.
+/// The state of a board that is on.
 struct Power {
     blob: Box<[u8]>,
     boot: Boot,

@@ -1,4 +1,4 @@
-//! What runs on the board from a boot on, as in `wasmbed-boards`.
+//! The firmware on the board, from a boot on, as in `wasmbed-boards`.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

@@ -36,7 +36,7 @@ pub struct Step {
     /// The bytes that the board sent on its serial line.
     sent: *const u8,
     sent_count: usize,
-    /// What it wrote on its console.
+    /// Its console output.
     written: *const u8,
     written_count: usize,
     /// How many of the bytes that have arrived it has not read yet.

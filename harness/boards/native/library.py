@@ -37,7 +37,7 @@ class _Step(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a board did in a step."""
+    """The results of a step."""
 
     wake: int
     """When it wants to run again, in the milliseconds of the step, unless bytes arrive before. Not later than the
@@ -45,7 +45,7 @@ class Step:
     sent: bytes
     """The bytes that it sent on its serial line."""
     written: bytes
-    """What it wrote on its console."""
+    """Its console output."""
     unread: int
     """How many of the bytes that arrived it has not read yet."""
 
