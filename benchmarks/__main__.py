@@ -19,7 +19,7 @@ from rich.table import Column, Table
 
 MODULES = (
     "enrollment", "overload", "memory", "cluster", "state", "kubernetes", "native", "qemu", "renode", "report",
-    "sequences", "judges", "relay", "scenarios",
+    "sequences", "judges", "relay", "gateways", "scenarios",
 )  # fmt: skip
 LONG = ("soak",)
 """Measured only when named: ten minutes."""

@@ -19,7 +19,7 @@ from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.keys import PrivateKey, generate_key, private_key_der, public_key_der
-from harness.wasmbed.resources.api import Object
+from harness.wasmbed.resources.api import Object, ResourceApi
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import DEVICE
 
@@ -49,26 +49,38 @@ class Platform:
         self, names: set[str], one: Callable[[], object] = lambda: None, within: float = 300.0
     ) -> None:
         """Return when every Device of ``names`` is Connected in the cluster; ``one`` is called at each."""
-        waiting = set(names)
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        informer = Informer(self.cluster.client("Benchmark"), DEVICE, self.world.clock, self.world.randomness)
+        client = self.cluster.client("Benchmark")
+        await until_connected(client, self.world.clock, names, one, within)
 
-        def look(_old: Object | None, device: Object | None) -> None:
-            if device is None or device["metadata"]["name"] not in waiting:
-                return
-            if device.get("status", {}).get("phase") == "Connected":
-                waiting.discard(device["metadata"]["name"])
-                one()
-            if not waiting and not done.done():
-                done.set_result(None)
 
-        informer.add_handler(look)
-        await informer.start()
-        try:
-            async with self.world.clock.deadline(within):
-                await done
-        finally:
-            await informer.stop()
+async def until_connected(
+    api: ResourceApi,
+    clock: Clock,
+    names: set[str],
+    one: Callable[[], object] = lambda: None,
+    within: float = 300.0,
+) -> None:
+    """Return when every Device of ``names`` is Connected in the cluster; ``one`` is called at each."""
+    waiting = set(names)
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    informer = Informer(api, DEVICE, clock, Randomness())
+
+    def look(_old: Object | None, device: Object | None) -> None:
+        if device is None or device["metadata"]["name"] not in waiting:
+            return
+        if device.get("status", {}).get("phase") == "Connected":
+            waiting.discard(device["metadata"]["name"])
+            one()
+        if not waiting and not done.done():
+            done.set_result(None)
+
+    informer.add_handler(look)
+    await informer.start()
+    try:
+        async with clock.deadline(within):
+            await done
+    finally:
+        await informer.stop()
 
 
 def make_boards(

@@ -29,6 +29,8 @@ TOGETHER = {"virtual": 8}
 """Scenarios at the same time, by board; elsewhere two."""
 DEADLINE = "150s"
 """The time of a test's body: more than its waits, which name a party when their time is over."""
+MEASURED_AT_ONCE = 60
+"""Scenarios of which the measurement is kept together: one that is stopped goes on behind the last of them."""
 LIMIT = 200.0
 """Seconds after which a scenario is killed."""
 CATCHERS = (
@@ -57,6 +59,8 @@ class Result:
     words: str
     seconds: float
     ran: int
+    sources: str = ""
+    """The digest of harness and scenarios that it was judged on: results of one whole run have the same."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -118,10 +122,12 @@ class Scratch:
         before = None if anew or not path.exists() else Executed.read(path)
         listed = self._pytest("--collect-only").stdout.splitlines()
         tests = [line for line in listed if "::" in line and (before is None or line not in before.seconds)]
-        if tests:
-            found = self._run([Task("", tests)], "virtual", to_the_end=True, measured=[*MEASURED])
+        for start in range(0, len(tests), MEASURED_AT_ONCE):
+            task = Task("", tests[start : start + MEASURED_AT_ONCE])
+            found = self._run([task], "virtual", to_the_end=True, measured=[*MEASURED])
             self._keep_green(found)
-            Executed.of(self.folder, found, before).write(path)
+            before = Executed.of(self.folder, found, before)
+            before.write(path)
 
     def judge(self, defects: Sequence[Defect], caught_by: Mapping[str, str]) -> Iterator[Result]:
         """Run for each defect the scenarios that execute it up to the first that fails: first the one that
@@ -160,7 +166,7 @@ class Scratch:
             if failed is not None and (failed["test"], boards[defect.name]) not in green:
                 error = f"{failed['test']} fails without the defect too"
                 failed = None
-            yield _result(defect, found[defect.name], failed, error)
+            yield replace(_result(defect, found[defect.name], failed, error), sources=self._sources)
 
     def _order(self, defect: Defect, caught_by: Mapping[str, str]) -> list[str]:
         """The scenarios that could fail, the likeliest and the cheapest first."""

@@ -47,6 +47,7 @@ def page(results: Mapping[str, Result], defects: Sequence[Defect]) -> str:
         "judged by the scenarios alone ([how](../how-to/measure-the-scenarios.md)); `python -m mutants --page` makes",
         "this page of the results.",
         "",
+        *_states(judged),
         *_totals(judged, caught),
         "",
         "## Not caught",
@@ -60,6 +61,15 @@ def page(results: Mapping[str, Result], defects: Sequence[Defect]) -> str:
     for each, found in _samples(caught):
         lines += ["", f"`{each.name}`: {each.what} {found.test} says:", "", "```text", found.words, "```"]
     return "\n".join(lines) + "\n"
+
+
+def _states(judged: Sequence[tuple[Defect, Result]]) -> list[str]:
+    """How many states of harness and scenarios the results are of."""
+    found = Counter(result.sources for _, result in judged)
+    if len(found) == 1:
+        return [f"All were judged on one state of harness and scenarios ({next(iter(found))}).", ""]
+    told = ", ".join(f"{state or 'unknown'}: {count}" for state, count in found.most_common())
+    return [f"They were judged on several states of harness and scenarios ({told}).", ""]
 
 
 def _samples(caught: Sequence[tuple[Defect, Result]]) -> list[tuple[Defect, Result]]:

@@ -161,3 +161,18 @@ async def test_a_message_that_a_board_does_not_know_is_answered(stack: Stack, pa
     error = await connection.expect(Error, 4242)
     assert error.code == "PROTOCOL_ERROR"
     await connection.expect(DeviceInfo, connection.send(DeviceInfoRequest()))
+
+
+@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("wasm")
+async def test_a_board_without_power_runs_nothing(stack: Stack) -> None:
+    """A module that ticks ends with the power: nothing of it is left, and the board that is switched on again gets it
+    anew."""
+    board = await stack.boards.power_on()
+    await stack.device(board).until(phase="Connected")
+    application = await stack.deploy("blink", to=board)
+    await application.until(phase="Running", within=30)
+    await board.cut_power()
+    await stack.device(board).until(phase="Disconnected", within=30)
+    await board.power_on()
+    await application.until(phase="Running", statistics={"running": 1}, within=30)

@@ -6,6 +6,8 @@ from harness.core.errors import ProductFailure
 from harness.stack import Stack
 from harness.stack.applications import ApplicationHandle
 from harness.stack.modules import padded
+from harness.wasmbed.resources import manifests
+from harness.wasmbed.resources.kinds import APPLICATION
 
 pytestmark = pytest.mark.requires("wasm")
 
@@ -143,3 +145,33 @@ async def test_a_board_that_dies_in_the_middle_of_a_transfer(stack: Stack) -> No
     await board.power_on()
     await application.until(phase="Running", within=90)
     stack.history.follows("device-connection")
+
+
+@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("wasm")
+@pytest.mark.stack(heartbeat=0.5)
+async def test_heartbeats_tell_of_a_fault_and_count_no_failed_application_as_running(stack: Stack) -> None:
+    """After a fault the device is degraded, names the application with its state, and counts what runs beside it."""
+    board = await stack.boards.power_on()
+    await stack.device(board).until(phase="Connected")
+    sound = await stack.deploy("idle", to=board, name="sound")
+    await sound.until(phase="Running", within=30)
+    broken = await stack.deploy("trap", to=board, name="broken")
+    await broken.until(phase="Error", within=30)
+    wanted = {"sound": "running", "broken": "error"}
+    beat = await stack.history.until("Heartbeat", about=board.name, applications=wanted, within=30)
+    assert beat.data["metrics"]["applications_running"] == 1
+    assert beat.data["status"] == "degraded"
+
+
+@pytest.mark.requires("gateway-http")
+async def test_the_display_name_reaches_the_device(stack: Stack) -> None:
+    """An Application may have a name for people: the device gets it."""
+    meter = await stack.mock_board("meter")
+    await meter.enroll()
+    await stack.device("meter").until(phase="Connected")
+    manifest = manifests.application("app", module=stack.modules("hello"), device_names=["meter"])
+    manifest["spec"]["name"] = "Blinky One"
+    await stack.api.create(APPLICATION, manifest)
+    assert (await meter.run_module()).deploy.name == "Blinky One"
+    await stack.application("app").until(phase="Running")

@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from harness.core.history import Kind
 from harness.stack import Stack
 from harness.wasmbed.pki.keys import load_private_key, public_key_der
 from harness.wasmbed.protocol.errors import LinkClosed
-from harness.wasmbed.protocol.messages import EnrollmentAcknowledgment, EnrollmentResponse
+from harness.wasmbed.protocol.messages import EnrollmentAcknowledgment, EnrollmentResponse, Error, ErrorCode
 
 pytestmark = pytest.mark.severity("critical")
 
@@ -79,6 +80,31 @@ async def test_a_device_enrolls_by_signing_request(stack: Stack) -> None:
     assert response.data["deviceId"] == issued.data["deviceId"] == device.status.device_id
     assert history.find("DELETE Secret", source="Gateway", code=200), "the token was not consumed"
     stack.history.follows("device-enrollment-by-request")
+
+
+@pytest.mark.requires("gateway-pairing")
+async def test_a_signing_request_is_for_the_key_of_its_device(stack: Stack) -> None:
+    """A request whose key is not the one in the signing request gets no certificate."""
+    pump = await stack.mock_board("pump", certificate="request")
+    other = await stack.mock_board("other")
+    asked = pump.send(replace(pump.pairing_request(), public_key=other.public_key))
+    assert (await pump.expect(Error, asked)).code == ErrorCode.ENROLLMENT_FAILED
+    await pump.until_closed()
+
+
+@pytest.mark.requires("gateway-pairing")
+async def test_a_pairing_token_takes_over_no_registered_device(stack: Stack) -> None:
+    """A device is registered with its key: a token for its name is not enough for another key."""
+    meter = await stack.mock_board("meter")
+    await meter.enroll()
+    await stack.device("meter").until(phase="Connected")
+    await meter.close()
+    await stack.device("meter").until(phase="Disconnected")
+    thief = await stack.mock_board("meter", certificate="request")
+    error = await thief.expect(Error, thief.send(thief.pairing_request()))
+    assert error.code == ErrorCode.ENROLLMENT_FAILED
+    assert "registered with another key" in error.message
+    await thief.until_closed()
 
 
 @pytest.mark.requires("gateway-pairing")

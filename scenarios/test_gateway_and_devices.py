@@ -141,6 +141,26 @@ async def test_no_more_than_a_window_is_under_way(stack: Stack) -> None:
         assert len(stack.history.find("ModuleChunk", about="app")) == index + 1
 
 
+@pytest.mark.requires("gateway-http", "gateway-settings", "gateway-stop")
+async def test_what_was_not_acknowledged_is_sent_again_and_nothing_else(stack: Stack) -> None:
+    """A device misses each chunk once: it gets that one again, and no silence counts for the next chunk."""
+    await stack.gateway.restart(reply_timeout=1.0, chunk_window=1)
+    meter = await enrolled(stack)
+    application = await stack.deploy(padded(stack.modules("hello"), 3 * CHUNK), to="meter", name="app")
+    await meter.expect(Deploy)
+    announced = meter.latest
+    for index in range(3):
+        seen = 0
+        while seen < 2:  # one of the last index may have been under way to a slow machine
+            chunk = await meter.expect(ModuleChunk)
+            assert chunk.index in (index - 1, index)
+            seen += chunk.index == index
+        meter.reply(ChunkAcknowledgment("app", index))
+    meter.send(DeploymentResult("app", ok=True), announced)
+    meter.send(ApplicationStatus("app", ApplicationState.RUNNING))
+    await application.until(phase="Running")
+
+
 @pytest.mark.requires("gateway-http")
 async def test_acknowledgments_in_another_order_and_twice(stack: Stack) -> None:
     """The window goes on by what was acknowledged, in any order; one that comes twice lets nothing more out."""

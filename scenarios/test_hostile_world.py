@@ -7,7 +7,6 @@ from itertools import pairwise
 import pytest
 
 from harness.core.history import Event
-from harness.core.loop import give_way
 from harness.core.network import Endpoint
 from harness.stack import MockBoard, Stack
 from harness.stack.modules import padded
@@ -26,7 +25,17 @@ from harness.wasmbed.protocol.messages import (
     Stop,
     StopResult,
 )
-from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, LEASE, SECRET
+from harness.wasmbed.resources.api import Resource
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY, LEASE, SECRET
+
+WATCHES = [
+    ("Gateway", DEVICE),
+    ("DeviceController", DEVICE),
+    ("ApplicationController", APPLICATION),
+    ("GatewayController", GATEWAY),
+]
+ATTEMPTS = 12
+"""How often a device comes back that the gateway asks to."""
 
 
 async def enrolled(stack: Stack, name: str = "meter") -> MockBoard:
@@ -38,7 +47,7 @@ async def enrolled(stack: Stack, name: str = "meter") -> MockBoard:
 
 async def admitted(stack: Stack, board: MockBoard, endpoint: Endpoint | None = None) -> MockBoard:
     """The board, or the same device on the connection on which it was enrolled in the end."""
-    while True:
+    for _ in range(ATTEMPTS):
         board.send(board.request())
         message = (await board.receive()).message
         if isinstance(message, EnrollmentResponse):
@@ -50,6 +59,8 @@ async def admitted(stack: Stack, board: MockBoard, endpoint: Endpoint | None = N
         await board.until_closed()
         await stack.clock.sleep(message.retry_after / 1000)
         board = await stack.mock_board(board.name, credentials=board.credentials, endpoint=endpoint)
+    await board.enroll()
+    return board
 
 
 # The API server.
@@ -116,6 +127,24 @@ async def test_watches_that_end_are_taken_up_again(stack: Stack, code: int) -> N
     assert len(stack.history.find("Deploy", about=application.name)) == 1
     await application.delete()
     await application.until_gone(within=30)
+
+
+@pytest.mark.requires("gateway-api-faults")
+@pytest.mark.parametrize(("client", "resource"), WATCHES, ids=[client for client, _ in WATCHES])
+async def test_a_watch_that_fails_is_tried_again_soon_and_then_less_often(
+    stack: Stack, client: str, resource: Resource
+) -> None:
+    """The pauses between attempts grow from a short one: the shortest of seven is a quarter of the longest at most."""
+    await enrolled(stack)
+    application = await stack.deploy("hello", to="nobody", name="app")
+    name = {DEVICE: "meter", APPLICATION: "app", GATEWAY: stack.gateway.name}[resource]
+    assert stack.api_faults.break_watches(client=client, kind=resource.kind)
+    with stack.api_faults.failing("watch", client=client, kind=resource.kind, code=503) as fault:
+        await stack.api.patch(resource, name, {"metadata": {"labels": {"changed": "yes"}}})
+        await fault.met(8)
+        assert min(fault.pauses) <= max(fault.pauses) / 4
+    await application.delete()
+    await application.until_gone(within=60)
 
 
 @pytest.mark.requires("gateway-api-faults", "gateway-http")
@@ -223,6 +252,23 @@ async def test_an_application_that_a_stranger_rewrote_is_set_right(stack: Stack)
 
 
 @pytest.mark.requires("gateway-http")
+async def test_a_deployment_that_is_lost_from_the_record_is_not_repeated_on_the_device(stack: Stack) -> None:
+    """Another client garbles an Application's status, so that its deployment is ordered again: the gateway knows that
+    the device has just that, sends nothing, and writes its state again."""
+    meter = await enrolled(stack)
+    application = await stack.deploy("hello", to="meter")
+    await meter.run_module()
+    await application.until(phase="Running")
+    ordered = await stack.history.until("DeployApplication", about=application.name)
+    lost = {"state": None, "deployment": {"session": "2020-01-01T00:00:00Z"}}
+    await stack.api.patch_status(APPLICATION, application.name, {"status": {"deviceStatuses": {"meter": lost}}})
+    await stack.history.until("DeployApplication", about=application.name, after=ordered)
+    await application.until_on("meter", state="running", generation=1)
+    await application.until(phase="Running", health="healthy")
+    assert len(stack.history.find("Deploy", about=application.name)) == 1
+
+
+@pytest.mark.requires("gateway-http")
 async def test_labels_decide_and_changed_labels_decide_anew(stack: Stack) -> None:
     """A selector with two labels means devices that have both. One that loses a label is stopped and forgotten; one
     that gets it is deployed to."""
@@ -272,7 +318,8 @@ async def test_a_full_gateway_says_so_and_takes_the_next_when_one_leaves(stack: 
     """A full gateway refuses with GATEWAY_FULL and retry-after; connected devices are not disturbed."""
     await stack.gateway.stop()
     await stack.gateway.start(sessions=1)
-    first = await enrolled(stack, "first")
+    first = await stack.mock_board("first")
+    await first.enroll()
     second = await stack.mock_board("second")
     second.send(second.request())
     error = await second.expect(Error)
@@ -472,8 +519,10 @@ async def test_a_manager_that_lost_its_lease_acts_no_more(stack: Stack) -> None:
     spec = {**lease["spec"], "holderIdentity": "another-manager", "leaseDurationSeconds": 3600}
     await stack.api.patch(LEASE, "wasmbed-controllers", {"spec": spec})
     await stack.history.until("PUT Lease", source="ControllerManager", code=409, within=60)
-    while stack.controllers.leading:
-        await give_way()
+    for _ in range(100):
+        if stack.controllers.leading:
+            await stack.clock.sleep(0.1)
+    assert not stack.controllers.leading
     application = await stack.deploy("hello", to="meter", name="app")
     await meter.beat()
     await stack.api.patch(LEASE, "wasmbed-controllers", {"spec": {"holderIdentity": ""}})
@@ -519,7 +568,7 @@ async def test_a_connection_that_says_nothing_is_closed(stack: Stack) -> None:
     await stack.gateway.start(first_message_timeout=0.3)
     silent, meter = await stack.mock_board("silent"), await enrolled(stack)
     await silent.until_closed()
-    closed = await stack.history.until("ConnectionClosed", about="silent")
+    closed = await stack.history.until("ConnectionClosed", about="silent", source="Gateway")
     if "gateway-reasons" in stack.gateway.features:
         assert "no message within 0.3 s" in closed.data["reason"]
     await meter.beat()

@@ -3,9 +3,11 @@
 import pytest
 
 from harness.boards.board import Board
+from harness.boards.virtual.applications import MAXIMUM_APPLICATIONS
 from harness.stack import Stack
 from harness.stack.applications import ApplicationHandle
 from harness.stack.modules import assemble
+from harness.wasmbed.runtime.interface import MAXIMUM_PAYLOAD, MAXIMUM_TOPIC
 
 pytestmark = pytest.mark.requires("wasm")
 
@@ -85,6 +87,73 @@ async def test_memory_ends_where_it_ends(stack: Stack, address: int) -> None:
         await application.until(phase="Running")
     else:
         await application.until_on(device, state="error", code="TRAP")
+
+
+@pytest.mark.requires("gateway-http")
+@pytest.mark.parametrize("length", [4, 5, PAGE], ids=["to-the-last-byte", "a-byte-beyond", "far-beyond"])
+async def test_a_range_for_the_host_ends_inside_the_memory(stack: Stack, length: int) -> None:
+    """The host reads up to the last byte; a range that begins inside and ends outside is a trap."""
+    text = f"""(module {PUBLISH} (memory (export "memory") 1) (data (i32.const 0) "n")
+        (func (export "run")
+            (drop (call $publish (i32.const 0) (i32.const 1) (i32.const {PAGE - 4}) (i32.const {length})))))"""
+    application, device = await deployed(stack, text, memory=PAGE)
+    if length == 4:
+        await application.until_on(device, state="running", output=len)
+    else:
+        await application.until_on(device, state="error", code="TRAP")
+
+
+@pytest.mark.requires("gateway-http")
+async def test_the_fuel_that_is_reported_is_what_was_used(stack: Stack) -> None:
+    """The same work with twice the fuel uses as much, and less than there was."""
+    board, used = await connected(stack), []
+    for fuel in (100_000, 200_000):
+        application = await stack.deploy(assemble(pages(1)), to=board, name=f"with-{fuel}", fuel=fuel)
+        await application.until_on(board.name, state="running", metrics=lambda found: "fuel_used" in found)
+        reported = await stack.history.until("ApplicationStatus", about=application.name, source="Device")
+        used.append(reported.data["metrics"]["fuel_used"])
+    assert used[0] == used[1]
+    assert used[0] < 100_000
+
+
+@pytest.mark.requires("gateway-http")
+async def test_a_topic_and_a_payload_may_have_their_whole_size(stack: Stack) -> None:
+    """A publication of exactly the largest topic and payload is taken; with a byte more of either it is refused."""
+    sizes = [(MAXIMUM_TOPIC, MAXIMUM_PAYLOAD), (MAXIMUM_TOPIC + 1, 1), (1, MAXIMUM_PAYLOAD + 1), (0, 1)]
+    calls = "".join(
+        f"(if (i32.ne (call $publish (i32.const 0) (i32.const {topic}) (i32.const 0) (i32.const {payload}))"
+        f" (i32.const {0 if number == 0 else -1})) (then unreachable))"
+        for number, (topic, payload) in enumerate(sizes)
+    )
+    letters = "n" * (MAXIMUM_PAYLOAD + 1)
+    text = f"""(module {PUBLISH} (memory (export "memory") 1) (data (i32.const 0) "{letters}")
+        (func (export "run") {calls}))"""
+    application, device = await deployed(stack, text, memory=PAGE)
+    await application.until_on(device, state="running", output=len)
+    assert [(len(topic), len(payload)) for topic, payload in application.output(device)] == sizes[:1]
+
+
+@pytest.mark.requires("gateway-http")
+@pytest.mark.stack(boards="virtual")
+async def test_a_board_holds_as_many_applications_as_it_says(stack: Stack) -> None:
+    """Eight run at the same time; the ninth is refused and says why, and takes no other's place."""
+    board = await connected(stack)
+    applications = [
+        await stack.deploy("idle", to=board, name=f"app-{number}") for number in range(MAXIMUM_APPLICATIONS)
+    ]
+    for application in applications:
+        await application.until(phase="Running", within=30)
+    ninth = await stack.deploy("idle", to=board, name="ninth")
+    await ninth.until_on(board.name, state="failed", code="TOO_MANY_APPLICATIONS", within=30)
+    assert {application.status.phase for application in applications} == {"Running"}
+
+
+@pytest.mark.requires("gateway-http")
+async def test_a_call_ends_at_its_time(stack: Stack) -> None:
+    """A second is a second, and not ten: the invariant compares the time of the call with its limit."""
+    text = pages(1, "(loop (br 0))")
+    application, device = await deployed(stack, text, time_limit=1000, fuel=10**15)
+    await application.until_on(device, state="error", code="TIME_LIMIT", within=60)
 
 
 @pytest.mark.requires("gateway-http")

@@ -3,12 +3,10 @@
 The comparison mends what was missed. Here it comes later than any test waits, so that it hides nothing.
 """
 
-import asyncio
-
 import pytest
 
 from harness.stack import MockBoard, Stack
-from harness.wasmbed.protocol.messages import Deploy
+from harness.wasmbed.protocol.messages import ApplicationState, Deploy, EnrollmentAcknowledgment, EnrollmentResponse
 
 pytestmark = pytest.mark.stack(beat=600.0)
 
@@ -57,6 +55,17 @@ async def test_a_revocation_and_a_deletion(stack: Stack) -> None:
     await stack.device("pump").until_gone()
 
 
+@pytest.mark.requires("gateway-revocation")
+async def test_a_revocation_before_the_first_heartbeat(stack: Stack) -> None:
+    """A device that is enrolled and has not beaten yet loses its session with its certificate too."""
+    meter = await stack.mock_board("meter")
+    response = await meter.expect(EnrollmentResponse, meter.send(meter.request()))
+    meter.reply(EnrollmentAcknowledgment(response.device_id))
+    await stack.pki.revoke(meter.credentials)
+    await meter.until_closed()
+    await stack.device("meter").until(phase="Disconnected")
+
+
 @pytest.mark.requires("gateway-http")
 async def test_a_transfer_that_lost_its_link(stack: Stack) -> None:
     """The deployment under way is decided with the loss, and asked for again with the return."""
@@ -67,14 +76,7 @@ async def test_a_transfer_that_lost_its_link(stack: Stack) -> None:
     await stack.device("meter").until(phase="Disconnected")
     again = await stack.mock_board("meter", credentials=meter.credentials)
     await again.beat(meter.device_id)
-
-    async def serve() -> None:
-        """It may be asked twice: a controller that asked before it saw the loss asks anew for the new session."""
-        while True:
-            await again.run_module(within=60)
-
-    serving = asyncio.ensure_future(serve())
-    try:
-        await application.until(phase="Running", within=20)
-    finally:
-        serving.cancel()
+    await again.run_module(within=20)
+    await application.until(phase="Running", within=20)
+    await again.beat(meter.device_id, app=ApplicationState.RUNNING)
+    assert len(stack.history.find("Deploy", about="app")) == 2

@@ -1,7 +1,9 @@
 """A gateway describes itself - sessions, metrics, its resource - and keeps nothing of connections that have ended."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,10 @@ async def gone(stack: Stack, board: MockBoard) -> None:
     """Close its connection and wait until the gateway has noticed."""
     await board.close()
     await stack.history.until("ConnectionClosed", about=board.name)
+
+
+def _disconnected(status: Mapping[str, Any]) -> bool:
+    return status.get("phase") == "Disconnected"
 
 
 def _descriptors() -> int:
@@ -144,6 +150,8 @@ async def test_a_hundred_connections_leave_nothing_behind(stack: Stack) -> None:
             board.write(frame(bytes(64))[:20])
     for board in boards:
         await gone(stack, board)
+    for number in range(0, 20, 4):
+        await stack.history.until("PATCH Device", about=f"guest-{number}", source="Gateway", status=_disconnected)
     for _ in range(80):
         again = await stack.mock_board("first", credentials=boards[0].credentials)
         await again.close()

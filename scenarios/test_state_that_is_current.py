@@ -11,6 +11,8 @@ from harness.wasmbed.protocol.messages import (
     ApplicationStatus,
     Deploy,
     DeploymentResult,
+    DeviceInfo,
+    DeviceInfoRequest,
     EnrollmentAcknowledgment,
     EnrollmentResponse,
     Heartbeat,
@@ -20,6 +22,7 @@ from harness.wasmbed.protocol.messages import (
     StopResult,
 )
 from harness.wasmbed.resources.conditions import find_condition
+from harness.wasmbed.resources.kinds import DEVICE
 
 
 async def enrolled(stack: Stack, name: str = "meter") -> MockBoard:
@@ -96,6 +99,9 @@ async def test_what_a_device_is_now_replaces_what_it_was(stack: Stack) -> None:
     meter = await enrolled(stack)
     device = stack.device("meter")
     key, device_id = device.spec.public_key, device.status.device_id
+    await meter.expect(DeviceInfoRequest)
+    meter.reply(DeviceInfo(2048, "old", ("bulk-memory",), 4321))
+    await device.until(device_info={"memory": 2048, "architecture": "old"}, within=20)
     await meter.close()
     await device.until(phase="Disconnected")
     again = await stack.mock_board("meter", credentials=meter.credentials)
@@ -104,7 +110,10 @@ async def test_what_a_device_is_now_replaces_what_it_was(stack: Stack) -> None:
     response = await again.expect(EnrollmentResponse)
     again.reply(EnrollmentAcknowledgment(response.device_id))
     await again.beat(response.device_id)
-    await device.until(phase="Connected")
+    await again.expect(DeviceInfoRequest)
+    information = DeviceInfo(4096, "new", ("bulk-memory",), 1234)
+    again.reply(information)
+    await device.until(phase="Connected", device_info={"memory": 4096, "architecture": "new"}, within=20)
     assert (device.spec.firmware_version, sorted(device.spec.capabilities)) == ("2.0", ["cbor", "tls"])
     assert (device.spec.largest_module, device.spec.public_key) == (1234, key)
     assert device.status.device_id == device_id
@@ -242,6 +251,22 @@ async def test_a_condition_changes_its_time_with_its_status_and_not_before(stack
     third = _running(application)
     assert third[0] == "True"
     assert third[1] > second[1]
+
+
+async def test_a_changed_spec_is_observed(stack: Stack) -> None:
+    """Another client changes the spec of a connected device: its controller judges it again, and says so. The session
+    goes on."""
+    await enrolled(stack)
+    device = stack.device("meter")
+    for version, key in (("9.1.0", None), ("9.2.0", "bm90IGEga2V5")):
+        spec = {"firmwareVersion": version, **({"publicKey": key} if key else {})}
+        changed = await stack.api.patch(DEVICE, "meter", {"spec": spec})
+        await device.until(phase="Connected", observed_generation=changed["metadata"]["generation"])
+        condition = find_condition(device.status.conditions, "Enrolled")
+        assert condition is not None
+        assert condition["observedGeneration"] == changed["metadata"]["generation"]
+        assert condition["status"] == ("False" if key else "True")
+    assert stack.history.phases("meter").count("Connected") == 1
 
 
 def _running(application: ApplicationHandle) -> tuple[str, str]:

@@ -55,6 +55,7 @@ FEATURES: Mapping[str, str] = {
     "pause": "can be paused by its emulator",
     "debug": "shows memory and registers through its emulator",
     "record": "can be recorded by its emulator, to replay its runs",
+    "dialects": "can speak the dialects of the original Wasmbed",
     "monitor": "takes commands of its emulator's monitor",
 }
 """The features of boards, each with its meaning. A tier may have further ones."""
@@ -103,6 +104,9 @@ class BoardSettings:
     """Another link than the board's own, for a board with the feature of that name. ``ethernet`` replaces the serial
     line and is much faster. ``plain-serial``: the line is not encrypted, and the bridge speaks TLS for the board, with
     the board's key; the board then claims the capability ``tls``."""
+    wire: str = "1"
+    """Protocol version 1, or a dialect of the original, ``u`` or ``r``, for a board with the feature
+    ``dialects``."""
     recording: Path | None = None
     """The folder for recordings of the board's runs, one folder each, so that they can be replayed; only for boards
     with the feature ``record``."""

@@ -51,9 +51,9 @@ async def clean(reports: Path, keep: int, cluster: bool, kubeconfig: Path | None
     from harness.core.clock import SystemClock
     from harness.reporting.retention import prune_runs
 
-    clock = SystemClock()
+    clock, swept = SystemClock(), 0
     if cluster:
-        await _sweep(clock, kubeconfig, allow_cluster)
+        swept = await _sweep(clock, kubeconfig, allow_cluster)
     removed = [reports / name for name in prune_runs(reports, clock, keep=keep)]
     removed += session.sweep()
     for folder in _abandoned(clock):
@@ -65,22 +65,24 @@ async def clean(reports: Path, keep: int, cluster: bool, kubeconfig: Path | None
         removed.append(kubeconfig)
     for path in removed:
         say(f"removed {path}")
-    if not removed:
+    if not removed and not swept:
         say("nothing to remove")
 
 
-async def _sweep(clock: Clock, kubeconfig: Path | None, allowed: str | None) -> None:
-    """Remove the namespaces of ended runs on this machine."""
+async def _sweep(clock: Clock, kubeconfig: Path | None, allowed: str | None) -> int:
+    """Remove the namespaces of ended runs on this machine; returns how many were removed."""
     from harness.clusters.existing import KubeconfigCluster
     from harness.clusters.existing.leftovers import sweep_namespaces
 
     path = kubeconfig or KubeconfigCluster.default_path()
-    found = 0
+    found = removed = 0
     async for name, kept in sweep_namespaces(path, allowed, clock):
         say(f"kept namespace {name}: {kept}" if kept else f"removed namespace {name}")
         found += 1
+        removed += kept is None
     if not found:
         say("no namespaces of ended runs on this machine")
+    return removed
 
 
 def _abandoned(clock: Clock) -> Iterator[Path]:

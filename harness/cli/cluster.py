@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import wraps
@@ -14,18 +13,39 @@ import click
 from harness.cli.kubeconfig import default_kubeconfig
 from harness.core.errors import RigError, UsageError, reason
 from harness.wasmbed.resources.api import ApiError, Invalid, NotFound
+from harness.wasmbed.resources.credentials import kubeconfig_of_environment
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
+    from harness.wasmbed.resources.api import ResourceApi
     from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 
-__all__ = ["cluster_options", "connected", "explained"]
+__all__ = ["access_options", "asynchronous", "cluster_options", "connected", "explained", "opened"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
+_GATEWAY = f"{__name__}.gateway"
+
+
 def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--kubeconfig``, ``--namespace``, and ``--gateway``, which :func:`connected` finds by itself."""
+    command = click.option(
+        "--gateway",
+        metavar="NAME",
+        expose_value=False,
+        callback=_remember,
+        help="The gateway whose table names a system with its own resource types, as wasmbed up has it.",
+    )(command)
+    return access_options(command)
+
+
+def _remember(context: click.Context, option: click.Parameter, value: str | None) -> None:
+    context.meta[_GATEWAY] = value
+
+
+def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--kubeconfig`` and ``--namespace``."""
     command = click.option(
         "-n", "--namespace", default=DEFAULT_NAMESPACE, show_default=True, help="Namespace of Wasmbed's resources."
@@ -51,9 +71,24 @@ def asynchronous(command: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]
 
 
 @asynccontextmanager
-async def connected(kubeconfig: Path | None, namespace: str) -> AsyncIterator[KubernetesApi]:
+async def connected(kubeconfig: Path | None, namespace: str) -> AsyncIterator[ResourceApi]:
+    """The cluster's API in the documents' form, whatever the system's own is; errors as in :func:`opened`."""
+    name = click.get_current_context().meta.get(_GATEWAY)
+    async with opened(kubeconfig, namespace) as api:
+        if name is None:
+            yield api
+            return
+        from harness.clusters.mapped import MappedApi
+        from harness.stack.gateway_choice import find_system
+        from harness.stack.options import StackOptions
+
+        yield MappedApi(api, find_system(StackOptions(gateway=name)).mapping)
+
+
+@asynccontextmanager
+async def opened(kubeconfig: Path | None, namespace: str) -> AsyncIterator[KubernetesApi]:
     """The cluster's API; within the block its errors become harness errors."""
-    path = kubeconfig or Path(os.environ.get("KUBECONFIG") or default_kubeconfig())
+    path = kubeconfig or kubeconfig_of_environment() or default_kubeconfig()
     _check_kubeconfig(path)
     from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 

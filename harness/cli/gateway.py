@@ -47,6 +47,7 @@ def _option(name: str, **attributes: Any) -> Callable[[F], F]:
 @_option("--kubeconfig", type=FILE, help="Kubeconfig of the cluster.  [default: the pod's service account]")
 @_option("--namespace", default=DEFAULT_NAMESPACE, show_default=True, help="Namespace of Wasmbed's resources.")
 @_option("--settings", type=FILE, help="TOML file with settings; options and variables take precedence.")
+@_option("--system", type=FILE, help="File of a system whose resource types are its own (system.toml).")
 @_option("--seed", type=int, help="Seed of all random values except keys.")
 @click.option("--set", "pairs", metavar="NAME=VALUE", multiple=True, help="Another setting of the file.")
 @asynchronous
@@ -58,6 +59,7 @@ async def gateway(
     kubeconfig: Path | None,
     namespace: str,
     settings: Path | None,
+    system: Path | None,
     seed: int | None,
     pairs: Sequence[str],
     **given: str | None,
@@ -65,13 +67,15 @@ async def gateway(
     """Run one gateway until SIGTERM or Ctrl-C.
 
     It then refuses new sessions, tells its devices, and writes what is pending; a second signal ends it immediately.
-    SIGHUP reads its certificates again. "ready devices=HOST:PORT http=HOST:PORT" on standard output says that it
-    serves; its log is on standard error.
+    SIGHUP reads its certificates and its settings file again; its log names settings that need a restart.
+    "ready devices=HOST:PORT http=HOST:PORT" on standard output says that it serves; its log is on standard error.
     """
+    from harness.clusters.mapped import MappedApi
     from harness.core.clock import SystemClock
     from harness.core.descriptors import raise_limit
     from harness.core.identifiers import Randomness
     from harness.core.network import SystemNetwork
+    from harness.stack.system import read_system
     from harness.wasmbed.gateway.gateway import Gateway
     from harness.wasmbed.pki.authority import Authority
     from harness.wasmbed.pki.certificates import CertificateManager
@@ -84,7 +88,9 @@ async def gateway(
     identities = _identities(certificate, key)
     trusted = load_certificate(device_authority)
     authority = Authority.of(device_authority, device_authority_key, clock) if device_authority_key else None
-    api = await KubernetesApi.open(namespace, kubeconfig=kubeconfig, name=CLIENT)
+    mapping = read_system(system, "--system").mapping if system is not None else None
+    client = await KubernetesApi.open(namespace, kubeconfig=kubeconfig, name=CLIENT)
+    api = MappedApi(client, mapping) if mapping is not None else client
     serving = Gateway(
         chosen,
         identities,
@@ -96,17 +102,18 @@ async def gateway(
         authority=authority,
     )
     try:
-        return await _serve(serving, lambda: serving.reload(_identities(certificate, key)))
+        reload = _Reload(serving, lambda: _identities(certificate, key), lambda: _settings(settings, given, pairs))
+        return await _serve(serving, reload)
     finally:
         await api.close()
 
 
-async def _serve(serving: Gateway, reload: Callable[[], None]) -> int:
+async def _serve(serving: Gateway, reload: Callable[[], object]) -> int:
     """Run it until a signal; returns the exit code."""
     from harness.cli.ending import End
 
     end, loop = End(), asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, _reload, reload)
+    loop.add_signal_handler(signal.SIGHUP, reload)
     if not await end.unless(serving.start()):
         await serving.kill()
         return 0
@@ -120,14 +127,37 @@ async def _serve(serving: Gateway, reload: Callable[[], None]) -> int:
     return 0
 
 
-def _reload(reload: Callable[[], None]) -> None:
-    log = logging.getLogger(__name__)  # noqa: TID251, the text is our own
-    try:
-        reload()
-    except UsageError as error:
-        log.error("the certificates were not read again, the present ones stay: %s", error)
-    else:
-        log.info("the certificates were read again")
+class _Reload:
+    """Reads certificates and settings again; what is wrong with one of them does not keep the other from being read."""
+
+    def __init__(
+        self,
+        serving: Gateway,
+        identities: Callable[[], Sequence[Identity]],
+        settings: Callable[[], GatewaySettings],
+    ) -> None:
+        self._serving, self._identities, self._settings = serving, identities, settings
+        self._log = logging.getLogger(__name__)  # noqa: TID251, the text is our own
+
+    def __call__(self) -> None:
+        self._reread_settings()
+        try:
+            self._serving.reload(self._identities())
+        except UsageError as error:
+            self._log.error("the certificates were not read again, the present ones stay: %s", error)
+        else:
+            self._log.info("the certificates were read again")
+
+    def _reread_settings(self) -> None:
+        try:
+            settings = self._settings()
+            changed, kept = self._serving.change(settings)
+        except UsageError as error:
+            self._log.error("the settings were not read again, the present ones stay: %s", error)
+            return
+        self._log.info("the settings were read again, changed: %s", ", ".join(changed) or "none")
+        if kept:
+            self._log.warning("a restart is needed to change %s", ", ".join(kept))
 
 
 def _settings(path: Path | None, given: dict[str, str | None], pairs: Sequence[str]) -> GatewaySettings:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.cluster import asynchronous, cluster_options, connected
+from harness.cli.cluster import access_options, asynchronous, opened
 from harness.cli.ending import End
 from harness.cli.output import Stream
 from harness.core.errors import UsageError
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 @click.argument("name", metavar="BOARD|DEVICE")
 @click.option("--follow", "-f", is_flag=True, help="Continue with new lines until Ctrl-C.")
 @click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Show only the last N lines.")
-@cluster_options
+@access_options
 @asynchronous
 async def logs(name: str, follow: bool, tail: int | None, kubeconfig: Path | None, namespace: str) -> None:
     """Show the console of a board that wasmbed up runs, by the name of the board or of its device."""
     end = End()
     end.watch_reader()
-    async with connected(kubeconfig, namespace) as api:
+    async with opened(kubeconfig, namespace) as api:
         await end.unless(_show(api, name, follow, tail))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import re
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ CLUSTER = "embedded-process"
 EXISTING = "kubeconfig"
 _OF_PLATFORM = ("boards", "gateway", "port", "http_port", "heartbeat", "beat")
 """The options that are about gateway, controllers or boards."""
+NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""RFC 1123: a label."""
 SETTLED = {"Connected", "Disconnected", "Failed"}
 INTERRUPTED = 130
 HISTORY = "history.jsonl"
@@ -72,6 +75,7 @@ KEPT = 10_000
     help="File to write, with which other commands and kubectl find the cluster. With --cluster=kubeconfig: the file "
     "of the cluster to use.",
 )
+@click.option("--namespace", default=DEFAULT_NAMESPACE, show_default=True, help="Namespace of the platform.")
 @click.option(
     "--port", type=PORT, default=8081, show_default=True, help="Port of the gateway for devices; 0 is any free one."
 )
@@ -106,6 +110,7 @@ async def up(
     gateway: str,
     only: str | None,
     kubeconfig: Path | None,
+    namespace: str,
     port: int,
     http_port: int,
     heartbeat: str,
@@ -118,6 +123,7 @@ async def up(
     The kubeconfig exists while the platform runs. Press Ctrl-C again to stop immediately.
     """
     end = End()
+    _check_namespace(namespace)
     from harness.stack.backends import check_options
     from harness.stack.board_choice import board_catalogue
     from harness.stack.gateway_choice import check_gateway_choice
@@ -151,7 +157,7 @@ async def up(
         listen=listen,
         http=http,
         keep=KEPT,
-        namespace=DEFAULT_NAMESPACE,
+        namespace=namespace,
         state=state,
     )
     if file is not None:
@@ -159,7 +165,7 @@ async def up(
     phases = Phases()
     try:
         if (
-            await end.unless(_bring_up(stack, file, fleet, phases, ports, platform=only is None))
+            await end.unless(_bring_up(stack, file, fleet, phases, ports, namespace, platform=only is None))
             and not end.stop_requested.done()
         ):
             if state is not None:
@@ -174,6 +180,15 @@ async def up(
     finally:
         if file is not None:
             file.remove()
+
+
+def _check_namespace(name: str) -> None:
+    if not NAMESPACE.fullmatch(name):
+        raise UsageError(
+            f"{name!r} is not a valid name of a namespace",
+            where="--namespace",
+            do="use a-z, 0-9 and -, at most 63 characters",
+        )
 
 
 def _only_kind(boards: str) -> str:
@@ -211,6 +226,7 @@ async def _bring_up(
     fleet: Sequence[Selection],
     phases: Phases,
     ports: Mapping[str, tuple[str, int]],
+    namespace: str,
     *,
     platform: bool,
 ) -> None:
@@ -251,7 +267,8 @@ async def _bring_up(
         await file.write(stack.cluster)
         tell(f"cluster   export KUBECONFIG={file.path.resolve()}")
     else:
-        tell(f"cluster   {stack.options.kubeconfig or KubeconfigCluster.default_path()}, namespace {DEFAULT_NAMESPACE}")
+        path = stack.options.kubeconfig or KubeconfigCluster.default_path()
+        tell(f"cluster   {path}, namespace {namespace}")
     for selection in fleet:
         await stack.boards.power_on(selection.kind, count=selection.count, link=selection.link)
 

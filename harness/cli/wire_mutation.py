@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness.core.clock import SystemClock
 from harness.core.errors import RigError, UsageError, reason
-from harness.gateways.relay.defects import NO_DEFECT, WireDefect
+from harness.gateways.relay.defects import WireDefect
 from harness.reporting.catchers import Catch, catches
 
 __all__ = ["CAUGHT", "MISSED", "NOT_EXERCISED", "Outcome", "WireMutation", "table"]
@@ -71,7 +71,7 @@ class WireMutation:
     def check(self) -> None:
         """Run the selection without a defect. Raises UsageError if a test fails, since it would hide every
         defect, and RigError if it cannot run."""
-        found = self._run(NO_DEFECT)
+        found = self._run(None)
         if found.judge == "rig":
             raise RigError(found.words, where=f"{found.test} without a defect", do="run it alone to see more")
         if found.outcome == CAUGHT:
@@ -103,12 +103,14 @@ class WireMutation:
             do = "free disk space, or name another folder with --output"
             raise RigError(f"cannot be written: {reason(error)}", where=str(self._output), do=do) from error
 
-    def _run(self, name: str) -> Outcome:
-        """Run the selection with a defect, up to the first test that fails."""
+    def _run(self, defect: str | None) -> Outcome:
+        """Run the selection with a defect, or without, up to the first test that fails."""
+        name = defect or ""
+        option = "--relay=yes" if defect is None else f"--wire-defect={defect}"
         folder = Path(tempfile.mkdtemp(prefix="wasmbed-mutate-"))
         try:
             command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *self._selection]
-            command += [*self._gateway_options(folder), f"--wire-defect={name}", f"--reports={folder / 'reports'}"]
+            command += [*self._gateway_options(folder), option, f"--reports={folder / 'reports'}"]
             try:
                 done = subprocess.run(
                     command, capture_output=True, text=True, timeout=self._time_limit, check=False, env=_environment()

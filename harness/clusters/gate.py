@@ -7,20 +7,15 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import unquote
 
+from harness.clusters.requests import flag, read_path
 from harness.wasmbed.resources.api import ApiError, Resource, api_error
-from harness.wasmbed.resources.kinds import APPLICATION, CONFIG_MAP, DEVICE, EVENT, GATEWAY, LEASE, SECRET
 
 __all__ = ["Asked", "Gate", "GatedClient", "Watching", "read_request"]
 
 GONE = 410
 Piece = bytes | memoryview
 
-_RESOURCES = {
-    (resource.group, resource.plural): resource
-    for resource in (APPLICATION, CONFIG_MAP, DEVICE, EVENT, GATEWAY, LEASE, SECRET)
-}
 _VERBS = {"POST": "create", "PUT": "replace", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -91,27 +86,15 @@ class Asked:
 
     verb: str
     resource: Resource
-    namespace: str
     name: str
-    subresource: str
 
 
 def read_request(method: str, path: str, query: Mapping[str, str]) -> Asked | None:
-    """Read a request's first line; None for a path that is not a resource's. A type that the platform does not know has
-    no kind."""
-    parts = [unquote(part) for part in path.split("/") if part]
-    if parts[:1] == ["api"] and len(parts) > 2:
-        group, version, rest = "", parts[1], parts[2:]
-    elif parts[:1] == ["apis"] and len(parts) > 3:
-        group, version, rest = parts[1], parts[2], parts[3:]
-    else:
+    """Read a request's first line; None for a path that is not a resource's."""
+    about = read_path(path)
+    if about is None:
         return None
-    namespace = ""
-    if rest[0] == "namespaces" and len(rest) > 2:
-        namespace, rest = rest[1], rest[2:]
-    resource = _RESOURCES.get((group, rest[0])) or Resource(group, version, rest[0], "")
-    name, subresource = (*rest[1:3], "", "")[:2]
-    verb = _VERBS.get(method) or ("get" if name else "watch" if query.get("watch") in ("true", "1") else "list")
-    if verb == "patch" and subresource == "status":
+    verb = _VERBS.get(method) or ("get" if about.name else "watch" if flag(query, "watch") else "list")
+    if verb == "patch" and about.subresource == "status":
         verb = "patch_status"
-    return Asked(verb, resource, namespace, name, subresource)
+    return Asked(verb, about.resource(), about.name)

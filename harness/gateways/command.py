@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, ClassVar
 
 import aiohttp
@@ -76,7 +77,7 @@ class CommandGateway(Gateway):
             self._http = _free(self._at("http", setup.settings.http))
             values = self._values(files, self._endpoint, self._http)
             for name, text in table.files.items():
-                write_file(files.folder / name, self._fill("files", text, values).encode(), secret=True)
+                self._write(files.folder / name, self._fill("files", text, values))
             environment = {**os.environ}
             environment |= {name: self._fill("environment", text, values) for name, text in table.environment.items()}
             command = [self._fill("command", word, values) for word in table.command]
@@ -92,6 +93,15 @@ class CommandGateway(Gateway):
             await self._program.kill()
             files.remove()
             raise
+
+    def _write(self, path: Path, text: str) -> None:
+        try:
+            if path.exists():
+                raise UsageError(f"the harness has a file {path.name} of its own there", do="choose another name")
+            write_file(path, text.encode(), secret=True)
+        except UsageError as error:
+            what = f"the file {path.name} cannot be written: {error.what.removeprefix('cannot be written: ')}"
+            raise UsageError(what, where=self.choice.at("files"), do=error.do) from error
 
     def _at(self, which: str, wanted: Endpoint) -> Endpoint:
         """Where it has to listen: at the port that its table fixes, or at the wanted one."""

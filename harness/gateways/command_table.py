@@ -7,6 +7,7 @@ import shlex
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from harness.core.errors import UsageError, suggestion
 from harness.gateways.files import CERTIFICATE_FORMS, KEY_FORMS
@@ -80,7 +81,7 @@ class CommandTable:
             command=read.command(),
             directory=read.text("directory", ".") or ".",
             environment=read.texts("environment"),
-            files=read.texts("files"),
+            files=read.files(),
             ports=read.ports(),
             certificates=read.one_of("certificates", CERTIFICATE_FORMS),
             keys=read.one_of("keys", KEY_FORMS),
@@ -125,6 +126,16 @@ class _Reader:
         if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
             raise self._wrong(key, "must be a table of texts")
         return value
+
+    def files(self) -> Mapping[str, str]:
+        files = self.texts("files")
+        for name in files:
+            path = PurePosixPath(name)
+            if not path.name or path.is_absolute() or ".." in path.parts:
+                raise self._wrong("files", f"{name!r} is not the name of a file in the gateway's own folder")
+            if any(str(parent) in files for parent in path.parents):
+                raise self._wrong("files", f"{name!r} needs a folder that is a file in this table")
+        return files
 
     def ports(self) -> Mapping[str, int]:
         value = self._table.get("ports", {})

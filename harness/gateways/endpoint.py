@@ -21,7 +21,8 @@ _OURS = frozenset({"gateway-stop", "gateway-kill", "gateway-reload", "several-ga
 
 class EndpointGateway(Gateway):
     """``devices`` is where it listens, ``http`` where its HTTP API is; both ``"host:port"``. ``device_ca`` and
-    ``device_ca_key`` are files with the authority that it trusts: the stack's boards get certificates of that."""
+    ``device_ca_key`` are files with the authority that it trusts: the stack's boards get certificates of that.
+    Without them boards have to bring an identity that it trusts, and the record has the ciphertext of their links."""
 
     kind: ClassVar[str] = "endpoint"
     described: ClassVar[bool] = True
@@ -43,6 +44,10 @@ class EndpointGateway(Gateway):
         if "device_ca" not in choice.table:
             return None
         return choice.folder / choice.table["device_ca"], choice.folder / choice.table["device_ca_key"]
+
+    @classmethod
+    def tunnelled(cls, choice: Choice) -> bool:
+        return "device_ca" not in choice.table
 
     @property
     def endpoint(self) -> Endpoint:

@@ -55,6 +55,8 @@ class Choice:
     """The project's folder, for relative paths in the table."""
     lines: Mapping[str, int] = field(default_factory=dict)
     """The line of each key of the table in its file, as far as it is known."""
+    system: Path | None = None
+    """The file of the system that it is a part of (``system.toml``)."""
     lacks: frozenset[str] = frozenset()
     """Features of gateways and boards that the system under test lacks, whatever its parts can do."""
 
@@ -99,8 +101,6 @@ class Gateway(ABC):
     """The names in :data:`FEATURES` that apply, whatever a table says."""
     described: ClassVar[bool] = False
     """Whether only a table says which program it is, so that the kind's name alone cannot be chosen."""
-    own_resources: ClassVar[bool] = True
-    """Whether it can serve a system whose custom resources are its own (``system.toml``)."""
     records: ClassVar[bool] = False
     """Whether it reports its links and HTTP requests to the tap itself; otherwise the harness records them outside."""
 
@@ -122,6 +122,11 @@ class Gateway(ABC):
     def device_authority(cls, choice: Choice) -> tuple[Path, Path] | None:
         """The certificate and the key (DER) of the authority that it trusts for devices, if it brings its own."""
         return None
+
+    @classmethod
+    def tunnelled(cls, choice: Choice) -> bool:
+        """Whether its devices' identities are not the harness's, so that nobody can end their TLS but the gateway."""
+        return False
 
     @property
     @abstractmethod

@@ -33,7 +33,6 @@ class ProcessGateway(Gateway):
 
     kind: ClassVar[str] = "process"
     features: ClassVar[frozenset[str]] = frozenset(FEATURES) - {"gateway-reasons"}
-    own_resources: ClassVar[bool] = False
 
     def __init__(self, setup: GatewaySetup, choice: Choice) -> None:
         super().__init__(setup, choice)
@@ -81,6 +80,8 @@ class ProcessGateway(Gateway):
         command += ["--device-authority", str(files.device_authority)]
         command += ["--device-authority-key", str(files.device_authority_key)]
         command += ["--kubeconfig", str(files.kubeconfig), "--namespace", setup.namespace]
+        if self.choice.system is not None:
+            command += ["--system", str(self.choice.system)]
         if (seed := setup.randomness.seed) is not None:
             command += ["--seed", str(seed)]
         return command

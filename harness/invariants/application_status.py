@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,8 @@ class _Pair:
     """The answer that the deployment failed, if nothing was deployed since."""
     asked_to_stop: Event | None = None
     published: deque[tuple[str, Any]] = field(default_factory=lambda: deque(maxlen=PUBLICATIONS))
+    published_before: Collection[tuple[str, Any]] = ()
+    """The publications before the latest Deploy, until the next write: that one may have been under way."""
 
     def report(self, state: str, event: Event) -> None:
         self.said.add(state)
@@ -67,7 +69,9 @@ class _Pairs(Invariant):
     def deployed(self, event: Event) -> Iterator[Violation]:
         device = str(event.data.get("device"))
         before = self._pair(event.correlation, device)
-        self._pairs[event.correlation, device] = _Pair(unwritten=before.unwritten, asked_to_stop=before.asked_to_stop)
+        self._pairs[event.correlation, device] = _Pair(
+            unwritten=before.unwritten, asked_to_stop=before.asked_to_stop, published_before=before.published
+        )
         yield from ()
 
     @on("DeployApplication", "StopApplication")
@@ -154,10 +158,12 @@ class OutputsOfThisRun(_Pairs):
         if event.source != "Gateway" or not isinstance(entries, Mapping):
             return
         for device, entry in entries.items():
+            pair = self._pair(event.correlation, device)
+            published, pair.published_before = (*pair.published_before, *pair.published), ()
             output = entry.get("output") if isinstance(entry, Mapping) else None
             if not output or not any(link.known for link in self.ledger.open_links(device)):
                 continue
-            known = {(topic, _text(payload)) for topic, payload in self._pair(event.correlation, device).published}
+            known = {(topic, _text(payload)) for topic, payload in published}
             for each in output:
                 told = (str(each.get("topic")), _payload(each))
                 if told[1] is not None and told not in known:

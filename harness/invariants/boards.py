@@ -93,9 +93,33 @@ class FailedIsNotRunning(Invariant):
                 yield self.broken(event, message, cause=failed, link=link)
 
 
+LATE, SLOW = 6, 4000
+"""How many times its limit, and how many milliseconds more, a call may take on a machine with other work."""
+
+
+class HeartbeatsAgree(Invariant):
+    """A heartbeat agrees with itself: the applications that it counts as running are those that it names so."""
+
+    name = "heartbeats agree"
+    party = Party.BOARD
+    source = "docs/reference/protocol (heartbeat, metric applications_running)"
+
+    @on("Heartbeat")
+    def beat(self, event: Event) -> Iterator[Violation]:
+        link, metrics = self.ledger.link(event), event.data.get("metrics")
+        applications = event.data.get("applications")
+        counted = metrics.get("applications_running") if isinstance(metrics, Mapping) else None
+        if link is None or counted is None or not isinstance(applications, Mapping):
+            return
+        named = sum(state == "running" for state in applications.values())
+        if counted != named:
+            message = f"{link.device} counts {counted} applications as running, and names {named}"
+            yield self.broken(event, message, link=link)
+
+
 class UseWithinLimits(Invariant):
-    """The memory and fuel that a board reports of an application are within the limits of its deployment, and a fault
-    for its time comes no earlier than the limit."""
+    """The memory, fuel and time that a board reports of an application are within the limits of its deployment (the
+    time by and large), and a fault for its time comes no earlier than the limit."""
 
     name = "use within limits"
     party = Party.BOARD
@@ -131,6 +155,9 @@ class UseWithinLimits(Invariant):
         spent, time = use.get("wall_time_ms"), limits.get("wallTime")
         if code == "TIME_LIMIT" and isinstance(spent, int) and isinstance(time, int) and spent < EARLY * time:
             yield self.broken(event, f"{about} broke at its time, {spent} of {time} ms", cause=deploy, link=link)
+        elif isinstance(spent, int) and isinstance(time, int) and spent > max(LATE * time, time + SLOW):
+            message = f"{about} ran for {spent} ms; its limit is {time} ms"
+            yield self.broken(event, message, cause=deploy, link=link, waited=deploy)
 
 
-BOARDS = (MemoryIsLost, FailedIsNotRunning, UseWithinLimits)
+BOARDS = (MemoryIsLost, FailedIsNotRunning, HeartbeatsAgree, UseWithinLimits)

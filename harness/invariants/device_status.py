@@ -344,10 +344,18 @@ class ConnectedOnce(Invariant):
     party = Party.GATEWAY
     source = "diagram device-connection"
 
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._written: dict[str, Any] = {}
+        """By device, the phase that was written last: the record of the resource may be a little behind."""
+
     @on("PATCH Device")
     def written(self, event: Event) -> Iterator[Violation]:
         status, name = status_of(event), str(event.data.get("name"))
-        if event.source != "Gateway" or event.data.get("code") != 200 or status.get("phase") != "Connected":
+        if event.data.get("code") != 200 or "phase" not in status:
+            return
+        before, self._written[name] = self._written.get(name), status["phase"]
+        if event.source != "Gateway" or status["phase"] != "Connected" or before != "Connected":
             return
         present = self.ledger.object("Device", name).get("status") or {}
         trouble = self.ledger.api_trouble

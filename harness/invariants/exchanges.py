@@ -28,7 +28,8 @@ REPLIES = {
     "DeviceInfo": "DeviceInfoRequest",
     "ChunkAcknowledgment": "ModuleChunk",
 }
-STARTS = ("Deploy", "ModuleChunk", "Stop", "DeviceInfoRequest", "ApplicationStatusRequest")
+ASKED = "ApplicationStatusRequest"
+STARTS = ("Deploy", "ModuleChunk", "Stop", "DeviceInfoRequest", ASKED)
 
 
 @dataclass(slots=True)
@@ -147,15 +148,21 @@ class DeviceReplies(_OfLinks):
 
 
 class FreshDeviceIds(_OfLinks):
-    """A device gives each heartbeat, runtime error and enrollment request of a link an id that it has not used for one
-    before."""
+    """A device gives each heartbeat, runtime error, enrollment request and report that nobody asked for an id that it
+    has not used for one before on that link."""
 
     name = "fresh device ids"
     party = Party.BOARD
 
-    @on("Heartbeat", "RuntimeFault", "EnrollmentRequest")
+    @on(ASKED)
+    def asked(self, event: Event) -> Iterator[Violation]:
+        if found := self._of(event):
+            found[1].ask(event, found[2])
+        yield from ()
+
+    @on("Heartbeat", "RuntimeFault", "EnrollmentRequest", "ApplicationStatus")
     def started(self, event: Event) -> Iterator[Violation]:
-        if (found := self._of(event)) is None:
+        if (found := self._of(event)) is None or (ASKED, found[2]) in found[1].waiting:
             return
         link, requests, number = found
         before = requests.answered.get(("", number))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping
 
 from harness.core.history import Event
 from harness.invariants.invariant import Invariant, Party, Violation, on
 from harness.invariants.ledger import Ledger, Link, status_of
+from harness.wasmbed.resources.timestamps import parse_timestamp
 
 __all__ = ["GATEWAYS"]
 
@@ -17,6 +18,8 @@ COUNTED = (
     "DeviceInfo", "RuntimeFault", "ChunkAcknowledgment", "Error",
 )  # fmt: skip
 
+CHANGES = 4096
+"""Changes of a gateway's number of sessions that are remembered, the latest."""
 COUNTED_WITHIN = 1.0
 """Seconds after which a message that is in the record has been counted."""
 
@@ -28,7 +31,8 @@ CLOSING = "closing"
 
 
 class ConnectedDevices(Invariant):
-    """A gateway's connectedDevices is a number of devices that it had since it wrote the one before."""
+    """A gateway's connectedDevices is a number of devices that it had since it wrote the one before, or since the
+    lastSeen beside it."""
 
     name = "connected devices"
     party = Party.GATEWAY
@@ -40,8 +44,9 @@ class ConnectedDevices(Invariant):
         """By gateway, the links on which a device asked for something."""
         self._accepted: defaultdict[str, set[Link]] = defaultdict(set)
         """Those of them that the gateway accepted."""
-        self._bounds: dict[str, tuple[int, int]] = {}
-        """The fewest and the most sessions since the gateway's last word."""
+        self._counts: dict[str, deque[tuple[float, int, int]]] = {}
+        """By gateway, when its sessions changed, and the fewest and the most that they were from then on."""
+        self._written: dict[str, float] = {}
         self._are_named = True
         """Whether every link says which gateway's it is."""
 
@@ -70,7 +75,8 @@ class ConnectedDevices(Invariant):
         gateway = str(event.data.get("gateway"))
         for links in (self._spoken[gateway], self._accepted[gateway]):
             links.difference_update([link for link in links if not self.ledger.is_of_this_run(link)])
-        self._bounds[gateway] = (0, len(self._spoken[gateway]))
+        self._counts[gateway] = deque([(event.at, 0, len(self._spoken[gateway]))], maxlen=CHANGES)
+        self._written.pop(gateway, None)
         yield from ()
 
     @on("PATCH Gateway")
@@ -78,21 +84,29 @@ class ConnectedDevices(Invariant):
         told, name = status_of(event).get("connectedDevices"), str(event.data.get("name"))
         if event.source != "Gateway" or not isinstance(told, int) or event.data.get("code") != 200:
             return
-        bounds = self._bounds.get(name)
-        if bounds is None or not self._are_named or status_of(event).get("phase") == "Offline":
+        counts = self._counts.get(name)
+        if counts is None or not self._are_named or status_of(event).get("phase") == "Offline":
             return
-        least, most = bounds
-        self._bounds.pop(name)
-        self._count(name)
+        # A write that had to wait tells what was so at its lastSeen.
+        since = min(self._written.get(name, counts[0][0]), _moment(status_of(event).get("lastSeen"), event.at))
+        self._written[name] = event.at
+        while len(counts) > 1 and counts[1][0] <= since:
+            counts.popleft()
+        least, most = min(count[1] for count in counts), max(count[2] for count in counts)
         if not least <= told <= most:
             seen = f"{least}" if least == most else f"{least} to {most}"
             yield self.broken(event, f"gateway {name} wrote connectedDevices {told}; its links say {seen}")
 
     def _count(self, gateway: str) -> None:
-        """Widen the bounds by what is so now."""
-        accepted, spoken = len(self._accepted[gateway]), len(self._spoken[gateway])
-        least, most = self._bounds.get(gateway, (accepted, spoken))
-        self._bounds[gateway] = (min(least, accepted), max(most, spoken))
+        now = self.ledger.now, len(self._accepted[gateway]), len(self._spoken[gateway])
+        self._counts.setdefault(gateway, deque(maxlen=CHANGES)).append(now)
+
+
+def _moment(told: object, otherwise: float) -> float:
+    try:
+        return parse_timestamp(told) if isinstance(told, str) else otherwise
+    except ValueError:
+        return otherwise
 
 
 class LiveGatewayIsOnline(Invariant):
@@ -111,7 +125,7 @@ class LiveGatewayIsOnline(Invariant):
         status, name = status_of(event), str(event.data.get("name"))
         if event.data.get("code") != 200:
             return
-        if event.source == "Gateway":
+        if event.source == "Gateway" and "lastSeen" in status:  # a write of its spec is not a beat
             self._beats[name] = event
         elif event.source == "GatewayController" and status.get("phase") == "Offline":
             beat = self._beats.get(name)

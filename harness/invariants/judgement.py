@@ -12,6 +12,7 @@ from harness.invariants.boards import BOARDS
 from harness.invariants.device_status import DEVICE_STATUS
 from harness.invariants.exchanges import EXCHANGES
 from harness.invariants.gateways import GATEWAYS
+from harness.invariants.generations import GENERATIONS
 from harness.invariants.identity import IDENTITY
 from harness.invariants.invariant import EVERY, Handler, Invariant, Party, Violation, key_of
 from harness.invariants.leases import LEASES
@@ -45,6 +46,7 @@ RULES: Mapping[str, type[Invariant]] = {
         NothingRunsUnwanted,
         *REQUESTS,
         *LEASES,
+        *GENERATIONS,
         *GATEWAYS,
         *BOARDS,
     )

@@ -52,4 +52,36 @@ class LeasesRunOut(Invariant):
         yield from ()
 
 
-LEASES = (LeasesRunOut,)
+class LeasesOfOthers(Invariant):
+    """A manager renews a Lease only under its own name: one that another client took or gave away is no longer its."""
+
+    name = "leases of others are not renewed"
+    party = Party.MANAGER
+    source = "the schema of Lease (coordination.k8s.io/v1: holderIdentity)"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._given: dict[str, tuple[str, Event]] = {}
+        """By lease, the holder that a client other than a manager wrote, and that write."""
+
+    @on("POST Lease", "PUT Lease", "PATCH Lease")
+    def written(self, event: Event) -> Iterator[Violation]:
+        code, spec, name = event.data.get("code"), event.data.get("spec"), str(event.data.get("name"))
+        if not isinstance(code, int) or code >= REFUSED or not isinstance(spec, dict) or "holderIdentity" not in spec:
+            return
+        holder = str(spec["holderIdentity"] or "")
+        if party_of(event.source) is not Party.MANAGER:
+            self._given[name] = holder, event
+        elif (given := self._given.get(name)) is not None and holder and given[0] == holder:
+            message = f"a manager renewed the lease {name} of {holder}, whom another client had made its holder"
+            yield self.broken(event, message, who=holder, cause=given[1])
+        else:
+            self._given.pop(name, None)
+
+    @on("DELETE Lease")
+    def deleted(self, event: Event) -> Iterator[Violation]:
+        self._given.pop(str(event.data.get("name")), None)
+        yield from ()
+
+
+LEASES = (LeasesRunOut, LeasesOfOthers)

@@ -88,6 +88,8 @@ class Ledger:
         """The latest event by which a board lost what it had in memory."""
         self.disturbed: dict[str, Event] = {}
         """The latest event by which something was done to a device; of the empty name: to anything else."""
+        self._hampered: set[str] = set()
+        """The devices whose links are being disturbed; the empty name: all."""
         self.api_trouble: Event | None = None
         """The latest request that the API server refused or did not answer."""
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
@@ -135,6 +137,8 @@ class Ledger:
 
     def is_disturbed(self, device: str, since: Event) -> bool:
         """Whether the test did something to the device, or to what is between, from ``since`` on."""
+        if not self._hampered.isdisjoint((device, "")):
+            return True
         found = (self.disturbed.get(device), self.disturbed.get(""))
         return any(event is not None and event.n >= since.n for event in found)
 
@@ -230,12 +234,16 @@ class Ledger:
             self.disturbed[device] = event
             if event.name in _REBOOTS:
                 self.boots[device] = event
+            if event.name == "disturb link":
+                self._hampered.add(device)
             return
         match event.name:
             case "power on" | "power off" | "resume" | "restore link":
                 self.disturbed[device] = event
                 if event.name in _REBOOTS:
                     self.boots[device] = event
+                if event.name == "restore link":
+                    self._hampered.discard(device)
             case "peer connected":
                 self.peers.add(str(event.data.get("address")))
             case "mock board":

@@ -87,8 +87,7 @@ class RefusalsAreRight(_ByHand):
 
 
 class _Orders(_ByHand):
-    """Orders of the application controller, which begin anew with another manager, another session, or another
-    Application of the name."""
+    """Orders of the application controller, which begin anew with another manager or another session."""
 
     party = Party.APPLICATION_CONTROLLER
 
@@ -116,29 +115,41 @@ class _Orders(_ByHand):
             del self._orders[key]
         yield from ()
 
-    @on("state Application")
-    def changed(self, event: Event) -> Iterator[Violation]:
-        if event.data.get("change") in ("added", "deleted") or "spec" in event.data:
-            for key in [key for key in self._orders if key[0] == event.data["name"]]:
-                del self._orders[key]
-        yield from ()
-
 
 class StopsAreAskedOnce(_Orders):
-    """A controller asks once to stop an application on a device, unless that was refused, had its time, or the session
-    ended."""
+    """A controller asks once to stop an application on a device, unless that was refused, had its time, the session
+    ended, or the device names the application after it has stopped it. A new Application of the name is the same."""
 
     name = "stops are asked once"
     source = "diagram application-stop"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._confirmed: set[tuple[str, str]] = set()
+        """Orders whose stop the device has confirmed since."""
 
     @on("DeployApplication", "RequestRefused")
     def other(self, event: Event) -> Iterator[Violation]:
         self._of(event).clear()
         yield from ()
 
+    @on("StopResult")
+    def confirmed(self, event: Event) -> Iterator[Violation]:
+        self._confirmed.add((event.correlation, str(event.data.get("device"))))
+        yield from ()
+
+    @on("Heartbeat", "ApplicationStatus", "RuntimeFault")
+    def named(self, event: Event) -> Iterator[Violation]:
+        device = str(event.data.get("device"))
+        for application in event.data.get("applications") or (event.correlation,):
+            if (application, device) in self._confirmed:
+                self._orders.pop((application, device), None)
+        yield from ()
+
     @on("StopApplication")
     def asked(self, event: Event) -> Iterator[Violation]:
         before = self._of(event)
+        self._confirmed.discard((event.correlation, str(event.data.get("device"))))
         if (
             before
             and not self._is_by_hand(event)
@@ -155,6 +166,13 @@ class PausesGrow(_Orders):
 
     name = "pauses grow"
     source = "docs/architecture (back-off)"
+
+    @on("state Application")
+    def changed(self, event: Event) -> Iterator[Violation]:
+        if event.data.get("change") in ("added", "deleted"):
+            for key in [key for key in self._orders if key[0] == event.data["name"]]:
+                del self._orders[key]
+        yield from ()
 
     @on("Deploy", "Stop")
     def taken(self, event: Event) -> Iterator[Violation]:

@@ -85,6 +85,8 @@ class DeviceTurns(Invariant):
     @on("Error")
     def refused(self, event: Event) -> Iterator[Violation]:
         link = self.ledger.link(event)
+        if event.data.get("code") == "GATEWAY_DRAINING":
+            return  # it answers nothing, and crosses what the device has sent meanwhile
         if link is not None and event.source == "Gateway" and link in self._state and not link.acknowledged:
             self._state[link] = "connected"
         yield from ()

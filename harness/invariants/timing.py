@@ -26,6 +26,8 @@ SILENCE = 2.5
 """Seconds of silence that convict a virtual board at least; a shorter one may be the machine's."""
 EMULATED_SILENCE = 15.0
 """The same for a board in an emulator, or a real one."""
+STANDS_STILL = 0.5
+"""Seconds after which a clock in milliseconds shows another time, whenever the answer is recorded."""
 KNOWN_TIME = 1_000_000_000_000
 """A device time from here on is counted since the epoch."""
 
@@ -63,7 +65,8 @@ class Deadlines(Generic[Key]):
 
 
 class GatewayTime(Invariant):
-    """The time in an answer to a heartbeat is the gateway's, in milliseconds since the epoch, and never goes back."""
+    """The time in an answer to a heartbeat is the gateway's, in milliseconds since the epoch; it never goes back, and
+    does not stand still."""
 
     name = "gateway time"
     party = Party.GATEWAY
@@ -84,6 +87,9 @@ class GatewayTime(Invariant):
         before = self._last.get(link)
         if before is not None and before.data["gatewayTime"] > told:
             message = f"the gateway's time for {link.device} went back from {before.data['gatewayTime']} to {told}"
+            yield self.broken(event, message, cause=before, link=link)
+        elif before is not None and before.data["gatewayTime"] == told and event.at - before.at > STANDS_STILL:
+            message = f"the gateway told {link.device} the time {told} again, {event.at - before.at:.1f} s later"
             yield self.broken(event, message, cause=before, link=link)
         self._last[link] = event
 
@@ -164,7 +170,9 @@ class WaitsToRetry(Invariant):
     @on("Error")
     def refused(self, event: Event) -> Iterator[Violation]:
         link = self.ledger.link(event)
-        if link is not None and event.source == "Gateway" and isinstance(event.data.get("retryAfter"), int):
+        if link is None or link.said is None:
+            return  # what the device sends to a connection that is closed meanwhile destroys what it has not read
+        if event.source == "Gateway" and isinstance(event.data.get("retryAfter"), int):
             self._told[link.device] = event, link
         yield from ()
 

@@ -29,6 +29,7 @@ class _Transfer:
     sent: int = 0
     """Chunks sent at least once; they are sent in order."""
     unacknowledged: set[int] = field(default_factory=set)
+    acknowledged: set[int] = field(default_factory=set)
     moved: float = 0.0
     """When anything of it crossed the link last."""
     over: Event | None = None
@@ -41,7 +42,8 @@ class _Transfer:
 
 class Transfers(Invariant):
     """A gateway sends a module's chunks in order, each of the size that the Deploy names and the last the rest, no more
-    of them ahead than its window, and one deployment to a device at a time."""
+    of them ahead than its window, none again that was acknowledged, one deployment to a device at a time, and none of
+    an application whose stop is not answered."""
 
     name = "transfers"
     party = Party.GATEWAY
@@ -50,12 +52,18 @@ class Transfers(Invariant):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._current: dict[Link, _Transfer] = {}
+        self._stops: dict[Link, dict[str, Event]] = {}
+        """By link and application, the stop that is not answered."""
 
     @on("Deploy")
     def announced(self, event: Event) -> Iterator[Violation]:
         link = self.ledger.link(event)
         if link is None or not link.known or "size" not in event.data:
             return
+        stop = self._stops.get(link, {}).pop(event.correlation, None)
+        if stop is not None and event.at - stop.at < GIVEN_UP:
+            message = f"the gateway deploys {event.correlation} to {link.device}, which has not answered its stop"
+            yield self.broken(event, message, cause=stop, link=link)
         present = self._current.get(link)
         self._current[link] = _Transfer(event, moved=event.at)
         if present is None or present.over is not None or event.at - present.moved > GIVEN_UP:
@@ -84,6 +92,8 @@ class Transfers(Invariant):
         if index > transfer.sent:
             message = f"{about} was sent before chunk {transfer.sent}"
             yield self.broken(event, message, cause=transfer.deploy, link=link)
+        if index in transfer.acknowledged:
+            yield self.broken(event, f"{about} was acknowledged before", cause=transfer.deploy, link=link)
         transfer.sent = max(transfer.sent, index + 1)
         transfer.unacknowledged.add(index)
         yield from self._judge_content(event, transfer, about, index, link)
@@ -119,6 +129,7 @@ class Transfers(Invariant):
         transfer = self._current.get(link) if link is not None else None
         if transfer is not None and transfer.deploy.correlation == event.correlation:
             transfer.unacknowledged.discard(event.data.get("index", -1))
+            transfer.acknowledged.add(event.data.get("index", -1))
             transfer.moved = event.at
         yield from ()
 
@@ -142,6 +153,19 @@ class Transfers(Invariant):
         transfer = self._current.get(link) if link is not None else None
         if transfer is not None and (event.source == "Device" or event.correlation == transfer.deploy.correlation):
             transfer.over = event
+        if link is not None and event.name == "Stop":
+            self._stops.setdefault(link, {})[event.correlation] = event
+        elif link is not None and event.source == "Device":
+            self._stops.pop(link, None)  # it may be about any of them
+        yield from ()
+
+    @on("StopResult", "ConnectionClosed")
+    def stopped(self, event: Event) -> Iterator[Violation]:
+        if (link := self.ledger.link(event)) is not None and event.name == "StopResult":
+            self._stops.get(link, {}).pop(event.correlation, None)
+        elif link is not None:
+            self._stops.pop(link, None)
+            self._current.pop(link, None)
         yield from ()
 
     @on("PATCH Application")
@@ -208,6 +232,64 @@ class DeployAsAsked(Invariant):
             if asked is not None and found is not None and asked != found:
                 message = f"the gateway deploys {event.correlation} to {link.device} with {field_name} {found}; it was"
                 yield self.broken(event, f"{message} asked for {asked}", cause=request, link=link)
+
+
+class NotDeployedTwice(Invariant):
+    """A gateway does not deploy to a device, in one session, what that has just as it is asked for."""
+
+    name = "nothing is deployed twice"
+    party = Party.GATEWAY
+    source = "docs/reference/http-api (PUT of what the device has)"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._has: dict[Link, dict[str, tuple[Event, Event]]] = {}
+        """By link and application, the Deploy that went well, and the device's latest word on it."""
+        self._sent: dict[Link, Event] = {}
+        self._generations: dict[tuple[str, str], Any] = {}
+
+    @on("DeployApplication")
+    def asked(self, event: Event) -> Iterator[Violation]:
+        wanted, key = event.data.get("wanted"), (event.correlation, str(event.data.get("device")))
+        generation = wanted.get("generation") if isinstance(wanted, Mapping) else None
+        if self._generations.get(key) != generation or generation is None:
+            for link in self.ledger.open_links(key[1]):
+                self._has.get(link, {}).pop(event.correlation, None)
+        self._generations[key] = generation
+        yield from ()
+
+    @on("Deploy")
+    def sent(self, event: Event) -> Iterator[Violation]:
+        if (link := self.ledger.link(event)) is None or not link.known:
+            return
+        had = self._has.get(link, {}).pop(event.correlation, None)
+        if had is not None and all(had[0].data.get(key) == event.data.get(key) for key in FIELDS):
+            message = f"the gateway deploys {event.correlation} to {link.device} again, which has it"
+            yield self.broken(event, message, cause=had[1], link=link)
+        self._sent[link] = event
+
+    @on("DeploymentResult")
+    def answered(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        deploy = self._sent.get(link) if link is not None else None
+        number = event.data.get("messageId")
+        if link is not None and deploy is not None and deploy.data.get("messageId") == number and event.data.get("ok"):
+            self._has.setdefault(link, {})[event.correlation] = deploy, event
+        yield from ()
+
+    @on("Stop", "RuntimeFault", "ApplicationStatus")
+    def lost(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        if link is not None and event.data.get("state") not in ("deployed", "running"):
+            self._has.get(link, {}).pop(event.correlation, None)
+        yield from ()
+
+    @on("ConnectionClosed")
+    def ended(self, event: Event) -> Iterator[Violation]:
+        if (link := self.ledger.link(event)) is not None:
+            self._has.pop(link, None)
+            self._sent.pop(link, None)
+        yield from ()
 
 
 class AskedAsSpecified(Invariant):
@@ -316,4 +398,4 @@ class NoLostDeployment(Invariant):
         yield from ()
 
 
-TRANSFERS = (Transfers, DeployAsAsked, AskedAsSpecified, NoLostDeployment)
+TRANSFERS = (Transfers, DeployAsAsked, NotDeployedTwice, AskedAsSpecified, NoLostDeployment)

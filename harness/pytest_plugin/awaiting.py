@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from types import CoroutineType
 from typing import Any, NoReturn, TypeAlias
 
-from harness.core.errors import UsageError
+from harness.core.errors import ProductFailure, UsageError
 
 __all__ = ["watched"]
 
@@ -23,7 +23,8 @@ Unawaited: TypeAlias = "CoroutineType[Any, Any, Any]"
 
 @contextmanager
 def watched() -> Iterator[None]:
-    """Wraps the body of a test. Raises UsageError if the body calls a coroutine function without awaiting it."""
+    """Wraps the body of a test. Raises UsageError if the body calls a coroutine function without awaiting it, and
+    ProductFailure if the platform or a board does."""
     __tracebackhide__ = True
     depth = sys.get_coroutine_origin_tracking_depth()
     sys.set_coroutine_origin_tracking_depth(max(depth, 1))
@@ -70,6 +71,11 @@ def _refuse(forgotten: Unawaited, error: Exception | None) -> NoReturn:
     origin = forgotten.cr_origin
     forgotten.close()
     name = forgotten.__qualname__
+    from harness.stack.leftovers import party_of_file  # late: a run without stacks does not need them
+
+    if origin and (party := party_of_file(origin[0][0])) is not None:
+        what = f"the {party} called {name}() and never awaited it, so it did nothing"
+        raise ProductFailure(what, where=f"{origin[0][0]}:{origin[0][1]}", party=str(party)) from error
     raise UsageError(
         f"{name}() was called and never awaited, so it did nothing",
         where=f"{origin[0][0]}:{origin[0][1]}" if origin else None,

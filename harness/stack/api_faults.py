@@ -10,11 +10,16 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
+from harness.core.clock import Clock
+from harness.core.errors import ProductFailure
+from harness.invariants.invariant import party_of
 from harness.wasmbed.resources.api import ApiError, Object, Resource, ResourceApi, ResourceList, WatchEvent, api_error
 
 __all__ = ["ApiFault", "ApiFaults"]
 
 GONE = 410
+KEPT = 100
+"""Pauses that a fault remembers."""
 REASONS = {
     409: "Conflict",
     GONE: "Expired",
@@ -35,12 +40,29 @@ class ApiFault:
     name: str | None
     code: int | None
     left: int | None
+    clock: Clock
     hit: int = 0
     """Requests that failed, or were held back, so far."""
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the first request has met the fault."""
     released: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when requests that are held back may go on."""
+    pauses: list[float] = field(default_factory=list)
+    """Seconds between the latest requests that met the fault."""
+    _latest: float | None = None
+    _met: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def met(self, times: int, *, within: float = 60.0) -> None:
+        """Wait until that number of requests has met the fault. Raises ProductFailure naming who should have asked."""
+        try:
+            async with self.clock.deadline(within):
+                while self.hit < times:
+                    self._met.clear()
+                    await self._met.wait()
+        except TimeoutError:
+            who = party_of(self.client or "")
+            what = f"{who} asked {self.hit} times within {within:g} s, not {times} times"
+            raise ProductFailure(what, where="the API's fault", party=str(who)) from None
 
     def matches(self, client: str, verb: str, resource: Resource, name: str) -> bool:
         return (
@@ -55,6 +77,11 @@ class ApiFault:
         """Fail, or wait until requests may go on. Raises ApiError, or ConnectionRefusedError for no code."""
         self.hit += 1
         self.reached.set()
+        self._met.set()
+        now = self.clock.now()
+        if self._latest is not None:
+            self.pauses = [*self.pauses[1 - KEPT :], now - self._latest]
+        self._latest = now
         if self.left is not None:
             self.left -= 1
         if self.code == 0:
@@ -77,8 +104,8 @@ class _Watch:
 class ApiFaults:
     """The faults of one stack's API server. ``note`` records that one begins or ends."""
 
-    def __init__(self, note: Callable[..., object]) -> None:
-        self._note = note
+    def __init__(self, note: Callable[..., object], clock: Clock) -> None:
+        self._note, self._clock = note, clock
         self._active: list[ApiFault] = []
         self._watches: set[_Watch] = set()
 
@@ -98,7 +125,7 @@ class ApiFaults:
         ``watch``, ... ``client`` is who asks (``Gateway``, ``DeviceController``), ``kind`` and ``name`` are the
         object's, and ``times`` is how many requests fail.
         """
-        fault = ApiFault(client, frozenset(verbs), kind, name, code, times)
+        fault = ApiFault(client, frozenset(verbs), kind, name, code, times, self._clock)
         what = f"API fails with {code}" if code else "API outage"
         self._note(what, "Kubernetes", verbs=sorted(verbs), client=client, resource=kind, named=name, times=times)
         self._active.append(fault)
@@ -119,7 +146,7 @@ class ApiFaults:
     ) -> Iterator[ApiFault]:
         """Inside, requests wait before they are sent, until the block ends or ``released`` is set; only the first
         ``times`` of them if given."""
-        fault = ApiFault(client, frozenset(verbs), kind, name, 0, times)
+        fault = ApiFault(client, frozenset(verbs), kind, name, 0, times, self._clock)
         self._note("API requests held", "Kubernetes", verbs=sorted(verbs), client=client, resource=kind, named=name)
         self._active.append(fault)
         try:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from harness.clusters.cluster import Cluster
 from harness.core.clock import Clock
-from harness.core.errors import HarnessError, RigError, UsageError, reason, suggestion
+from harness.core.errors import HarnessError, RigError, UsageError, suggestion
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.gateways.gateway import FEATURES as GATEWAY_FEATURES
 from harness.stack.gateway_choice import find_choice, find_gateway
+from harness.stack.kinds import kind_names, load_kind
 from harness.stack.options import StackOptions, flag
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
@@ -27,9 +27,9 @@ CLUSTERS = "harness.clusters"
 def clusters() -> dict[str, str | None]:
     """Every registered cluster kind, with the reason why it cannot run here, or None if it can."""
     found: dict[str, str | None] = {}
-    for name in _names(CLUSTERS):
+    for name in kind_names(CLUSTERS):
         try:
-            found[name] = _load(name).unavailable()
+            found[name] = load_kind(CLUSTERS, name).unavailable()
         except HarnessError as error:
             found[name] = error.what
     return found
@@ -43,13 +43,13 @@ def check_names(options: StackOptions, root: Path | None = None) -> None:
     from harness.stack.board_choice import board_catalogue
 
     boards, plus, _ = options.boards.partition("+")
-    if plus or options.image is not None or boards not in _names(GROUP):
+    if plus or options.image is not None or boards not in kind_names(GROUP):
         catalogue = board_catalogue(options, root)
         _check("boards", boards, [*catalogue.entries, *catalogue.kinds, *catalogue.absent, *catalogue.images])
         # A tier that cannot run here is the rig's failure, reported when a board is powered on.
         with contextlib.suppress(RigError):
             catalogue.find(options.boards)
-    _check("cluster", options.cluster, _names(CLUSTERS))
+    _check("cluster", options.cluster, kind_names(CLUSTERS))
 
 
 def _check(option: str, name: str, known: Sequence[str]) -> None:
@@ -65,7 +65,7 @@ def check_options(options: StackOptions, root: Path | None = None) -> None:
     """Check the names as :func:`check_names` does, and that the options do not contradict each other."""
     check_names(options, root)
     if any(_for_some_clusters(options)):
-        _options_for(options, _load(options.cluster))
+        _options_for(options, load_kind(CLUSTERS, options.cluster))
 
 
 def _for_some_clusters(options: StackOptions) -> Iterator[tuple[str, Any, str]]:
@@ -98,7 +98,7 @@ def make_cluster(
 
     Raises RigError if it cannot run here, UsageError for an option that it does not take.
     """
-    kind = _load(options.cluster)
+    kind = load_kind(CLUSTERS, options.cluster)
     given = _options_for(options, kind)
     if state is not None:
         if not getattr(kind, "keeps_state", False):
@@ -144,17 +144,3 @@ def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
         return None
     recorded = " while they are recorded" if missing <= features else ""
     return f"boards of {options.boards} have no {', '.join(sorted(missing))}{recorded}"
-
-
-def _names(group: str) -> list[str]:
-    return sorted(entry.name for entry in entry_points(group=group))
-
-
-def _load(name: str) -> type[Any]:
-    try:
-        (entry,) = entry_points(group=CLUSTERS, name=name)
-        return cast("type[Any]", entry.load())
-    except Exception as error:  # a third party's import may raise anything
-        raise RigError(
-            f"cannot be loaded: {reason(error)}", where=f"--cluster={name}", do="install what it needs"
-        ) from error

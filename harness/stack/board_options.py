@@ -9,6 +9,7 @@ from harness.boards.board import Board
 from harness.boards.fleet import Progress
 from harness.core.errors import UsageError, suggestion
 from harness.stack.credentials import Certificate
+from harness.wasmbed.protocol.dialects.wires import find_wire
 
 __all__ = ["BoardOptions", "check_options"]
 
@@ -32,6 +33,8 @@ class BoardOptions(TypedDict, total=False):
     """Seconds without a sign of life after which the firmware resets itself."""
     link: str | None
     """Another link than the board's own: ``ethernet`` or ``plain-serial``, for a board with that feature."""
+    wire: str | None
+    """Another wire than protocol version 1: ``u`` or ``r``, for a board with the feature ``dialects``."""
     record: bool | None
     """Whether everything that reaches the board is recorded, to replay its run: `wasmbed replay`. By default
     ``--record``."""
@@ -47,5 +50,7 @@ def check_options(options: BoardOptions) -> None:
             raise UsageError(
                 f"unknown option {name!r} of a board", do=f"{suggestion(name, known)}the options are {', '.join(known)}"
             )
+    if (wire := options.get("wire")) is not None:
+        find_wire(wire)
     if "certificate" in options:
         Certificate.of(options["certificate"])

@@ -23,6 +23,7 @@ from harness.stack.recorder import Recorder
 from harness.stack.timeouts import bounded
 from harness.stack.virtual_time import BoardsSnapshot
 from harness.wasmbed.pki.keys import Algorithm
+from harness.wasmbed.protocol.dialects.wires import VERSION_1
 
 __all__ = ["Boards"]
 
@@ -77,6 +78,8 @@ class Boards:
         check_options(options)
         tier, kind, link = self._catalogue.find(kind or self._options.boards, options.get("link"))
         options["link"] = link
+        if options.get("wire") not in (None, VERSION_1) and "dialects" not in tier.features(kind):
+            raise UsageError(f"boards of kind {kind} speak protocol 1 only", where="wire", do="take virtual boards")
         recordings = self._recordings(tier.features(kind), kind, options.get("record"))
         check_fits(count or 1, tier.memory(kind), kind, opened=tier.descriptors(kind))
         made = []
@@ -113,6 +116,7 @@ class Boards:
             self_test=options.get("self_test"),
             watchdog=options.get("watchdog"),
             link=options.get("link"),
+            wire=options.get("wire") or VERSION_1,
             recording=recording,
         )
 

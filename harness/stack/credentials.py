@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,10 @@ from cryptography import x509
 
 from harness.boards.board import Credentials
 from harness.core.clock import Clock
-from harness.core.errors import ProductFailure, UsageError
+from harness.core.errors import ProductFailure, RigError, UsageError
 from harness.core.identifiers import Randomness
 from harness.wasmbed.pki.authority import DAY, DEVICE_USAGES, SERVER_USAGES, Authority, Usages
-from harness.wasmbed.pki.identity import KEY_FILE, Identity
+from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import (
     Algorithm,
     PrivateKey,
@@ -24,6 +26,7 @@ from harness.wasmbed.pki.keys import (
     load_private_key,
     private_key_der,
     public_key_der,
+    write_folder,
 )
 from harness.wasmbed.pki.server_authorities import ServerAuthorities
 from harness.wasmbed.resources.api import NotFound, ResourceApi
@@ -68,6 +71,16 @@ class Certificate(StrEnum):
             raise UsageError(f"unknown kind {name!r}", where="certificate", do=f"one of: {', '.join(cls)}") from error
 
 
+@contextmanager
+def _kept() -> Iterator[None]:
+    """Say of a file that cannot be used that it belongs to a kept state: nobody can provide another one."""
+    try:
+        yield
+    except UsageError as error:
+        do = "restore the state folder from a copy, or begin with a new one"
+        raise RigError(error.what, where=error.where, do=do) from error
+
+
 class Pki:
     """The authorities that sign gateways, the one that signs devices, and one that is not trusted.
 
@@ -90,8 +103,9 @@ class Pki:
             self.servers = ServerAuthorities(_GATEWAYS, clock)
             self.devices = devices or Authority.create(_DEVICES, clock)
         else:
-            self.servers = ServerAuthorities(_GATEWAYS, clock, folder / "gateways")
-            self.devices = devices or Authority.kept_in(folder / "devices", _DEVICES, clock)
+            with _kept():
+                self.servers = ServerAuthorities(_GATEWAYS, clock, folder / "gateways")
+                self.devices = devices or Authority.kept_in(folder / "devices", _DEVICES, clock)
         self._untrusted: Authority | None = None
         self._lists: dict[str, list[asyncio.Future[None]]] = {}
         """By gateway: the futures of callers that wait for it to load a revocation list."""
@@ -109,8 +123,9 @@ class Pki:
         or the revocation is published."""
         certificate = Certificate.of(certificate)
         kept = self._folder / "boards" / name if self._folder is not None and certificate is Certificate.VALID else None
-        if kept is not None and (kept / KEY_FILE).exists():  # the last file of an identity
-            identity = Identity.load(kept)
+        if kept is not None and kept.exists():
+            with _kept():
+                identity = Identity.load(kept)
             self._keys[identity.public_key_der] = identity.private_key
             return Credentials(self.servers.certificates, identity.private_key_der, certificate=identity.certificate)
         await self._clock.sleep(0)  # a thousand keys take a second: a cancellation must get through
@@ -133,7 +148,7 @@ class Pki:
             options = {"usages": SERVER_USAGES}
         issued = authority.issue_device(name, key.public_key(), **options)
         if kept is not None:
-            Identity(key, issued).save(kept, self.servers.certificates)
+            write_folder(kept, partial(Identity(key, issued).save, authority=self.servers.certificates))
         credentials = Credentials(self.servers.certificates, private_key, certificate=issued)
         if certificate is Certificate.REVOKED:
             await self.revoke(credentials)

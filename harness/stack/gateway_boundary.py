@@ -10,7 +10,7 @@ from harness.core.clock import Clock
 from harness.core.network import Endpoint, Network
 from harness.gateways.gateway import Gateway
 from harness.gateways.http_recorder import HttpRecorder
-from harness.gateways.relay import Relay, Tamper
+from harness.gateways.relay import LinkFault, Relay, Tamper
 from harness.stack.credentials import Pki
 from harness.stack.recorder import Recorder
 from harness.wasmbed.gateway.settings import GatewaySettings
@@ -44,13 +44,14 @@ class GatewayBoundary:
         network: Network,
         recorder: Recorder,
         tamper: Tamper | None = None,
+        tunnel: bool = False,
     ) -> None:
-        """``tamper`` alters the frames of its links."""
+        """``tamper`` alters the frames of its links. ``tunnel``: pass on TLS that the harness has no identities for."""
         self._http = HttpRecorder(settings.name, recorder.reserve, clock, network)
         self._relay = Relay(
             settings.listen,
             NOWHERE,
-            identities,
+            () if tunnel else identities,
             pki.key_of,
             recorder.platform,
             clock,
@@ -66,6 +67,15 @@ class GatewayBoundary:
     def endpoint(self) -> Endpoint:
         """Where boards connect."""
         return self._relay.endpoint
+
+    @property
+    def is_tunnel(self) -> bool:
+        """Whether frames and devices of its links are not known."""
+        return self._relay.is_tunnel
+
+    def disturb(self, fault: LinkFault, device: str) -> None:
+        """Disturb the links of a device, or all."""
+        self._relay.disturb(fault, device)
 
     @property
     def api_url(self) -> str:

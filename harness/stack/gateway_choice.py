@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from harness.core.errors import HarnessError, RigError, UsageError, reason, suggestion
+from harness.core.errors import HarnessError, RigError, UsageError, suggestion
 from harness.gateways.gateway import Choice, Gateway
 from harness.stack import sources
+from harness.stack.kinds import kind_names, load_kind
 from harness.stack.options import StackOptions
 from harness.stack.system import System, read_system
 
@@ -23,7 +23,7 @@ _KIND, _SYSTEM = "kind", "system"
 def gateways(root: Path) -> dict[str, str | None]:
     """Every registered kind, and every table of the project at ``root``, with the reason why it cannot run here."""
     found: dict[str, str | None] = {}
-    for name in [*_kinds(), *sources.read_gateways(root)]:
+    for name in [*kind_names(GATEWAYS), *sources.read_gateways(root)]:
         try:
             kind, choice = find_gateway(StackOptions(gateway=name), root)
             if name != choice.kind or not kind.described:
@@ -36,16 +36,16 @@ def gateways(root: Path) -> dict[str, str | None]:
 
 def check_gateway_choice(options: StackOptions, root: Path) -> None:
     """Raise UsageError if ``options`` name no gateway, or one whose table is invalid."""
-    choice, system = _choice(options, root)
+    choice, _ = _choice(options, root)
     if choice.kind != StackOptions().gateway or choice.table:  # loading it takes longer than a test without a stack
-        _loaded(choice, system).features_of(choice)
+        _loaded(choice).features_of(choice)
 
 
 def find_gateway(options: StackOptions, root: Path | None = None) -> tuple[type[Gateway], Choice]:
     """The kind, and its table if it has one. The tables are in the project's file at ``root`` unless ``options`` name
     another. Raises UsageError for an unknown name, RigError for a kind that cannot be loaded or cannot run here."""
-    choice, system = _choice(options, root)
-    return _loaded(choice, system), choice
+    choice, _ = _choice(options, root)
+    return _loaded(choice), choice
 
 
 def find_choice(options: StackOptions) -> Choice:
@@ -59,7 +59,7 @@ def find_system(options: StackOptions) -> System:
 
 
 def _choice(options: StackOptions, root: Path | None) -> tuple[Choice, System]:
-    name, kinds = options.gateway, _kinds()
+    name, kinds = options.gateway, kind_names(GATEWAYS)
     root = root or sources.find_root(Path.cwd())
     tables = sources.read_gateways(root, options.gateway_file)
     if name in tables:
@@ -75,13 +75,10 @@ def _choice(options: StackOptions, root: Path | None) -> tuple[Choice, System]:
     )
 
 
-def _loaded(choice: Choice, system: System) -> type[Gateway]:
-    loaded = _load(choice.kind)
+def _loaded(choice: Choice) -> type[Gateway]:
+    loaded: type[Gateway] = load_kind(GATEWAYS, choice.kind)
     if why := loaded.unavailable():
         raise RigError(why, where=choice.where, do="see wasmbed doctor")
-    if system.mapping and not loaded.own_resources:
-        what = f"a gateway of kind {choice.kind} does not know the resources of {system.where}"
-        raise UsageError(what, where=choice.at(_SYSTEM), do="leave that out, or choose kind reference or command")
     return loaded
 
 
@@ -92,22 +89,9 @@ def _described(name: str, file: str, table: Mapping[str, Any], kinds: list[str])
     system = System()
     if _SYSTEM in table:
         system = read_system(choice.folder / str(table[_SYSTEM]), choice.at(_SYSTEM))
-        choice = replace(choice, table={**system.gateway, **rest}, lacks=system.lacks)
+        file_of = (choice.folder / str(table[_SYSTEM])).resolve()
+        choice = replace(choice, table={**system.gateway, **rest}, system=file_of, lacks=system.lacks)
     if choice.kind not in kinds:
         do = f"{suggestion(choice.kind, kinds)}the kinds are {', '.join(kinds)}"
         raise UsageError(f"unknown kind {choice.kind!r}", where=choice.at(_KIND), do=do)
     return choice, system
-
-
-def _kinds() -> list[str]:
-    return sorted(entry.name for entry in entry_points(group=GATEWAYS))
-
-
-def _load(name: str) -> type[Gateway]:
-    try:
-        (entry,) = entry_points(group=GATEWAYS, name=name)
-        return cast("type[Gateway]", entry.load())
-    except Exception as error:  # a third party's import may raise anything
-        raise RigError(
-            f"cannot be loaded: {reason(error)}", where=f"--gateway={name}", do="install what it needs"
-        ) from error

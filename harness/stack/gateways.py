@@ -18,7 +18,8 @@ from harness.core.errors import UsageError
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
 from harness.gateways.gateway import Choice, Gateway, GatewaySetup
-from harness.gateways.relay.defects import NO_DEFECT, find_defect
+from harness.gateways.relay.defects import WireDefect, find_defect
+from harness.gateways.relay.faults import NO_FAULT, LinkFault
 from harness.stack.credentials import Pki, validity
 from harness.stack.gateway_boundary import ANY_PORT, GatewayAccess, GatewayBoundary
 from harness.stack.observation import observe
@@ -58,16 +59,22 @@ class GatewayControl(Watched[GatewayResource]):
         network: Network,
         randomness: Randomness,
         recorder: Recorder,
+        *,
         wire_defect: str | None = None,
+        relay: bool = False,
     ) -> None:
-        """``wire_defect``: the name of a defect of :mod:`harness.gateways.relay.defects` on its links."""
+        """``wire_defect``: the name of a defect of :mod:`harness.gateways.relay.defects` on its links. ``relay``:
+        whether they pass a relay also if it records them itself."""
         super().__init__(settings.name, recorder.informer(GATEWAY), recorder.record)
         self._settings, self._kind, self._choice, self._pki, self._cluster = settings, kind, choice, pki, cluster
         self._clock, self._network, self._randomness, self._recorder = clock, network, randomness, recorder
         self._identities = pki.gateway(settings.name)
         self._defect_noted = False
-        self._boundary = None if kind.records and wire_defect is None else self._make_boundary(wire_defect or NO_DEFECT)
+        defect = find_defect(wire_defect) if wire_defect is not None else None
+        self._boundary = self._make_boundary(defect) if relay or defect or not kind.records else None
         self._gateway: Gateway | None = None
+        self._starts = 0
+        """How often it was started: its random values are others each time, as those of a new process are."""
         self._token = ""
         self._direct: Endpoint | None = None
         self._ended = asyncio.Event()
@@ -113,6 +120,7 @@ class GatewayControl(Watched[GatewayResource]):
 
         Raises RigError if its port is taken.
         """
+        self._starts += 1
         if self._gateway is not None:
             raise UsageError("the gateway is running", where=self.name, do="stop or kill it first")
         self._settings = replace(self._settings, **settings)
@@ -131,13 +139,11 @@ class GatewayControl(Watched[GatewayResource]):
         else:
             self._settings = replace(self._settings, listen=gateway.endpoint)
 
-    def _make_boundary(self, wire_defect: str) -> GatewayBoundary:
-        defect = find_defect(wire_defect)
-
+    def _make_boundary(self, defect: WireDefect | None) -> GatewayBoundary:
         def applied() -> None:
             if not self._defect_noted:
                 self._defect_noted = True
-                self._recorder.note("wire defect", defect=wire_defect)
+                self._recorder.note("wire defect", defect=defect.name if defect is not None else "")
 
         return GatewayBoundary(
             self._settings,
@@ -147,6 +153,7 @@ class GatewayControl(Watched[GatewayResource]):
             self._network,
             self._recorder,
             tamper=defect.tamper(applied) if defect is not None else None,
+            tunnel=self._kind.tunnelled(self._choice),
         )
 
     def _setup(self) -> GatewaySetup:
@@ -160,7 +167,7 @@ class GatewayControl(Watched[GatewayResource]):
             give_access=self._cluster.give_access,
             clock=self._clock,
             network=self._network,
-            randomness=self._randomness.fork(self.name),
+            randomness=self._randomness.fork(f"{self.name} {self._starts}"),
             tap=self._recorder.platform if self._boundary is None else self._tap_inside,
             console=lambda line: self._recorder.gateway_line(line, self.name),
             ended=self._ended_by_itself,
@@ -171,6 +178,24 @@ class GatewayControl(Watched[GatewayResource]):
         """Record what the boundary cannot see: what the gateway makes of the cluster's objects."""
         if source == "Kubernetes":
             self._recorder.platform(source, target, name, data, correlation)
+
+    def check_disturb(self, fault: LinkFault, device: str = "") -> None:
+        """Raise UsageError if its links cannot be disturbed in this way."""
+        if self._boundary is None:
+            raise UsageError(
+                "its links pass no relay", where=f"gateway {self.name}", do="mark the test with stack(relay=True)"
+            )
+        if self._boundary.is_tunnel and (device or fault.drop):
+            raise UsageError(
+                "its boards' identities are not the harness's, so devices and frames are not known on its links",
+                where=f"gateway {self.name}",
+                do="disturb all links, and drop no frames",
+            )
+
+    def disturb(self, fault: LinkFault = NO_FAULT, device: str = "") -> None:
+        """Disturb its links with a device, or all of them; see :class:`~harness.stack.link_faults.LinkFaults`."""
+        if self._boundary is not None:
+            self._boundary.disturb(fault, device)
 
     async def observe(self) -> None:
         """Record its own account of its sessions and metrics, if it is running."""

@@ -1,28 +1,32 @@
-"""Finds leaks of a stack that has stopped: tasks and timers of the platform or of a board, and open sockets.
+"""Finds leaks of a stack that has stopped: tasks and timers of the platform or of a board, open sockets, and errors
+that nobody saw.
 
-Each is a leak that a long run would feel. A task that was cancelled has some turns of the event loop to
-end.
+Each is something that a long run would feel. A task that was cancelled has some turns of the event loop to end.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import CodeType
-from typing import Self
+from typing import Any, Self
 from weakref import WeakKeyDictionary
 
 from harness.core.clock import Clock, SystemClock
 from harness.core.errors import ProductFailure
 from harness.invariants.invariant import Party
 
-__all__ = ["Leftovers", "WatchedClock"]
+__all__ = ["Leftovers", "WatchedClock", "party_of_file"]
 
 TURNS = 50
 """Turns of the loop in which what was closed ends."""
+CLOSES_WITHIN = 10.0
+"""Seconds that another program has to answer the end of TLS."""
 OWN = Path(__file__).resolve().parents[1]
 _PARTIES = (
     (OWN / "wasmbed" / "gateway", Party.GATEWAY),
@@ -61,23 +65,57 @@ class Leftovers:
 
     def __init__(self, sockets: int) -> None:
         self._sockets = sockets
+        self._unseen: list[tuple[str, Party]] = []
+        """Errors that the event loop reported because nobody awaited them."""
 
     @classmethod
     async def begin(cls) -> Self:
         """Before the stack starts, on its loop, which has sockets of its own."""
-        return cls(_sockets())
+        found = cls(_sockets())
+        asyncio.get_running_loop().set_exception_handler(found._note_unseen)
+        return found
 
     async def check(self, clock: Clock) -> None:
         """Raise ProductFailure that names what is left, and whose it is."""
+        gc.collect(1)  # an error that nobody saw is reported when it is freed; it may be part of a cycle
+        for what, party in self._unseen:
+            raise ProductFailure(f"nobody saw an error of the {party}: {what}", party=str(party))
         for _ in range(TURNS):
             left = [*_tasks(), *(clock.left() if isinstance(clock, WatchedClock) else ())]
             if not left and _sockets() <= self._sockets:
                 return
             await clock.sleep(0)
+        if not left:
+            await self._closed(clock)
         if (sockets := _sockets() - self._sockets) > 0:
             raise ProductFailure(f"{sockets} sockets are still open", where="the end of the stack")
         for what, party in left:
             raise ProductFailure(f"the {party} left {what}", where="the end of the stack", party=str(party))
+
+    async def _closed(self, clock: Clock) -> None:
+        """Wait for sockets that close: the end of TLS waits for the other end's answer, which is another program."""
+        with suppress(TimeoutError):
+            async with clock.deadline(CLOSES_WITHIN):
+                while _sockets() > self._sockets:
+                    await clock.sleep(0.01)
+
+    def _note_unseen(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if (party := _party_of_error(context)) is not None:
+            self._unseen.append((f"{context.get('message')}: {context.get('exception')!r}", party))
+        loop.default_exception_handler(context)
+
+
+def _party_of_error(context: dict[str, Any]) -> Party | None:
+    """The party of an error that the event loop reports; None for one of the test's own code."""
+    error: BaseException | None = context.get("exception")
+    trace = error.__traceback__ if error is not None else None
+    party: Party | None = None
+    if error is not None and trace is None:
+        return Party.PRODUCT
+    while trace is not None:
+        party, trace = party_of_file(trace.tb_frame.f_code.co_filename) or party, trace.tb_next
+    coroutine = context["task"].get_coro() if "task" in context else None
+    return party or _party(getattr(coroutine, "cr_code", None))
 
 
 def _tasks() -> Iterator[tuple[str, Party]]:
@@ -87,10 +125,14 @@ def _tasks() -> Iterator[tuple[str, Party]]:
             yield f"a task behind: {task.get_coro()}", party
 
 
-@cache
 def _party(code: CodeType | None) -> Party | None:
-    """The party that the code belongs to."""
-    path = Path(code.co_filename) if code is not None else Path()
+    return party_of_file(code.co_filename) if code is not None else None
+
+
+@cache
+def party_of_file(name: str) -> Party | None:
+    """The party that a source file belongs to; None for one that is not of the platform or a board."""
+    path = Path(name)
     return next((party for folder, party in _PARTIES if folder in path.parents), None)
 
 

@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 from harness.core.clock import Clock, SystemClock
 from harness.core.errors import ProductFailure
@@ -22,6 +22,17 @@ from harness.stack.mock_link import MockEnd, MockLink
 from harness.wasmbed.gateway.link_recorder import LinkRecorder
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.tls import tls_server
+from harness.wasmbed.protocol.dialects.messages import (
+    BareHeartbeat,
+    BareHeartbeatAcknowledgment,
+    DeviceUuid,
+    EnrollmentAccepted,
+    EnrollmentCompleted,
+    EnrollmentStart,
+    PublicKey,
+    UuidAcknowledgment,
+)
+from harness.wasmbed.protocol.dialects.wires import VERSION_1, find_wire
 from harness.wasmbed.protocol.errors import LinkClosed
 from harness.wasmbed.protocol.link import Link, Side
 from harness.wasmbed.protocol.messages import (
@@ -63,6 +74,7 @@ class BoardConnection(MockEnd):
         self.heartbeats: list[Heartbeat] = []
         self.recorder: LinkRecorder | None = None
         self._interval = heartbeat
+        self._is_bare = False
         self._holds = False
         self._held: list[int] = []
         self._superfluous: int | None = None
@@ -88,6 +100,17 @@ class BoardConnection(MockEnd):
         self.device_id = device_id
         milliseconds = round(1000 * (interval or self._interval))
         self.reply(EnrollmentResponse(device_id, self.name, "127.0.0.1:0", milliseconds, certificate))
+
+    async def enroll_bare(self, uuid: bytes) -> bytes:
+        """Admit a board that speaks the dialect ``r`` under an id of 16 bytes; returns its key (DER). Raises
+        ProductFailure where it does otherwise."""
+        for wanted, answer in ((EnrollmentStart, EnrollmentAccepted()), (PublicKey, DeviceUuid(uuid))):
+            message = await self.expect(cast(Any, wanted))
+            self.reply(cast(Any, answer))
+        await self.expect(cast(Any, UuidAcknowledgment))
+        self.reply(cast(Any, EnrollmentCompleted()))
+        assert isinstance(message, PublicKey)
+        return message.public_key
 
     async def enroll(self, device_id: str, *, interval: float | None = None) -> EnrollmentRequest:
         """Admit the board: from its request to its first heartbeat. Raises ProductFailure where it does otherwise."""
@@ -150,19 +173,22 @@ class BoardConnection(MockEnd):
         return result
 
     def _is_aside(self, envelope: Envelope, wanted: tuple[type, ...]) -> bool:
-        message = envelope.message
+        message: object = envelope.message
+        if not isinstance(message, Heartbeat | BareHeartbeat):
+            return envelope.message_id == self._superfluous and isinstance(message, Error | ChunkAcknowledgment)
         if isinstance(message, Heartbeat):
             self.heartbeats.append(message)
-            if self._holds:
-                self._held.append(envelope.message_id)
-            else:
-                self._acknowledge(envelope.message_id)
-            return not isinstance(message, wanted)
-        return envelope.message_id == self._superfluous and isinstance(message, Error | ChunkAcknowledgment)
+        self._is_bare = isinstance(message, BareHeartbeat)
+        if self._holds:
+            self._held.append(envelope.message_id)
+        else:
+            self._acknowledge(envelope.message_id)
+        return not isinstance(message, wanted)
 
     def _acknowledge(self, message_id: int) -> None:
         if not self.link.closed:
-            self.link.send(HeartbeatAcknowledgment(round(self._clock.now() * 1000)), message_id)
+            bare: Any = BareHeartbeatAcknowledgment() if self._is_bare else None
+            self.link.send(bare or HeartbeatAcknowledgment(round(self._clock.now() * 1000)), message_id)
 
     def ended(self) -> None:
         """Record that the connection is over, if it is not in the record: no caller may have waited for its end."""
@@ -194,8 +220,10 @@ class MockGateway:
         patience: float = 30.0,
         heartbeat: float = 30.0,
         tap: Tap | None = None,
+        wire: str = VERSION_1,
     ) -> None:
-        self.name, self.endpoint = name, listen
+        """``wire``: what it speaks, of :data:`~harness.wasmbed.protocol.dialects.wires.WIRES`."""
+        self.name, self.endpoint, self._codec = name, listen, find_wire(wire)
         self._tls = tls_server(identities, device_authority)
         self._clock, self._network = clock or SystemClock(), network or SystemNetwork()
         self._patience, self._heartbeat, self._tap = patience, heartbeat, tap
@@ -207,7 +235,7 @@ class MockGateway:
     async def start(self) -> Self:
         """Listen, on the port it had before if it had one."""
         self._listener = await self._network.listen(
-            lambda: MockLink(Side.GATEWAY, opened=self._opened),
+            lambda: MockLink(Side.GATEWAY, opened=self._opened, codec=self._codec),
             self.endpoint,
             tls=self._tls,
             admission=Admission(rejected=lambda _, reason, __: self._rejected.put_nowait(reason)),

@@ -138,9 +138,17 @@ class StackOptions:
         default=None,
         metadata={
             "parse": _wire_defect,
-            "help": "defect that is put on the gateway's links, as `wasmbed mutate --list` names it; none: links are "
-            "recorded from outside, and unaltered",
+            "help": "defect that is put on the gateway's links, as `wasmbed mutate --list` names it",
             "metavar": "NAME",
+        },
+    )
+    relay: bool = field(
+        default=False,
+        metadata={
+            "parse": _switch,
+            "help": "let links pass the recording relay also where the gateway records them itself; stack.links "
+            "disturbs links that pass it",
+            "metavar": "yes|no",
         },
     )
     seed: int | None = field(

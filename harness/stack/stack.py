@@ -30,6 +30,7 @@ from harness.stack.gateway_boundary import GatewayAccess
 from harness.stack.gateway_choice import find_gateway, find_system
 from harness.stack.gateways import GatewayControl
 from harness.stack.leftovers import WatchedClock
+from harness.stack.link_faults import LinkFaults
 from harness.stack.mock_board import MockBoard
 from harness.stack.mock_gateway import MockGateway
 from harness.stack.modules import Modules
@@ -80,6 +81,8 @@ class Stack:
     modules: Modules
     api_faults: ApiFaults
     """Makes requests to the cluster fail."""
+    links: LinkFaults
+    """Disturbs the links between boards and gateways."""
     controllers: ControllerManager
 
     def __init__(
@@ -126,7 +129,7 @@ class Stack:
         self._system = find_system(self.options)
         recorder = self._recorder = Recorder(self.history, redaction, self._system.mapping)
 
-        self.api_faults = ApiFaults(recorder.fault)
+        self.api_faults = ApiFaults(recorder.fault, self.clock)
         randomness = self.randomness.fork("cluster")
         self.cluster = make_cluster(
             self.options, self.clock, randomness, recorder.cluster, self._namespace, self._state
@@ -149,6 +152,7 @@ class Stack:
         own = kind.device_authority(choice)
         devices = Authority.of(*own, self.clock) if own is not None else None
         self.pki = Pki(self.clock, self.randomness.fork("pki"), self.api, self._recorder.note, kept, devices)
+        self.links = LinkFaults(lambda: self._gateways, lambda board: self.boards.device_of(board), self._recorder)
         self.gateway = self._make_gateway(self._gateway_settings())
         await self.gateway.start()
 
@@ -267,12 +271,14 @@ class Stack:
         identities: Iterable[Identity] | None = None,
         listen: Endpoint = ANY_PORT,
         heartbeat: float | None = None,
+        wire: str = "1",
     ) -> MockGateway:
         """A gateway that the test drives message by message (see :class:`~harness.stack.mock_gateway.MockGateway`).
 
         Boards that are made from now on connect to it instead of the stack's own. It presents a certificate that they
         accept unless ``identities`` says otherwise; ``heartbeat`` is the interval in seconds that it gives, by default
-        the stack's. Its links are in the history, each event with ``mock: Gateway``.
+        the stack's. Its links are in the history, each event with ``mock: Gateway``. ``wire`` is protocol version 1,
+        or a dialect of the original, ``u`` or ``r``.
         """
         gateway = MockGateway(
             self.pki.gateway(name) if identities is None else identities,
@@ -283,6 +289,7 @@ class Stack:
             network=self.network,
             heartbeat=heartbeat or self.options.heartbeat,
             tap=self._recorder.platform,
+            wire=wire,
         )
         await gateway.start()
         self._at_end(f"the mock gateway {name}", gateway.stop)
@@ -344,10 +351,12 @@ class Stack:
             self.network,
             self.randomness,
             self._recorder,
-            self.options.wire_defect,
+            wire_defect=self.options.wire_defect,
+            relay=self.options.relay,
         )
         self._ends.push_async_callback(gateway.close)
         self._gateways.append(gateway)
+        self.links.apply(gateway)
         return gateway
 
     async def _give_access(self, path: Path) -> None:

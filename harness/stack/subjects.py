@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import ProductFailure
 from harness.core.history import Event, History
-from harness.invariants.invariant import Party
+from harness.invariants.invariant import Party, party_of
+from harness.stack.api_faults import ApiFault
 from harness.stack.authors import (
     ORDERS,
     Author,
@@ -161,6 +162,8 @@ class _Reader:
             value = value.message
         if isinstance(value, Mapping) and isinstance(value.get("metadata"), Mapping):
             return author_of_field(self._record, str(value.get("kind")), str(value["metadata"].get("name")), ())
+        if isinstance(value, ApiFault):
+            return Author(str(party_of(value.client or "")), "it is what it asked the API for")
         if isinstance(value, ControllerManager):
             return Author(str(Party.MANAGER), f"it is what the manager {value.identity} did")
         if isinstance(value, Watched):

@@ -93,7 +93,7 @@ class _Reader:
             raise UsageError(f"invalid TOML: {error}", where=str(self._path), do="correct it there") from error
         self._check(system, _PARTS)
         if (wire := system.get("wire", "1")) not in _WIRES:
-            do = f"the boards of the harness speak {', '.join(map(repr, _WIRES))}; wasmbed decode reads others"
+            do = f"the platform speaks {', '.join(map(repr, _WIRES))}; only boards and mock gateways take others"
             raise self._wrong((), "wire", f"unknown wire {wire!r}", do)
         gateway = self._table(system, (), "gateway", _GATEWAY)
         resources = self._table(system, (), "resources", _OF_RESOURCES)

@@ -182,7 +182,7 @@ class Watched(Generic[View]):
             if observed >= generation:
                 return None
         author = self._author(own or unmet, ())
-        return replace(author, is_last_word=bool(own) or not of_others)
+        return replace(author, is_last_word=not of_others)
 
     def _author(self, unmet: Sequence[tuple[str, str]], inside: tuple[str, ...]) -> Author:
         """The author of the first of the fields ``inside`` a part of the status."""

@@ -272,6 +272,19 @@ def test_the_kubeconfig_of_an_existing_cluster_is_read_and_not_written(
     assert not place.exists()
 
 
+def test_the_platform_runs_in_a_namespace_of_choice(tmp_path: Path) -> None:
+    platform = Platform(tmp_path, "--namespace=team-a")
+    platform.until("1 Connected")
+    assert "namespace: team-a" in platform.kubeconfig.read_text()
+    assert platform.end(signal.SIGINT) == 0
+
+
+@pytest.mark.parametrize("name", ["Team", "a.b", "../x", "", "-a", "a" * 64])
+def test_an_invalid_namespace_is_a_usage_error(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["up", f"--namespace={name}"]) == 2
+    assert f"--namespace: {name!r} is not a valid name of a namespace" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["--boards=toaster"], ["--heartbeat=soon"]])
 def test_up_refuses_invalid_options(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["up", *arguments]) == 2

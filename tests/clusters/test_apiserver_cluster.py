@@ -245,6 +245,7 @@ async def test_clean_removes_what_killed_runs_left_and_nobody_elses(lone_cluster
     said, error = capsys.readouterr()
     assert code == 0, error
     assert f"removed namespace {names[0]}\n" in said
+    assert "nothing to remove" not in said
     assert f"kept namespace {names[2]}: process {pid} uses it\n" in said
     left = {item["metadata"]["name"] for item in (await api.list(NAMESPACE)).items}
     assert left & set(names) == set(names[1:])

@@ -10,6 +10,7 @@ import pytest
 from harness.clusters.apiserver.program import version
 from harness.clusters.embedded import openapi_v2, protobuf
 from harness.clusters.embedded.protobuf import wire
+from tests.clusters.conftest import DEFINITIONS
 
 V2 = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 
@@ -71,6 +72,15 @@ def read(data):
     for number, value in wire.fields(data):
         fields.setdefault(number, []).append(value)
     return fields
+
+
+@pytest.mark.parametrize("accept", ["application/json", V2])
+async def test_openapi_2_is_not_sent_again_to_who_has_it(api, accept):
+    tag = (await api.ask("GET", "/openapi/v2", accept=accept)).headers["ETag"]
+    answer = await api.ask("GET", "/openapi/v2", accept=accept, if_none_match=tag)
+    assert (answer.status, answer.content.encode()) == (304, b"")
+    await api("DELETE", f"{DEFINITIONS}/widgets.example.org")
+    assert (await api.ask("GET", "/openapi/v2", accept=accept, if_none_match=tag)).status == 200
 
 
 async def test_openapi_2_comes_as_json_and_as_protobuf(api):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.clusters.embedded.query import boolean, integer, is_pretty
+from harness.clusters.embedded.query import integer, is_pretty
+from harness.clusters.requests import boolean
 
 APPLY = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"

@@ -27,6 +27,10 @@ class Answers:
         return self.answers["version"]
 
     async def create(self, resource, body):
+        if resource.plural == "selfsubjectaccessreviews":
+            asked = body["spec"]["resourceAttributes"]
+            assert ("namespace" in asked) == (asked["resource"] not in ("namespaces", "customresourcedefinitions"))
+            return {"status": {"allowed": (asked["verb"], asked["resource"]) not in self.answers["refused"]}}
         assert body["spec"]["namespace"] == "mine"
         return {"status": {"resourceRules": self.answers["rules"], "incomplete": self.answers.get("incomplete", False)}}
 
@@ -73,7 +77,17 @@ async def test_rights_that_are_missing_are_named_with_the_rules_that_give_them()
     text = str(caught.value)
     assert "may not create/delete/get/list/patch/update/watch leases, create/delete namespaces\n" in text
     assert '    - apiGroups: [""]\n      resources: ["namespaces"]\n      verbs: [create, delete]' in text
-    await check_rights(Answers(rules=[], incomplete=True), "config")
+
+
+async def test_a_cluster_that_cannot_list_all_rights_is_asked_for_each():
+    """Where a webhook decides too, as in the managed clusters of most providers."""
+    await check_rights(Answers(rules=[], incomplete=True, refused=()), "config")
+    refused = (("delete", "namespaces"), ("patch", "devices"))
+    with pytest.raises(RigError) as caught:
+        await check_rights(Answers(rules=[], incomplete=True, refused=refused), "config")
+    text = str(caught.value)
+    assert "these credentials may not patch devices, patch devices/status, delete namespaces\n" in text
+    assert '    - apiGroups: [""]\n      resources: ["namespaces"]\n      verbs: [delete]' in text
 
 
 def namespace(**annotations):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,14 +12,23 @@ import yaml
 from harness.clusters.embedded import EmbeddedCluster
 from harness.clusters.existing import KubeconfigCluster
 from harness.clusters.existing import cluster as existing
+from harness.clusters.existing.client import TappedClient
+from harness.clusters.existing.definitions import install
+from harness.clusters.existing.ownership import _started, ownership
 from harness.core.clock import ManualClock, SystemClock
 from harness.core.errors import RigError, UsageError
 from harness.core.identifiers import Randomness
 from harness.testing.cluster import CLUSTER_CHECKS, check_cluster
-from harness.wasmbed.resources.api import NotFound
+from harness.wasmbed.resources import kubernetes_api
+from harness.wasmbed.resources.api import ApiError, Gone, NotFound, Resource
 from harness.wasmbed.resources.informer import Informer
-from harness.wasmbed.resources.kinds import DEVICE, GATEWAY, NAMESPACE
-from harness.wasmbed.resources.manifests import device
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY, NAMESPACE
+from harness.wasmbed.resources.kubernetes_api import KubernetesApi
+from harness.wasmbed.resources.manifests import application, device
+from harness.wasmbed.resources.names import HOST_LABEL, PROCESS_ANNOTATION, STOP_FINALIZER
+from tests.clusters.conftest import definition
+
+SERVICE_ACCOUNT = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 
 
 @pytest.fixture
@@ -60,6 +71,75 @@ async def test_a_namespace_that_was_there_stays(embedded, path):
     assert await embedded.client("Test").get(NAMESPACE, "mine")
 
 
+@pytest.mark.settings(namespace="other")
+async def test_what_a_run_made_in_a_namespace_that_stays_goes(embedded, path, tmp_path):
+    others = embedded.client("Test")
+    await others.create(NAMESPACE, {"metadata": {"name": "mine"}})
+    others = await KubernetesApi.open("mine", kubeconfig=path)
+    await others.create(DEVICE, device("theirs", public_key=b"k", device_type="virtual"))
+    cluster = KubeconfigCluster(SystemClock(), Randomness(), "mine", _tap, kubeconfig=path)
+    await cluster.start()
+    await cluster.give_access("Gateway", tmp_path / "access")
+    program = await KubernetesApi.open("mine", kubeconfig=tmp_path / "access")
+    ours = cluster.client("User")
+    await ours.create(DEVICE, device("ours", public_key=b"k", device_type="virtual"))
+    await ours.create(DEVICE, device("again", public_key=b"k", device_type="virtual"))
+    await others.delete(DEVICE, "again")
+    await others.create(DEVICE, device("again", public_key=b"other", device_type="virtual"))
+    held = application("app", module=b"\0asm\1\0\0\0", all_devices=True)
+    held["metadata"]["finalizers"] = [STOP_FINALIZER]
+    await program.create(APPLICATION, held)
+    await program.close()
+    await cluster.stop()
+    left = {
+        item["metadata"]["name"] for resource in (DEVICE, APPLICATION) for item in (await others.list(resource)).items
+    }
+    await others.close()
+    assert left == {"theirs", "again"}
+
+
+@pytest.mark.settings(namespace="other")
+@pytest.mark.parametrize(
+    ("process", "host", "why", "do"),
+    [
+        ("{machine} 1 {started}", "here", "process 1 uses it", "end it, or choose another: --namespace=NAME"),
+        ("{machine} 1 0", "here", "a run that was killed left it", "remove it: wasmbed clean --cluster"),
+        ("elsewhere 1 0", "there", "a run on there made it, which may still use it", "end that run"),
+    ],
+)
+async def test_a_namespace_of_another_run_is_refused(embedded, path, process, host, why, do):
+    mark = ownership()
+    process = process.format(machine=mark["annotations"][PROCESS_ANNOTATION].split()[0], started=_started(1))
+    mark["annotations"][PROCESS_ANNOTATION] = process
+    mark["labels"][HOST_LABEL] = host
+    made = await embedded.client("Test").create(NAMESPACE, {"metadata": {"name": "mine", **mark}})
+    cluster = KubeconfigCluster(SystemClock(), Randomness(), "mine", kubeconfig=path)
+    with pytest.raises(RigError) as refused:
+        await cluster.start()
+    await cluster.stop()
+    assert refused.value.what == why
+    assert refused.value.do.startswith(do)
+    assert await embedded.client("Test").get(NAMESPACE, "mine") == made
+
+
+@pytest.mark.settings(namespace="other")
+async def test_a_namespace_that_is_being_deleted_is_waited_for(embedded, path, monkeypatch):
+    others = embedded.client("Test")
+    made = await others.create(NAMESPACE, {"metadata": {"name": "mine", "finalizers": ["example.com/held"]}})
+    await others.delete(NAMESPACE, "mine")
+    cluster = KubeconfigCluster(SystemClock(), Randomness(), "mine", kubeconfig=path)
+    with monkeypatch.context() as patched:
+        patched.setattr("harness.clusters.existing.namespaces.GONE_WITHIN", 0.1)
+        with pytest.raises(RigError, match=r"namespace mine: it is being deleted, and was not gone within 0\.1 s"):
+            await cluster.start()
+    await cluster.stop()
+    starting = asyncio.ensure_future(cluster.start())
+    await others.patch(NAMESPACE, "mine", {"metadata": {"finalizers": None}})
+    await starting
+    assert (await others.get(NAMESPACE, "mine"))["metadata"]["uid"] != made["metadata"]["uid"]
+    await cluster.stop()
+
+
 async def test_a_cluster_that_is_gone_is_left_alone(embedded, path):
     cluster = KubeconfigCluster(SystemClock(), Randomness(), "mine", kubeconfig=path)
     await cluster.start()
@@ -91,7 +171,7 @@ async def test_what_is_wrong_with_the_file_or_the_cluster_is_said(embedded, path
     stranger = tmp_path / "stranger"
     stranger.write_text(path.read_text().replace(token, "    token: wrong"))
     cluster = KubeconfigCluster(SystemClock(), Randomness(), kubeconfig=stranger)
-    with pytest.raises(RigError, match="refused to be set up: Unauthorized"):
+    with pytest.raises(RigError, match=r"refused to be set up: Unauthorized\n  -> .*have expired: get new ones"):
         await cluster.start()
     await cluster.stop()
     cluster = KubeconfigCluster(SystemClock(), Randomness(), kubeconfig=path)
@@ -105,6 +185,14 @@ async def test_what_is_wrong_with_the_file_or_the_cluster_is_said(embedded, path
     assert "nowhere is not there" in KubeconfigCluster.unavailable()
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
     assert KubeconfigCluster.unavailable() is None
+    monkeypatch.setenv("KUBECONFIG", f":{tmp_path / 'nowhere'}:{tmp_path / 'config'}")
+    assert KubeconfigCluster.unavailable() is None
+    assert KubeconfigCluster.default_path() == tmp_path / "config"
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'stranger'}:{tmp_path / 'config'}")
+    assert "KUBECONFIG names 2 files" in KubeconfigCluster.unavailable()
+    assert "--flatten" in KubeconfigCluster.unavailable()
+    monkeypatch.setenv("KUBECONFIG", "")
+    assert KubeconfigCluster.default_path() == Path.home() / ".kube" / "config"
 
 
 async def test_a_copy_of_a_kubeconfig_is_for_its_owner_only_whatever_was_there(path, tmp_path):
@@ -114,6 +202,67 @@ async def test_a_copy_of_a_kubeconfig_is_for_its_owner_only_whatever_was_there(p
     await KubeconfigCluster(SystemClock(), Randomness(), kubeconfig=path).write_kubeconfig(copy)
     assert copy.read_bytes() == path.read_bytes()
     assert copy.stat().st_mode & 0o077 == 0
+
+
+async def test_a_copy_of_a_kubeconfig_finds_the_files_beside_the_original(path, tmp_path):
+    config = yaml.safe_load(path.read_text())
+    (cluster,), (user,) = config["clusters"], config["users"]
+    (tmp_path / "ca").write_bytes(base64.b64decode(cluster["cluster"].pop("certificate-authority-data")))
+    (tmp_path / "token").write_text(user["user"].pop("token"))
+    cluster["cluster"]["certificate-authority"], user["user"]["tokenFile"] = "ca", "./token"
+    original = tmp_path / "original"
+    original.write_text(yaml.safe_dump(config))
+    copy = tmp_path / "elsewhere" / "copy"
+    await KubeconfigCluster(SystemClock(), Randomness(), kubeconfig=original).write_kubeconfig(copy)
+    api = await KubernetesApi.open("wasmbed", kubeconfig=copy)
+    assert (await api.list(DEVICE)).items == []
+    await api.close()
+
+
+async def test_a_record_with_a_gap_is_not_judged(path, monkeypatch):
+    """After 410 the platform lists again, and what happened meanwhile is not in the record: that convicts nobody."""
+    cluster = KubeconfigCluster(SystemClock(), Randomness(), "mine", _tap, kubeconfig=path)
+    await cluster.start()
+    client = cluster.client("Gateway")
+    await client.create(DEVICE, device("d1", public_key=b"k", device_type="virtual"))
+    monkeypatch.setattr(kubernetes_api, "_event", _expired)
+    await cluster.check()
+    with pytest.raises(Gone):
+        async with client.watch(DEVICE, resource_version="0") as events:
+            await anext(events)
+    with pytest.raises(RigError, match="the cluster ended 1 watches with 410 Gone: the record lacks"):
+        await cluster.check()
+    await cluster.stop()
+
+
+def _expired(event):
+    raise Gone({"code": 410, "reason": "Expired"})
+
+
+async def test_a_type_is_waited_for_until_it_is_served(path, monkeypatch):
+    """A real server may have established a type whose path or storage is not there yet."""
+    refusals = [ApiError({"code": 404}), ApiError({"code": 429, "message": "storage is (re)initializing"})]
+    real = TappedClient.list
+
+    async def listed(self, resource, **selectors):
+        if resource == DEVICE and refusals:
+            raise refusals.pop()
+        return await real(self, resource, **selectors)
+
+    monkeypatch.setattr(TappedClient, "list", listed)
+    monkeypatch.setattr("harness.clusters.existing.definitions._put", _unestablished)
+    cluster = KubeconfigCluster(SystemClock(), Randomness(), kubeconfig=path)
+    await cluster.start()
+    await cluster.stop()
+    assert refusals == []
+
+
+async def _unestablished(api, definition):
+    return definition
+
+
+def _tap(*event, **more):
+    """A tap that keeps nothing."""
 
 
 async def test_a_type_that_is_never_established_is_waited_for_only_so_long(path, monkeypatch):
@@ -134,6 +283,26 @@ async def test_a_type_that_is_never_established_is_waited_for_only_so_long(path,
     with pytest.raises(RigError, match="was not established within 30 s"):
         await starting
     await cluster.stop()
+
+
+async def test_types_that_may_not_be_installed_are_said_with_the_rule_that_lets_them(embedded, path, tmp_path):
+    api = await KubernetesApi.open("default", kubeconfig=path)
+    await api.create(SERVICE_ACCOUNT, {"metadata": {"name": "guest"}})
+    token = await api._call("POST", "/api/v1/namespaces/default/serviceaccounts/guest/token", body={"spec": {}})
+    await api.close()
+    config = yaml.safe_load(path.read_text())
+    config["users"][0]["user"] = {"token": token["status"]["token"]}
+    (tmp_path / "guest").write_text(yaml.safe_dump(config))
+    guest = await KubernetesApi.open("default", kubeconfig=tmp_path / "guest")
+    with pytest.raises(RigError) as caught:
+        await install(guest, SystemClock(), [definition()])
+    await guest.close()
+    text = str(caught.value)
+    assert text.startswith("CustomResourceDefinition widgets.example.org: these credentials may not install")
+    assert text.endswith(
+        '    - apiGroups: ["apiextensions.k8s.io"]\n      resources: ["customresourcedefinitions"]\n'
+        "      verbs: [create, get, list, patch, watch]"
+    )
 
 
 async def test_a_cluster_that_stays_away_is_reported_once_and_given_up(embedded, path, caplog, monkeypatch):

@@ -18,14 +18,17 @@ from harness.core.clock import SystemClock
 from harness.core.identifiers import Randomness
 from harness.core.network import SystemNetwork
 from harness.core.order import Order
-from harness.wasmbed.resources.api import Conflict, NotFound
-from harness.wasmbed.resources.kinds import CONFIG_MAP, DEVICE, LEASE
+from harness.wasmbed.resources.api import Conflict, NotFound, Resource
+from harness.wasmbed.resources.kinds import CONFIG_MAP, CUSTOM_RESOURCE_DEFINITION, DEVICE, LEASE
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 from harness.wasmbed.resources.manifests import device
+from tests.clusters.conftest import definition, widget
 
 
 class Record:
     """A tap that keeps what one client did, and got."""
+
+    groups = frozenset(("wasmbed.io", "example.org"))
 
     def __init__(self):
         self.order = Order()
@@ -107,6 +110,37 @@ async def test_requests_and_watches_are_recorded_as_the_server_records_them(scen
         "POST Device", "ADDED Device", "PATCH Device", "MODIFIED Device", "POST Device", "PATCH Device",
         "POST ConfigMap", "POST Lease", "DELETE Device", "DELETED Device",
     ]  # fmt: skip
+
+
+@pytest.mark.settings(watches=WatchTimes.EARLY)
+async def test_a_type_that_the_platform_does_not_know_is_recorded_like_its_own(scene):
+    """The path of a request has no kind, and the body of a deletion has another one."""
+    await scene.api.create(CUSTOM_RESOURCE_DEFINITION, definition())
+    scene.server.events.clear()
+    scene.record.events.clear()
+    widgets = Resource("example.org", "v1", "widgets", "Widget")
+    async with watching(scene.api, widgets) as until:
+        await scene.api.create(widgets, widget("one"))
+        await scene.api.patch(widgets, "one", {"spec": {"size": 2}})
+        await scene.api.delete(widgets, "one")
+        assert await until(3) == ["ADDED", "MODIFIED", "DELETED"]
+    assert scene.record.events == scene.server.events
+    assert [event[2] for event in scene.record.events] == [
+        "POST Widget", "ADDED Widget", "PATCH Widget", "MODIFIED Widget", "DELETE Widget", "DELETED Widget",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("word", ["true", "1", "True", "yes"])
+async def test_a_watch_passes_as_it_comes_by_any_word_for_true(scene, tmp_path, word):
+    token = yaml.safe_load((tmp_path / "proxied").read_text())["users"][0]["user"]["token"]
+    url = f"{scene.proxy.url}/api/v1/namespaces/wasmbed/configmaps"
+    await scene.api.create(CONFIG_MAP, {"metadata": {"name": "one"}})
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as http,
+        asyncio.timeout(30),
+        http.get(url, params={"watch": word}) as answer,
+    ):
+        assert b'"ADDED"' in await answer.content.readline()
 
 
 async def test_only_the_token_of_its_kubeconfig_is_let_in(scene, tmp_path):

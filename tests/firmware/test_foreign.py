@@ -11,28 +11,13 @@ from pathlib import Path
 import pytest
 
 from harness.boards.platform import find_platforms
-from harness.boards.qemu import QemuBoard, QemuTier
+from harness.boards.qemu import QemuBoard
 from harness.core.errors import RigError, UsageError
 from harness.stack import Stack, StackOptions
 from harness.stack.board_choice import board_catalogue
 from harness.testing.board import Expectations, Verdict, board_promises
+from tests.firmware.foreign_build import MISSING, build
 
-SOURCES = Path(__file__).parent / "foreign"
-COMPILER = "arm-none-eabi-gcc"
-FLAGS = ("-mcpu=cortex-m3", "-mthumb", "-Os", "-g", "-std=c11", "-Wall", "-Wextra", "-Werror", "-nostartfiles")
-
-
-def why_not() -> str | None:
-    """Why the firmware cannot be built or run here; None if it can."""
-    if shutil.which(COMPILER) is None:
-        return f"{COMPILER} is not installed; on Debian: apt-get install gcc-arm-none-eabi"
-    found = subprocess.run([COMPILER, "-print-file-name=nano.specs"], capture_output=True, text=True, check=True)
-    if not Path(found.stdout.strip()).is_absolute():
-        return "newlib is not installed; on Debian: apt-get install libnewlib-arm-none-eabi"
-    return QemuTier.unavailable()
-
-
-MISSING = why_not()
 pytestmark = [pytest.mark.system("QEMU"), pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
 
 TABLE = """
@@ -49,14 +34,7 @@ ready = "^ready: "
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The firmware, built."""
-    return build(tmp_path_factory.mktemp("foreign") / "foreign.elf")
-
-
-def build(image: Path, *flags: str) -> Path:
-    sources = [str(path) for path in sorted(SOURCES.glob("*.c"))]
-    linking = ("--specs=nano.specs", "-T", str(SOURCES / "mps2.ld"), "-o", str(image))
-    subprocess.run([COMPILER, *FLAGS, *flags, *sources, *linking], check=True)
-    return image
+    return build(tmp_path_factory.mktemp("foreign") / "foreign.elf", "-DWORDS=0x20001000")
 
 
 @pytest.fixture
@@ -194,7 +172,24 @@ async def test_a_firmware_that_does_not_connect_has_a_console(project: Callable[
     project('[boards.quiet]\nkind = "mps2-an385"\nimage = "foreign.elf"\nsource = "nothing"\nready = "^a foreign"\n')
     async with Stack(StackOptions(boards="quiet")) as stack:
         board = await stack.boards.power_on()
-        await board.console.until("no words at 0x20001000", within=60)
+        await board.console.until("cannot start: no words", within=60)
+
+
+async def test_the_other_ethernet_controller(project: Callable[[str], Path]) -> None:
+    """The Stellaris one of lm3s6965evb: it enrolls, and comes back after its link broke."""
+    folder = project(TABLE.replace("mps2-an385", "lm3s6965evb").replace("foreign.elf", "stellaris.elf"))
+    build(folder / "stellaris.elf", "-DWORDS=0x20001000", board="lm3s6965evb")
+    async with Stack(StackOptions(boards="foreign", heartbeat=1.0)) as stack:
+        board = await stack.boards.power_on()
+        device = stack.device(board)
+        await device.until(phase="Connected", within=60)
+        request = stack.history.find("EnrollmentRequest", about=board.name)[0]
+        assert request.data["mcuType"] == "lm3s6965evb"
+        await board.cut_link()
+        await device.until(phase="Disconnected", within=60)
+        await board.restore_link()
+        await device.until(phase="Connected", within=60)
+        stack.judge()
 
 
 SETTINGS = """
@@ -210,12 +205,14 @@ ready = "^ready: "
 [boards.zephyr.entries]
 "wasmbed/authority" = "{authority}"
 "wasmbed/endpoint" = "{endpoint}"
-"wasmbed/board" = "{name} {public_key} {entropy}"
+"wasmbed/name" = "{name}"
+"wasmbed/public_key" = "{public_key}"
+"wasmbed/entropy" = "{entropy}"
 """
 
 
 async def test_a_firmware_reads_a_settings_partition(project: Callable[[str], Path]) -> None:
-    build(project(SETTINGS) / "zephyr.elf", "-DSETTINGS=0x21100000")
+    build(project(SETTINGS) / "zephyr.elf", "-DSETTINGS=0x21100000", "-DPARTITION=8192", "-DSECTOR=1024")
     async with Stack(StackOptions(boards="zephyr")) as stack:
         board = await stack.boards.power_on()
         await stack.device(board).until(phase="Connected", within=60)

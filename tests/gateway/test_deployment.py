@@ -148,9 +148,24 @@ async def test_a_module_is_validated_once_for_many_devices(world: World, monkeyp
     await asyncio.gather(*(device.accept_deployment() for device in devices))
     for n in range(5):
         await world.state("deployed", f"dev-{n}")
-    await world.deploy("dev-0", module=module)
+    await world.deploy("dev-0", module=module, args=["again"])
     await devices[0].accept_deployment()
     assert len(calls) == 1
+
+
+async def test_what_a_device_has_is_not_sent_again(world: World) -> None:
+    """The same request is answered from the gateway's own record, and the state is written again; another one is
+    sent."""
+    await world.make_application()
+    device = await world.connected("dev-1")
+    await world.deploy()
+    await device.accept_deployment()
+    await world.state("deployed")
+    await world.api.patch_status(APPLICATION, "app-1", {"status": {"deviceStatuses": {"dev-1": {"state": None}}}})
+    assert (await world.deploy())[0] == 202
+    await world.state("deployed")
+    await world.deploy(generation=2)
+    await device.accept_deployment()
 
 
 async def test_a_bounded_number_of_validation_results_is_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

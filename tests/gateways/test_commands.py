@@ -53,6 +53,16 @@ WAITS = "while True: time.sleep(100)\n"
         ("command = 'sleep 60'\nstop = 'SIGNOPE'\n", r"line 4: stop must be a signal's name"),
         ("command = 'sleep 60'\nkeys = 'pem'\n", r"line 4: keys must be one of pkcs8-pem"),
         ("command = 'sleep 60'\ndirectory = 'nowhere'\n", r"line 4: there is no folder"),
+        (
+            "command = 'sleep 60'\nfiles = {'../key' = ''}\n",
+            r"line 4: files '../key' is not the name of a file in the gateway's own folder",
+        ),
+        ("command = 'sleep 60'\nfiles = {'/tmp/key' = ''}\n", r"line 4: files '/tmp/key' is not the name of a file"),
+        ("command = 'sleep 60'\nfiles = {a = '', 'a/b' = ''}\n", r"line 4: files 'a/b' needs a folder that is a file"),
+        (
+            "command = 'sleep 60'\nfiles = {kubeconfig = ''}\n",
+            r"line 4: the file kubeconfig cannot be written: the harness",
+        ),
         ("command = 3\n", r"line 3: command must be a command line"),
         ("kind = 'commando'\n", r"line 3: unknown kind 'commando'\n  -> did you mean 'command'"),
         ("command = 'sleep 60'\nfeatures = ['gateway-htp']\n", r"line 4: features did you mean 'gateway-http'"),

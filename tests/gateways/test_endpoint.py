@@ -56,3 +56,24 @@ async def test_a_wrong_table_is_named_with_its_line(body: str, message: str, tmp
     with pytest.raises(UsageError, match=message):
         async with Stack(described(tmp_path, f"kind = 'endpoint'\n{body}")):
             pass
+
+
+async def test_links_of_boards_with_identities_of_their_own_pass_as_ciphertext(tmp_path: Path) -> None:
+    """Without the devices' authority nobody but the gateway can end their TLS: the record says so, and has bytes."""
+    async with Stack(StackOptions()) as lab:
+        credentials = await lab.pki.credentials("meter")
+        options = described(tmp_path, "kind = 'endpoint'\ndevices = '{}:{}'\n".format(*lab.gateway.endpoint))
+        async with Stack(options) as stack:
+            board = await stack.mock_board("meter", credentials=credentials)
+            await board.enroll()
+            (opened,) = stack.history.find("CiphertextOnly")
+            assert opened.data["reason"] == "the relay is a tunnel"
+            assert stack.history.find("Ciphertext")
+            assert not stack.history.find("EnrollmentRequest")
+            stack.links.disturb(delay=0.01)
+            await board.beat()
+            stack.links.restore()
+            with pytest.raises(UsageError, match="so devices and frames are not known on its links"):
+                stack.links.disturb("meter", delay=0.01)
+            with pytest.raises(UsageError, match="so devices and frames are not known on its links"):
+                stack.links.disturb(drop=2)

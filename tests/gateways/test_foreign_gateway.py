@@ -43,13 +43,14 @@ async def test_a_board_enrolls_and_every_invariant_holds(tmp_path: Path) -> None
 
 
 async def test_a_planted_defect_is_blamed_on_the_gateway(tmp_path: Path) -> None:
-    """It answers enrollments before the cluster has confirmed them: the verdict names gateway, arrow, and frame."""
+    """It answers enrollments before the cluster has confirmed them: the verdict names gateway, arrow, and frame.
+
+    Whether the cluster has got the status by then differs from run to run, and with it the arrow that is missing.
+    """
     async with Stack(with_go_gateway(tmp_path, "-optimistic")) as stack:
         board = await stack.boards.power_on(name="meter")
         await stack.device(board).until(phase="Connected")
-        with pytest.raises(
-            ProductFailure, match=r"Gateway->>Device: EnrollmentResponse .*is not expected here"
-        ) as caught:
+        with pytest.raises(ProductFailure, match=r"x seen +Gateway->>Device: EnrollmentResponse") as caught:
             stack.history.follows("device-enrollment")
         assert caught.value.party == "gateway"
         assert str(caught.value).endswith("convicts gateway")

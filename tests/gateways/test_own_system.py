@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from harness.cli.main import run
 from harness.core.errors import ProductFailure, UsageError
 from harness.core.history import History, Kind
 from harness.stack import Stack
@@ -24,15 +26,27 @@ THING = Resource(GROUP, "v1beta1", "things", "Thing")
 
 
 @pytest.fixture
+def process(tmp_path: Path) -> StackOptions:
+    """The same gateway as a program."""
+    write_system(tmp_path)
+    return described(tmp_path, 'kind = "process"\nsystem = "system.toml"\n')
+
+
+@pytest.fixture
 def reference(tmp_path: Path) -> StackOptions:
     """The reference gateway on that system's resources."""
     write_system(tmp_path)
     return described(tmp_path, 'kind = "reference"\nsystem = "system.toml"\n')
 
 
-@pytest.mark.parametrize("cluster", ["embedded", "embedded-process"])
-async def test_the_reference_gateway_works_with_its_resources(cluster: str, reference: StackOptions) -> None:
-    async with Stack(reference.replace(cluster=cluster)) as stack:
+@pytest.mark.parametrize(
+    ("kind", "cluster"), [("reference", "embedded"), ("reference", "embedded-process"), ("process", "embedded")]
+)
+async def test_this_projects_gateway_works_with_its_resources(
+    kind: str, cluster: str, request: pytest.FixtureRequest
+) -> None:
+    options: StackOptions = request.getfixturevalue(kind)
+    async with Stack(options.replace(cluster=cluster)) as stack:
         board = await stack.boards.power_on()
         device = await stack.device(board).until(phase="Connected")
         application = await stack.deploy("hello", to=board)
@@ -86,6 +100,28 @@ def own_words(history: History) -> list[str]:
     told = [event for event in history if event.kind in (Kind.MESSAGE, Kind.STATE) and event.source != "Harness"]
     words = re.compile(r"\b(Thing|Program|Hub|things|joining|joined|online|offline|identity|chip)\b")
     return [event.to_json() for event in told if words.search(event.to_json())]
+
+
+async def test_commands_show_its_resources(
+    reference: StackOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the gateway's name they read through the same translation; without it they find nothing."""
+    monkeypatch.chdir(tmp_path)
+    async with Stack(reference) as stack:
+        board = await stack.boards.power_on(name="meter")
+        await stack.device(board).until(phase="Connected")
+        await (await stack.deploy("hello", to=board)).until(phase="Running")
+        await stack.cluster.write_kubeconfig(tmp_path / "kubeconfig")
+        at = ["--kubeconfig", str(tmp_path / "kubeconfig")]
+        shown = {}
+        for words in (["devices"], ["apps"], ["status"]):
+            assert await asyncio.to_thread(run, [*words, *at, "--gateway=mine"]) == 0
+            shown[words[0]] = capsys.readouterr().out
+        assert re.search(r"meter +Connected", shown["devices"])
+        assert re.search(r"hello-1 +Running +1/1", shown["apps"])
+        assert re.search(r"gateway-1 +Online", shown["status"])
+        assert await asyncio.to_thread(run, ["devices", *at]) == 0
+        assert capsys.readouterr().out == "no devices in namespace wasmbed\n"
 
 
 async def test_types_that_the_cluster_lacks_are_told(reference: StackOptions, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ async def test_a_board_lives_behind_the_relay(boards: str) -> None:
     tier = QemuTier()
     if boards == "qemu" and (missing := tier.about(tier.kinds()[0]).unavailable) is not None:
         pytest.skip(missing)
-    async with Stack(StackOptions(boards=boards, wire_defect="none")) as stack:
+    async with Stack(StackOptions(boards=boards, relay=True)) as stack:
         board = await stack.boards.power_on()
         device = await stack.device(board).until(phase="Connected", within=60)
         application = await stack.deploy("hello", to=board)

@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
 
 import cbor2
 
 from harness.invariants import Party
+from tests.invariants.device_histories import DEVICES
 from tests.invariants.story import (
-    ID,
     METRICS,
-    OTHER_ID,
-    OTHER_KEY,
     SESSION,
     START,
     Example,
     all,
     application_becomes,
     attempts,
-    beats_often,
-    condition,
+    changes_spec,
     counts_retries,
+    deploys_again,
     enrolled,
-    enrolls_at,
     example,
-    moment,
     observes,
-    pair,
+    observes_spec,
+    publishes,
     refuses_after,
     reports_use,
-    resumes_elsewhere,
-    revoke,
     running,
     stop_frame,
+    writes_output,
 )
 
 EXAMPLES: Mapping[str, Example] = {
+    **DEVICES,
     "frames keep the contract": example(
         Party.GATEWAY,
         all(
@@ -113,7 +109,15 @@ EXAMPLES: Mapping[str, Example] = {
     "fresh device ids": example(
         Party.BOARD,
         all(enrolled, lambda s: s.beats(2, answered=False)),
-        all(enrolled, lambda s: s.closes(), lambda s: s.connects(link=2), lambda s: s.beats(2, link=2)),
+        all(
+            enrolled,
+            lambda s: s.gateway("ApplicationStatusRequest", messageId=9),
+            lambda s: s.device("ApplicationStatus", "app", messageId=9, applicationId="app"),
+            lambda s: s.device("ApplicationStatus", "app", messageId=9, applicationId="app"),
+            lambda s: s.closes(),
+            lambda s: s.connects(link=2),
+            lambda s: s.beats(2, link=2),
+        ),
     ),
     "fresh gateway ids": example(
         Party.GATEWAY,
@@ -142,302 +146,6 @@ EXAMPLES: Mapping[str, Example] = {
             lambda s: s.gateway("Error", messageId=2, code="REPLAYED_MESSAGE"),
         ),
     ),
-    "authenticated devices": example(
-        Party.GATEWAY,
-        lambda s: s.writes("Gateway", "POST Device", "pump-1", 201),
-        lambda s: s.writes("User", "POST Device", "pump-1", 201),
-    ),
-    "unique device ids": example(
-        Party.GATEWAY,
-        all(enrolled, lambda s: s.state("Device", "pump-2", "added", status={"phase": "Pending", "deviceId": ID})),
-        all(
-            enrolled, lambda s: s.state("Device", "pump-2", "added", status={"phase": "Pending", "deviceId": OTHER_ID})
-        ),
-    ),
-    "valid certificates": example(
-        Party.GATEWAY,
-        all(lambda s: s.gateway_up(), lambda s: s.connects(notAfter=moment(START - 60)), lambda s: s.beats()),
-        all(
-            lambda s: s.gateway_up(),
-            lambda s: s.connects(notAfter=moment(START - 60)),
-            lambda s: s.beats(answered=False),
-            lambda s: s.gateway("Error", messageId=2, code="CERTIFICATE_INVALID"),
-        ),
-    ),
-    "one key a device": example(
-        Party.GATEWAY,
-        all(
-            enrolled,
-            lambda s: s.closes(),
-            lambda s: s.connects(link=2, publicKey=b64encode(OTHER_KEY).decode()),
-            lambda s: s.beats(3, link=2),
-        ),
-        all(enrolled, lambda s: s.closes(), lambda s: s.connects(link=2, serial="2"), lambda s: s.beats(3, link=2)),
-    ),
-    "the device's own id": example(
-        Party.GATEWAY,
-        all(
-            enrolled,
-            lambda s: s.closes(),
-            lambda s: s.connects(link=2),
-            lambda s: s.beats(3, link=2, deviceId=OTHER_ID),
-        ),
-        all(
-            enrolled,
-            lambda s: s.closes(),
-            lambda s: s.connects(link=2),
-            lambda s: s.beats(3, link=2, deviceId=OTHER_ID, answered=False),
-            lambda s: s.gateway("Error", link=2, messageId=3, code="ENROLLMENT_FAILED"),
-        ),
-    ),
-    "fresh nonces": example(
-        Party.BOARD,
-        all(
-            enrolled,
-            lambda s: s.closes(),
-            lambda s: s.connects(link=2),
-            lambda s: s.asks(link=2, nonce=b"pump-11".hex()),
-        ),
-        all(enrolled, lambda s: s.connects("pump-2", 2), lambda s: s.asks("pump-2", 2, nonce=b"pump-11".hex())),
-    ),
-    "pairing tokens": example(
-        Party.GATEWAY,
-        all(lambda s: s.note("pairing token issued", "pump-1", token="(secret 5)"), lambda s: pair(s, "(secret 6)")),
-        all(lambda s: s.note("pairing token issued", "pump-1", token="(secret 5)"), lambda s: pair(s, "(secret 5)")),
-    ),
-    "revocation lists grow": example(
-        Party.GATEWAY,
-        all(
-            lambda s: s.note("certificate revoked", serial="1"),
-            lambda s: s.note("revocation list published", number=2, serials=["1"]),
-            lambda s: s.note("certificate revoked", serial="2"),
-            lambda s: s.note("revocation list published", number=3, serials=["2"]),
-        ),
-        all(
-            lambda s: s.note("certificate revoked", serial="1"),
-            lambda s: s.note("revocation list published", number=2, serials=["1"]),
-            lambda s: s.note("certificate revoked", serial="2"),
-            lambda s: s.note("revocation list published", number=3, serials=["2", "1"]),
-        ),
-    ),
-    "revoked devices": example(
-        Party.GATEWAY,
-        all(enrolled, lambda s: s.closes(), revoke, lambda s: s.connects(link=2), lambda s: s.beats(3, link=2)),
-        all(
-            enrolled,
-            revoke,
-            lambda s: s.beats(3),
-            lambda s: s.gateway("Error", messageId=4, code="CERTIFICATE_INVALID"),
-            lambda s: s.closes("Gateway"),
-        ),
-    ),
-    "the gateway's API token": example(
-        Party.GATEWAY,
-        all(enrolled, lambda s: s.is_asked_to_deploy(token="(secret 9)")),
-        all(enrolled, lambda s: s.is_asked_to_deploy()),
-    ),
-    "a gateway to trust": example(
-        Party.BOARD,
-        all(lambda s: s.gateway_up(certificates=[{"notAfter": moment(START - 60)}]), lambda s: s.connects()),
-        all(
-            lambda s: s.gateway_up(certificates=[{"notAfter": moment(START - 60)}, {"notAfter": moment(START + 60)}]),
-            lambda s: s.connects(),
-        ),
-    ),
-    "gateway time": example(
-        Party.GATEWAY,
-        all(
-            enrolled,
-            lambda s: s.beats(3, answered=False),
-            lambda s: s.gateway("HeartbeatAcknowledgment", messageId=3, gatewayTime=int(START)),
-        ),
-        all(
-            enrolled,
-            lambda s: s.beats(3, answered=False),
-            lambda s: s.gateway("HeartbeatAcknowledgment", messageId=3, gatewayTime=int(START * 1000) + 60_000),
-        ),
-    ),
-    "device time": example(
-        Party.BOARD,
-        all(enrolled, lambda s: s.beats(3, deviceTime=5000)),
-        all(enrolled, lambda s: s.later(1), lambda s: s.beats(3)),
-    ),
-    "heartbeat interval": example(
-        Party.GATEWAY,
-        all(
-            lambda s: s.gateway_up(),
-            lambda s: s.connects(),
-            lambda s: s.asks(),
-            lambda s: s.responds(heartbeatInterval=1),
-        ),
-        enrolled,
-    ),
-    "retry after": example(
-        Party.GATEWAY,
-        all(enrolled, lambda s: s.gateway("Error", messageId=3, code="GATEWAY_DRAINING", retryAfter=1)),
-        all(enrolled, lambda s: s.gateway("Error", messageId=3, code="GATEWAY_DRAINING", retryAfter=500)),
-    ),
-    "devices wait to retry": example(
-        Party.BOARD,
-        all(
-            enrolled,
-            lambda s: s.gateway("Error", messageId=3, code="GATEWAY_DRAINING", retryAfter=5000),
-            lambda s: s.closes("Gateway"),
-            lambda s: s.later(1),
-            lambda s: s.connects(link=2),
-        ),
-        all(
-            enrolled,
-            lambda s: s.gateway("Error", messageId=3, code="GATEWAY_DRAINING", retryAfter=5000),
-            lambda s: s.closes("Gateway"),
-            lambda s: s.later(1),
-            lambda s: s.fault("reset", "pump-1"),
-            lambda s: s.connects(link=2),
-        ),
-    ),
-    "boards beat": example(
-        Party.BOARD,
-        all(
-            lambda s: s.note("stack started", boards="virtual"),
-            enrolled,
-            lambda s: s.later(3.1),
-            lambda s: s.closes("Gateway", reason="3 heartbeats missed"),
-        ),
-        all(
-            lambda s: s.note("stack started", boards="virtual"),
-            enrolled,
-            lambda s: s.fault("pause", "pump-1"),
-            lambda s: s.later(3.1),
-            lambda s: s.closes("Gateway", reason="3 heartbeats missed"),
-        ),
-    ),
-    "live links are connected": example(
-        Party.BOARD,
-        all(
-            lambda s: s.gateway_up(),
-            lambda s: s.connects(),
-            lambda s: s.asks(),
-            lambda s: s.responds(),
-            lambda s: s.later(4),
-        ),
-        all(
-            lambda s: s.gateway_up(),
-            lambda s: s.connects(),
-            lambda s: s.asks(),
-            lambda s: s.responds(),
-            lambda s: s.closes(),
-            lambda s: s.later(4),
-        ),
-    ),
-    "legal phases": example(
-        Party.DEVICE_CONTROLLER,
-        all(enrolled, lambda s: s.writes_status("DeviceController", "Device", "pump-1", phase="Pending")),
-        all(enrolled, lambda s: s.closes(), lambda s: s.becomes_disconnected()),
-    ),
-    "disconnected devices": example(
-        Party.GATEWAY,
-        all(enrolled, lambda s: s.closes(), lambda s: s.becomes_disconnected(health="healthy")),
-        all(enrolled, lambda s: s.closes(), lambda s: s.becomes_disconnected()),
-    ),
-    "connected since": example(
-        Party.GATEWAY,
-        all(
-            enrolled,
-            lambda s: s.closes(),
-            lambda s: s.becomes_disconnected(),
-            lambda s: s.later(20),
-            lambda s: s.connects(link=2),
-            lambda s: s.beats(3, link=2),
-            lambda s: s.becomes_connected(connectedSince=moment(START)),
-        ),
-        all(
-            enrolled,
-            lambda s: s.closes(),
-            lambda s: s.becomes_disconnected(),
-            lambda s: s.later(20),
-            lambda s: s.connects(link=2),
-            lambda s: s.beats(3, link=2),
-            lambda s: s.becomes_connected(),
-        ),
-    ),
-    "vital signs": example(
-        Party.GATEWAY,
-        all(
-            enrolled,
-            lambda s: s.beats(3, status="degraded"),
-            lambda s: s.writes_status("Gateway", "Device", "pump-1", **s.vital_signs(deviceStatus="Degraded")),
-        ),
-        all(
-            enrolled,
-            beats_often,
-            lambda s: s.writes_status(
-                "Gateway", "Device", "pump-1", **s.vital_signs(deviceStatus="Degraded", health="degraded")
-            ),
-            lambda s: s.writes_status("Gateway", "Device", "pump-1", **s.vital_signs()),
-        ),
-    ),
-    "live devices stay connected": example(
-        Party.GATEWAY,
-        all(enrolled, resumes_elsewhere, lambda s: s.becomes_disconnected()),
-        all(enrolled, resumes_elsewhere, lambda s: s.closes(), lambda s: s.becomes_disconnected()),
-    ),
-    "ended links are written": example(
-        Party.GATEWAY,
-        all(enrolled, lambda s: s.closes(), lambda s: s.later(20)),
-        all(enrolled, lambda s: s.closes(), lambda s: s.becomes_disconnected(), lambda s: s.later(20)),
-    ),
-    "spec follows the request": example(
-        Party.GATEWAY,
-        all(
-            enrolled,
-            lambda s: s.closes(),
-            lambda s: s.becomes_disconnected(),
-            lambda s: s.connects(link=2),
-            lambda s: s.asks(link=2, deviceType="virtual"),
-            lambda s: s.responds(link=2),
-            lambda s: s.device("EnrollmentAcknowledgment", link=2, messageId=1, deviceId=ID),
-            lambda s: s.beats(link=2),
-            lambda s: s.becomes_connected(),
-        ),
-        enrolled,
-    ),
-    "transition times": example(
-        Party.DEVICE_CONTROLLER,
-        all(
-            enrolled,
-            lambda s: s.writes_status("DeviceController", "Device", "pump-1", **condition("True", START)),
-            lambda s: s.later(5),
-            lambda s: s.writes_status("DeviceController", "Device", "pump-1", **condition("True", START + 5)),
-        ),
-        all(
-            enrolled,
-            lambda s: s.writes_status("DeviceController", "Device", "pump-1", **condition("True", START)),
-            lambda s: s.later(5),
-            lambda s: s.writes_status("DeviceController", "Device", "pump-1", **condition("False", START + 5)),
-        ),
-    ),
-    "connected is written once": example(
-        Party.GATEWAY,
-        all(enrolled, lambda s: s.becomes_connected()),
-        all(
-            enrolled,
-            lambda s: s.closes(),
-            lambda s: s.becomes_disconnected(),
-            lambda s: s.connects(link=2),
-            lambda s: s.beats(3, link=2),
-            lambda s: s.becomes_connected(),
-        ),
-    ),
-    "enrollments are counted": example(
-        Party.DEVICE_CONTROLLER,
-        all(enrolled, lambda s: s.closes(), lambda s: s.enrolls_again(1), lambda s: s.enrolls_again(1)),
-        all(enrolled, lambda s: s.closes(), lambda s: s.enrolls_again(1), lambda s: s.enrolls_again(2)),
-    ),
-    "times are of the write": example(
-        Party.DEVICE_CONTROLLER,
-        all(enrolled, lambda s: enrolls_at(s, START), lambda s: enrolls_at(s, START)),
-        all(enrolled, lambda s: enrolls_at(s, START), lambda s: enrolls_at(s, START + 2)),
-    ),
     "transfers": example(
         Party.GATEWAY,
         all(enrolled, lambda s: s.is_asked_to_deploy(), lambda s: s.deploys(), lambda s: s.chunk(1, 11)),
@@ -454,6 +162,11 @@ EXAMPLES: Mapping[str, Example] = {
         Party.GATEWAY,
         all(enrolled, lambda s: s.is_asked_to_deploy(), lambda s: s.deploys(entry="main")),
         all(enrolled, lambda s: s.is_asked_to_deploy(), lambda s: s.deploys()),
+    ),
+    "nothing is deployed twice": example(
+        Party.GATEWAY,
+        all(running, lambda s: s.is_asked_to_deploy(), lambda s: s.deploys(number=40)),
+        all(running, lambda s: s.stops(), lambda s: s.is_asked_to_deploy(), lambda s: s.deploys(number=40)),
     ),
     "asked as specified": example(
         Party.APPLICATION_CONTROLLER,
@@ -475,21 +188,10 @@ EXAMPLES: Mapping[str, Example] = {
         ),
         all(running, lambda s: s.stops(), lambda s: s.writes_entry(state="stopped")),
     ),
-    "outputs of this run": example(
+    "outputs of this run": example(  # the first write after a deployment may have been under way before it
         Party.GATEWAY,
-        all(running, lambda s: s.writes_entry(output=[{"topic": "t", "payload": "1", "encoding": "text"}])),
-        all(
-            running,
-            lambda s: s.device(
-                "ApplicationStatus",
-                "app",
-                applicationId="app",
-                state="running",
-                messageId=21,
-                publications=[{"topic": "t", "payload": b"1".hex()}],
-            ),
-            lambda s: s.writes_entry(output=[{"topic": "t", "payload": "1", "encoding": "text"}]),
-        ),
+        all(running, publishes, deploys_again, writes_output, writes_output),
+        all(running, publishes, writes_output, deploys_again, writes_output),
     ),
     "stops are awaited": example(
         Party.APPLICATION_CONTROLLER,
@@ -517,7 +219,7 @@ EXAMPLES: Mapping[str, Example] = {
             enrolled,
             lambda s: s.state("Gateway", "gateway-1", "added", status={"phase": "Pending"}),
             lambda s: s.writes_status(
-                "Gateway", "Gateway", "gateway-1", phase="Online", lastSeenIntervalMilliseconds=5000
+                "Gateway", "Gateway", "gateway-1", phase="Online", lastSeen="now", lastSeenIntervalMilliseconds=5000
             ),
             lambda s: s.later(6),
             lambda s: s.writes_status(
@@ -528,7 +230,7 @@ EXAMPLES: Mapping[str, Example] = {
             enrolled,
             lambda s: s.state("Gateway", "gateway-1", "added", status={"phase": "Pending"}),
             lambda s: s.writes_status(
-                "Gateway", "Gateway", "gateway-1", phase="Online", lastSeenIntervalMilliseconds=5000
+                "Gateway", "Gateway", "gateway-1", phase="Online", lastSeen="now", lastSeenIntervalMilliseconds=5000
             ),
             lambda s: s.later(15),
             lambda s: s.writes_status(
@@ -594,6 +296,21 @@ EXAMPLES: Mapping[str, Example] = {
             lambda s: s.leases(""),
             lambda s: s.leases("one"),
         ),
+    ),
+    "leases of others are not renewed": example(
+        Party.MANAGER,
+        all(lambda s: s.leases("one"), lambda s: s.leases("else", "Client"), lambda s: s.leases("else")),
+        all(lambda s: s.leases("one"), lambda s: s.leases("", "Client"), lambda s: s.leases("one")),
+    ),
+    "generations are observed": example(
+        Party.DEVICE_CONTROLLER,
+        all(enrolled, lambda s: changes_spec(s, 2), lambda s: s.later(21)),
+        all(enrolled, lambda s: changes_spec(s, 2), lambda s: observes_spec(s, 2), lambda s: s.later(21)),
+    ),
+    "heartbeats agree": example(
+        Party.BOARD,
+        all(running, lambda s: s.beats(3, metrics={"applications_running": 2}, applications={"app": "running"})),
+        all(running, lambda s: s.beats(3, metrics={"applications_running": 1}, applications={"app": "running"})),
     ),
     "use within limits": example(
         Party.BOARD,

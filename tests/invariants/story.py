@@ -151,10 +151,10 @@ class Story:
         since = {"phase": "Connected", "connectedSince": moment(self.clock.now())}
         self.writes_status("Gateway", "Device", "pump-1", **self.vital_signs(**since | status))
 
-    def leases(self, holder: str) -> None:
-        """A manager takes the lease for fifteen seconds, or gives it back."""
+    def leases(self, holder: str, writer: str = "ControllerManager") -> None:
+        """A manager takes the lease for fifteen seconds, or gives it back; or another ``writer`` gives it away."""
         spec = {"holderIdentity": holder, "leaseDurationSeconds": 15}
-        self.writes("ControllerManager", "PUT Lease", "wasmbed-controllers", spec=spec)
+        self.writes(writer, "PUT Lease", "wasmbed-controllers", spec=spec)
 
     def enrolls_again(self, count: int) -> None:
         """On another link; the controller accepts, and writes that count."""
@@ -362,6 +362,15 @@ def counts_retries(story: Story, number: int) -> None:
     story.writes_status("ApplicationController", "Application", "app", statistics={"target": 1}, retryCount=number)
 
 
+def changes_spec(story: Story, generation: int) -> None:
+    observed = {"phase": "Connected", "observedGeneration": 1}
+    story.state("Device", "pump-1", metadata={"generation": generation}, status=observed)
+
+
+def observes_spec(story: Story, generation: int) -> None:
+    story.writes_status("DeviceController", "Device", "pump-1", observedGeneration=generation)
+
+
 def reports_use(story: Story, **metrics: int) -> None:
     story.device("ApplicationStatus", "app", applicationId="app", state="running", messageId=21, metrics=metrics)
 
@@ -375,3 +384,24 @@ def observes(story: Story, *sessions: Mapping[str, Any], connected: int = 0, **m
 
 SESSION = {"address": "127.0.0.1:10001", "device": "pump-1", "state": "connected"}
 METRICS = {"EnrollmentRequest": 1, "EnrollmentAcknowledgment": 1, "Heartbeat": 1}
+
+
+def publishes(story: Story) -> None:
+    story.device(
+        "ApplicationStatus",
+        "app",
+        applicationId="app",
+        state="running",
+        messageId=21,
+        publications=[{"topic": "t", "payload": b"1".hex()}],
+    )
+
+
+def writes_output(story: Story) -> None:
+    story.writes_entry(output=[{"topic": "t", "payload": "1", "encoding": "text"}])
+
+
+def deploys_again(story: Story) -> None:
+    story.stops()
+    story.is_asked_to_deploy()
+    story.deploys(number=13)

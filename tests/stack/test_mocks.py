@@ -11,8 +11,8 @@ import pytest
 
 from harness.boards.board import Credentials
 from harness.core.clock import SystemClock
-from harness.core.errors import ProductFailure
-from harness.stack import MockBoard, MockGateway
+from harness.core.errors import ProductFailure, UsageError
+from harness.stack import MockBoard, MockGateway, Stack, StackOptions
 from harness.stack.mock_gateway import BoardConnection
 from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.keys import generate_key, private_key_der
@@ -119,3 +119,13 @@ async def test_the_links_of_a_mock_gateway_are_recorded_as_a_mocks() -> None:
     ]
     assert {event[3]["mock"] for event in recorded} == {"Gateway"}
     assert {event[4] for event in recorded} == {"pump-1"}
+
+
+async def test_a_wire_that_is_none_or_that_a_board_does_not_speak_is_the_callers_mistake() -> None:
+    async with Stack(StackOptions()) as stack:
+        with pytest.raises(UsageError, match=r"unknown wire 'x'\n  -> the wires are 1, u, r"):
+            await stack.boards.power_on(wire="x")
+        with pytest.raises(UsageError, match=r"boards of kind mps2-an385 speak protocol 1 only"):
+            await stack.boards.power_on("mps2-an385", wire="u")
+        with pytest.raises(UsageError, match=r"unknown wire 'x'"):
+            await stack.mock_gateway(wire="x")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from harness.core.clock import ManualClock, SystemClock, Timer
 from harness.core.errors import ProductFailure
 from harness.core.history import Kind
+from harness.stack import Stack, StackOptions
 from harness.stack.authors import author_of_event, author_of_field, author_of_message, author_of_order
 from harness.stack.leftovers import Leftovers, WatchedClock
 from harness.stack.mock_link import MockEnd
@@ -19,6 +21,9 @@ from harness.stack.record import Record, plain
 from harness.stack.subjects import _unequal, order_missing
 from harness.wasmbed.gateway.gateway import Gateway
 from harness.wasmbed.gateway.service import LinkService
+from harness.wasmbed.protocol.errors import LinkClosed
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
 
 @pytest.fixture
@@ -202,6 +207,21 @@ def test_a_wait_for_an_event_names_its_sender(record: Record, runner: asyncio.Ru
     assert failure.value.party == "board pump-1"
 
 
+async def test_a_stop_that_the_gateway_does_not_pass_on_is_the_gateways_although_others_count_by_it() -> None:
+    """The phase and the controller's counts follow from the stop that the gateway was asked for."""
+    options = StackOptions(wire_defect="gateway.stop.drop", modules=SCENARIOS / "modules")
+    async with Stack(options) as stack:
+        board = await stack.boards.power_on()
+        await stack.device(board).until(phase="Connected")
+        application = await stack.deploy("hello", to=board)
+        await application.until(phase="Running")
+        await application.stop()
+        await stack.history.until("StopApplication", about=application.name, within=60)
+        with pytest.raises(ProductFailure, match="was asked to stop") as failure:
+            await application.until(phase="Stopped", statistics={"running": 0}, within=0.2)
+        assert failure.value.party == "gateway"
+
+
 def test_either_end_of_a_mock_names_the_other() -> None:
     assert {each.other for each in MockEnd.__subclasses__()} == {"the gateway", "the board"}
 
@@ -224,6 +244,28 @@ def test_a_timer_of_the_platform_that_is_left_behind_is_named(runner: asyncio.Ru
     with pytest.raises(ProductFailure, match=r"the gateway left a timer behind: .*_expect_first_message") as failure:
         runner.run(leave())
     assert failure.value.party == "gateway"
+
+
+@pytest.mark.parametrize("how", ["a task that nobody awaits", "a timer", "a future that nobody awaits"])
+def test_an_error_that_nobody_sees_is_named(runner: asyncio.Runner, how: str) -> None:
+    """A task of the platform that fails unseen, a callback that fails, and a future that got an error for nothing."""
+
+    async def lose() -> None:
+        before, loop = await Leftovers.begin(), asyncio.get_running_loop()
+        kept: list[object] = []
+        if how == "a timer":
+            loop.call_soon(LinkService._stalled, None, None, True)  # type: ignore[arg-type]
+        elif how == "a task that nobody awaits":
+            kept.append(asyncio.ensure_future(LinkService._serve(None, None)))  # type: ignore[arg-type]
+        else:
+            loop.create_future().set_exception(LinkClosed("gone", by_peer=True))
+        await SystemClock().sleep(0.01)
+        kept.clear()
+        await before.check(SystemClock())
+
+    with pytest.raises(ProductFailure, match=r"nobody saw an error of the (gateway|product)") as failure:
+        runner.run(lose())
+    assert failure.value.party == ("product" if "future" in how else "gateway")
 
 
 def test_a_task_of_the_platform_that_is_left_behind_is_named(runner: asyncio.Runner) -> None:

@@ -13,6 +13,7 @@ from harness.boards.board import Power
 from harness.clusters.cluster import Cluster
 from harness.clusters.embedded import EmbeddedCluster
 from harness.clusters.embedded.client import EmbeddedApi
+from harness.clusters.existing.cluster import LEAVING
 from harness.core.clock import SystemClock
 from harness.core.errors import ProductFailure, RigError, UsageError
 from harness.core.history import Kind, read_history
@@ -108,6 +109,7 @@ async def test_a_stack_can_use_an_existing_cluster(tmp_path: Path) -> None:
             assert (await host.api.list(DEVICE)).items == []
             guest.judge()
             guest.history.follows("device-enrollment")
+        assert await LEAVING.settle(host.clock) == []  # while its cluster is there
 
 
 async def test_a_port_in_use_is_named() -> None:

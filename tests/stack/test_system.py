@@ -12,7 +12,6 @@ import pytest
 
 from harness.core.errors import UsageError
 from harness.stack.backends import lacking
-from harness.stack.gateway_choice import find_gateway
 from harness.stack.options import StackOptions
 from harness.stack.system import System, read_system
 from harness.wasmbed.resources.api import Resource
@@ -82,7 +81,7 @@ def test_each_kind_may_have_a_group_of_its_own(tmp_path: Path) -> None:
     ("text", "line", "message"),
     [
         ("\nlack = []", 2, "unknown field 'lack'\n  -> did you mean 'lacks'?"),
-        ("wire = '2'", 1, "unknown wire '2'\n  -> the boards of the harness speak '1'"),
+        ("wire = '2'", 1, "unknown wire '2'\n  -> the platform speaks '1'"),
         ("\nlacks = ['gateway-paring']", 2, "unknown feature 'gateway-paring'\n  -> did you mean 'gateway-pairing'?"),
         ("resources = 1", 1, "resources is not a table\n  -> write [resources]"),
         ("[resources.Divice]", 1, "unknown field 'Divice'\n  -> did you mean 'Device'?"),
@@ -130,14 +129,6 @@ def test_a_wrong_file_is_refused_with_its_line(text: str, line: int, message: st
     with pytest.raises(UsageError, match=re.escape(message)) as caught:
         read(tmp_path, text)
     assert caught.value.where == str(tmp_path / "system.toml") + (f":{line}" if line else "")
-
-
-def test_a_program_of_this_project_cannot_serve_another_systems_resources(tmp_path: Path) -> None:
-    (tmp_path / "system.toml").write_text("[resources]\ngroup = 'iot.example.org'\n", "utf-8")
-    file = tmp_path / "harness.toml"
-    file.write_text("[gateways.mine]\nkind = 'process'\nsystem = 'system.toml'\n", "utf-8")
-    with pytest.raises(UsageError, match="line 3: a gateway of kind process does not know the resources of"):
-        find_gateway(StackOptions(gateway="mine"), tmp_path)
 
 
 def test_a_system_may_lack_features_of_boards_too(tmp_path: Path) -> None:

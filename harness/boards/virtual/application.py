@@ -55,7 +55,9 @@ class BoardApplication:
         self._board = board
         self._guest: Guest | None = None
         self._task: asyncio.Task[None] | None = None
-        self.deploy, self.message_id = deploy, message_id
+        self.deploy = deploy
+        self.message_id: int | None = message_id
+        """The id of the announcement, as long as its link is there: no other link knows it."""
         self.state = ApplicationState.RECEIVING
         self.reception: Reception | None = None
         self.busy = False
@@ -84,7 +86,11 @@ class BoardApplication:
         self.reception = None
         self.state, self.error = ApplicationState.FAILED, message
         self.say(f"refused: {code}: {message}", LogLevel.ERROR)
-        self._board.send(DeploymentResult(self.name, ok=False, error=message, code=code), self.message_id)
+        self._answer(DeploymentResult(self.name, ok=False, error=message, code=code))
+
+    def link_lost(self) -> None:
+        """Forget the announcement: the next heartbeats and reports show what came of it."""
+        self.message_id = None
 
     def status(self, message_id: int | None = None) -> None:
         """Report state, resource use, and the publications since the last report."""
@@ -112,7 +118,7 @@ class BoardApplication:
         self.reception = None
         if self.state is ApplicationState.RECEIVING:
             reason = "cancelled before the module was started"
-            self._board.send(DeploymentResult(self.name, ok=False, error=reason, code=CANCELLED), self.message_id)
+            self._answer(DeploymentResult(self.name, ok=False, error=reason, code=CANCELLED))
         self.state = ApplicationState.STOPPED
 
     def say(self, text: str, level: LogLevel = LogLevel.INFO) -> None:
@@ -145,7 +151,7 @@ class BoardApplication:
             return False
         self.state = ApplicationState.DEPLOYED
         self.say(f"deployed, {guest.memory_bytes} bytes of memory")
-        self._board.send(DeploymentResult(self.name, ok=True, metrics=guest.metrics), self.message_id)
+        self._answer(DeploymentResult(self.name, ok=True, metrics=guest.metrics))
         return True
 
     async def _run(self, guest: Guest) -> None:
@@ -189,6 +195,10 @@ class BoardApplication:
             self.say(f"{host.dropped_lines} more lines of one call were dropped", LogLevel.WARNING)
         host.lines.clear()
         host.dropped_lines = 0
+
+    def _answer(self, result: DeploymentResult) -> None:
+        if self.message_id is not None:
+            self._board.send(result, self.message_id)
 
     def _report(self, fault: RuntimeFault) -> None:
         if not self._board.send(fault):

@@ -132,6 +132,7 @@ class Applications:
         """Give up transfers in progress: their remaining chunks will not come."""
         self._cancelled = None
         for application in tuple(self._present.values()):
+            application.link_lost()
             if application.reception is not None:
                 application.say("transfer given up: the link is down", LogLevel.WARNING)
                 del self._present[application.name]

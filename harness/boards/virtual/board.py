@@ -17,7 +17,9 @@ class VirtualBoard(Board):
     """While it is on, it takes one task and one connection, and one task for each application."""
 
     kind = "virtual"
-    features = frozenset({"tls", "wasm", "several-applications", "csr", "ed25519", "dates", "storage", "reset"})
+    features = frozenset(
+        {"tls", "wasm", "several-applications", "csr", "ed25519", "dates", "storage", "reset", "dialects"}
+    )
 
     def __init__(
         self,

@@ -81,6 +81,7 @@ class Firmware:
             network=environment.network,
             randomness=environment.randomness,
             backoff=backoff,
+            wire=settings.wire,
         )
         services = BoardServices(
             runtime, environment.clock, self.uplink.send, self.uplink.drain, self.say, self.uptime_ms, MEMORY

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from contextlib import suppress
 
+from harness.boards.virtual.dialect_session import DialectSession
 from harness.boards.virtual.flash import Flash
 from harness.boards.virtual.session import BoardSession, CertificateStored, Device, Rejected, SessionMemory
 from harness.core.backoff import Backoff
@@ -13,6 +14,7 @@ from harness.core.clock import Clock
 from harness.core.descriptors import explain
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
+from harness.wasmbed.protocol.dialects.wires import VERSION_1, find_wire
 from harness.wasmbed.protocol.errors import LinkClosed, ProtocolError
 from harness.wasmbed.protocol.link import Link, Side
 from harness.wasmbed.protocol.messages import DeviceMessage
@@ -59,6 +61,7 @@ class Uplink:
         "_server_name",
         "_session",
         "_task",
+        "_wire",
     )
 
     def __init__(
@@ -72,13 +75,15 @@ class Uplink:
         network: Network,
         randomness: Randomness,
         backoff: Backoff,
+        wire: str = VERSION_1,
     ) -> None:
+        self._wire = wire
         self._device, self._flash = device, flash
         self._gateway, self._server_name = gateway, server_name
         self._clock, self._network, self._randomness, self._backoff = clock, network, randomness, backoff
         self._memory = SessionMemory()
         self._link: Link | None = None
-        self._session: BoardSession | None = None
+        self._session: BoardSession | DialectSession | None = None
         self._task: asyncio.Task[None] | None = None
         self._failures = 0
 
@@ -134,17 +139,22 @@ class Uplink:
         self._device.say(f"link: connecting to {host}:{port}")
         async with self._clock.deadline(CONNECTION_TIME):
             return await self._network.connect(
-                lambda: Link(Side.DEVICE, opened=_nothing),
+                lambda: Link(Side.DEVICE, opened=_nothing, codec=find_wire(self._wire)),
                 self._gateway,
                 tls=self._flash.context,
                 server_name=self._server_name,
                 handshake_timeout=CONNECTION_TIME,
             )
 
+    def _make_session(self, link: Link) -> BoardSession | DialectSession:
+        if self._wire == VERSION_1:
+            return BoardSession(link, self._device, self._memory, self._flash, self._clock, self._randomness)
+        enrolls = self._wire == "r"
+        return DialectSession(link, self._device, self._memory, self._flash, self._clock, enrolls=enrolls)
+
     async def _serve(self, link: Link) -> float:
         """Serve a session to its end and close the link. Returns the seconds to wait before the next connection."""
-        session = BoardSession(link, self._device, self._memory, self._flash, self._clock, self._randomness)
-        self._session = session
+        session = self._session = self._make_session(link)
         self._device.say(f"link: up, {link.tls_version}")
         again_at_once = False
         try:

@@ -239,8 +239,11 @@ async def _install(server: ApiServer, definition: Object) -> None:
             Request("PATCH", f"{path}/{name}", headers=headers, body=patch, client="Harness")
         )
     if response.status >= 400:
+        do = "correct the CustomResourceDefinition"
+        if response.status >= 500:
+            do = "free room on the disk of the state folder, or name another folder"
         raise RigError(
             f"the embedded cluster refused a resource type: {response.content.value()['message']}",
             where=definition["metadata"]["name"],
-            do="correct the CustomResourceDefinition",
+            do=do,
         )

@@ -9,7 +9,8 @@ from urllib.parse import unquote
 
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.errors import StatusError
-from harness.clusters.embedded.query import flag, integer
+from harness.clusters.embedded.query import integer
+from harness.clusters.requests import flag
 from harness.wasmbed.resources.kinds import DEVICE
 
 __all__ = ["FindLog", "Log", "Logs", "OpenLog"]

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.errors import bad_request
+from harness.clusters.requests import boolean, flag
 
-__all__ = ["boolean", "check_list_options", "flag", "integer", "is_pretty"]
+__all__ = ["check_list_options", "integer", "is_pretty"]
 
 Query = Mapping[str, str]
 
@@ -15,21 +16,6 @@ _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 """The words that Go's ``strconv.ParseBool`` takes for true."""
 _LARGEST = (1 << 63) - 1
 _TERMINALS = ("curl", "Wget", "Mozilla/5.0")
-
-
-def boolean(query: Query, name: str) -> bool | None:
-    """A boolean option, None where it is absent.
-
-    ``0`` and ``false``, in any case, are false; all else is true, the empty text and ``no`` too
-    (``runtime.Convert_Slice_string_To_bool``).
-    """
-    text = query.get(name)
-    return None if text is None else text != "0" and text.lower() != "false"
-
-
-def flag(query: Query, name: str) -> bool:
-    """A boolean option that is false where it is absent."""
-    return bool(boolean(query, name))
 
 
 def integer(query: Query, name: str) -> int | None:

@@ -14,7 +14,7 @@ import orjson
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.errors import StatusError, bad_request
 from harness.clusters.embedded.messages import Content, Listing, Plain, Stored
-from harness.clusters.embedded.query import boolean, check_list_options, flag, integer
+from harness.clusters.embedded.query import check_list_options, integer
 from harness.clusters.embedded.selectors import FieldSelector, parse_field_selector, parse_label_selector
 from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Key, StoredObject
@@ -22,6 +22,7 @@ from harness.clusters.embedded.tables import GROUP_VERSION, MetadataForm, TableF
 from harness.clusters.embedded.types import ResourceType
 from harness.clusters.embedded.values import Object, copy_value
 from harness.clusters.embedded.watching import Presentation, Selection, Watcher
+from harness.clusters.requests import boolean, flag
 
 __all__ = ["METADATA", "AsStored", "Reader", "Selectors", "WithoutKind", "plain_form"]
 

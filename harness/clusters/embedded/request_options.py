@@ -11,10 +11,11 @@ from harness.clusters.embedded.builders import BOOLEAN, INTEGER, STRING, array, 
 from harness.clusters.embedded.errors import Cause, StatusError, bad_request
 from harness.clusters.embedded.kinds.decoding import decoding_problem
 from harness.clusters.embedded.messages import JSON, Request
-from harness.clusters.embedded.query import boolean, flag, integer
+from harness.clusters.embedded.query import integer
 from harness.clusters.embedded.repeats import repeated_fields
 from harness.clusters.embedded.values import Object
 from harness.clusters.embedded.write_options import Options
+from harness.clusters.requests import boolean, flag
 
 __all__ = ["check_delete_options", "deletion_policy", "is_dry_run", "options_of"]
 

@@ -33,7 +33,6 @@ from harness.clusters.embedded.patches import (
 from harness.clusters.embedded.pod_actions import PodActions
 from harness.clusters.embedded.pod_subresources import POD_SUBRESOURCES
 from harness.clusters.embedded.protobuf.answers import WATCHED, ProtobufWatch
-from harness.clusters.embedded.query import boolean, flag
 from harness.clusters.embedded.reading import Reader, Selectors, plain_form
 from harness.clusters.embedded.request_options import (
     check_delete_options,
@@ -49,6 +48,7 @@ from harness.clusters.embedded.values import Object, copy_value
 from harness.clusters.embedded.write_options import Options
 from harness.clusters.embedded.writing import Outcome, Writer
 from harness.clusters.recording import RequestRecorder
+from harness.clusters.requests import boolean, flag
 
 __all__ = ["Resources", "Target"]
 

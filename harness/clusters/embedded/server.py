@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote
 
+import orjson
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from harness.clusters.embedded import discovery, openapi_v2
@@ -22,7 +23,7 @@ from harness.clusters.embedded.durable.journal import Journal
 from harness.clusters.embedded.errors import StatusError, method_not_allowed, no_such_path, not_found
 from harness.clusters.embedded.expiry import Expiry
 from harness.clusters.embedded.lifecycle import Lifecycle
-from harness.clusters.embedded.messages import Content, Plain, Raw, Request, Response
+from harness.clusters.embedded.messages import JSON, Content, Plain, Raw, Request, Response
 from harness.clusters.embedded.negotiation import wants_protobuf
 from harness.clusters.embedded.openapi import OpenApi
 from harness.clusters.embedded.pod_subresources import CONNECTIONS
@@ -219,8 +220,8 @@ class ApiServer:
     def _openapi_2(self, request: Request) -> Response:
         document = self._openapi.version_2()
         if "protobuf" in request.headers.get("accept", "").split(",")[0]:
-            return Response(200, Raw(openapi_v2.encode(document)), content_type=openapi_v2.MEDIA_TYPE)
-        return Response(200, Plain(document))
+            return _tagged(request, openapi_v2.encode(document), openapi_v2.MEDIA_TYPE)
+        return _tagged(request, orjson.dumps(document))
 
     def _resource(self, request: Request, group: str, version: str, parts: list[str]) -> Response:
         namespace = ""
@@ -306,13 +307,13 @@ class ApiServer:
         return sum(len(hub.watchers()) for hub in self._state.hubs())
 
 
-def _tagged(request: Request, document: bytes) -> Response:
+def _tagged(request: Request, document: bytes, content_type: str = JSON) -> Response:
     """A document that clients keep, and ask for again by its tag."""
     tag = f'"{hashlib.sha512(document).hexdigest().upper()}"'
     headers = {"ETag": tag, "Vary": "Accept"}
     if request.headers.get("if-none-match") == tag:
         return Response(304, Raw(b""), headers)
-    return Response(200, Raw(document), headers)
+    return Response(200, Raw(document), headers, content_type=content_type)
 
 
 def _as_it_is(answer: Response) -> Response:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,23 +22,42 @@ from harness.wasmbed.resources.kinds import (
     LEASE,
     NAMESPACE,
     SECRET,
+    SELF_SUBJECT_ACCESS_REVIEW,
     SELF_SUBJECT_RULES_REVIEW,
 )
-from harness.wasmbed.resources.kubernetes_api import KubernetesApi
+from harness.wasmbed.resources.kubernetes_api import CLUSTER_SCOPED, KubernetesApi
 
-__all__ = ["check_context", "check_rights", "check_version"]
+__all__ = ["INSTALLING", "check_context", "check_rights", "check_version", "lacking"]
 
 OLDEST = (1, 31)
 """The first Kubernetes in which ``selectableFields`` of custom resources are served."""
 LOCAL = {"localhost", "kubernetes.docker.internal", "host.docker.internal"}
 _ALL = ("create", "delete", "get", "list", "patch", "update", "watch")
-_NEEDED: tuple[tuple[Resource, str, tuple[str, ...]], ...] = (
-    *((resource, "", _ALL) for resource in (DEVICE, APPLICATION, GATEWAY, SECRET, CONFIG_MAP, LEASE)),
-    *((resource, "/status", ("patch",)) for resource in (DEVICE, APPLICATION, GATEWAY)),
-    (NAMESPACE, "", ("create", "delete", "list", "watch")),
-    (CUSTOM_RESOURCE_DEFINITION, "", ("get", "watch")),
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """Verbs on a resource type, or on a subresource of it."""
+
+    resource: Resource
+    verbs: tuple[str, ...]
+    subresource: str = ""
+
+    @property
+    def called(self) -> str:
+        """As roles name it."""
+        return f"{self.resource.plural}/{self.subresource}" if self.subresource else self.resource.plural
+
+
+_NEEDED = (
+    *(Right(resource, _ALL) for resource in (DEVICE, APPLICATION, GATEWAY, SECRET, CONFIG_MAP, LEASE)),
+    *(Right(resource, ("patch",), "status") for resource in (DEVICE, APPLICATION, GATEWAY)),
+    Right(NAMESPACE, ("create", "delete", "list", "watch")),
+    Right(CUSTOM_RESOURCE_DEFINITION, ("get", "watch")),
 )
 """The rights that harness and platform need."""
+INSTALLING = Right(CUSTOM_RESOURCE_DEFINITION, ("create", "get", "list", "patch", "watch"))
+"""The rights that are needed in a cluster without the resource types, or with others."""
 
 
 def check_context(kubeconfig: Path, host: str, allowed: str | None) -> None:
@@ -92,31 +112,53 @@ async def check_rights(api: KubernetesApi, where: str) -> None:
     """Raise RigError naming every right that is missing, and the rules that give them."""
     review: Object = {"spec": {"namespace": api.namespace}}
     status = (await api.create(SELF_SUBJECT_RULES_REVIEW, review))["status"]
-    if status.get("incomplete"):
-        return  # the cluster does not know them all
     rules: list[Any] = status.get("resourceRules") or []
     missing = list(_missing(rules))
+    if status.get("incomplete"):  # another authorizer, which cannot list what it allows, may allow the others
+        missing = [right async for right in _refused(api, missing)]
     if missing:
-        lacking = ", ".join(f"{'/'.join(verbs)} {resource}" for resource, _, verbs in missing)
-        lines = "".join(
-            f'\n    - apiGroups: ["{group}"]\n      resources: ["{resource}"]\n      verbs: [{", ".join(verbs)}]'
-            for resource, group, verbs in missing
-        )
-        raise RigError(
-            f"these credentials may not {lacking}", where=where, do=f"give them a ClusterRole with the rules{lines}"
-        )
+        names = ", ".join(f"{'/'.join(right.verbs)} {right.called}" for right in missing)
+        raise lacking(f"these credentials may not {names}", where, *missing)
 
 
-def _missing(rules: list[Any]) -> Iterator[tuple[str, str, list[str]]]:
-    for resource, subresource, verbs in _NEEDED:
-        name = f"{resource.plural}{subresource}"
+def lacking(what: str, where: str, *rights: Right) -> RigError:
+    """The error for rights that are missing; it advises the rules that give them."""
+    lines = "".join(
+        f'\n    - apiGroups: ["{right.resource.group}"]\n      resources: ["{right.called}"]'
+        f"\n      verbs: [{', '.join(right.verbs)}]"
+        for right in rights
+    )
+    return RigError(what, where=where, do=f"give them a ClusterRole with the rules{lines}")
+
+
+def _missing(rules: list[Any]) -> Iterator[Right]:
+    for right in _NEEDED:
+        every = f"*/{right.subresource}" if right.subresource else "*"
         allowed = {
             verb
             for rule in rules
             if not rule.get("resourceNames")
-            and {"*", resource.group} & set(rule.get("apiGroups") or ())
-            and {"*", name, f"*{subresource}" if subresource else name} & set(rule.get("resources") or ())
+            and {"*", right.resource.group} & set(rule.get("apiGroups") or ())
+            and {"*", every, right.called} & set(rule.get("resources") or ())
             for verb in rule["verbs"]
         }
-        if lacking := [verb for verb in verbs if not {"*", verb} & allowed]:
-            yield name, resource.group, lacking
+        if lacking := tuple(verb for verb in right.verbs if not {"*", verb} & allowed):
+            yield replace(right, verbs=lacking)
+
+
+async def _refused(api: KubernetesApi, rights: Iterable[Right]) -> AsyncIterator[Right]:
+    """Those that the cluster refuses if it is asked for each."""
+    for right in rights:
+        asked = [(verb, await _is_allowed(api, right, verb)) for verb in right.verbs]
+        if lacking := tuple(verb for verb, is_allowed in asked if not is_allowed):
+            yield replace(right, verbs=lacking)
+
+
+async def _is_allowed(api: KubernetesApi, right: Right, verb: str) -> bool:
+    about = {"verb": verb, "group": right.resource.group, "resource": right.resource.plural}
+    if right.subresource:
+        about["subresource"] = right.subresource
+    if right.resource not in CLUSTER_SCOPED:
+        about["namespace"] = api.namespace
+    review = await api.create(SELF_SUBJECT_ACCESS_REVIEW, {"spec": {"resourceAttributes": about}})
+    return bool(review["status"]["allowed"])

@@ -16,7 +16,9 @@ from harness.wasmbed.resources.api import Object, Resource
 
 __all__ = ["Causality", "Write"]
 
-Key = tuple[Resource, str, str]
+Kind = tuple[str, str]
+"""A group and a plural: the kind of a type is not known from every request, and one object has several versions."""
+Key = tuple[Kind, str, str]
 
 
 @dataclass(eq=False, slots=True)
@@ -36,7 +38,7 @@ class _Held:
 class Write:
     """A pending write; ``name`` is empty if the server generates it."""
 
-    resource: Resource
+    kind: Kind
     namespace: str
     name: str
     deletes: bool
@@ -46,7 +48,7 @@ class Write:
 
     @property
     def key(self) -> Key:
-        return self.resource, self.namespace, self.name
+        return self.kind, self.namespace, self.name
 
 
 class Causality:
@@ -55,11 +57,12 @@ class Causality:
     def __init__(self, order: Order) -> None:
         self._order = order
         self._writes: dict[Key, dict[Write, None]] = {}
-        self._newest: dict[Resource, int] = {}
+        self._newest: dict[Kind, int] = {}
 
     def sent(self, resource: Resource, namespace: str, name: str, *, deletes: bool = False) -> Write:
         """Note a pending write."""
-        write = Write(resource, namespace, name, deletes, self._newest.get(resource, 0))
+        kind = _kind(resource)
+        write = Write(kind, namespace, name, deletes, self._newest.get(kind, 0))
         self._writes.setdefault(write.key, {})[write] = None
         return write
 
@@ -68,7 +71,7 @@ class Causality:
 
         ``answer`` is the object as the write left it; None if the answer does not contain it.
         """
-        self._note(write.resource, _version(answer))
+        self._note(write.kind, _version(answer))
         effect = next((held for held in write.held if _caused(write, answer, held)), None)
         return effect.place.put if effect is not None else self._order.put
 
@@ -83,28 +86,32 @@ class Causality:
             if not held.suspects:
                 held.place.release()
 
-    def delivered(self, resource: Resource, kind: str, stored: Object) -> None:
+    def delivered(self, resource: Resource, change: str, stored: Object) -> None:
         """Record a watch event; reserve a place before it for a pending write that may have caused it."""
         metadata = stored["metadata"]
         version = _version(stored)
-        gone = kind == "DELETED"
+        kind, gone = _kind(resource), change == "DELETED"
         ends = gone or "deletionTimestamp" in metadata
         held: _Held | None = None
-        for write in self._of(resource, metadata.get("namespace", ""), metadata["name"]):
+        for write in self._of(kind, metadata.get("namespace", ""), metadata["name"]):
             if version <= write.floor or (write.deletes and not ends):
                 continue
             held = held or _Held(self._order.hold(), version, gone, ends)
             held.suspects += 1
             write.held.append(held)
-        self._note(resource, version)
+        self._note(kind, version)
 
-    def _of(self, resource: Resource, namespace: str, name: str) -> Iterator[Write]:
-        yield from self._writes.get((resource, namespace, name), ())
-        yield from self._writes.get((resource, namespace, ""), ())
+    def _of(self, kind: Kind, namespace: str, name: str) -> Iterator[Write]:
+        yield from self._writes.get((kind, namespace, name), ())
+        yield from self._writes.get((kind, namespace, ""), ())
 
-    def _note(self, resource: Resource, version: int) -> None:
-        if version > self._newest.get(resource, 0):
-            self._newest[resource] = version
+    def _note(self, kind: Kind, version: int) -> None:
+        if version > self._newest.get(kind, 0):
+            self._newest[kind] = version
+
+
+def _kind(resource: Resource) -> Kind:
+    return resource.group, resource.plural
 
 
 def _caused(write: Write, answer: Object | None, held: _Held) -> bool:

@@ -12,7 +12,7 @@ from harness.clusters.existing.causality import Causality
 from harness.clusters.recording import RequestRecorder
 from harness.core.errors import UsageError
 from harness.core.history import Tap
-from harness.wasmbed.resources.api import ApiError, Object, Resource, ResourceApi, ResourceList, WatchEvent
+from harness.wasmbed.resources.api import ApiError, Gone, Object, Resource, ResourceApi, ResourceList, WatchEvent
 from harness.wasmbed.resources.kubernetes_api import CLUSTER_SCOPED, KubernetesApi
 from harness.wasmbed.resources.outages import OutageLog
 
@@ -27,6 +27,16 @@ class Tapped:
     def __init__(self, tap: Tap) -> None:
         self.recorder = RequestRecorder(tap)
         self.causality = Causality(self.recorder.order)
+        self.made: dict[tuple[Resource, str], str] = {}
+        """The UIDs of the objects that they made in their namespace."""
+        self.gaps = 0
+        """How often a watch ended with 410: what changed until the next list is not in the record."""
+
+    def note(self, resource: Resource, made: Object) -> None:
+        """Note an object that was made."""
+        if resource not in CLUSTER_SCOPED:
+            metadata = made["metadata"]
+            self.made[resource, metadata["name"]] = str(metadata.get("uid"))
 
 
 class Connection:
@@ -131,11 +141,15 @@ class TappedClient(ResourceApi):
     async def _deliveries(
         self, resource: Resource, events: AsyncIterator[WatchEvent], tapped: Tapped
     ) -> AsyncIterator[WatchEvent]:
-        async for event in events:
-            if event.type != "BOOKMARK":
-                tapped.causality.delivered(resource, event.type, event.object)
-                tapped.recorder.delivery(self._name, event.type, resource.kind, event.object)
-            yield event
+        try:
+            async for event in events:
+                if event.type != "BOOKMARK":
+                    tapped.causality.delivered(resource, event.type, event.object)
+                    tapped.recorder.delivery(self._name, event.type, resource.kind, event.object)
+                yield event
+        except Gone:
+            tapped.gaps += 1
+            raise
 
     async def close(self) -> None:
         api, self._api = self._api, None
@@ -168,6 +182,8 @@ class TappedClient(ResourceApi):
             made = answer if isinstance(answer, dict) else None
             if made is not None:
                 name = made["metadata"]["name"]
+                if method == "POST":
+                    tapped.note(resource, made)
             put = tapped.causality.place(write, made)
             tapped.recorder.request(
                 self._name, method, resource.kind, name=name, code=code, body=body, put=put, **about

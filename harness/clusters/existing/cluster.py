@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import itertools
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from harness.clusters.cluster import Cluster
 from harness.clusters.existing.access import check_context, check_rights, check_version
 from harness.clusters.existing.client import Connection, Tapped, TappedClient
 from harness.clusters.existing.definitions import install
-from harness.clusters.existing.namespaces import Leaving, delete_namespace, make_namespace
+from harness.clusters.existing.namespaces import Leaving, delete_made, delete_namespace, make_namespace
 from harness.clusters.existing.proxy import RecordingProxy
 from harness.clusters.files import replace_file
 from harness.clusters.gate import Gate
@@ -22,29 +22,34 @@ from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import SystemNetwork
 from harness.wasmbed.resources.api import ApiError, ResourceApi
+from harness.wasmbed.resources.credentials import kubeconfig_of_environment
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 from harness.wasmbed.resources.outages import OutageLog
 
 __all__ = ["LEAVING", "KubeconfigCluster"]
 
+_FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
+"""The members of a kubeconfig's clusters and users whose relative paths begin in its folder."""
 ANSWERS_WITHIN = 10.0
 GIVEN_UP_AFTER = 120.0
 """Seconds without an answer after which a cluster counts as lost; a control plane restarts in less."""
+_NEW_CREDENTIALS = "the server does not know these credentials, or they have expired: get new ones"
 LEAVING = Leaving()
 """Namespaces that this process deleted; checked at the end of the session."""
 
 
 class KubeconfigCluster(Cluster):
     """An existing cluster. The namespace is deleted at the end if it was made here, which takes a cluster some seconds
-    and is not waited for (see :data:`LEAVING`); the resource types stay.
+    and is not waited for (see :data:`LEAVING`); in one that was there, only what this run's clients made is
+    deleted. The resource types stay.
 
     The tap records only this process's clients.
     """
 
     kind: ClassVar[str] = "kubeconfig"
     shared: ClassVar[bool] = True
-    patience: ClassVar[float] = 60.0
+    patience: ClassVar[float] = 90.0
     options: ClassVar[frozenset[str]] = frozenset(("kubeconfig", "allow_cluster"))
 
     def __init__(
@@ -72,25 +77,30 @@ class KubeconfigCluster(Cluster):
 
     @classmethod
     def unavailable(cls) -> str | None:
-        path = cls.default_path()
+        try:
+            path = cls.default_path()
+        except UsageError as error:
+            return f"{error.where} {error.what}: {error.do}"
         return None if path.is_file() else f"{path} is not there: set KUBECONFIG to a cluster's kubeconfig file"
 
     @staticmethod
     def default_path() -> Path:
-        """Return the path in ``KUBECONFIG``, or ``~/.kube/config``."""
-        return Path(os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")
+        """Return the path in ``KUBECONFIG``, or ``~/.kube/config``. Raises UsageError for several paths."""
+        return kubeconfig_of_environment() or Path.home() / ".kube" / "config"
 
     async def start(self) -> None:
         harness = self._client("Harness", None)
         try:
             await self._check((await self._connection.opened()).share(self.namespace, "Harness"))
             await self._install(harness)
-            self._owns_namespace = await make_namespace(harness, self.namespace)
+            self._owns_namespace = await make_namespace(harness, self.namespace, self._clock)
         except ApiError as error:
             raise RigError(
                 f"the cluster refused to be set up: {reason(error)}",
                 where=str(self._path),
-                do="use credentials that may make namespaces and CustomResourceDefinitions",
+                do=_NEW_CREDENTIALS
+                if error.code == 401
+                else "use credentials that may make namespaces and CustomResourceDefinitions",
             ) from error
         except OSError as error:
             raise RigError(
@@ -119,6 +129,13 @@ class KubeconfigCluster(Cluster):
                 where=str(self._path),
                 do=self._advice(),
             ) from error
+        if self._tapped is not None and self._tapped.gaps:
+            raise RigError(
+                f"the cluster ended {self._tapped.gaps} watches with 410 Gone: the record lacks what changed until the "
+                "next list",
+                where=str(self._path),
+                do="run the test again; see how often the cluster restarts or compacts its store",
+            )
 
     def _advice(self) -> str:
         """Return advice for a cluster that is no longer reachable."""
@@ -138,6 +155,9 @@ class KubeconfigCluster(Cluster):
                 self._owns_namespace = False
                 await delete_namespace(self._clients[0])
                 self._left_behind()
+            elif self._tapped is not None and self._tapped.made:
+                made, self._tapped.made = self._tapped.made, {}
+                await delete_made(self._clients[0], made)
         except OSError:
             pass  # The cluster is gone, and the namespace with it.
         finally:
@@ -173,7 +193,7 @@ class KubeconfigCluster(Cluster):
 
     async def write_kubeconfig(self, path: Path) -> None:
         try:
-            content = _in_namespace(self._path.read_bytes(), self.namespace)
+            content = _in_namespace(self._path.read_bytes(), self.namespace, self._path.parent.absolute())
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(path, content)
         except OSError as error:
@@ -184,13 +204,19 @@ class KubeconfigCluster(Cluster):
             ) from error
 
 
-def _in_namespace(kubeconfig: bytes, namespace: str) -> bytes:
-    """A kubeconfig whose current context names the namespace."""
+def _in_namespace(kubeconfig: bytes, namespace: str, folder: Path) -> bytes:
+    """A kubeconfig from ``folder`` whose current context names the namespace, and which is right in other folders."""
     try:
         config = yaml.safe_load(kubeconfig)
         (context,) = [each["context"] for each in config["contexts"] if each["name"] == config["current-context"]]
         context["namespace"] = namespace
-    except (yaml.YAMLError, TypeError, LookupError, ValueError):
+        entries = [each["cluster"] for each in config["clusters"]] + [
+            each["user"] for each in config.get("users") or ()
+        ]
+        for entry, key in itertools.product(filter(None, entries), _FILES):
+            if entry.get(key):
+                entry[key] = str(folder / entry[key])
+    except (yaml.YAMLError, TypeError, AttributeError, LookupError, ValueError):
         return kubeconfig  # its reader says what is wrong with it
     return yaml.safe_dump(config, sort_keys=False).encode()
 

@@ -7,30 +7,47 @@ not wait for it; the session checks all of them at its end.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from harness.clusters.existing.client import Connection, TappedClient
-from harness.clusters.existing.ownership import ownership
+from harness.clusters.existing.ownership import ownership, why_taken
 from harness.core.clock import Clock
-from harness.core.errors import reason
+from harness.core.errors import RigError, reason
 from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, Resource, ResourceApi
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY, NAMESPACE
 from harness.wasmbed.resources.names import GROUP
 
-__all__ = ["Leaving", "delete_namespace", "make_namespace"]
+__all__ = ["Leaving", "delete_made", "delete_namespace", "make_namespace"]
 
 GONE_WITHIN = 60.0
 
 
-async def make_namespace(api: ResourceApi, name: str) -> bool:
-    """Create a namespace; return False if it existed already, and so is not ours."""
-    try:
-        await api.create(NAMESPACE, {"metadata": {"name": name, **ownership()}})
-    except Conflict:
-        return False
-    return True
+async def make_namespace(api: ResourceApi, name: str, clock: Clock) -> bool:
+    """Create a namespace; return False if it existed already, and so is not ours.
+
+    Waits for one that is being deleted. Raises RigError for one of another run: two platforms in a namespace write over
+    each other's resources, and boards are refused as those of a run that was killed.
+    """
+    while True:
+        try:
+            await api.create(NAMESPACE, {"metadata": {"name": name, **ownership()}})
+        except Conflict:
+            found = (await api.list(NAMESPACE, field_selector=f"metadata.name={name}")).items
+        else:
+            return True
+        if found and "deletionTimestamp" not in found[0]["metadata"]:
+            if why := why_taken(found[0]):
+                raise RigError(why[0], where=f"namespace {name}", do=f"{why[1]}, or choose another: --namespace=NAME")
+            return False
+        for why_there in (await _until_gone(api, {name}, clock)).values():
+            raise RigError(
+                f"it is being deleted, and was not gone within {GONE_WITHIN:g} s: {why_there}",
+                where=f"namespace {name}",
+                do=f"see: kubectl get namespace {name} -o yaml; or choose another: --namespace=NAME",
+            )
 
 
 async def delete_namespace(api: ResourceApi) -> None:
@@ -38,6 +55,15 @@ async def delete_namespace(api: ResourceApi) -> None:
     with suppress(NotFound):
         await api.delete(NAMESPACE, api.namespace)
     await asyncio.gather(*(_release_all(api, resource) for resource in (APPLICATION, DEVICE, GATEWAY)))
+
+
+async def delete_made(api: ResourceApi, made: Mapping[tuple[Resource, str], str]) -> None:
+    """Delete the objects that a run made in a namespace that stays, and take the platform's finalizers off."""
+    for (resource, name), uid in made.items():
+        with suppress(NotFound, Conflict):  # Conflict: another of that name
+            await api.delete(resource, name, uid=uid)
+            if resource.group == GROUP:
+                await _release(api, resource, await api.get(resource, name))
 
 
 async def _release_all(api: ResourceApi, resource: Resource) -> None:
@@ -78,7 +104,8 @@ class Leaving:
             try:
                 left = await _until_gone(TappedClient(connection, "default", "Harness"), those, clock)
             except (ApiError, OSError) as error:
-                said += [f"namespace {name} may still be there: {reason(error)}" for name in those]
+                how = f"the cluster does not answer ({reason(error)}); when it does: wasmbed clean --cluster"
+                said += [f"namespace {name} may still be there: {how}" for name in those]
                 left = {}
             finally:
                 await connection.close()

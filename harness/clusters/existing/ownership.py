@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.wasmbed.resources.api import Object
 from harness.wasmbed.resources.names import HOST_LABEL, MANAGED_BY_HARNESS, MANAGED_BY_LABEL, PROCESS_ANNOTATION
 
-__all__ = ["SELECTOR", "ownership", "why_kept"]
+__all__ = ["SELECTOR", "ownership", "why_kept", "why_taken"]
 
 DAY = 24 * 3600.0
 
@@ -27,10 +27,9 @@ SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY_HARNESS},{HOST_LABEL}={_host()}"
 
 def ownership() -> Object:
     """Return the metadata that marks a namespace as this process's."""
-    process = f"{_machine()} {os.getpid()} {_started(os.getpid())}"
     return {
         "labels": {MANAGED_BY_LABEL: MANAGED_BY_HARNESS, HOST_LABEL: _host()},
-        "annotations": {PROCESS_ANNOTATION: process},
+        "annotations": {PROCESS_ANNOTATION: _this_process()},
     }
 
 
@@ -41,10 +40,37 @@ def why_kept(namespace: Object, now: float) -> str | None:
     one of this machine before its last restart; both are taken as unused after a day.
     """
     metadata = namespace["metadata"]
-    machine, _, process = str((metadata.get("annotations") or {}).get(PROCESS_ANNOTATION, "")).partition(" ")
+    machine, _, process = _process(metadata).partition(" ")
     if machine != _machine():
         made = datetime.fromisoformat(metadata["creationTimestamp"]).astimezone(UTC).timestamp()
         return None if now - made > DAY else "made within the last day by another machine of this name"
+    return _user(process)
+
+
+def why_taken(namespace: Object) -> tuple[str, str] | None:
+    """Return why another run's namespace cannot be used, and what to do; None if it is this process's or no run's."""
+    metadata = namespace["metadata"]
+    labels = metadata.get("labels") or {}
+    process = _process(metadata)
+    if labels.get(MANAGED_BY_LABEL) != MANAGED_BY_HARNESS or process == _this_process():
+        return None
+    machine, _, process = process.partition(" ")
+    if machine != _machine():
+        return f"a run on {labels.get(HOST_LABEL)} made it, which may still use it", "end that run"
+    if user := _user(process):
+        return user, "end it"
+    return "a run that was killed left it", "remove it: wasmbed clean --cluster"
+
+
+def _process(metadata: Object) -> str:
+    return str((metadata.get("annotations") or {}).get(PROCESS_ANNOTATION, ""))
+
+
+def _this_process() -> str:
+    return f"{_machine()} {os.getpid()} {_started(os.getpid())}"
+
+
+def _user(process: str) -> str | None:
     number, _, started = process.partition(" ")
     return f"process {number} uses it" if number.isdecimal() and _started(int(number)) == started else None
 

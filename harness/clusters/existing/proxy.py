@@ -18,9 +18,11 @@ from multidict import CIMultiDict
 
 from harness.clusters.existing.causality import Write
 from harness.clusters.existing.client import Tapped
-from harness.clusters.existing.passing import Asked, EventLines, metadata_of, read_json, read_path
+from harness.clusters.existing.kinds import Kinds
+from harness.clusters.existing.passing import EventLines, metadata_of, read_json
 from harness.clusters.files import replace_file
 from harness.clusters.gate import Gate, GatedClient
+from harness.clusters.requests import ResourcePath, flag, read_path
 from harness.core.clock import Clock
 from harness.core.errors import UsageError, reason
 from harness.core.http_door import HttpDoor, HttpPlaces
@@ -69,6 +71,7 @@ class RecordingProxy:
         self._clock, self._network = clock, network
         self._token = Randomness().token(32)
         self._api: KubernetesApi | None = None
+        self._kinds: Kinds | None = None
         self._server: web.Server | None = None
         self._door: HttpDoor | None = None
         self._listener: Listener | None = None
@@ -83,6 +86,7 @@ class RecordingProxy:
     async def start(self) -> None:
         """Listen on a free port. Raises UsageError if the kubeconfig is not usable."""
         self._api = await KubernetesApi.open(self._namespace, kubeconfig=self._kubeconfig, name=self._name)
+        self._kinds = Kinds(self._api)
         self._server = web.Server(self._handle, handler_cancellation=True, access_log=None, logger=log)
         self._door = HttpDoor(self._server, _PLACES, self._clock)
         self._listener = await self._network.listen(self._door, ("127.0.0.1", 0))
@@ -140,42 +144,50 @@ class RecordingProxy:
             return await self._pass(request, body)
 
     async def _pass(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
-        asked = read_path(request.rel_url.raw_path)
-        if asked is not None and request.method in _WRITES:
-            return await self._write(request, body, asked)
+        about = read_path(request.rel_url.raw_path)
+        if about is not None and request.method in _WRITES:
+            return await self._write(request, body, about)
         answer = await self._forward(request, body)
         async with answer:
-            if asked is not None and request.query.get("watch") in ("true", "1") and answer.status == 200:
-                return await self._watch(request, answer, asked.resource())
+            if about is not None and not about.name and flag(request.query, "watch") and answer.status == 200:
+                return await self._watch(request, answer, await self._resource(about))
             return await self._answer(request, answer, await answer.read())
 
-    async def _write(self, request: web.BaseRequest, body: bytes, asked: Asked) -> web.StreamResponse:
+    async def _resource(self, about: ResourcePath) -> Resource:
+        assert self._kinds is not None, "a request comes after the start"
+        return await self._kinds.resource(about)
+
+    async def _write(self, request: web.BaseRequest, body: bytes, about: ResourcePath) -> web.StreamResponse:
         """Pass on a request that changes something, and record it with its answer before its effects."""
         sent = read_json(body)
-        name = asked.name or str(metadata_of(sent).get("name") or "")
-        resource = asked.resource(sent)
+        name = about.name or str(metadata_of(sent).get("name") or "")
+        resource = await self._resource(about)
         causality = self._tapped.causality
-        write = causality.sent(resource, asked.namespace, name, deletes=request.method == "DELETE")
+        write = causality.sent(resource, about.namespace, name, deletes=request.method == "DELETE")
         try:
             async with await self._forward(request, body) as answer:
                 content = await answer.read()
-            self._record(request.method, asked, write, sent, answer.status, read_json(content))
+            self._record(request.method, about, resource, write, sent, answer.status, read_json(content))
         finally:
             causality.ended(write)
         return await self._answer(request, answer, content)
 
-    def _record(self, method: str, asked: Asked, write: Write, sent: Any, code: int, answer: Any) -> None:
+    def _record(
+        self, method: str, about: ResourcePath, resource: Resource, write: Write, sent: Any, code: int, answer: Any
+    ) -> None:
         made = answer if isinstance(answer, dict) and answer.get("kind") != "Status" and "metadata" in answer else None
         name = str(metadata_of(made).get("name") or write.name)
+        if made is not None and method == "POST" and about.namespace == self._namespace and not about.subresource:
+            self._tapped.note(resource, made)
         put = self._tapped.causality.place(write, made) if code < 400 else None
         self._tapped.recorder.request(
             self._name,
             method,
-            asked.resource(sent, made).kind,
-            group=asked.group,
-            namespace=asked.namespace,
+            resource.kind,
+            group=about.group,
+            namespace=about.namespace,
             name=name,
-            subresource=asked.subresource,
+            subresource=about.subresource,
             code=code,
             body=None if method == "DELETE" else sent,
             put=put,

@@ -6,14 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.gateways.relay.link import LinkFault
+    from harness.gateways.relay.faults import LinkFault
     from harness.gateways.relay.negotiation import KeyOf
     from harness.gateways.relay.passing import Tamper
     from harness.gateways.relay.relay import Relay
 
 __all__ = ["KeyOf", "LinkFault", "Relay", "Tamper"]
 
-_MODULES = {"KeyOf": "negotiation", "LinkFault": "link", "Relay": "relay", "Tamper": "passing"}
+_MODULES = {"KeyOf": "negotiation", "LinkFault": "faults", "Relay": "relay", "Tamper": "passing"}
 
 
 def __getattr__(name: str) -> Any:

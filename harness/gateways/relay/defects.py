@@ -14,10 +14,8 @@ from harness.gateways.relay.grammar import Field, MessageType, message_types
 from harness.gateways.relay.passing import Tamper, Tampered
 from harness.wasmbed.protocol.link import Direction
 
-__all__ = ["NO_DEFECT", "WireDefect", "find_defect", "wire_defects"]
+__all__ = ["WireDefect", "find_defect", "wire_defects"]
 
-NO_DEFECT = "none"
-"""The name under which nothing is altered: a run for comparison, through the same relay."""
 DELAY = 2.0
 """Seconds by which a late message and all behind it are held back."""
 
@@ -27,7 +25,9 @@ _STARTS = frozenset(
         "device-info-request", "application-status-request",
     }
 )  # fmt: skip
-"""Messages that start an exchange: one fresh message id is as good as another."""
+"""Messages that start an exchange: one fresh message id is as good as another, but each has to be fresh."""
+_SAME = 7
+"""The message id that each message has whose end does not count them."""
 
 _MOST_SIGNED = 2**63 - 1
 
@@ -67,10 +67,8 @@ def wire_defects() -> Mapping[str, WireDefect]:
     return {defect.name: defect for defect in found}
 
 
-def find_defect(name: str) -> WireDefect | None:
-    """Return the defect of that name; None for :data:`NO_DEFECT`. Raises UsageError for an unknown name."""
-    if name == NO_DEFECT:
-        return None
+def find_defect(name: str) -> WireDefect:
+    """Return the defect of that name. Raises UsageError for an unknown name."""
     known = wire_defects()
     if name not in known:
         do = f"{suggestion(name, known)}`wasmbed mutate --list` lists all of them"
@@ -87,8 +85,9 @@ def _of(message: MessageType) -> list[WireDefect]:
         ),
         WireDefect(f"{head}.delay", f"{whose} is {DELAY:g} s late", message, lambda payload, _: [(DELAY, payload)]),
     ]
-    if message.name not in _STARTS:
-        found.append(WireDefect(f"{head}.message-id", f"{whose} has another message id", message, _altered(_other_id)))
+    starts = message.name in _STARTS
+    what = f"{whose} has {'the same message id each time' if starts else 'another message id'}"
+    found.append(WireDefect(f"{head}.message-id", what, message, _altered(_same_id if starts else _other_id)))
     for field in message.fields:
         what = f"{whose} has another value in field {field.number}"
         found.append(WireDefect(f"{head}.field-{field.number}", what, message, _altered(_other_value(field))))
@@ -118,9 +117,14 @@ def _altered(alter: Alter) -> Callable[[bytes, list[Any]], list[tuple[float, byt
     return change
 
 
-def _other_id(envelope: list[Any]) -> list[Any]:
+def _other_id(envelope: list[Any]) -> list[Any] | None:
     version, message_id, message = envelope
     return [version, message_id ^ 0x40000000, message]
+
+
+def _same_id(envelope: list[Any]) -> list[Any] | None:
+    version, message_id, message = envelope
+    return None if message_id == _SAME else [version, _SAME, message]
 
 
 def _without(field: Field) -> Alter:

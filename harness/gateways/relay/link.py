@@ -15,29 +15,21 @@ from OpenSSL import SSL
 from harness.core.client_hello import LARGEST_RECORD, ClientHello, hello_size, is_handshake, read_client_hello
 from harness.core.clock import Clock
 from harness.core.history import Tap
+from harness.gateways.relay.faults import NO_FAULT, LinkFault
 from harness.gateways.relay.negotiation import KeyOf, Negotiation
 from harness.gateways.relay.observer import CiphertextObserver, LinkObserver
 from harness.gateways.relay.passing import Passing, Tamper
 from harness.gateways.relay.records import RecordReader
 from harness.gateways.relay.stream import Stream
 from harness.gateways.relay.valve import MOST_WAITING
-from harness.wasmbed.protocol.link import Direction
+from harness.wasmbed.protocol.link import Direction, Side
 
-__all__ = ["LinkFault", "LinkOptions", "RelayedLink"]
+__all__ = ["LinkOptions", "RelayedLink"]
 
 _CIPHERS = {0x1301, 0x1302, 0x1303}
 _TLS_1_3 = 0x0304
 _HANDSHAKING = "a handshake is under way"
 _CROWDED = "the other end does not read"
-
-
-@dataclass(frozen=True, slots=True)
-class LinkFault:
-    """A disturbance of a link: it is cut, nothing passes (``silent``), or all passes ``delay`` seconds later."""
-
-    cut: bool = False
-    silent: bool = False
-    delay: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +80,9 @@ class RelayedLink:
         self._observer: LinkObserver | CiphertextObserver = LinkObserver(options.tap, name, options.limit)
         self._ended: set[Stream] = set()
         self._lost: set[Stream] = set()
-        self._is_cut = False
+        self._believing: Stream | None = None
+        """The end of a broken link that still takes it for open."""
+        self._fault = NO_FAULT
 
     @property
     def device(self) -> str:
@@ -96,13 +90,18 @@ class RelayedLink:
         return self._observer.device
 
     def apply(self, fault: LinkFault) -> None:
-        """Disturb the board's connection, or cut it."""
-        if fault.cut:
-            self._cut()
-        elif self._is_cut:
-            self.near.reset()
+        """Disturb the board's connection, or break it."""
+        self._fault = fault
+        if fault.cut or fault.half_open is Side.DEVICE:
+            self._break(self.near)
+        elif fault.half_open is Side.GATEWAY:
+            self._break(self.far)
+        elif self._believing is not None:
+            self._believing.reset()
         else:
-            self.near.disturb(fault.delay, is_silent=fault.silent)
+            self.near.disturb(fault.delay, bandwidth=fault.bandwidth, is_silent=fault.silent)
+            if self._passing is not None:
+                self._passing.drop(fault.drop)
 
     def drop(self) -> None:
         """End both connections with a reset."""
@@ -119,12 +118,14 @@ class RelayedLink:
         else:
             self.near.reset()
 
-    def _cut(self) -> None:
-        """Break the link like a pulled cable: the board gets nothing, and the gateway sees a reset."""
-        self._is_cut = True
-        self._note_end(self.near, "the link was cut during the handshake", "connection lost (the link was cut)")
-        self.near.hold(True, "the link is cut")
-        self.far.reset()
+    def _break(self, believing: Stream) -> None:
+        """Reset the other end. This one hears nothing of that, and what it sends is lost."""
+        if self._believing is not None:
+            return
+        self._believing = believing
+        if believing is self.near:
+            self._note_end(self.near, "the link was cut during the handshake", "connection lost (the link was cut)")
+        self._other(believing).reset()
 
     # Called by the streams.
 
@@ -144,6 +145,8 @@ class RelayedLink:
             self._read_hello()
 
     def received(self, stream: Stream, data: bytes) -> None:
+        if self._believing is self.near:
+            return
         if self._phase is _Phase.RAW:
             self._observer.passed(self._direction(stream), data)
             self._other(stream).write(data)
@@ -163,6 +166,9 @@ class RelayedLink:
         if self._phase is _Phase.HELLO and self._hello:
             self._pass_raw("it is not a whole ClientHello")
         self._note_end(stream, self._closed_early(stream))
+        if stream is self._believing:
+            stream.close()
+            return
         finish = partial(self._end_other, stream)
         if self._passing is not None:
             direction = self._direction(stream)
@@ -181,12 +187,13 @@ class RelayedLink:
             self.far.close()
 
     def lost(self, stream: Stream, was_reset: bool) -> None:
-        self._note_end(stream, self._closed_early(stream), "connection lost" if was_reset else "closed by the peer")
-        self._lost.add(stream)
         other = self._other(stream)
+        if other is not self._believing:
+            self._note_end(stream, self._closed_early(stream), "connection lost" if was_reset else "closed by the peer")
+        self._lost.add(stream)
         if other in self._lost:
             self._over(self)
-        elif self._is_cut:
+        elif other is self._believing:
             return
         elif was_reset:
             other.reset()
@@ -279,6 +286,7 @@ class RelayedLink:
         self._passing = Passing(
             negotiation.board, negotiation.gateway, *ends, self._observer, options.clock, options.tamper
         )
+        self._passing.drop(self._fault.drop)
         self._phase = _Phase.OPEN
         self._named(self)
 

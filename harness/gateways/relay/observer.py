@@ -120,6 +120,11 @@ class LinkObserver:
             self._decoders[direction] = None
             self._recorder(direction, error, b"")
 
+    def is_between_frames(self, direction: Direction) -> bool:
+        """Whether the frames that have begun to pass in a direction have passed whole."""
+        decoder = self._decoders[direction]
+        return decoder is not None and not len(decoder)
+
     def ended(self, *, by_device: bool, reason: str, refused: bool = False) -> None:
         """Report the link's end: as a refused handshake if there was no session."""
         if self._is_over:

@@ -42,6 +42,9 @@ class _Way:
         """The beginning of a frame that may be altered."""
         self.is_raw = False
         """Whether no further frame can be found."""
+        self.is_framed = False
+        """Whether its frames are taken one by one."""
+        self.frames = 0
         self.valve = Valve(clock, lambda is_full: None)
 
     def write(self, content_type: int, content: bytes) -> None:
@@ -67,6 +70,15 @@ class Passing:
             Direction.SENT: _Way(gateway.protection(server), board.protection(server), near, clock),
         }
         self._observer, self._tamper = observer, tamper
+        self._drop = 0
+        for way in self._ways.values():
+            way.is_framed = tamper is not None
+
+    def drop(self, every: int) -> None:
+        """Lose every Nth frame in each direction from now on; 0: none."""
+        self._drop = every
+        for way in self._ways.values():
+            way.frames = 0
 
     def record(self, direction: Direction, record: bytes) -> None:
         """Take a record from one end. One that its secret does not open passes as it is: its receiver judges it."""
@@ -96,7 +108,9 @@ class Passing:
         way.valve.push(finish)
 
     def _data(self, direction: Direction, way: _Way, content: bytes) -> None:
-        if self._tamper is None:
+        if self._drop and not way.is_framed:
+            way.is_framed = self._observer.is_between_frames(direction)
+        if not way.is_framed:
             self._observer.passed(direction, content)
             way.write(APPLICATION_DATA, content)
             return
@@ -108,8 +122,8 @@ class Passing:
                 break
             payload = bytes(way.held[HEADER_SIZE:end])
             del way.held[:end]
-            for delay, altered in self._tamper(direction, payload):
-                way.valve.push(partial(self._send, direction, way, frame(altered)), delay=delay)
+            for delay, altered in self._tamper(direction, payload) if self._tamper is not None else ((0.0, payload),):
+                way.valve.push(partial(self._send_frame, direction, way, frame(altered)), delay=delay)
         if way.is_raw:
             self._pass_held(direction, way)
 
@@ -119,6 +133,14 @@ class Passing:
         way.held.clear()
         if held:
             way.valve.push(partial(self._send, direction, way, held))
+
+    def _send_frame(self, direction: Direction, way: _Way, data: bytes) -> None:
+        """Send a frame, or lose it: the record has what the gateway sees, so its own frames are in it."""
+        way.frames += 1
+        if not self._drop or way.frames % self._drop:
+            self._send(direction, way, data)
+        elif direction is Direction.SENT:
+            self._observer.passed(direction, data)
 
     def _send(self, direction: Direction, way: _Way, data: bytes) -> None:
         self._observer.passed(direction, data)

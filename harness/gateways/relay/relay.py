@@ -14,8 +14,9 @@ from harness.core.errors import RigError, reason
 from harness.core.history import Tap
 from harness.core.logs import get_log
 from harness.core.network import Endpoint, Listener, Network
+from harness.gateways.relay.faults import NO_FAULT, LinkFault
 from harness.gateways.relay.handshake import board_contexts, gateway_context
-from harness.gateways.relay.link import LinkFault, LinkOptions, RelayedLink
+from harness.gateways.relay.link import LinkOptions, RelayedLink
 from harness.gateways.relay.negotiation import KeyOf
 from harness.gateways.relay.passing import Tamper
 from harness.gateways.relay.stream import Stream
@@ -29,7 +30,6 @@ log = get_log(__name__)
 
 _SIGNATURES = {Algorithm.P256: 0x0403, Algorithm.ED25519: 0x0807}
 """The schemes of RFC 8446, section 4.2.3."""
-_HEALTHY = LinkFault()
 
 
 class Relay:
@@ -112,20 +112,25 @@ class Relay:
             link.drop()
 
     def disturb(self, fault: LinkFault, device: str = "") -> None:
-        """Disturb the links of a device, or of all devices, from now on; ``LinkFault()`` ends the disturbance.
+        """Disturb the links of a device, or of all devices, from now on; ``NO_FAULT`` ends the disturbance.
 
         A link is a device's from its certificate or signing request on; for all devices it is from its beginning.
         """
-        if fault == _HEALTHY:
+        if fault == NO_FAULT or fault.half_open is not None:  # half open are present links only
             self._faults.pop(device, None)
         else:
             self._faults[device] = fault
         for link in tuple(self._links):
             if device in ("", link.device):
-                link.apply(self._fault_of(link))
+                link.apply(fault if fault.half_open is not None else self._fault_of(link))
+
+    @property
+    def is_tunnel(self) -> bool:
+        """Whether it passes TLS on, so that it knows neither frames nor devices."""
+        return self._options.gateway_context is None
 
     def _fault_of(self, link: RelayedLink) -> LinkFault:
-        return self._faults.get(link.device) or self._faults.get("") or _HEALTHY
+        return self._faults.get(link.device) or self._faults.get("") or NO_FAULT
 
     def _accept(self) -> Stream:
         link = RelayedLink(f"{self._name}/{next(self._numbers)}", self._options, self._dial, self._apply, self._forget)
@@ -133,7 +138,7 @@ class Relay:
         return link.near
 
     def _apply(self, link: RelayedLink) -> None:
-        if self._faults and (fault := self._fault_of(link)) != _HEALTHY:
+        if self._faults and (fault := self._fault_of(link)) != NO_FAULT:
             link.apply(fault)
 
     def _forget(self, link: RelayedLink) -> None:

@@ -1,4 +1,4 @@
-"""One TCP connection of a relayed link, with what a test does to it: delay, silence."""
+"""One TCP connection of a relayed link, with what a test does to it: delay, bandwidth, silence."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Owner(Protocol):
 class Stream(asyncio.Protocol):
     """Bytes from a peer go to its ``owner``, and the owner's to the peer.
 
-    ``delay`` (seconds) and ``is_silent`` hold both directions back; nothing is lost and nothing changes its order.
+    A disturbance holds both directions back; nothing is lost and nothing changes its order.
     """
 
     def __init__(self, owner: Owner, clock: Clock) -> None:
@@ -60,10 +60,10 @@ class Stream(asyncio.Protocol):
         name = self._transport.get_extra_info("peername") if self._transport is not None else None
         return (name[0], name[1]) if name else None
 
-    def disturb(self, delay: float, *, is_silent: bool) -> None:
-        """Hold back what passes from now on."""
+    def disturb(self, delay: float, *, bandwidth: float, is_silent: bool) -> None:
+        """Hold back what passes from now on, as :meth:`Valve.disturb` does."""
         for valve in (self._incoming, self._outgoing):
-            valve.disturb(delay, is_silent=is_silent)
+            valve.disturb(delay, bandwidth=bandwidth, is_silent=is_silent)
 
     def hold(self, is_held: bool, why: str) -> None:
         """Read nothing from the peer while there is a reason not to."""

@@ -1,4 +1,4 @@
-"""Holds one direction of a link back, as a test wishes: by a delay, or until it is released."""
+"""Holds one direction of a link back, as a test wishes: by a delay, by a bandwidth, or until it is released."""
 
 from __future__ import annotations
 
@@ -21,25 +21,32 @@ class Valve:
 
     def __init__(self, clock: Clock, crowded: Callable[[bool], object]) -> None:
         self._clock, self._crowded = clock, crowded
-        self._delay, self._is_silent = 0.0, False
+        self._delay, self._bandwidth, self._is_silent = 0.0, 0.0, False
+        self._free = 0.0
+        """When the line has carried what was given to it."""
         self._waiting: deque[tuple[float, Callable[[], object], int]] = deque()
         self._size = 0
         self._is_full = False
         self._timer: Timer | None = None
 
-    def disturb(self, delay: float, *, is_silent: bool) -> None:
-        """Delay what comes from now on by ``delay`` seconds; while ``is_silent``, let nothing pass."""
-        self._delay, self._is_silent = delay, is_silent
+    def disturb(self, delay: float, *, bandwidth: float = 0.0, is_silent: bool = False) -> None:
+        """Delay what comes from now on by ``delay`` seconds, let ``bandwidth`` bytes a second pass (0: all), and, while
+        ``is_silent``, nothing."""
+        self._delay, self._bandwidth, self._is_silent = delay, bandwidth, is_silent
+        self._free = self._clock.now()
         self._pass()
 
     def push(self, action: Callable[[], object], size: int = 0, *, delay: float = 0.0) -> None:
         """Take ``action``, which stands for ``size`` bytes, when it is its turn; ``delay`` (seconds) is for this one,
         and so for those behind it."""
         delay += self._delay
-        if not (self._waiting or delay or self._is_silent):
+        if not (self._waiting or delay or self._bandwidth or self._is_silent):
             action()
             return
-        self._waiting.append((self._clock.now() + delay, action, size))
+        due = self._clock.now()
+        if self._bandwidth:
+            due = self._free = max(due, self._free) + size / self._bandwidth
+        self._waiting.append((due + delay, action, size))
         self._size += size
         self._pass()
 

@@ -20,7 +20,7 @@ from harness.wasmbed.controllers.device_state import DeviceAssessment, DeviceSta
 from harness.wasmbed.controllers.packages import BadModule, Packages
 from harness.wasmbed.controllers.reach import out_of_reach
 from harness.wasmbed.controllers.requests import Requests
-from harness.wasmbed.controllers.retry_state import RetryState
+from harness.wasmbed.controllers.retry_state import AcceptedStop, RetryState
 from harness.wasmbed.controllers.rollout import Rollout
 from harness.wasmbed.controllers.targets import TargetIndex, application_key, device_key
 from harness.wasmbed.resources.api import Object, ResourceApi
@@ -37,6 +37,8 @@ BATCH = 64
 """The most devices that one reconciliation deploys to."""
 METRICS_AFTER = 5.0
 """Seconds after which metrics are summed again if nothing but metrics has changed."""
+STOPS_COUNT_FOR = 60.0
+"""Seconds for which the stops of a deleted application count for a new one of its name."""
 MODULE_RETRY_DELAY = 10.0
 """Seconds after which the module store is asked again for a module that it lacked."""
 
@@ -74,10 +76,14 @@ class ApplicationController(Controller):
         self._retry_states: dict[str, RetryState] = {}
         self._deleted: dict[str, Application] = {}
         """The last known form of applications that were deleted before they were stopped."""
+        self._earlier_stops: dict[str, dict[str, AcceptedStop]] = {}
+        """Stops of such applications, by name and device. Gateways know applications by name, so a new one of the name
+        does not ask for them again."""
 
     def watch(self) -> Iterable[Callable[[], None]]:
         self._retry_states.clear()
         self._deleted.clear()
+        self._earlier_stops.clear()
         self._target_index = TargetIndex()
         for name, raw in self._applications.objects.items():
             self._target_index.update(name, raw)
@@ -92,7 +98,7 @@ class ApplicationController(Controller):
 
     async def reconcile(self, key: str) -> float | None:
         if (deleted := self._deleted.pop(key, None)) is not None:
-            await self._stop_deleted(deleted)
+            self._earlier_stops[key] = await self._stop_deleted(deleted, self._retry_states.get(key))
         raw = self._applications.get(key)
         retries = self._retry_states.get(key)
         if retries is not None and (raw is None or retries.uid != raw["metadata"]["uid"]):
@@ -100,10 +106,13 @@ class ApplicationController(Controller):
             del self._retry_states[key]
             retries = None
         if raw is None:
-            return None
+            if deleted is None:
+                self._earlier_stops.pop(key, None)
+            return STOPS_COUNT_FOR if key in self._earlier_stops else None
         application = Application(raw)
         if retries is None:
-            retries = self._retry_states[key] = RetryState(application.uid)
+            stops = self._earlier_stops.pop(key, {})
+            retries = self._retry_states[key] = RetryState(application.uid, stops=stops)
         if application.deleting:
             return await self._delete(application, retries)
         if STOP_FINALIZER not in application.finalizers:
@@ -191,12 +200,16 @@ class ApplicationController(Controller):
         )
         return None
 
-    async def _stop_deleted(self, deleted: Application) -> None:
-        """Stop an application whose finalizer was removed by another party.
+    async def _stop_deleted(self, deleted: Application, before: RetryState | None) -> dict[str, AcceptedStop]:
+        """Stop an application whose finalizer was removed by another party; returns the stops that were accepted.
 
         One try is enough: a gateway that misses it stops the application when a device reports it (:class:`Orphans`).
         """
-        await self._requests.stop(deleted, RetryState(deleted.uid), self._device_index.holders(deleted))
+        asked = before.stops if before is not None and before.uid == deleted.uid else {}
+        retries = RetryState(deleted.uid)
+        holders = [name for name in self._device_index.holders(deleted) if name not in asked]
+        await self._requests.stop(deleted, retries, holders)
+        return {**asked, **retries.stops}
 
     def _application_changed(self, old: Object | None, new: Object | None) -> None:
         name = (new or old or {})["metadata"]["name"]

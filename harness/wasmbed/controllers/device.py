@@ -1,11 +1,11 @@
-"""The device controller: judges enrollments, and disconnects the devices of gateways that are Offline."""
+"""The device controller: judges enrollments and changed specs, and disconnects devices of Offline gateways."""
 
 from __future__ import annotations
 
 from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from harness.core.clock import Clock
 from harness.core.identifiers import Randomness
@@ -23,7 +23,8 @@ __all__ = ["DeviceController"]
 
 
 class DeviceController(Controller):
-    """Enrolling -> Enrolled or Failed; linked devices of an Offline gateway -> Disconnected.
+    """Enrolling -> Enrolled or Failed; linked devices of an Offline gateway -> Disconnected. A changed spec of a
+    connected device is judged by the condition Enrolled, and stays connected.
 
     It reconciles a device only when one of these moves may be due, so heartbeats cost it nothing. Its writes are
     conditional on the resourceVersion that it judged, because the gateway moves the same phase.
@@ -63,6 +64,8 @@ class DeviceController(Controller):
             await self._disconnect(device)
         elif device.status.phase == DevicePhase.ENROLLING:
             await self._enroll(device)
+        elif _is_changed(device):
+            await self._observe(device)
         return None
 
     async def _disconnect(self, device: Device) -> None:
@@ -75,17 +78,25 @@ class DeviceController(Controller):
             ),
         )
 
-    async def _enroll(self, device: Device) -> None:
-        now, reason = self.clock.now(), _spec_error(device)
-        conditions = with_condition(
+    async def _observe(self, device: Device) -> None:
+        """Judge the spec of a connected device that was changed. Its session goes on: it proved its key."""
+        await self._write(device, phase=device.status.phase, conditions=self._judged(device, _spec_error(device)))
+
+    def _judged(self, device: Device, reason: str | None) -> list[dict[str, Any]]:
+        """The device's conditions with the judgement on its present spec."""
+        return with_condition(
             device.status.conditions,
             "Enrolled",
             reason is None,
             "SpecAccepted" if reason is None else "SpecRefused",
             reason or "",
-            now=now,
+            now=self.clock.now(),
             generation=device.generation,
         )
+
+    async def _enroll(self, device: Device) -> None:
+        now, reason = self.clock.now(), _spec_error(device)
+        conditions = self._judged(device, reason)
         if reason is not None:
             await self._write(device, phase=DevicePhase.FAILED, error=reason, health="unhealthy", conditions=conditions)
             return
@@ -99,10 +110,11 @@ class DeviceController(Controller):
         )
 
     async def _write(self, device: Device, *, phase: str, **status: object) -> None:
+        present = device.status.phase
         patch: Object = {
             "metadata": {"resourceVersion": device.resource_version},
             "status": {
-                "phase": check(DEVICE, device.status.phase, phase),
+                "phase": phase if phase == present else check(DEVICE, present, phase),
                 "observedGeneration": device.generation,
                 **status,
             },
@@ -110,7 +122,7 @@ class DeviceController(Controller):
         self._devices.remember(await self._api.patch_status(DEVICE, device.name, patch))
 
     def _has_work(self, device: Device) -> bool:
-        return device.status.phase == DevicePhase.ENROLLING or self._gateway_is_offline(device)
+        return device.status.phase == DevicePhase.ENROLLING or self._gateway_is_offline(device) or _is_changed(device)
 
     def _gateway_is_offline(self, device: Device) -> bool:
         if device.status.phase not in LINKED_PHASES or device.status.gateway is None:
@@ -134,6 +146,11 @@ class DeviceController(Controller):
             for (gateway, name), put in ((before, set.discard), (after, set.add)):
                 if gateway:
                     put(self._linked[gateway], name)
+
+
+def _is_changed(device: Device) -> bool:
+    """Whether the spec of a connected device was changed since it was judged."""
+    return device.status.phase == DevicePhase.CONNECTED and device.status.observed_generation < device.generation
 
 
 def _link(raw: Object | None) -> tuple[str, str]:

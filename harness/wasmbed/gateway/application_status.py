@@ -21,6 +21,7 @@ from harness.wasmbed.protocol.messages import (
     RuntimeFault,
     StopResult,
 )
+from harness.wasmbed.resources.deployments import DeploymentRequest
 from harness.wasmbed.resources.kinds import APPLICATION
 from harness.wasmbed.resources.timestamps import format_timestamp
 
@@ -28,6 +29,9 @@ __all__ = ["OUTPUTS", "ApplicationRecord", "ApplicationStatusWriter", "is_name"]
 
 OUTPUTS = 20
 """The number of latest publications that the status keeps."""
+
+HOLDING = (ApplicationState.DEPLOYED, ApplicationState.RUNNING)
+"""The states in which a device has the application, as it was deployed."""
 
 _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
@@ -40,11 +44,13 @@ def is_name(text: str) -> bool:
 class ApplicationRecord:
     """The gateway's knowledge of one application on one device."""
 
-    __slots__ = ("generation", "orphan", "output", "state")
+    __slots__ = ("generation", "orphan", "output", "request", "state")
 
     def __init__(self) -> None:
         self.state: ApplicationState | None = None
         self.generation: int | None = None
+        self.request: bytes | None = None
+        """The digest of the latest deployment that was sent in this session."""
         self.output: deque[dict[str, str]] | None = None
         self.orphan = False
         """The Application does not exist and the device was asked to stop it: nothing of it is written."""
@@ -56,11 +62,22 @@ class ApplicationStatusWriter:
     def __init__(self, settings: GatewaySettings, clock: Clock, writer: StatusWriter) -> None:
         self._settings, self._clock, self._writer = settings, clock, writer
 
-    def begin(self, session: Session, application: str, generation: int | None) -> None:
+    def begin(self, session: Session, application: str, request: DeploymentRequest) -> None:
         """Note that a deployment begins; earlier output and metrics are dropped."""
         record = self._record(session, application)
-        record.generation, record.output, record.orphan = generation, None, False
+        record.generation, record.request = request.generation, request.digest
+        record.output, record.orphan = None, False
         self._change(session, application, record, ApplicationState.RECEIVING, output=[], metrics=None)
+
+    def confirm(self, session: Session, application: str, request: DeploymentRequest) -> bool:
+        """Whether the device has just what the request asks for, sent in this session; then its state is written
+        again."""
+        record = session.find_application(application)
+        if record is None or record.state not in HOLDING or record.request != request.digest:
+            return False
+        output: dict[str, Any] = {"output": list(record.output)} if record.output else {}
+        self._change(session, application, record, record.state, **output)
+        return True
 
     def failed(self, session: Session, application: str, generation: int | None, code: str, reason: str) -> None:
         """Note that a deployment failed, at the gateway or on the device."""

@@ -84,8 +84,11 @@ class DeviceQueues:
     def deploy(self, session: Session, job: Deployment) -> None:
         """Queue ``job``; it replaces another deployment of its application.
 
-        Repeating the deployment that is under way changes nothing. Raises :class:`QueueFull`.
+        Repeating the deployment that is under way, or that the device has, sends nothing. Raises :class:`QueueFull`.
         """
+        is_idle = not self.is_about(session, job.application)
+        if is_idle and self._application_status.confirm(session, job.application, job.request):
+            return
         queue = _queue_of(session)
         others = len(queue.waiting) - (job.application in queue.waiting)
         if others >= self._settings.device_queue:
@@ -166,7 +169,7 @@ class DeviceQueues:
             transfer.check()
             if refusal is not None:
                 raise refusal
-            self._application_status.begin(session, job.application, job.request.generation)
+            self._application_status.begin(session, job.application, job.request)
             outcome = "ok" if (await transfer.run()).ok else "failed"
         except ExchangeFailed as failed:
             if failed.code == CANCELLED:

@@ -84,8 +84,8 @@ class FirstMessageHandler:
         except PeerRefused as refused:
             self._metrics.enrollment(refused.error.code)
             raise
-        self._metrics.enrollment("paired")
         session.link.send(self._response(device_id, certificate), message_id)
+        self._metrics.enrollment("paired")
         session.begin_closing()
         self._sessions.release(session)
 
@@ -99,8 +99,8 @@ class FirstMessageHandler:
         except PeerRefused as refused:
             self._metrics.enrollment(refused.error.code)
             raise
-        self._metrics.enrollment("ok")
         session.link.send(self._response(device_id), message_id)
+        self._metrics.enrollment("ok")
         session.complete_enrollment(device_id)
         self._monitor.watch(session)
 

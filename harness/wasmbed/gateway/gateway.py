@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterable
+from dataclasses import replace
 from typing import Any
 
 from harness.core.clock import Clock
@@ -44,7 +45,8 @@ class Gateway:
         tap: Tap | None = None,
         authority: Authority | None = None,
     ) -> None:
-        self.settings, self._clock = settings, clock
+        self.settings = settings = replace(settings)
+        self._clock = clock
         parts = PartsBuilder(
             settings=settings,
             identities=identities,
@@ -110,6 +112,10 @@ class Gateway:
     def reload(self, identities: Iterable[Identity]) -> None:
         """Present these ``identities`` from the next handshake on. Present sessions go on."""
         self._devices.listener.present(identities)
+
+    def change(self, settings: GatewaySettings) -> tuple[list[str], list[str]]:
+        """Take on other settings while it runs, as :meth:`GatewaySettings.take_on` does."""
+        return self.settings.take_on(settings)
 
     async def stop(self) -> None:
         """Shut down in order: refuse new sessions, end the present ones, and write every status that is pending."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from harness.core.errors import UsageError
 from harness.core.http_door import HttpPlaces
@@ -10,15 +10,27 @@ from harness.core.network import Endpoint
 from harness.wasmbed.protocol.framing import DEFAULT_LIMIT, HARD_LIMIT
 from harness.wasmbed.resources.names import DEFAULT_GATEWAY
 
-__all__ = ["KNOWN_CAPABILITIES", "REQUIRED_CAPABILITIES", "GatewaySettings"]
+__all__ = ["CHANGEABLE", "KNOWN_CAPABILITIES", "REQUIRED_CAPABILITIES", "GatewaySettings"]
 
 KNOWN_CAPABILITIES = frozenset({"wasm", "tls", "cbor", "gpio", "sensor", "publish"})
 REQUIRED_CAPABILITIES = frozenset({"tls", "cbor"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+CHANGEABLE = frozenset(
+    {
+        "device_types", "missed_heartbeats", "status_interval", "last_seen_interval", "unclaimed",
+        "first_message_timeout", "close_timeout", "write_timeout", "session_errors", "frame_limit", "enrollment_wait",
+        "enrollment_timeout", "retry_after", "return_rate", "reply_timeout", "chunk_attempts", "device_queue",
+        "device_applications", "drain_timeout",
+    }
+)  # fmt: skip
+"""The settings that a running gateway takes on. Others are part of what it has told devices and cluster, or bounds of
+what it has already made."""
+
+
+@dataclass(slots=True, kw_only=True)
 class GatewaySettings:
-    """The settings of one gateway. Raises :class:`UsageError` for an invalid value."""
+    """The settings of one gateway, which has a copy of its own. Raises :class:`UsageError` for an invalid value."""
 
     name: str = DEFAULT_GATEWAY
     """The name of its Gateway resource."""
@@ -113,6 +125,16 @@ class GatewaySettings:
                 where=f"gateway {self.name}",
                 do=f"keep frame_limit at most {HARD_LIMIT}, and chunk_size 512 below it",
             )
+
+    def take_on(self, other: GatewaySettings) -> tuple[list[str], list[str]]:
+        """Change to the values of ``other`` where that is possible. Returns the names of the settings that are changed,
+        and of those that need a restart. Raises UsageError if the result is invalid, and then changes nothing."""
+        differ = [field.name for field in fields(self) if getattr(self, field.name) != getattr(other, field.name)]
+        changed = {name: getattr(other, name) for name in differ if name in CHANGEABLE}
+        replace(self, **changed)
+        for name, value in changed.items():
+            setattr(self, name, value)
+        return list(changed), [name for name in differ if name not in CHANGEABLE]
 
     @property
     def heartbeat_timeout(self) -> float:

@@ -27,6 +27,7 @@ from harness.wasmbed.pki.keys import (
     require_supported,
     signature_hash,
     write_file,
+    write_folder,
 )
 from harness.wasmbed.pki.names import require_label, subject
 from harness.wasmbed.pki.requests import read_signing_request
@@ -111,11 +112,11 @@ class Authority:
 
     @classmethod
     def kept_in(cls, folder: Path, common_name: str, clock: Clock, *, algorithm: str = Algorithm.P256) -> Authority:
-        """The authority that ``folder`` holds; a new one, which is saved there, if it holds none."""
-        if (folder / CRL_FILE).exists():  # the last file that :meth:`save` writes
+        """The authority that ``folder`` holds; a new one, which is saved there, if there is no such folder."""
+        if folder.exists():
             return cls.load(folder, clock)
         authority = cls.create(common_name, clock, algorithm=algorithm)
-        authority.save(folder)
+        write_folder(folder, authority.save)
         return authority
 
     def issue_device(

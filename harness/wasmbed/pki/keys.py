@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 
@@ -26,6 +28,7 @@ __all__ = [
     "require_supported",
     "signature_hash",
     "write_file",
+    "write_folder",
 ]
 
 PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
@@ -121,3 +124,15 @@ def write_file(path: Path, content: bytes, *, secret: bool = False) -> None:
         raise UsageError(
             f"cannot be written: {reason(error)}", where=str(path), do="name a folder you may write to"
         ) from error
+
+
+def write_folder(folder: Path, save: Callable[[Path], None]) -> None:
+    """Write a folder that is not there yet whole or not at all: ``save`` writes its files."""
+    draft = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    save(draft)
+    try:
+        draft.rename(folder)
+    except OSError as error:
+        what = f"cannot be written: {reason(error)}"
+        raise UsageError(what, where=str(folder), do="name a folder you may write to") from error

@@ -43,7 +43,7 @@ Where a received payload breaks the contract, with the error in place of the mes
 
 
 class Codec(Protocol):
-    """A wire with frames: the modules ``codec`` and ``dialects.u``."""
+    """A wire: the modules ``codec`` and ``dialects.u``, and without frames ``dialects.bare``."""
 
     def encode(self, envelope: Envelope) -> bytes: ...
     def decode_device(self, data: bytes) -> Envelope: ...
@@ -70,6 +70,7 @@ class Link(asyncio.Protocol):
         "_codec",
         "_decode",
         "_frames",
+        "_is_framed",
         "_limit",
         "_lost",
         "_next_id",
@@ -100,7 +101,9 @@ class Link(asyncio.Protocol):
         self._limit = limit
         self._codec = codec
         self._decode = codec.decode_device if side is Side.GATEWAY else codec.decode_gateway
-        self._frames = FrameDecoder(limit)
+        reads: Callable[..., FrameDecoder] | None = getattr(codec, "ReadDecoder", None)
+        self._is_framed = reads is None
+        self._frames = FrameDecoder(limit) if reads is None else reads(from_device=side is Side.GATEWAY)
         self._next_id = 1
         self._transport: asyncio.Transport | None = None
         self._paused = False
@@ -185,7 +188,7 @@ class Link(asyncio.Protocol):
             self._next_id = (message_id + 1) & LARGEST_MESSAGE_ID
         envelope = Envelope(message_id, message)
         payload = self._codec.encode(envelope)
-        data = frame(payload, self._limit)
+        data = frame(payload, self._limit) if self._is_framed else payload
         if self.tap is not None:
             self.tap(Direction.SENT, envelope, payload)
         self._transport.write(data)

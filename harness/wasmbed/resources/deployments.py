@@ -6,6 +6,7 @@ disagree.
 
 from __future__ import annotations
 
+import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,6 +38,12 @@ class DeploymentRequest:
     @property
     def sha256(self) -> bytes:
         return sha256(self.module).digest()
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the whole request: equal requests have the same one."""
+        parts = {key: value for key, value in self.to_json().items() if key != "wasmBytes"}
+        return sha256(json.dumps(parts, sort_keys=True).encode()).digest()
 
     def to_json(self) -> dict[str, Any]:
         """Return the request's body."""

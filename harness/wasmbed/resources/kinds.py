@@ -22,6 +22,7 @@ __all__ = [
     "LEASE",
     "NAMESPACE",
     "SECRET",
+    "SELF_SUBJECT_ACCESS_REVIEW",
     "SELF_SUBJECT_RULES_REVIEW",
     "load_crds",
 ]
@@ -37,6 +38,9 @@ EVENT = Resource("", "v1", "events", "Event")
 LEASE = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 CUSTOM_RESOURCE_DEFINITION = Resource(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition"
+)
+SELF_SUBJECT_ACCESS_REVIEW = Resource(
+    "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview"
 )
 SELF_SUBJECT_RULES_REVIEW = Resource("authorization.k8s.io", "v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview")
 

@@ -1,7 +1,7 @@
 """The adapter of the port to Kubernetes on the official asynchronous client.
 
-The client handles kubeconfig files, credentials and their renewal, TLS, and the connection pool. Its generated models
-are not used: objects stay the JSON that the server sent.
+The client handles kubeconfig files, TLS, and the connection pool. Its generated models are not used: objects stay the
+JSON that the server sent.
 """
 
 from __future__ import annotations
@@ -19,12 +19,20 @@ from yarl import URL
 
 from harness.core.errors import UsageError, reason
 from harness.wasmbed.resources.api import Object, Resource, ResourceApi, ResourceList, WatchEvent, api_error
-from harness.wasmbed.resources.kinds import CUSTOM_RESOURCE_DEFINITION, NAMESPACE, SELF_SUBJECT_RULES_REVIEW
+from harness.wasmbed.resources.credentials import Credentials
+from harness.wasmbed.resources.kinds import (
+    CUSTOM_RESOURCE_DEFINITION,
+    NAMESPACE,
+    SELF_SUBJECT_ACCESS_REVIEW,
+    SELF_SUBJECT_RULES_REVIEW,
+)
 from harness.wasmbed.resources.outages import OutageLog, Unreachable
 
 __all__ = ["CLUSTER_SCOPED", "KubernetesApi"]
 
-CLUSTER_SCOPED = frozenset({NAMESPACE, CUSTOM_RESOURCE_DEFINITION, SELF_SUBJECT_RULES_REVIEW})
+CLUSTER_SCOPED = frozenset(
+    {NAMESPACE, CUSTOM_RESOURCE_DEFINITION, SELF_SUBJECT_ACCESS_REVIEW, SELF_SUBJECT_RULES_REVIEW}
+)
 PAGE = 500
 SMALL = 64 * 1024
 """Bytes of a body that is sent in one piece."""
@@ -35,13 +43,23 @@ WATCH = aiohttp.ClientTimeout(total=None, sock_connect=30)
 class KubernetesApi(ResourceApi):
     """One namespace of a real API server."""
 
-    def __init__(self, client: Any, namespace: str, *, name: str = "", outages: OutageLog | None = None) -> None:
-        """``client`` is a ``kubernetes.aio.client.ApiClient``; it is closed with this.
+    def __init__(
+        self,
+        client: Any,
+        namespace: str,
+        *,
+        name: str = "",
+        outages: OutageLog | None = None,
+        credentials: Credentials | None = None,
+    ) -> None:
+        """``client`` is a ``kubernetes.aio.client.ApiClient``; it is closed with this. ``credentials`` renews
+        its credentials when the server refuses them.
 
         With ``outages``, a server that cannot be reached is logged there, and network errors are :class:`Unreachable`.
         """
         self._client = client
         self.namespace = namespace
+        self._credentials = credentials
         self._outages = outages
         self._headers = {"User-Agent": name} if name else {}
         self._owns_client = True
@@ -56,31 +74,27 @@ class KubernetesApi(ResourceApi):
         ``name`` becomes the user agent. Raises :class:`UsageError` if the configuration is not usable.
         """
         from kubernetes.aio import client
-        from kubernetes.aio import config as untyped
 
-        config: Any = untyped
+        credentials = Credentials(kubeconfig, context)
         configuration = client.Configuration()
         configuration.connection_pool_maxsize = 0  # Without a limit: each watch keeps its connection.
         where = str(kubeconfig or "the pod's service account")
         try:
-            if kubeconfig is None:
-                config.load_incluster_config(client_configuration=configuration)
-            else:
-                await config.load_kube_config(
-                    str(kubeconfig), context, client_configuration=configuration, persist_config=False
-                )
+            await credentials.load(configuration)
             api_client = client.ApiClient(configuration)
+        except UsageError:
+            raise
         except Exception as error:  # the client raises anything for a file that is not a kubeconfig
             raise UsageError(
                 f"not a usable Kubernetes configuration: {reason(error)}",
                 where=where,
                 do="name a kubeconfig file (and a context that is in it)",
             ) from error
-        return cls(api_client, namespace, name=name)
+        return cls(api_client, namespace, name=name, credentials=credentials)
 
     def share(self, namespace: str, name: str, outages: OutageLog | None = None) -> KubernetesApi:
         """Return another client, which uses the connections of this one until this one is closed."""
-        other = KubernetesApi(self._client, namespace, name=name, outages=outages)
+        other = KubernetesApi(self._client, namespace, name=name, outages=outages, credentials=self._credentials)
         other._owns_client = False
         return other
 
@@ -227,6 +241,24 @@ class KubernetesApi(ResourceApi):
         )
 
     async def _send(
+        self,
+        method: str,
+        target: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        timeout: aiohttp.ClientTimeout,
+        **more: Any,
+    ) -> aiohttp.ClientResponse:
+        """Send a request; once more if the server refuses the credentials and there are new ones."""
+        configuration = self._client.configuration
+        used = dict(configuration.api_key)
+        response = await self._send_once(method, target, headers, body, timeout, **more)
+        if response.status == 401 and self._credentials and await self._credentials.renew(configuration, used):
+            response.release()
+            response = await self._send_once(method, target, headers, body, timeout, **more)
+        return response
+
+    async def _send_once(
         self,
         method: str,
         target: str,

@@ -7,10 +7,16 @@
 
 #define REGISTER(address) (*(volatile uint32_t *)(address))
 
+void console_start(void);
+void console_put(char character);
+
 /* Milliseconds since the reset. */
 uint32_t now(void);
 /* Wait for the next tick of 2 ms. */
 void rest(void);
+
+/* How often the board was reset since it has power. */
+uint32_t resets(void);
 
 void ethernet_start(uint8_t address[6]);
 /* Send one frame, without its checksum. */

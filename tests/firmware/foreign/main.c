@@ -1,82 +1,39 @@
-/* A client of the gateway: reads its words, enrolls, sends heartbeats, and comes back after a lost link. */
+/* A client of the gateway: learns its identity, enrolls, sends heartbeats, and comes back after a lost link. */
 #include "board.h"
 #include "cbor.h"
+#include "identity.h"
+#include "link.h"
 #include "net.h"
-#include "settings.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define WORDS 0x20001000u
-
 enum { HEARTBEAT = 0, ENROLLMENT = 1, FAILED = 2, ACKNOWLEDGMENT = 3, INFORMATION = 7, LARGEST = 4000 };
 
-static char words[512], name[64];
-static uint8_t public_key[128], nonce[32];
-static size_t public_key_length;
+static uint8_t nonce[32];
 static uint32_t gateway;
 static uint16_t gateway_port;
-
-/* The words are the same after a reset, so the nonces need what differs. */
-static uint32_t resets __attribute__((section(".noinit")));
 
 static char device_id[37];
 static uint32_t interval = 1000, message_id;
 static uint8_t received[LARGEST + 4];
 static size_t received_length;
 
-static size_t from_hex(const char *text, uint8_t *bytes, size_t room)
+/* Why the firmware cannot start; NULL if it can. */
+static const char *start(void)
 {
-    size_t length = 0;
-    for (unsigned value; length < room && sscanf(text + 2 * length, "%2x", &value) == 1; length++)
-        bytes[length] = (uint8_t)value;
-    return length;
-}
-
-#ifdef COMPILED_IN
-static bool copy_words(void)
-{
-    strcpy(words, COMPILED_IN);
-    return true;
-}
-#elif defined(SETTINGS)
-static bool copy_words(void)
-{
-    const uint8_t *partition = (const uint8_t *)SETTINGS;
-    size_t length = read_setting(partition, 8192, 1024, "wasmbed/endpoint", words, 64);
-    if (!length)
-        return false;
-    words[length++] = ' ';
-    return read_setting(partition, 8192, 1024, "wasmbed/board", words + length, sizeof words - length - 1) != 0;
-}
-#else
-static bool copy_words(void)
-{
-    uint32_t length = REGISTER(WORDS);
-    if (length == 0 || length >= sizeof words)
-        return false;
-    memcpy(words, (const void *)(WORDS + 4), length);
-    return true;
-}
-#endif
-
-static bool read_words(void)
-{
-    char key[257], entropy[65];
     unsigned a, b, c, d, port;
-    if (!copy_words())
-        return false;
-    if (sscanf(words, "%u.%u.%u.%u:%u %63s %256s %64s", &a, &b, &c, &d, &port, name, key, entropy) != 8)
-        return false;
+    const char *wrong = learn();
+    if (wrong || (wrong = link_start()) != NULL)
+        return wrong;
+    sscanf((char *)identity[ENDPOINT].bytes, "%u.%u.%u.%u:%u", &a, &b, &c, &d, &port);
     gateway = a << 24 | b << 16 | c << 8 | d;
     gateway_port = (uint16_t)port;
-    public_key_length = from_hex(key, public_key, sizeof public_key);
-    if (from_hex(entropy, nonce, sizeof nonce) != sizeof nonce)
-        return false;
-    for (int i = 0; i < 4; i++)
-        nonce[28 + i] ^= (uint8_t)(resets >> (8 * i));
-    resets++;
-    return true;
+    memcpy(nonce, identity[ENTROPY].bytes, sizeof nonce);
+    for (int i = 0; i < 4; i++) /* what it learned is the same after a reset, the nonces must not be */
+        nonce[28 + i] ^= (uint8_t)(resets() >> (8 * i));
+    net_start((uint16_t)(nonce[30] << 8 | nonce[28]));
+    return NULL;
 }
 
 static struct writer begin(uint8_t *frame, uint32_t id, uint32_t tag, uint32_t fields)
@@ -96,15 +53,15 @@ static void send(uint8_t *frame, struct writer writer)
     size_t length = (size_t)(writer.at - frame) - 4;
     for (int i = 0; i < 4; i++)
         frame[i] = (uint8_t)(length >> (8 * (3 - i)));
-    if (!tcp_send(frame, length + 4))
-        tcp_abort();
+    if (!link_send(frame, length + 4))
+        link_abort();
 }
 
 static void enroll(void)
 {
     uint8_t frame[600];
     struct writer writer = begin(frame, ++message_id, ENROLLMENT, 7);
-    static const char *const texts[] = {"mcu", "mps2-an385", "armv7m"};
+    static const char *const texts[] = {"mcu", BOARD, "armv7m"};
     for (unsigned i = 0; i < 3; i++) {
         put_head(&writer, UNSIGNED, i);
         put_text(&writer, texts[i]);
@@ -114,7 +71,7 @@ static void enroll(void)
     put_text(&writer, "tls");
     put_text(&writer, "cbor");
     put_head(&writer, UNSIGNED, 4);
-    put_bytes(&writer, BYTES, public_key, public_key_length);
+    put_bytes(&writer, BYTES, identity[PUBLIC_KEY].bytes, identity[PUBLIC_KEY].length);
     put_head(&writer, UNSIGNED, 5);
     put_text(&writer, "foreign 1.0");
     put_head(&writer, UNSIGNED, 6);
@@ -232,19 +189,19 @@ static bool handle(struct reader reader)
 
 static void receive(void)
 {
-    received_length += tcp_receive(received + received_length, sizeof received - received_length);
+    received_length += link_receive(received + received_length, sizeof received - received_length);
     while (received_length >= 4) {
         size_t length = (size_t)received[0] << 24 | received[1] << 16 | received[2] << 8 | received[3];
         if (length == 0 || length > LARGEST) {
             printf("link: a frame of %u bytes\n", (unsigned)length);
-            tcp_abort();
+            link_abort();
             return;
         }
         if (received_length < length + 4)
             return;
         if (!handle((struct reader){received + 4, received + 4 + length})) {
             printf("link: not a message\n");
-            tcp_abort();
+            link_abort();
             return;
         }
         received_length -= length + 4;
@@ -256,17 +213,17 @@ static void converse(void)
 {
     uint32_t began = now(), beat = now();
     received_length = 0;
-    tcp_connect(gateway, gateway_port);
-    while (!tcp_is_open()) {
-        net_poll();
-        if (tcp_is_over() || now() - began > 10000)
+    link_connect(gateway, gateway_port);
+    while (!link_is_open()) {
+        link_poll();
+        if (link_is_over() || now() - began > 60000)
             return;
         rest();
     }
     printf("link: up\n");
     device_id[0] ? heartbeat() : enroll();
-    while (!tcp_is_over()) {
-        net_poll();
+    while (!link_is_over()) {
+        link_poll();
         receive();
         if (device_id[0] && now() - beat >= interval) {
             beat = now();
@@ -274,6 +231,7 @@ static void converse(void)
         }
         rest();
     }
+    receive(); /* what came with the end */
     printf("link: down\n");
 }
 
@@ -281,19 +239,19 @@ int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 256);
     printf("a foreign firmware\n");
-    if (!read_words()) {
-        printf("no words at 0x%x\n", WORDS);
+    const char *wrong = start();
+    if (wrong) {
+        printf("cannot start: %s\n", wrong);
         return 1;
     }
-    net_start((uint16_t)(nonce[30] << 8 | nonce[28]));
-    printf("ready: %s at %.21s\n", name, words);
+    printf("ready: %s at %s\n", (char *)identity[NAME].bytes, (char *)identity[ENDPOINT].bytes);
     for (uint32_t pause = 250;; pause = pause < 4000 ? 2 * pause : pause) {
         uint32_t began = now();
         converse();
         if (now() - began > 5000)
             pause = 250;
         for (began = now(); now() - began < pause;) {
-            net_poll();
+            link_poll();
             rest();
         }
     }

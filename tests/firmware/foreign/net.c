@@ -212,6 +212,8 @@ size_t tcp_receive(void *into, size_t room)
     return length;
 }
 
+bool tcp_is_idle(void) { return !queued; }
+
 void tcp_abort(void)
 {
     if (state == OPEN)

@@ -19,6 +19,8 @@ bool tcp_is_over(void);
 bool tcp_send(const void *bytes, size_t length);
 /* Take up to `room` bytes that came. */
 size_t tcp_receive(void *into, size_t room);
+/* All that was sent has arrived. */
+bool tcp_is_idle(void);
 void tcp_abort(void);
 
 #endif

@@ -23,6 +23,7 @@ type Session struct {
 	publicKey        []byte
 	claimed          bool
 	connected        bool
+	metrics          map[string]any // what the cluster has
 	mutex            sync.Mutex
 }
 
@@ -134,6 +135,7 @@ func (s *Session) enroll(id uint32, request EnrollmentRequest) error {
 	if err != nil {
 		return s.later(err)
 	}
+	s.metrics = member(device, "status", "deviceMetrics")
 	deviceID := text(device, "status", "deviceId")
 	if deviceID == "" {
 		deviceID = newUUID()
@@ -171,6 +173,13 @@ func (s *Session) heartbeat(id uint32, heartbeat Heartbeat) error {
 	if err := s.send(id, HeartbeatAcknowledgment{time.Now().UnixMilli()}); err != nil {
 		return err
 	}
+	metrics := Object{}
+	for name := range s.metrics {
+		metrics[name] = nil // a merge patch keeps what it does not name
+	}
+	for name, value := range heartbeat.Metrics {
+		metrics[name] = value
+	}
 	health := "degraded"
 	if heartbeat.Status == "running" && heartbeat.RuntimeStatus != "unavailable" {
 		health = "healthy"
@@ -180,7 +189,7 @@ func (s *Session) heartbeat(id uint32, heartbeat Heartbeat) error {
 		applications = append(applications, Object{"name": name, "state": state})
 	}
 	status := Object{"deviceStatus": capitalized(heartbeat.Status), "lastHeartbeat": now(),
-		"health": health, "wasmRuntime": heartbeat.RuntimeStatus, "deviceMetrics": heartbeat.Metrics,
+		"health": health, "wasmRuntime": heartbeat.RuntimeStatus, "deviceMetrics": metrics,
 		"applications": applications}
 	if !s.connected {
 		status["phase"], status["gateway"], status["connectedSince"] = "Connected", s.gateway.name, now()
@@ -190,7 +199,10 @@ func (s *Session) heartbeat(id uint32, heartbeat Heartbeat) error {
 		log.Printf("device %s: %v", s.device, err) // the next heartbeat writes it again
 		return nil
 	}
-	s.connected = true
+	s.connected, s.metrics = true, Object{}
+	for name, value := range heartbeat.Metrics {
+		s.metrics[name] = value
+	}
 	return nil
 }
 
@@ -210,7 +222,7 @@ func (s *Session) resume(deviceID string) (bool, error) {
 	if err := s.claim(); err != nil {
 		return false, err
 	}
-	s.deviceID = deviceID
+	s.deviceID, s.metrics = deviceID, member(device, "status", "deviceMetrics")
 	return true, s.endEarlier(phase)
 }
 
@@ -261,11 +273,17 @@ func capitalized(word string) string {
 	return strings.ToUpper(word[:min(1, len(word))]) + word[min(1, len(word)):]
 }
 
-// text returns a text in an object, "" where there is none.
-func text(object Object, path ...string) string {
-	for _, key := range path[:len(path)-1] {
+// member returns an object in an object, an empty one where there is none.
+func member(object Object, path ...string) Object {
+	for _, key := range path {
 		object, _ = object[key].(Object)
 	}
-	found, _ := object[path[len(path)-1]].(string)
+	return object
+}
+
+// text returns a text in an object, "" where there is none.
+func text(object Object, path ...string) string {
+	last := len(path) - 1
+	found, _ := member(object, path[:last]...)[path[last]].(string)
 	return found
 }

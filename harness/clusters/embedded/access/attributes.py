@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import unquote
 
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.errors import StatusError
 from harness.clusters.embedded.messages import Request
-from harness.clusters.embedded.query import flag
+from harness.clusters.requests import flag, read_path
 
 __all__ = ["Attributes", "attributes_of"]
 
@@ -51,25 +50,18 @@ _SNIFF = {"X-Content-Type-Options": "nosniff"}
 
 def attributes_of(request: Request) -> Attributes:
     """The aim of a request (apimachinery's ``RequestInfo``)."""
-    parts = [unquote(part) for part in request.path.split("/") if part]
-    verb = _VERBS.get(request.method, "")
-    start = {"api": 2, "apis": 3}.get(parts[0] if parts else "", 0)
-    if not start or len(parts) <= start:
+    about = read_path(request.path)
+    if about is None:
         return Attributes(request.method.lower(), path=request.path)
-    group, version, rest = "" if start == 2 else parts[1], parts[start - 1], parts[start:]
-    namespace = ""
-    if rest[0] == "namespaces" and len(rest) > 1:
-        namespace = rest[1]
-        if len(rest) > 2 and rest[2] not in ("status", "finalize"):
-            rest = rest[2:]
-    name = rest[1] if len(rest) > 1 else ""
+    verb, name = _VERBS.get(request.method, ""), about.name
+    namespace = name if about.plural == "namespaces" and not about.namespace else about.namespace
     if not name:
         verb = _OF_MANY.get(verb, verb)
         if verb == "list" and flag(request.query, "watch"):
             verb = "watch"
         if verb != "create":
             name = _selected(request.query.get("fieldSelector", ""))
-    return Attributes(verb, group, version, rest[0], rest[2] if len(rest) > 2 else "", namespace, name)
+    return Attributes(verb, about.group, about.version, about.plural, about.subresource, namespace, name)
 
 
 def _selected(selector: str) -> str:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from harness.clusters.files import replace_file
 from harness.core.clock import Clock, SystemClock
-from harness.core.errors import RigError, reason
+from harness.core.errors import RigError, UsageError, reason
 from harness.core.identifiers import Randomness
 from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.keys import load_private_key, private_key_der
@@ -37,7 +37,7 @@ class AccessKeys:
 
     @classmethod
     def kept_in(cls, folder: Path) -> AccessKeys:
-        """Those of a state folder, made if it has none. Raises UsageError or RigError naming an unusable file."""
+        """Those of a state folder, made if it has none. Raises RigError naming an unusable file."""
         path = folder / _FILE
         if not path.exists():
             keys = cls.create()
@@ -57,7 +57,11 @@ class AccessKeys:
                 where=str(path),
                 do="restore the file from a copy, or remove it: clients then need a new kubeconfig and new tokens",
             ) from error
-        return cls(Authority.load(folder / _AUTHORITY, clock), token, account_key, port)
+        try:
+            return cls(Authority.load(folder / _AUTHORITY, clock), token, account_key, port)
+        except UsageError as error:
+            do = f"restore the file from a copy, or remove {path}: clients then need a new kubeconfig and new tokens"
+            raise RigError(error.what, where=error.where, do=do) from error
 
     def save(self, folder: Path, port: int) -> None:
         """Write them, with the port that the server listens on. Raises RigError."""

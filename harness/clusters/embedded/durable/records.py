@@ -84,9 +84,11 @@ def _unfinished(text: bytes, place: int) -> bool:
 
 def damaged(path: Path, place: int, what: str) -> RigError:
     """The refusal of a file that is not as it was written. A crash does not do this, so nothing is dropped silently."""
-    rest = "a later snapshot is used once this file is removed"
+    rest = ""
     if path.suffix == ".log":
-        rest = f"what is before the damage is had back by cutting the file there (truncate -s {place} {path.name}) "
+        rest = f"; what is before the damage is had back by cutting the file there (truncate -s {place} {path.name}) "
         rest += "and removing the files with higher numbers"
-    do = f"restore the state folder from a copy, or begin with a new one; {rest}"
+    elif max(path.parent.glob(f"*{path.suffix}")) != path:
+        rest = "; the later snapshot is used once this file is removed"
+    do = f"restore the state folder from a copy, or begin with a new one{rest}"
     return RigError(f"damaged at byte {place}: {what}", where=str(path), do=do)

@@ -115,6 +115,11 @@ class EmbeddedProcessCluster(Cluster):
             do="see what it said above, and whether the machine has memory left",
         )
 
+    @property
+    def pid(self) -> int | None:
+        """The server's process id while it runs, for accounting."""
+        return self._process.pid if self._process is not None else None
+
     def client(self, name: str) -> ResourceApi:
         return EmbeddedApi(self._server, self.namespace, name)
 

@@ -1,5 +1,5 @@
 /* Reads a settings partition of Zephyr's NVS back end. */
-#include "settings.h"
+#include "zephyr_settings.h"
 #include <string.h>
 
 enum { ENTRY = 8, NAMES = 0x8000, VALUES = 0x4000 };
@@ -42,7 +42,7 @@ static const uint8_t *find(const uint8_t *partition, size_t size, size_t sector,
     return found;
 }
 
-size_t read_setting(const uint8_t *partition, size_t size, size_t sector, const char *name, char *into, size_t room)
+size_t read_setting(const uint8_t *partition, size_t size, size_t sector, const char *name, uint8_t *into, size_t room)
 {
     uint16_t id;
     size_t length;

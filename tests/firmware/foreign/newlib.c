@@ -1,17 +1,16 @@
-/* mps2-an385: start, CMSDK UART 0 for newlib's stdout, SysTick. */
+/* The start of a Cortex-M, SysTick, and what newlib asks of a system. */
 #include "board.h"
 #include <errno.h>
 #include <sys/stat.h>
 
-#define UART 0x40004000u
 #define SYSTICK 0xE000E010u
 #define TICKS_PER_SECOND 500u
-#define CLOCK 25000000u
 
 extern uint32_t data_start, data_end, data_stored, bss_start, bss_end, stack_top;
 int main(void);
 
 static volatile uint32_t ticks;
+static uint32_t starts __attribute__((section(".noinit")));
 
 void reset(void)
 {
@@ -20,8 +19,8 @@ void reset(void)
         *to++ = *from++;
     for (uint32_t *to = &bss_start; to < &bss_end;)
         *to++ = 0;
-    REGISTER(UART + 0x10) = 16; /* BAUDDIV */
-    REGISTER(UART + 0x08) = 1;  /* CTRL: transmit */
+    starts++;
+    console_start();
     REGISTER(SYSTICK + 4) = CLOCK / TICKS_PER_SECOND - 1;
     REGISTER(SYSTICK) = 7;
     main();
@@ -44,6 +43,8 @@ __attribute__((section(".vectors"), used)) static void *const vectors[16] = {
     &stack_top, reset, stop, stop, stop, stop, stop, [11] = stop, [14] = stop, [15] = tick,
 };
 
+uint32_t resets(void) { return starts - 1; }
+
 uint32_t now(void)
 {
     return ticks * (1000 / TICKS_PER_SECOND);
@@ -57,17 +58,14 @@ void rest(void)
 int _write(int file, const char *text, int length)
 {
     (void)file;
-    for (int i = 0; i < length; i++) {
-        while (REGISTER(UART + 0x04) & 1) /* STATE: full */
-            ;
-        REGISTER(UART) = (uint8_t)text[i];
-    }
+    for (int i = 0; i < length; i++)
+        console_put(text[i]);
     return length;
 }
 
 void *_sbrk(ptrdiff_t more)
 {
-    static uint8_t heap[16384];
+    static uint8_t heap[HEAP] __attribute__((aligned(8)));
     static size_t used;
     if (used + (size_t)more > sizeof heap) {
         errno = ENOMEM;
