@@ -20,7 +20,7 @@ help:
 	@echo "make test       the tests and scenarios without QEMU, Chromium and a real API server, on $(WORKERS) workers (WORKERS=n)"
 	@echo "make test-all   all tests and scenarios"
 	@echo "make test-deep  the tests of properties, with four times as many examples"
-	@echo "make test-boards  all scenarios on real firmware in QEMU"
+	@echo "make test-boards  all scenarios on real firmware, native and in QEMU"
 	@echo "make apiserver  build a real kube-apiserver with etcd for --cluster=apiserver (needs Go)"
 	@echo "make test-apiserver  all scenarios on that API server"
 	@echo "make rounds     all scenarios on the three kinds of API server and Robot on the real ones, ten times (ROUNDS=n)"
@@ -68,6 +68,8 @@ renode: $(READY) boards
 	$(BIN)/python -m harness.robot_library --outputdir reports/robot-renode --include renode robot; fi
 
 test-boards: $(READY) boards
+	@if [ -e firmware/images/wasmbed-native.so ]; then $(BIN)/pytest scenarios --boards=native -n $(WORKERS) $(PYTEST_ARGS); \
+	else echo "skipped: scenarios on native boards: their library was not built" >&2; fi
 	@if [ -e firmware/images/mps2-an385.elf ]; then $(BIN)/pytest scenarios --boards=qemu -n $(WORKERS) $(PYTEST_ARGS); \
 	else echo "skipped: scenarios on real firmware: there is no image" >&2; fi
 
