@@ -20,6 +20,9 @@ from harness.wasmbed.protocol.messages import (
 from harness.wasmbed.resources import manifests
 from harness.wasmbed.resources.kinds import DEVICE
 
+GONE = "4b9f2a52-9c3f-4a52-8a57-2f1b8f6f1a11"
+"""The id of a device that a gateway of before gave it."""
+
 
 async def enrolled(stack: Stack, name: str = "meter") -> MockBoard:
     """A mock board that is Connected."""
@@ -113,10 +116,10 @@ async def test_a_device_that_is_on_record_at_a_gateway_that_is_no_more(stack: St
     await stack.api.create(DEVICE, known)
     with stack.api_faults.holding("patch_status", client="DeviceController"):
         for phase in ("Enrolling", "Enrolled", "Connected"):
-            gone = {"phase": phase, "gateway": "gateway-9", "deviceId": "4b9f2a52-9c3f-4a52-8a57-2f1b8f6f1a11"}
+            gone = {"phase": phase, "gateway": "gateway-9", "deviceId": GONE, "observedGeneration": 1}
             await stack.api.patch_status(DEVICE, "meter", {"status": gone})
     await stack.device("meter").until(phase="Connected", gateway="gateway-9")
-    assert await meter.enroll() == "4b9f2a52-9c3f-4a52-8a57-2f1b8f6f1a11"
+    assert await meter.enroll() == GONE
     await stack.device("meter").until(phase="Connected", gateway=stack.gateway.name)
     await meter.close()
     await stack.device("meter").until(phase="Disconnected")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.cluster import connected
+from harness.cli.cluster import opened
 from harness.cli.ending import End
 from harness.cli.main import run
 from harness.cli.phases import Phases
@@ -179,7 +179,7 @@ def test_a_device_that_does_not_answer_is_named(platform: Platform, capsys: pyte
     ghost["spec"] = {"publicKey": "AAAA", "deviceType": "mcu", "capabilities": ["wasm", "tls", "cbor"]}
 
     async def through_api(work: Callable[[ResourceApi], Awaitable[object]]) -> None:
-        async with connected(platform.kubeconfig, "wasmbed") as api:
+        async with opened(platform.kubeconfig, "wasmbed") as api:
             await work(api)
 
     with new_runner() as runner:
@@ -416,7 +416,7 @@ def test_a_platform_with_a_state_folder_goes_on_after_kill_9(tmp_path: Path) -> 
 
 def device_ids(platform: Platform) -> dict[str, str]:
     async def listed() -> dict[str, str]:
-        async with connected(platform.kubeconfig, "wasmbed") as api:
+        async with opened(platform.kubeconfig, "wasmbed") as api:
             devices = (await api.list(DEVICE)).items
         return {device["metadata"]["name"]: device["status"]["deviceId"] for device in devices}
 
