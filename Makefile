@@ -20,7 +20,7 @@ help:
 	@echo "make test       the tests and scenarios without QEMU, Chromium and a real API server, on $(WORKERS) workers (WORKERS=n)"
 	@echo "make test-all   all tests and scenarios"
 	@echo "make test-deep  the tests of properties, with four times as many examples"
-	@echo "make test-boards  all scenarios on real firmware in QEMU"
+	@echo "make test-boards  all scenarios on real firmware, native and in QEMU"
 	@echo "make apiserver  build a real kube-apiserver with etcd for --cluster=apiserver (needs Go)"
 	@echo "make test-apiserver  all scenarios on that API server"
 	@echo "make rounds     all scenarios on the three kinds of API server and Robot on the real ones, ten times (ROUNDS=n)"
@@ -29,7 +29,7 @@ help:
 	@echo "make renode     tests and scenarios of boards in Renode, if it is installed"
 	@echo "make robot      the Robot Framework suites, on $(WORKERS) workers (ROBOT_ARGS=\"--variable BOARDS:qemu\" for other boards)"
 	@echo "make keywords   the reference of the Robot keywords, docs/robot/keywords.html"
-	@echo "make boards     what scenarios need: images and sample applications, as far as the tools are installed"
+	@echo "make boards     what scenarios need: images, the library of native boards, sample applications"
 	@echo "make firmware   the images of all boards, with their sizes (BOARDS=\"mps2-an385 ...\" for some)"
 	@echo "make firmware-check  host tests, clippy and rustfmt of the firmware"
 	@echo "make apps       the sample applications as WebAssembly modules"
@@ -68,6 +68,8 @@ renode: $(READY) boards
 	$(BIN)/python -m harness.robot_library --outputdir reports/robot-renode --include renode robot; fi
 
 test-boards: $(READY) boards
+	@if [ -e firmware/images/wasmbed-native.so ]; then $(BIN)/pytest scenarios --boards=native -n $(WORKERS) $(PYTEST_ARGS); \
+	else echo "skipped: scenarios on native boards: their library was not built" >&2; fi
 	@if [ -e firmware/images/mps2-an385.elf ]; then $(BIN)/pytest scenarios --boards=qemu -n $(WORKERS) $(PYTEST_ARGS); \
 	else echo "skipped: scenarios on real firmware: there is no image" >&2; fi
 

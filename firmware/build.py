@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Build the images of all boards, or of the named ones, into `firmware/images/`.
+"""Build the images of all boards, or of the named ones, into `firmware/images/`, and the library of native boards.
 
 A board whose image cannot be built is left out. An image above its board's budget is built all the same. Both are
 reported, and the exit code is then 1.
@@ -22,6 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from tools.boards import Board, find_boards
 from tools.images import Image, measure, table
+from tools.native import NAME as NATIVE
+from tools.native import build_library
 from tools.toolchain import ARM_LINKER, RISCV_LINKER, Failed, Missing, Toolchain, find_toolchain
 
 FIRMWARE = Path(__file__).resolve().parent
@@ -122,18 +124,30 @@ def compare(first: Iterable[Image], again: Iterable[Image]) -> list[str]:
     ]
 
 
+def _native(target_folder: Path, jobs: int | None, *, verbose: bool) -> list[str]:
+    """Build the library of native boards; returns a complaint if that fails."""
+    progress = Progress(verbose)
+    try:
+        build_library(FIRMWARE, IMAGES, target_folder, jobs, progress)
+    except (Missing, Failed) as failure:
+        return [f"{failure}\nleft out: the library of native boards; the reason is above"]
+    finally:
+        progress.end()
+    return []
+
+
 def main() -> int:
     boards = find_boards()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("boards", nargs="*", metavar="BOARD", help=f"one of {', '.join(boards)}")
+    parser.add_argument("boards", nargs="*", metavar="BOARD", help=f"one of {', '.join([*boards, NATIVE])}")
     parser.add_argument("--twice", action="store_true", help="build a second time elsewhere and compare")
     parser.add_argument("-v", "--verbose", action="store_true", help="show cargo's output")
     parser.add_argument("--jobs", type=int, metavar="N", help="the number of compilers at a time")
     arguments = parser.parse_args()
-    unknown = [name for name in arguments.boards if name not in boards]
+    unknown = [name for name in arguments.boards if name not in boards and name != NATIVE]
     if unknown:
-        parser.error(f"no board {', '.join(unknown)}: there are {', '.join(boards)}")
-    chosen = [boards[name] for name in arguments.boards or boards]
+        parser.error(f"no board {', '.join(unknown)}: there are {', '.join([*boards, NATIVE])}")
+    chosen = [boards[name] for name in arguments.boards or boards if name != NATIVE]
     target_folder = FIRMWARE / "target"
     images, failures = build(chosen, target_folder, arguments.jobs, verbose=arguments.verbose)
     publish(images, target_folder)
@@ -143,6 +157,8 @@ def main() -> int:
     if images:
         print(table(images))
     complaints = [complaint for image in images for complaint in image.complaints()]
+    if not arguments.boards or NATIVE in arguments.boards:
+        complaints += _native(target_folder, arguments.jobs, verbose=arguments.verbose)
     if arguments.twice and images:
         built = [image.board for image in images]
         with tempfile.TemporaryDirectory() as elsewhere:

@@ -21,6 +21,7 @@ STEPS: tuple[tuple[str, Path, list[str]], ...] = (
         (f"lints of the {profile} boards", FIRMWARE, [*LINT, "-p=wasmbed-boards", "--lib", f"-F{profile}", *STRICT])
         for profile in ("full", "no-wasm", "plain")
     ),
+    ("lints of native boards", FIRMWARE, [*LINT, "-p=wasmbed-native", "--lib", "--profile=native", *STRICT]),
     ("tests", FIRMWARE, ["test", "--quiet", "--locked"]),
     ("formatting of the samples", FIRMWARE / "apps", ["fmt", "--check"]),
     ("lints of the samples", FIRMWARE / "apps", [*LINT, "--all-targets", *STRICT]),

@@ -56,6 +56,13 @@ class Toolchain:
     environment: dict[str, str] = field(default_factory=dict)
     sources: dict[Path, str] = field(default_factory=dict)
     """Folders whose paths would be in the images, and the names that replace them."""
+    version: str = ""
+    """The output of `rustc -vV`; only of a toolchain for this computer."""
+
+    @property
+    def host(self) -> str:
+        """Rust's target of this computer, from :attr:`version`."""
+        return next((line[6:] for line in self.version.splitlines() if line.startswith("host: ")), "")
 
     def run(
         self,
@@ -111,6 +118,25 @@ def find_toolchain(*targets: str) -> Toolchain:
         f"  -> rustup target add {' '.join(targets)}\n"
         f"  -> or, on Debian: apt-get install rustc-web cargo-web rust-web-src"
     )
+
+
+def find_host_toolchain() -> Toolchain:
+    """Return a toolchain for this computer: the one on the PATH, or the distribution's. Raises Missing."""
+    sources = {Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo")) / "registry" / "src": "crates"}
+    for cargo, rustc, description, environment in (
+        (shutil.which("cargo"), shutil.which("rustc"), "the Rust on the PATH", {}),
+        (
+            str(DISTRIBUTION / "cargo"),
+            str(DISTRIBUTION / "rustc"),
+            "the distribution's Rust",
+            {"RUSTC": str(DISTRIBUTION / "rustc")},
+        ),
+    ):
+        if cargo and rustc and Path(cargo).is_file() and Path(rustc).is_file():
+            asked = subprocess.run([rustc, "-vV"], capture_output=True, text=True, check=False)
+            if asked.returncode == 0:
+                return Toolchain(cargo, description, (), environment, sources, asked.stdout)
+    raise Missing("no Rust compiler\n  -> install Rust (rustup.rs)\n  -> or, on Debian: apt-get install rustc cargo")
 
 
 def require(program: str, package: str) -> str:

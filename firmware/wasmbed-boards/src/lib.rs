@@ -30,6 +30,7 @@ mod watchdog;
 
 use alloc::string::String;
 
+use wasmbed_node::backoff::pause_after_failures;
 use wasmbed_node::node::Node;
 use wasmbed_node::provisioning::{self, Provisioning};
 
@@ -90,11 +91,10 @@ fn run(provisioning: &Provisioning<'_>, is_first_boot: bool) -> String {
     }
 }
 
-/// Delays the start of a firmware that has failed several times in a row: longer each time, up to ten seconds.
+/// Delays the start of a firmware that has failed several times in a row.
 fn calm_down(failures: u32) {
-    let Some(exponent) = failures.checked_sub(3) else { return };
     let clock = MACHINE.hardware().clock;
-    let until = clock.now() + (100 << exponent.min(7)).min(10_000);
+    let until = clock.now() + pause_after_failures(failures);
     while clock.now() < until {
         clock.sleep_until(until);
     }

@@ -31,6 +31,18 @@ impl Backoff {
     }
 }
 
+/// Returns the pause before the start of a firmware that has failed `failures` times in a row: longer each time, up to
+/// ten seconds.
+pub const fn pause_after_failures(failures: u32) -> u64 {
+    const FIRST: u64 = 100;
+    const LONGEST: u64 = 10_000;
+    match failures.checked_sub(3) {
+        Some(0..=6) => FIRST << (failures - 3),
+        Some(_) => LONGEST,
+        None => 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
