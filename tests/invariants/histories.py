@@ -307,6 +307,20 @@ EXAMPLES: Mapping[str, Example] = {
         all(enrolled, lambda s: changes_spec(s, 2), lambda s: s.later(21)),
         all(enrolled, lambda s: changes_spec(s, 2), lambda s: observes_spec(s, 2), lambda s: s.later(21)),
     ),
+    "one description": example(
+        Party.BOARD,
+        all(
+            lambda s: s.gateway_up(),
+            lambda s: s.connects(),
+            lambda s: s.asks(architecture="riscv32", largestModule=65536),
+            lambda s: s.device("DeviceInfo", architecture="riscv32", largestModule=65535),
+        ),
+        all(
+            enrolled,
+            lambda s: s.gateway("DeviceInfoRequest", messageId=9),
+            lambda s: s.device("DeviceInfo", messageId=9, architecture="riscv32"),
+        ),
+    ),
     "heartbeats agree": example(
         Party.BOARD,
         all(running, lambda s: s.beats(3, metrics={"applications_running": 2}, applications={"app": "running"})),
