@@ -43,6 +43,12 @@ class Outcome:
     words: str = ""
     seconds: float = 0.0
 
+    @property
+    def names_the_sender(self) -> bool:
+        """Whether the party that is blamed is the end whose message was altered."""
+        sender = "board" if self.name.startswith("device.") else "gateway"
+        return self.blamed.partition(" ")[0] == sender
+
 
 class WireMutation:
     """One selection of scenarios against one gateway. Outcomes are kept in ``output``, and a later run with the same
@@ -145,13 +151,17 @@ class WireMutation:
 
 
 def table(outcomes: Sequence[Outcome], gateway: str) -> str:
-    """Return the page: the missed defects, those never exercised, and the judges that caught the others."""
+    """Return the page: the missed defects, those never exercised, those that another end than the sender is blamed
+    for, and the judges that caught the others."""
     by = {kind: [each for each in outcomes if each.outcome == kind] for kind in (CAUGHT, MISSED, NOT_EXERCISED)}
     counted = ", ".join(f"{len(found)} {kind}" for kind, found in by.items())
-    lines = ["# Defects on the wire", "", f"Gateway: {gateway}. {len(outcomes)} defects: {counted}.", ""]
-    for kind in (MISSED, NOT_EXERCISED):
-        lines += [f"## {kind.capitalize()}", ""]
-        lines += [f"- {each.name}: {each.what}" for each in by[kind]] or ["None."]
+    wrong = [each for each in by[CAUGHT] if not each.names_the_sender]
+    blamed = f"The end that sent it is blamed for {len(by[CAUGHT]) - len(wrong)} of the {len(by[CAUGHT])} caught."
+    lines = ["# Defects on the wire", "", f"Gateway: {gateway}. {len(outcomes)} defects: {counted}. {blamed}", ""]
+    for heading, found in ((MISSED, by[MISSED]), (NOT_EXERCISED, by[NOT_EXERCISED]), ("another end blamed", wrong)):
+        lines += [f"## {heading.capitalize()}", ""]
+        blames = {each.name: f" (blames {each.blamed or 'nobody'})" for each in wrong}
+        lines += [f"- {each.name}: {each.what}{blames.get(each.name, '')}" for each in found] or ["None."]
         lines.append("")
     lines += ["## Caught", "", "| defect | by | test | blamed | seconds |", "|---|---|---|---|---:|"]
     lines += [
