@@ -137,9 +137,12 @@ class WireMutation:
             raise UsageError(
                 f"pytest could not run:\n{last}", where="wasmbed mutate", do="correct the arguments after --"
             )
-        if catch is not None:
+        is_applied = not name or _was_applied(reports)
+        if catch is not None and is_applied:
             return Outcome(name, "", CAUGHT, catch.test, catch.judge, catch.blamed, catch.words[:300])
-        return Outcome(name, "", MISSED if _was_applied(reports) else NOT_EXERCISED)
+        # Where nothing was altered, a failure says nothing of the defect.
+        words = f"{catch.test} fails without it: {catch.words}"[:300] if catch is not None else ""
+        return Outcome(name, "", MISSED if is_applied else NOT_EXERCISED, words=words)
 
     def _gateway_options(self, folder: Path) -> list[str]:
         if not self._gateway.startswith(_COMMAND):
@@ -161,7 +164,8 @@ def table(outcomes: Sequence[Outcome], gateway: str) -> str:
     for heading, found in ((MISSED, by[MISSED]), (NOT_EXERCISED, by[NOT_EXERCISED]), ("another end blamed", wrong)):
         lines += [f"## {heading.capitalize()}", ""]
         blames = {each.name: f" (blames {each.blamed or 'nobody'})" for each in wrong}
-        lines += [f"- {each.name}: {each.what}{blames.get(each.name, '')}" for each in found] or ["None."]
+        notes = {each.name: f" ({each.words})" for each in by[NOT_EXERCISED] if each.words} | blames
+        lines += [f"- {each.name}: {each.what}{notes.get(each.name, '')}" for each in found] or ["None."]
         lines.append("")
     lines += ["## Caught", "", "| defect | by | test | blamed | seconds |", "|---|---|---|---|---:|"]
     lines += [

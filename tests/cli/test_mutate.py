@@ -22,6 +22,14 @@ async def test_a_device_beats(stack):
     beat = await stack.history.until("HeartbeatAcknowledgment", about=device.name, within=60)
     await stack.history.until("HeartbeatAcknowledgment", about=device.name, after=beat, within=60)
 """
+FLAKY = """
+from pathlib import Path
+
+def test_flaky(stack):
+    seen = Path("seen")
+    first, _ = not seen.exists(), seen.touch()
+    assert first
+"""
 DEFECTS = (
     "gateway.heartbeat-acknowledgment.message-id", "gateway.enrollment-response.message-id",
     "device.heartbeat.field-1", "gateway.stop.drop",
@@ -71,6 +79,15 @@ def test_a_catch_that_blames_the_other_end_is_listed() -> None:
     assert "is blamed for 1 of the 3 caught" in page
     assert "## Another end blamed\n\n- device.heartbeat.delay: it is late (blames gateway)\n" in page
     assert "- gateway.stop.drop: it is not sent (blames nobody)" in page
+
+
+def test_a_failure_in_which_nothing_was_altered_is_no_catch(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A test that fails now and then passes the look at all tests without a defect."""
+    (project / "test_life.py").write_text(FLAKY)
+    assert run(["mutate", "--only=gateway.stop.drop", "--output=found", "--", "test_life.py"]) == 0
+    assert "not exercised: 1" in capsys.readouterr().out
+    page = (project / "found/wire-mutation.md").read_text()
+    assert "- gateway.stop.drop: the gateway's stop is not sent (test_life.py::test_flaky fails without it: " in page
 
 
 def test_scenarios_that_fail_without_a_defect(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
