@@ -117,25 +117,6 @@ class HeartbeatsAgree(Invariant):
             yield self.broken(event, message, link=link)
 
 
-class DescribesItselfAlike(Invariant):
-    """A device says the same of itself in its enrollment request and in the information that it is asked for."""
-
-    name = "one description"
-    party = Party.BOARD
-    source = "wasmbed.cddl (enrollment-request, device-info: architecture, largest module)"
-
-    @on("DeviceInfo")
-    def told(self, event: Event) -> Iterator[Violation]:
-        link = self.ledger.link(event)
-        if link is None or (request := link.request) is None:
-            return
-        for field in ("architecture", "largestModule"):
-            asked, told = request.data.get(field), event.data.get(field)
-            if None not in (asked, told) and asked != told:
-                message = f"{link.device} asked to enroll with {field} {asked}, and told {told}"
-                yield self.broken(event, message, cause=request, link=link)
-
-
 class UseWithinLimits(Invariant):
     """The memory, fuel and time that a board reports of an application are within the limits of its deployment (the
     time by and large), and a fault for its time comes no earlier than the limit."""
@@ -179,4 +160,4 @@ class UseWithinLimits(Invariant):
             yield self.broken(event, message, cause=deploy, link=link, waited=deploy)
 
 
-BOARDS = (MemoryIsLost, FailedIsNotRunning, HeartbeatsAgree, DescribesItselfAlike, UseWithinLimits)
+BOARDS = (MemoryIsLost, FailedIsNotRunning, HeartbeatsAgree, UseWithinLimits)
