@@ -27,8 +27,8 @@ from mutants.table import RIGHT, WANTED, page, table
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "reports" / "mutants"
-BATCH = 12
-"""Defects that one interpreter judges."""
+BATCH = 60
+"""Defects that one interpreter judges; it takes some seconds to start."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
