@@ -13,7 +13,6 @@ from harness.core.network import SystemNetwork
 from harness.core.ports import on_free_port
 from harness.core.tls_server import TlsServer
 
-
 FOR_CONNECTIONS = range(*map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()))
 
 
