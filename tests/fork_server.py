@@ -31,8 +31,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypedDict
 
-from harness.boards.platform import find_platforms
+from harness.boards.catalogue import registered as tiers
 from harness.core.data_files import data_folder
+from harness.core.entry_points import entry_points
 from harness.sequences import catalogue
 
 IMPORTED = (
@@ -173,7 +174,9 @@ def main(descriptor: int) -> None:
     for name in IMPORTED:
         importlib.import_module(name)
     catalogue(data_folder("scenarios/sequences"))  # these files stay parsed, by their text
-    find_platforms()
+    tiers()  # and the entry points read, the versions of QEMU asked for, by its path
+    for group in ("harness.clusters", "harness.gateways"):
+        entry_points(group)
     gc.collect()
     gc.freeze()  # a copy collects what it makes itself; it neither touches nor so copies the rest
     folder = Path(tempfile.mkdtemp(prefix="fork-"))
