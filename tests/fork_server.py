@@ -84,6 +84,8 @@ IMPORTED = (
     "harness.reporting.finish",
     "harness.reporting.report",
     "harness.stack.hosted",
+    "kubernetes.client.api_client",
+    "kubernetes.config.kube_config",
     "packaging.version",
     "secrets",
     "uvloop",
