@@ -71,6 +71,12 @@ class Sequence:
         return frozenset(arrow.event.key for arrow in self.arrows if arrow.label.asks_for("code"))
 
     @cached_property
+    def per_device(self) -> frozenset[tuple[str, str, str]]:
+        """The events for which an arrow has a condition on the device that is judged."""
+        arrows = (arrow for arrow in self.arrows if any(condition.per_device for condition in arrow.label.conditions))
+        return frozenset(arrow.event.key for arrow in arrows)
+
+    @cached_property
     def events(self) -> Mapping[tuple[str, str, str], EventType]:
         """The events that this diagram judges, by source, target, and name. All others are ignored."""
         return {arrow.event.key: arrow.event for arrow in self.arrows}
