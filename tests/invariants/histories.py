@@ -196,19 +196,7 @@ EXAMPLES: Mapping[str, Example] = {
     "stops are awaited": example(
         Party.APPLICATION_CONTROLLER,
         all(running, lambda s: s.is_asked_to_stop(), lambda s: s.state("Application", "app", "deleted")),
-        all(
-            running,
-            lambda s: s.stops(),
-            lambda s: s.writes("ApplicationController", "PATCH Application", "app", status={"phase": "Stopped"}),
-            lambda s: s.is_asked_to_deploy(),
-            lambda s: s.deploys(number=31),
-            lambda s: s.chunk(0, 32),
-            lambda s: s.chunk(1, 33),
-            lambda s: s.answers(31),
-            lambda s: s.state("Application", "app", status={"phase": "Stopped"}),  # told late
-            lambda s: s.stops(34),
-            lambda s: s.state("Application", "app", "deleted"),
-        ),
+        all(running, lambda s: s.stops(), lambda s: s.state("Application", "app", "deleted")),
     ),
     "phases add up": example(
         Party.APPLICATION_CONTROLLER,

@@ -25,6 +25,21 @@ def test_a_history_that_nearly_breaks_it_breaks_nothing(name: str) -> None:
     assert [str(violation) for violation in story.violations()] == []
 
 
+def test_a_stop_that_is_told_late_is_judged_by_what_was_said_before_it() -> None:
+    """The device was deployed to again before the change to Stopped was told."""
+    story = Story()
+    story.runs()
+    story.stops()
+    story.writes("ApplicationController", "PATCH Application", "app", status={"phase": "Stopped"})
+    story.is_asked_to_deploy()
+    story.deploys(number=31)
+    story.chunk(0, 32)
+    story.chunk(1, 33)
+    story.answers(31)
+    story.state("Application", "app", status={"phase": "Stopped"})
+    assert "stops are awaited" not in [violation.rule for violation in story.violations()]
+
+
 def test_every_invariant_has_a_sentence_and_a_source() -> None:
     assert len(RULES) >= 25
     assert set(EXAMPLES) == set(RULES)
