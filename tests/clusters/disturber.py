@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
 
@@ -10,11 +11,41 @@ import aiohttp
 import yaml
 from aiohttp import web
 
-__all__ = ["Disturber", "Plan"]
+from harness.clusters.embedded import EmbeddedCluster
+from harness.core.clock import SystemClock
+from harness.core.identifiers import Randomness
+
+__all__ = ["Disturber", "Plan", "disturbed_cluster", "in_trouble"]
 
 Plan = Callable[[web.BaseRequest], str | None]
-"""How to disturb a request: a status (``503``) without passing it on, ``504 after`` or ``cut after`` it was done, ``cut``
-in the middle of its answer, or after its first event; ``end`` after its first event; None to pass it on."""
+"""How to disturb a request: a status (``503``) without passing it on, ``504 after`` or ``cut after`` it was done,
+``cut`` in the middle of its answer or after its first event, ``end`` after its first event; None to pass it on."""
+
+
+def in_trouble() -> Callable[[web.BaseRequest], str | None]:
+    """A plan: a gateway's first write of its status in each namespace fails, and so does each POST of the tests."""
+    met: set[str] = set()
+
+    def plan(request: web.BaseRequest) -> str | None:
+        if request.method == "PATCH" and "/gateways/" in request.path and request.path not in met:
+            met.add(request.path)
+            return "500"
+        return "503" if request.method == "POST" and request.path.endswith(("/devices", "/configmaps")) else None
+
+    return plan
+
+
+@asynccontextmanager
+async def disturbed_cluster(folder: Path, plan: Plan | None = None) -> AsyncIterator[Disturber]:
+    """A disturber before an embedded cluster, with their kubeconfig files in ``folder``."""
+    embedded = EmbeddedCluster(SystemClock(), Randomness())
+    await embedded.start()
+    try:
+        await embedded.write_kubeconfig(folder / "config")
+        async with Disturber(folder / "config", folder / "disturbed", plan or (lambda request: None)) as disturber:
+            yield disturber
+    finally:
+        await embedded.stop()
 
 
 class Disturber:
@@ -27,7 +58,9 @@ class Disturber:
 
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, ssl=False), auto_decompress=False)
-        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None, handler_cancellation=True), shutdown_timeout=0.0)
+        self._runner = web.ServerRunner(
+            web.Server(self._handle, access_log=None, handler_cancellation=True), shutdown_timeout=0.0
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
@@ -55,7 +88,9 @@ class Disturber:
         if how == "504 after":
             return _status(504)
         if how == "cut":
-            part = web.StreamResponse(headers={"Content-Length": str(len(content) + 1), "Content-Type": "application/json"})
+            part = web.StreamResponse(
+                headers={"Content-Length": str(len(content) + 1), "Content-Type": "application/json"}
+            )
             await part.prepare(request)
             await part.write(content)
         assert request.transport is not None

@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from harness.clusters.embedded import EmbeddedCluster
 from harness.clusters.existing import KubeconfigCluster
 from harness.clusters.existing.cluster import LEAVING
 from harness.clusters.existing.disturbances import FLOOD, Disturbances
@@ -17,7 +16,7 @@ from harness.wasmbed.resources.api import ApiError, NotFound
 from harness.wasmbed.resources.kinds import DEVICE, NAMESPACE
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 from harness.wasmbed.resources.manifests import device
-from tests.clusters.disturber import Disturber
+from tests.clusters.disturber import disturbed_cluster
 
 DISTURBED = [
     ("429", r"1 answered with 429\); the first: POST Device d1 of User: in trouble"),
@@ -32,13 +31,8 @@ NEW = device("d1", public_key=b"k", device_type="virtual")
 
 @pytest.fixture
 async def disturbed(tmp_path):
-    """A disturber before an embedded cluster."""
-    embedded = EmbeddedCluster(SystemClock(), Randomness())
-    await embedded.start()
-    await embedded.write_kubeconfig(tmp_path / "config")
-    async with Disturber(tmp_path / "config", tmp_path / "disturbed", lambda request: None) as disturber:
+    async with disturbed_cluster(tmp_path) as disturber:
         yield disturber
-    await embedded.stop()
 
 
 @pytest.fixture
@@ -97,7 +91,6 @@ async def test_a_watch_that_its_client_ends_excuses_nobody(cluster):
     client = cluster.client("Gateway")
     async with client.watch(DEVICE, resource_version="0") as events:
         reading = asyncio.ensure_future(anext(events))
-        await asyncio.sleep(0)
         await client.close()
         with pytest.raises(OSError, match="closed"):
             await reading
