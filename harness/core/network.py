@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TypeVar
 
+from harness.core.ports import on_free_port
 from harness.core.tls_listener import Admission, TlsListener
 from harness.core.tls_server import TlsServer
 
@@ -49,7 +50,9 @@ class Network(ABC):
         tls: TlsServer | None = None,
         admission: Admission | None = None,
     ) -> Listener:
-        """Accept connections at ``endpoint`` (port 0: any free one). Raises :class:`OSError` if it is taken.
+        """Accept connections at ``endpoint``. Raises :class:`OSError` if it is taken.
+
+        Port 0 is any free one, and one on which the caller can listen again after it was closed.
 
         With ``tls``, ``admission`` bounds the peers that have not completed the handshake, and reports each that is
         refused.
@@ -92,7 +95,11 @@ class _SecureListener(Listener):
 async def _bind(host: str, port: int) -> socket.socket:
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, address = found[0]
-    listener = socket.create_server((str(address[0]), port), family=family, backlog=1024)
+
+    def bind(port: int) -> socket.socket:
+        return socket.create_server((str(address[0]), port), family=family, backlog=1024)
+
+    listener = bind(port) if port else on_free_port(bind)
     listener.setblocking(False)
     return listener
 
@@ -111,7 +118,10 @@ class SystemNetwork(Network):
         host, port = endpoint
         if tls is not None:
             return _SecureListener(TlsListener(await _bind(host, port), protocol, tls, admission or Admission()))
-        return _SystemListener(await asyncio.get_running_loop().create_server(protocol, host, port, backlog=1024))
+        loop = asyncio.get_running_loop()
+        if port == 0:
+            return _SystemListener(await loop.create_server(protocol, sock=await _bind(host, port), backlog=1024))
+        return _SystemListener(await loop.create_server(protocol, host, port, backlog=1024))
 
     async def connect(
         self,
