@@ -1,4 +1,4 @@
-"""What a cluster did to requests although no fault of the test asked for it: then the rig failed, not the product.
+"""Counts what a cluster did to requests although no fault of the test asked for it: the rig failed, not the product.
 
 Faults that a test orders are made before the request reaches the cluster, so none of them is counted here.
 """
