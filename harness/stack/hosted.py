@@ -81,14 +81,18 @@ class HostedStack:
         self._runner.run(self.stack.blame(error))
 
     def accuse(self, error: BaseException) -> None:
-        """Add to the error of a test's body whom its record convicts, if anybody: as a note, and as its ``party``."""
+        """Add to the error of a test's body whom its record convicts, if anybody: as a note, and as its ``party``.
+
+        A broken invariant outweighs what a wait or a sequence concluded from a step that is missing.
+        """
         history = getattr(self.stack, "history", None)
         if history is None or isinstance(error, RigError | UsageError):
             return
         if found := find_violations(history):
             error.add_note(describe(found))
-            if getattr(error, "party", "") in ("", Party.PRODUCT):
-                error.party = found[0].convicts  # type: ignore[attr-defined]
+            named = next((each.convicts for each in found if each.party is not Party.PRODUCT), "")
+            if named or not getattr(error, "party", ""):
+                error.party = named or str(Party.PRODUCT)  # type: ignore[attr-defined]
         elif isinstance(error, ProductFailure) and (author := order_missing(error, history)) is not None:
             error.add_note(str(author))
             error.party = author.party
