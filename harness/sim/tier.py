@@ -1,0 +1,38 @@
+"""The tier of simulated boards: virtual boards in a stack whose time is virtual."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from harness.boards.board import About, Board, BoardEnvironment, BoardSettings
+from harness.boards.virtual import VirtualBoard, VirtualTier
+from harness.core.errors import UsageError
+from harness.sim.network import SimulatedNetwork
+
+__all__ = ["SimTier", "SimulatedBoard"]
+
+
+class SimulatedBoard(VirtualBoard):
+    """A virtual board that only a simulation can have."""
+
+    kind = "sim"
+
+
+class SimTier(VirtualTier):
+    """Boards for ``--boards=sim``, with which the whole stack is simulated."""
+
+    name: ClassVar[str] = "sim"
+    board: ClassVar[type[VirtualBoard]] = SimulatedBoard
+
+    def about(self, kind: str) -> About:
+        return About(
+            "a virtual board in virtual time: the whole stack is one deterministic event loop",
+            ("talk to other programs: a gateway or cluster in another process, a tool, a browser",),
+        )
+
+    def make(self, kind: str, settings: BoardSettings, environment: BoardEnvironment) -> Board:
+        if not isinstance(environment.network, SimulatedNetwork):
+            raise UsageError(
+                "a simulated board needs a simulated stack", where=settings.name, do="give the run --boards=sim"
+            )
+        return super().make(kind, settings, environment)
