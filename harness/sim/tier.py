@@ -6,8 +6,10 @@ from typing import ClassVar
 
 from harness.boards.board import About, Board, BoardEnvironment, BoardSettings
 from harness.boards.virtual import VirtualBoard, VirtualTier
+from harness.boards.virtual.runtime import Runtime
 from harness.core.errors import UsageError
 from harness.sim.network import SimulatedNetwork
+from harness.sim.runtime import SimulatedWorker
 
 __all__ = ["SimTier", "SimulatedBoard"]
 
@@ -29,6 +31,9 @@ class SimTier(VirtualTier):
             "a virtual board in virtual time: the whole stack is one deterministic event loop",
             ("talk to other programs: a gateway or cluster in another process, a tool, a browser",),
         )
+
+    def _make_runtime(self) -> Runtime:
+        return Runtime(1, SimulatedWorker)
 
     def make(self, kind: str, settings: BoardSettings, environment: BoardEnvironment) -> Board:
         if not isinstance(environment.network, SimulatedNetwork):

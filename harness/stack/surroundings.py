@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -14,12 +14,14 @@ from harness.core.network import Network, SystemNetwork
 from harness.stack.leftovers import count_sockets
 from harness.stack.options import StackOptions
 
-__all__ = ["Runner", "Surroundings", "surroundings_of"]
+__all__ = ["FEATURES", "SIMULATED", "Runner", "Surroundings", "surroundings_of"]
 
 T = TypeVar("T")
 SIMULATED = "sim"
 """The tier of boards with which a whole stack is simulated."""
-_NEEDS = {"cluster": "embedded", "gateway": "reference", "relay": False, "wire_defect": None}
+FEATURES: Mapping[str, str] = {"other-programs": "has other programs beside it: emulators, tools, real sockets"}
+"""The features of stacks that are not simulated, each with its meaning."""
+_NEEDS = {"cluster": "embedded", "gateway": "reference"}
 """The options of a stack that is one event loop without threads and processes."""
 
 
@@ -56,8 +58,8 @@ def surroundings_of(options: StackOptions, new_runner: Callable[[], Runner] = ne
     for name, value in _NEEDS.items():
         if (given := getattr(options, name)) != value:
             raise UsageError(
-                f"{given} cannot be simulated: it is another process, or passes a relay",
-                where=f"--{name.replace('_', '-')}",
+                f"the {name} {given!r} cannot be simulated: it is not in this process",
+                where=f"--{name}",
                 do="leave it out, or choose other boards than sim",
             )
     from harness.sim import Simulation  # late: most runs need none

@@ -31,9 +31,12 @@ class VirtualTier(Tier):
     def __init__(self, *, backoff: Backoff | None = None, level: LogLevel = LogLevel.INFO) -> None:
         self._backoff = backoff or RECONNECT
         self._level = level
-        self._runtime = Runtime()
+        self._runtime = self._make_runtime()
         self._made: Counter[str] = Counter()
         self._uncertified: dict[tuple[bytes, int], ssl.SSLContext] = {}
+
+    def _make_runtime(self) -> Runtime:
+        return Runtime()
 
     def kinds(self) -> tuple[str, ...]:
         return (self.board.kind,)
