@@ -55,7 +55,7 @@ class Guard:
         self._simulated = simulated
         self._first: UsageError | None = None
         self._thread = 0
-        self._replaced: dict[str, Callable[..., Any]] = {}
+        self._replaced: list[tuple[Any, str, Callable[..., Any]]] = []
 
     def refuse(self, what: str) -> NoReturn:
         """Raise UsageError naming the place that wanted to do this."""
@@ -81,16 +81,17 @@ class Guard:
             return START + simulated.seconds
 
         for name, now in {"time": epoch, "monotonic": seconds, "perf_counter": seconds}.items():
-            self._replace(name, now)
-            self._replace(f"{name}_ns", lambda now=now: int(now() * _NANO))  # type: ignore[misc]
-        self._replace("sleep", None)
+            self._simulate(name, now)
+            self._simulate(f"{name}_ns", lambda now=now: int(now() * _NANO))  # type: ignore[misc]
+        self._refuse_calls(time, "sleep", "sleep")
+        self._refuse_calls(threading.Thread, "start", "start a thread")  # no audit event before Python 3.12
         Guard._active = self
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         Guard._active = None
-        for name, original in self._replaced.items():
-            setattr(time, name, original)
+        for owner, name, original in self._replaced:
+            setattr(owner, name, original)
         self._replaced.clear()
         first, self._first = self._first, None
         if first is not None and kind is None:
@@ -101,17 +102,32 @@ class Guard:
         if event in _REFUSED and threading.get_ident() == self._thread:
             self.refuse(_REFUSED[event])
 
-    def _replace(self, name: str, simulated: Callable[[], Any] | None) -> None:
-        original = self._replaced[name] = getattr(time, name)
+    def _refuse_calls(self, owner: Any, name: str, what: str) -> None:
+        original = getattr(owner, name)
 
-        def replacement(*arguments: Any) -> Any:
+        def refused(*arguments: Any, **named: Any) -> Any:
+            if threading.get_ident() == self._thread:
+                self.refuse(what)
+            return original(*arguments, **named)
+
+        self._replace(owner, name, refused)
+
+    def _simulate(self, name: str, now: Callable[[], Any]) -> None:
+        """Have a function of the module ``time`` return ``now()`` to libraries, and refuse it to other code."""
+        original = getattr(time, name)
+
+        def simulated() -> Any:
             if threading.get_ident() != self._thread:
-                return original(*arguments)
-            if simulated is None or not _is_library(sys._getframe(1)):
-                self.refuse("sleep" if simulated is None else "read the machine's time")
-            return simulated()
+                return original()
+            if not _is_library(sys._getframe(1)):
+                self.refuse("read the machine's time")
+            return now()
 
-        setattr(time, name, replacement)
+        self._replace(time, name, simulated)
+
+    def _replace(self, owner: Any, name: str, replacement: Callable[..., Any]) -> None:
+        self._replaced.append((owner, name, getattr(owner, name)))
+        setattr(owner, name, replacement)
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:

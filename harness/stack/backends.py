@@ -129,6 +129,8 @@ def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
     if options.boards == SIMULATED and (absent := names & STACK_FEATURES.keys()):
         return f"a simulated stack has no {', '.join(sorted(absent))}"
     names -= STACK_FEATURES.keys()
+    if not names:
+        return None
     if absent := names & find_choice(options).lacks:
         return f"the system of --gateway={options.gateway} has no {', '.join(sorted(absent))}"
     if of_gateway := names & GATEWAY_FEATURES.keys():
