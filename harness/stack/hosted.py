@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from harness.core.clock import SystemClock
 from harness.core.errors import ProductFailure, RigError, UsageError
@@ -16,17 +16,11 @@ from harness.stack.leftovers import Leftovers
 from harness.stack.options import StackOptions
 from harness.stack.stack import Stack
 from harness.stack.subjects import order_missing, subject_of
+from harness.stack.surroundings import Runner, surroundings_of
 
 __all__ = ["HostedStack", "Runner", "left_behind"]
 
 T = TypeVar("T")
-
-
-class Runner(AbstractContextManager["Runner"], Protocol):
-    """An event loop that exists inside ``with``, as of :class:`asyncio.Runner`."""
-
-    def run(self, coro: Coroutine[Any, Any, T]) -> T:
-        """Run ``coro`` to its end and return its result."""
 
 
 class HostedStack:
@@ -42,13 +36,15 @@ class HostedStack:
     def opened(
         cls, options: StackOptions, folder: Path | None, new_runner: Callable[[], Runner] = new_runner
     ) -> Iterator[Self]:
-        """Start a stack, recorded in ``folder`` if given, and stop it at the end in any case.
+        """Start a stack, recorded in ``folder`` if given, and stop it at the end in any case. A stack that is not
+        simulated runs on the loop of ``new_runner``.
 
         Raises ProductFailure if it leaves something behind.
         """
-        with new_runner() as runner:
-            leftovers = runner.run(Leftovers.begin())
-            stack = Stack(options, folder=folder)
+        surroundings = surroundings_of(options, new_runner)
+        with surroundings.new_runner() as runner:
+            leftovers = runner.run(Leftovers.begin(surroundings.open_sockets))
+            stack = Stack(options, folder=folder, surroundings=surroundings)
             runner.run(stack.start())
             try:
                 yield cls(stack, runner)
