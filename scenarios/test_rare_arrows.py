@@ -34,7 +34,7 @@ async def enrolled(stack: Stack, name: str = "meter") -> MockBoard:
 
 
 def written(phase: str) -> Callable[[dict[str, object]], bool]:
-    """What a status has that makes it that phase."""
+    """Whether a status has that phase."""
     return lambda status: status.get("phase") == phase
 
 

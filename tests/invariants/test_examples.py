@@ -25,8 +25,8 @@ def test_a_history_that_nearly_breaks_it_breaks_nothing(name: str) -> None:
     assert [str(violation) for violation in story.violations()] == []
 
 
-def test_a_stop_that_is_told_late_is_judged_by_what_was_said_before_it() -> None:
-    """The device was deployed to again before the change to Stopped was told."""
+def test_a_stop_that_comes_late_is_judged_by_what_was_said_before_it() -> None:
+    """The device was deployed to again before the change to Stopped came."""
     story = Story()
     story.runs()
     story.stops()
