@@ -147,7 +147,7 @@ class Pairing:
 
 
 def _mark(secret: Object, public_key: bytes) -> str:
-    """What says that the key used the token that the Secret has now."""
+    """The proof that the key used the token that the Secret has now."""
     return f"{hashlib.sha256(_token(secret)).hexdigest()}.{hashlib.sha256(public_key).hexdigest()}"
 
 

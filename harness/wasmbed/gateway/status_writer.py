@@ -235,16 +235,12 @@ class StatusWriter:
     def _look_back(self, resource: Resource, current: Object, step: StatusStep, sent: SentStatus) -> None:
         """Drop what was written of a step when its answer was lost, so that it is not written twice."""
         step.sent = None
-        is_same = current["metadata"]["resourceVersion"] == sent.version
-        if (
-            not is_same
-            and sent.status["phase"] == step.phase
-            and self._target.was_written(resource, current, sent.status)
-        ):
+        if current["metadata"]["resourceVersion"] == sent.version or sent.status["phase"] != step.phase:
+            return
+        if self._target.was_written(resource, current, sent.status):
+            done = sent.status
             step.status = {
-                name: value
-                for name, value in step.status.items()
-                if name not in sent.status or sent.status[name] != value
+                name: value for name, value in step.status.items() if name not in done or done[name] != value
             }
 
     def _next_step(self, resource: Resource, current: Object, status: Status) -> Status:

@@ -66,7 +66,7 @@ TOKEN_KEY = "token"
 """The key of the token in the Secrets of pairing and of a gateway's API."""
 
 USED_BY_ANNOTATION = f"{GROUP}/used-by"
-"""What used a pairing token: the SHA-256 of token and device key (SubjectPublicKeyInfo), in hexadecimal."""
+"""The use of a pairing token: the SHA-256 of token and device key (SubjectPublicKeyInfo), in hexadecimal."""
 
 PAIRING_SECRET_PREFIX = "pairing-"
 
