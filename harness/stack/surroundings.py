@@ -1,4 +1,4 @@
-"""What a stack takes from outside itself: the machine's event loop, time and network, or those of a simulation."""
+"""The event loop, time and network of a stack: the machine's, or those of a simulation."""
 
 from __future__ import annotations
 
