@@ -378,6 +378,16 @@ async def test_only_its_own_token_opens_a_gateways_api(stack: Stack, token: str)
     assert not stack.history.find("StopApplication")
 
 
+@pytest.mark.requires("gateway-http")
+async def test_a_token_counts_only_as_a_bearers(stack: Stack) -> None:
+    """The right token under another HTTP scheme opens nothing (RFC 6750); the scheme's case does not matter."""
+    await enrolled(stack, "meter")
+    for scheme in ("Basic", "Digest", "Token", "Bearers"):
+        status, text = await stack.gateway.ask("GET", "/api/v1/sessions", scheme=scheme)
+        assert (status, "meter" in text) == (401, False)
+    assert (await stack.gateway.ask("GET", "/api/v1/sessions", scheme="bearer"))[0] == 200
+
+
 @pytest.mark.requires("gateway-pairing")
 @pytest.mark.parametrize("how", ["prefix", "longer", "another-devices", "empty", "none", "not-a-pairing-secret"])
 async def test_only_its_own_token_lets_a_device_pair(stack: Stack, how: str) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from harness.boards.board import Board
 from harness.boards.virtual.applications import MAXIMUM_APPLICATIONS
+from harness.boards.virtual.host import MAXIMUM_PUBLICATIONS
 from harness.stack import Stack
 from harness.stack.applications import ApplicationHandle
 from harness.stack.modules import assemble
@@ -131,6 +132,24 @@ async def test_a_topic_and_a_payload_may_have_their_whole_size(stack: Stack) -> 
     application, device = await deployed(stack, text, memory=PAGE)
     await application.until_on(device, state="running", output=len)
     assert [(len(topic), len(payload)) for topic, payload in application.output(device)] == sizes[:1]
+
+
+@pytest.mark.requires("gateway-http")
+@pytest.mark.stack(boards="virtual")
+async def test_a_board_keeps_as_many_publications_as_it_says(stack: Stack) -> None:
+    """A call publishes what the board keeps, and once more: the last is refused, and the module goes on."""
+    text = f"""(module {PUBLISH} (memory (export "memory") 1) (data (i32.const 0) "n")
+        (func $publish_one (result i32) (call $publish (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 1)))
+        (func (export "run") (local $left i32) (local.set $left (i32.const {MAXIMUM_PUBLICATIONS}))
+            (loop $more
+                (if (call $publish_one) (then unreachable))
+                (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+                (br_if $more (local.get $left)))
+            (if (i32.ne (call $publish_one) (i32.const -1)) (then unreachable))))"""
+    application, device = await deployed(stack, text)
+    await application.until_on(device, state="running")
+    status = await stack.history.until("ApplicationStatus", about="app", state="running")
+    assert len(status.data["publications"]) == MAXIMUM_PUBLICATIONS
 
 
 @pytest.mark.requires("gateway-http")
