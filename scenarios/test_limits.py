@@ -147,9 +147,9 @@ async def test_a_board_keeps_as_many_publications_as_it_says(stack: Stack) -> No
                 (br_if $more (local.get $left)))
             (if (i32.ne (call $publish_one) (i32.const -1)) (then unreachable))))"""
     application, device = await deployed(stack, text)
-    await application.until_on(device, state="running")
-    status = await stack.history.until("ApplicationStatus", about="app", state="running")
+    status = await stack.history.until("ApplicationStatus", source="Device", about="app", state="running")
     assert len(status.data["publications"]) == MAXIMUM_PUBLICATIONS
+    await application.until_on(device, state="running")
 
 
 @pytest.mark.requires("gateway-http")
