@@ -131,7 +131,7 @@ async def test_heartbeats_that_follow_each_other_are_written_together(stack: Sta
 
 @pytest.mark.requires("gateway-http")
 async def test_an_application_of_many_devices_rests_between_writes(stack: Stack) -> None:
-    """What one of 400 devices reports is written after a pause; the invariant compares it with their number."""
+    """Reports of one of 400 devices are written after a pause; the invariant compares it with their number."""
     meter, application = await running(stack)
     others = {f"pump-{number}": {"state": "running"} for number in range(400)}
     with stack.api_faults.holding("patch_status", client="ApplicationController", kind="Application"):

@@ -1,4 +1,4 @@
-"""Silence: who ends a link because nothing is heard on it, and whether it had to be ended.
+"""Silence: the party that ends a link on which nothing is heard, and whether it had to end it.
 
 A gateway that records its own links names its reason, and how many intervals it waited. The order of such ends tells
 whether it measures the silence of each device, whatever the machine's speed.

@@ -43,7 +43,7 @@ def drains_eight(story: Story, step: int = 0) -> None:
 
 
 def writes_heartbeats(story: Story, seconds: float) -> None:
-    """Two heartbeats, so many seconds apart, are written; the interval is a second and a half."""
+    """Two heartbeats, ``seconds`` apart, are written; the interval is a second and a half."""
     story.enrolls()
     story.gateway_up(statusInterval=1500)
     for number in (101, 102):
@@ -53,7 +53,7 @@ def writes_heartbeats(story: Story, seconds: float) -> None:
 
 
 def writes_twice(story: Story, seconds: float) -> None:
-    """The gateway writes an Application that has a thousand devices, and again after so many seconds."""
+    """The gateway writes an Application that has a thousand devices, and again ``seconds`` later."""
     story.gateway_up(restPerDevice=0.5)
     story.specifies()
     entries = {f"pump-{number}": {"state": "running"} for number in range(1000)}
