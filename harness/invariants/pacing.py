@@ -32,14 +32,17 @@ class HeartbeatsAreSummed(Invariant):
         status, name = status_of(event), str(event.data.get("name"))
         if event.source != "Gateway" or event.data.get("code") != 200:
             return
-        if "phase" in status:
-            self._writes.pop(name, None)
-            return
         link = self.ledger.connected_link(name)
-        if link is None or not status.get("lastHeartbeat") or "deviceInfo" in status or link.connected is None:
+        if "phase" in status:
+            # What is written before belongs to an earlier session.
+            self._writes.pop(name, None)
+            if status["phase"] == "Connected" and link is not None:
+                self._writes[name] = link, 0
             return
-        session, count = self._writes.get(name, (link, 0))
-        count = count + 1 if session is link else 1
+        session, count = self._writes.get(name, (None, 0))
+        if link is None or session is not link or not status.get("lastHeartbeat") or "deviceInfo" in status:
+            return
+        count += 1
         self._writes[name] = link, count
         up, trouble = self.ledger.gateways.get(link.gateway), self.ledger.api_trouble
         interval = (up.data.get("statusInterval") if up is not None else None) or 0
