@@ -72,7 +72,9 @@ class SilenceIsMeasured(Invariant):
             message = f"the gateway gave {link.device} up ({said[0]}) after {silence:.2f} s; they take {least:.2f} s"
             yield self.broken(event, message, cause=last, link=link)
         other, earlier = next(iter(sessions.items()), (None, None))
-        if other is not None and earlier is not None and earlier.at < last.at - SLACK:
+        # A machine that was late with this one may be as late with the other.
+        late = SLACK + max(silence - least, 0.0)
+        if other is not None and earlier is not None and earlier.at < last.at - late:
             message = (
                 f"the gateway gave {link.device} up after {silence:.2f} s of silence, and not {other.device}, of which"
                 f" it has heard nothing for {event.at - earlier.at:.2f} s"
