@@ -29,6 +29,8 @@ from harness.wasmbed.resources.kinds import CONFIG_MAP, SECRET
 pytestmark = pytest.mark.severity("critical")
 
 CRL = "wasmbed-device-crl"
+REMEMBERED = 64
+"""The latest message ids of a session, none of which may come again."""
 
 
 async def enrolled(stack: Stack, name: str) -> MockBoard:
@@ -317,6 +319,10 @@ async def test_a_message_id_counts_once_in_a_session_and_once_for_each_device(st
     await other.expect(HeartbeatAcknowledgment, sent + 1000)
     await meter.expect(HeartbeatAcknowledgment, sent + 1000)
     meter.send(RuntimeFault("ghost", "TRAP", "again"), sent)
+    assert (await meter.expect(Error, sent)).code == ErrorCode.REPLAYED_MESSAGE
+    for _ in range(REMEMBERED - 2):
+        await meter.beat()
+    meter.send(meter.heartbeat(), sent)
     assert (await meter.expect(Error, sent)).code == ErrorCode.REPLAYED_MESSAGE
     await meter.beat()
 

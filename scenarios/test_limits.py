@@ -9,6 +9,7 @@ from harness.stack import Stack
 from harness.stack.applications import ApplicationHandle
 from harness.stack.modules import assemble
 from harness.wasmbed.runtime.interface import MAXIMUM_PAYLOAD, MAXIMUM_TOPIC
+from harness.wasmbed.runtime.limits import DEPLOYMENT_FUEL
 
 pytestmark = pytest.mark.requires("wasm")
 
@@ -76,6 +77,43 @@ async def test_a_trap_after_a_refused_growth_names_the_memory(stack: Stack) -> N
     await application.until_on(device, state="error", code="MEMORY_LIMIT")
     other = await stack.deploy(assemble(pages(1, "unreachable")), to=device, name="other", memory=2 * PAGE)
     await other.until_on(device, state="error", code="TRAP")
+
+
+@pytest.mark.requires("gateway-http")
+async def test_a_refused_growth_explains_a_trap_in_its_own_call_only(stack: Stack) -> None:
+    """A module gets no more memory in one call and breaks in the next one: that is a TRAP."""
+    text = """(module (memory (export "memory") 1) (func (export "run") (drop (memory.grow (i32.const 9))))
+        (func (export "tick") (result i32) unreachable))"""
+    application, device = await deployed(stack, text, memory=2 * PAGE)
+    await application.until_on(device, state="error", code="TRAP")
+
+
+@pytest.mark.requires("gateway-http")
+async def test_a_start_function_has_the_fuel_of_a_deployment(stack: Stack) -> None:
+    """Its calls may take ten times as much: the deployment fails where loading takes more than that."""
+    text = f"""(module (memory (export "memory") 1) (func (export "run"))
+        (func $work (local $left i32) (local.set $left (i32.const {DEPLOYMENT_FUEL})) (loop $more
+            (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+            (br_if $more (local.get $left))))
+        (start $work))"""
+    application, device = await deployed(stack, text, fuel=10 * DEPLOYMENT_FUEL)
+    await application.until_on(device, state="failed", code="OUT_OF_FUEL", within=30)
+
+
+@pytest.mark.requires("gateway-http")
+async def test_an_argument_is_copied_as_far_as_there_is_room_and_measured_whole(stack: Stack) -> None:
+    """Five bytes where there is room for two: two are written, and five is what the module gets to know."""
+    text = """(module (import "wasmbed" "argument" (func $argument (param i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "run")
+            (if (i32.ne (call $argument (i32.const 0) (i32.const 0) (i32.const 2)) (i32.const 5)) (then unreachable))
+            (if (i32.ne (i32.load (i32.const 0)) (i32.const 0x6568)) (then unreachable))
+            (if (i32.ne (call $argument (i32.const 1) (i32.const 0) (i32.const 2)) (i32.const -1))
+                (then unreachable))))"""
+    board = await connected(stack)
+    application = await stack.deploy(assemble(text), to=board, name="app", args=["hello"])
+    await stack.history.until("ApplicationStatus", source="Device", about="app", state="running")
+    await application.until_on(board.name, state="running")
 
 
 @pytest.mark.requires("gateway-http")

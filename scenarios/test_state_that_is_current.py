@@ -317,6 +317,17 @@ async def test_statistics_are_of_the_present_targets(stack: Stack) -> None:
 
 
 @pytest.mark.requires("gateway-http")
+async def test_metrics_are_the_sum_of_all_devices(stack: Stack) -> None:
+    """Each device reports its own fuel: the application's is the sum."""
+    one, two = await enrolled(stack, "one"), await enrolled(stack, "two")
+    application = await stack.deploy("hello", to="all", name="app")
+    for board, fuel in ((one, 5), (two, 7)):
+        await board.run_module()
+        board.send(ApplicationStatus("app", ApplicationState.RUNNING, {"fuel_used": fuel}))
+    await application.until(metrics={"fuel_used": 12}, within=20)
+
+
+@pytest.mark.requires("gateway-http")
 async def test_unknown_is_said_with_its_reason_and_taken_back(stack: Stack) -> None:
     """Out of reach since when and why; back with the word of the device, without the words of before."""
     meter, application = await running(stack)
