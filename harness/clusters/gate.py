@@ -11,7 +11,7 @@ from typing import Protocol
 from harness.clusters.requests import flag, read_path
 from harness.wasmbed.resources.api import ApiError, Resource, api_error
 
-__all__ = ["Asked", "Gate", "GatedClient", "Watching", "read_request"]
+__all__ = ["GONE", "Asked", "Gate", "GatedClient", "Watching", "read_request"]
 
 GONE = 410
 Piece = bytes | memoryview
