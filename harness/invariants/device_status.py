@@ -290,7 +290,7 @@ class SpecFollowsRequest(Invariant):
 
     @on("EnrollmentResponse")
     def answered(self, event: Event) -> Iterator[Violation]:
-        """What differed is written before the answer. A write of before may not be in the resource yet."""
+        """Judge that what differed was written before the answer. A write of before may not be in the resource yet."""
         link = self.ledger.link(event)
         if link is None or link.request is None or event.data.get("certificate") or link.device in self._foreign:
             return

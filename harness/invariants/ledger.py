@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.core.history import Event, Kind
 
-__all__ = ["Ledger", "Link", "status_of"]
+__all__ = ["BEATS", "Ledger", "Link", "status_of"]
 
 BEATS = 16
 """Heartbeats of a link that are remembered, the latest."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.core.history import Event
+from harness.invariants.gateways import moment_of
 from harness.invariants.invariant import Invariant, Party, Violation, on
 from harness.invariants.ledger import Ledger, Link, status_of
 
@@ -24,8 +25,8 @@ class HeartbeatsAreSummed(Invariant):
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
-        self._writes: dict[str, tuple[Link, int]] = {}
-        """By device, its session, and how often its heartbeats were written since it became Connected."""
+        self._writes: dict[str, tuple[Link, float, int]] = {}
+        """By device, its session, when that began, and how often its heartbeats were written since it is Connected."""
 
     @on("PATCH Device")
     def written(self, event: Event) -> Iterator[Violation]:
@@ -37,18 +38,19 @@ class HeartbeatsAreSummed(Invariant):
             # What is written before belongs to an earlier session.
             self._writes.pop(name, None)
             if status["phase"] == "Connected" and link is not None:
-                self._writes[name] = link, 0
+                began = min(moment_of(status.get("connectedSince"), event.at), link.opened.at)
+                self._writes[name] = link, began, 0
             return
-        session, count = self._writes.get(name, (None, 0))
+        session, began, count = self._writes.get(name, (None, 0.0, 0))
         if link is None or session is not link or not status.get("lastHeartbeat") or "deviceInfo" in status:
             return
         count += 1
-        self._writes[name] = link, count
+        self._writes[name] = link, began, count
         up, trouble = self.ledger.gateways.get(link.gateway), self.ledger.api_trouble
         interval = (up.data.get("statusInterval") if up is not None else None) or 0
         if not self.ledger.is_of_this_run(link) or (trouble is not None and trouble.n > link.opened.n):
             return
-        since = event.at - link.opened.at
+        since = event.at - began
         if since < ROUNDING * count * interval / 1000:
             message = f"the gateway wrote heartbeats of {name} {count} times in {since:.2f} s"
             yield self.broken(event, f"{message}; its interval is {interval} ms", cause=link.connected, link=link)

@@ -7,18 +7,20 @@ whether it measures the silence of each device, whatever the machine's speed.
 from __future__ import annotations
 
 import re
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterator
 
 from harness.core.history import Event
 from harness.invariants.invariant import Invariant, Party, Violation, on
-from harness.invariants.ledger import Ledger, Link
+from harness.invariants.ledger import BEATS, Ledger, Link
 
 __all__ = ["SILENCE", "BoardsStay", "SilenceIsMeasured"]
 
 ROUNDING = 0.98
 SLACK = 0.1
 """Seconds by which two clocks of one process may differ."""
+CROSSING = 2.0
+"""Seconds for an answer to reach a board at most."""
 PATIENCE = 3
 """Unanswered heartbeats after which a board may give its link up."""
 _MISSED = re.compile(r"(\d{1,4}) heartbeats missed")
@@ -96,9 +98,21 @@ class BoardsStay(Invariant):
     party = Party.BOARD
     source = "docs/reference/protocol (heartbeats)"
 
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._answers: dict[Link, deque[float]] = {}
+        """By link, when the latest heartbeats were answered."""
+
+    @on("HeartbeatAcknowledgment")
+    def answered(self, event: Event) -> Iterator[Violation]:
+        if (link := self.ledger.link(event)) is not None:
+            self._answers.setdefault(link, deque(maxlen=BEATS)).append(event.at)
+        yield from ()
+
     @on("ConnectionClosed")
     def ended(self, event: Event) -> Iterator[Violation]:
         link = self.ledger.link(event)
+        answers = self._answers.pop(link, ()) if link is not None else ()
         if link is None or event.source != "Device" or link.connected is None or not link.known:
             return
         if not self.ledger.board_kind.startswith("virtual") or link.device not in self.ledger.boots:
@@ -106,7 +120,8 @@ class BoardsStay(Invariant):
         is_excused = link.refused is not None or (link.said is not None and link.said.name == "Error")
         if is_excused or self.ledger.is_disturbed(link.device, link.opened):
             return
-        unanswered = link.beaten - link.acknowledged
+        # What was answered just now may have crossed the link's end.
+        unanswered = link.beaten - link.acknowledged + sum(at > event.at - CROSSING for at in answers)
         if unanswered < PATIENCE:
             message = f"{link.device} ended its link, on which {unanswered} heartbeats had no answer"
             yield self.broken(event, f"{message}; {link.last_said()}", cause=link.connected, link=link)

@@ -86,7 +86,13 @@ PACES: Mapping[str, Example] = {
     ),
     "boards stay": example(
         Party.BOARD,
-        all(on_virtual_boards, enrolled, lambda s: s.beats(3, answered=False), lambda s: s.closes()),
+        all(
+            on_virtual_boards,
+            enrolled,
+            lambda s: s.later(3),
+            lambda s: s.beats(3, answered=False),
+            lambda s: s.closes(),
+        ),
         all(
             on_virtual_boards,
             enrolled,
