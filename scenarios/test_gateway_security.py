@@ -24,7 +24,7 @@ from harness.wasmbed.protocol.messages import (
     Message,
     RuntimeFault,
 )
-from harness.wasmbed.resources.kinds import CONFIG_MAP, SECRET
+from harness.wasmbed.resources.kinds import CONFIG_MAP, DEVICE, SECRET
 
 pytestmark = pytest.mark.severity("critical")
 
@@ -250,6 +250,25 @@ async def test_another_key_under_a_known_name_cannot_resume(stack: Stack) -> Non
     impostor.device_id = meter.device_id
     impostor.send(impostor.heartbeat())
     await refused(stack, impostor, ErrorCode.CERTIFICATE_INVALID)
+
+
+@pytest.mark.requires("gateway-api-faults")
+async def test_a_device_that_has_failed_cannot_resume(stack: Stack) -> None:
+    """Its Device became Failed while it was away: a heartbeat is not enough, it has to enroll again."""
+    meter = await enrolled(stack, "meter")
+    await meter.close()
+    await stack.device("meter").until(phase="Disconnected")
+    status = {"phase": "Failed", "error": "taken out of service"}
+    await stack.device("meter").wrote(await stack.api.patch_status(DEVICE, "meter", {"status": status}))
+    await stack.history.until(
+        "MODIFIED Device", target="Gateway", about="meter", status=lambda status: status.get("phase") == "Failed"
+    )
+    again = await stack.mock_board("meter", credentials=meter.credentials)
+    again.device_id = meter.device_id
+    again.send(again.heartbeat())
+    assert (await again.expect(Error)).code == ErrorCode.ENROLLMENT_FAILED
+    assert await again.enroll() == meter.device_id
+    await stack.device("meter").until(phase="Connected", error=None)
 
 
 async def test_a_known_device_cannot_resume_under_another_ones_id(stack: Stack) -> None:
