@@ -50,10 +50,10 @@ async def back(stack: Stack, board: MockBoard) -> MockBoard:
     return again
 
 
-async def refused(stack: Stack, board: MockBoard, code: ErrorCode, reason: str = "") -> None:
-    """Assert that the next message is that refusal, that the session ends if it is about identity, and that no Device
-    is created."""
-    error = await board.expect(Error)
+async def refused(stack: Stack, board: MockBoard, code: ErrorCode, reason: str = "", asked: int | None = None) -> None:
+    """Assert that the next message is that refusal, of the message ``asked``, that the session ends if it is about
+    identity, and that no Device is created."""
+    error = await board.expect(Error, asked)
     assert error.code == code
     assert reason in error.message
     if code is ErrorCode.CERTIFICATE_INVALID:
@@ -236,8 +236,8 @@ async def test_devices_of_an_expired_authority_are_refused(stack: Stack) -> None
 async def test_the_key_of_the_request_has_to_be_the_certificates(stack: Stack) -> None:
     """A valid certificate does not enroll another key."""
     meter = await stack.mock_board("meter")
-    meter.send(replace(meter.request(), public_key=public_key_der(generate_key().public_key())))
-    await refused(stack, meter, ErrorCode.CERTIFICATE_INVALID, "key")
+    asked = meter.send(replace(meter.request(), public_key=public_key_der(generate_key().public_key())), 4711)
+    await refused(stack, meter, ErrorCode.CERTIFICATE_INVALID, "key", asked)
     assert not stack.device("meter").exists
 
 
