@@ -493,7 +493,7 @@ def test_a_gateway_that_answered_before_the_device_was_registered() -> None:
 
 
 def test_the_field_by_which_a_write_differs_is_named(build: Any) -> None:
-    """What a device says of itself is wrong with the device, and not with the gateway that writes it down."""
+    """A wrong word of a device about itself is the device's, not that of the gateway that writes it down."""
     told = CONNECTED.replace("status.health = healthy", "status.health = degraded")
     verdict = judge("device-enrollment", build.history(ENROLLED + told))
     assert verdict.differing_field() == "health"
