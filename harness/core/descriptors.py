@@ -20,8 +20,8 @@ MOST = 1 << 20
 """Linux's default maximum. Some containers have a hard limit of 10^9, and child processes may close each possible
 descriptor, one by one."""
 
-_OPEN = Path("/proc/self/fd")
 _log = get_log(__name__)
+_OWN = Path("/proc/self/fd")
 
 
 def limit() -> int:
@@ -45,7 +45,7 @@ def raise_limit() -> int:
 def available() -> int | None:
     """The number of descriptors that this process can still open; None where the system does not say."""
     try:
-        return max(0, limit() - len(os.listdir(_OPEN)))
+        return max(0, limit() - len(os.listdir(_OWN)))
     except OSError:
         return None
 
@@ -53,9 +53,9 @@ def available() -> int | None:
 def count_sockets() -> int:
     """The number of sockets that this process has open; 0 where the system does not tell."""
     found = 0
-    for name in os.listdir(_OPEN) if _OPEN.is_dir() else ():
+    for name in os.listdir(_OWN) if _OWN.is_dir() else ():
         try:
-            target = os.readlink(_OPEN / name)
+            target = os.readlink(_OWN / name)
         except OSError:
             continue
         if target.startswith("socket:"):

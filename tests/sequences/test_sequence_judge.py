@@ -490,3 +490,15 @@ def test_a_gateway_that_answered_before_the_device_was_registered() -> None:
     assert failure.finding.mismatch is Mismatch.MISPLACED
     assert failure.finding.text.startswith("EnrollmentResponse came too early")
     assert judge("connection-establishment", events).ok
+
+
+def test_the_field_by_which_a_write_differs_is_named(build: Any) -> None:
+    """A wrong word of a device about itself is the device's, not that of the gateway that writes it down."""
+    told = CONNECTED.replace("status.health = healthy", "status.health = degraded")
+    verdict = judge("device-enrollment", build.history(ENROLLED + told))
+    assert verdict.differing_field() == "health"
+    assert judge("device-enrollment", build.history(ENROLLED + CONNECTED)).differing_field() == ""
+    early = ENROLLED.replace(
+        "    Gateway->>Device: EnrollmentResponse (deviceId, gatewayName, heartbeatInterval = 30s)\n", ""
+    )
+    assert judge("device-enrollment", build.history(early + CONNECTED)).differing_field() == ""

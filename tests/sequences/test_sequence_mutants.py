@@ -301,7 +301,7 @@ class _Naive:
                 yield (left, *rest), at
 
     def _again(self, block: Block) -> Rest:
-        """What may come after one turn: the same object for the same block, which it keeps alive."""
+        """The steps after one turn: the same object for the same block, which it keeps alive."""
         if block.kind != "loop" or block.most == 1:
             return ()
         if id(block) not in self._turned:
