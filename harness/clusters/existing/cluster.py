@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,15 +24,13 @@ from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import SystemNetwork
 from harness.wasmbed.resources.api import ApiError, ResourceApi
-from harness.wasmbed.resources.credentials import kubeconfig_of_environment
+from harness.wasmbed.resources.credentials import absolute_paths, kubeconfig_of_environment
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 from harness.wasmbed.resources.outages import OutageLog
 
 __all__ = ["LEAVING", "KubeconfigCluster"]
 
-_FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
-"""The members of a kubeconfig's clusters and users whose relative paths begin in its folder."""
 ANSWERS_WITHIN = 10.0
 GIVEN_UP_AFTER = 120.0
 """Seconds without an answer after which a cluster counts as lost; a control plane restarts in less."""
@@ -235,14 +232,9 @@ def _in_namespace(kubeconfig: bytes, namespace: str, folder: Path) -> bytes:
         config = yaml.safe_load(kubeconfig)
         (context,) = [each["context"] for each in config["contexts"] if each["name"] == config["current-context"]]
         context["namespace"] = namespace
-        entries = [each["cluster"] for each in config["clusters"]] + [
-            each["user"] for each in config.get("users") or ()
-        ]
-        for entry, key in itertools.product(filter(None, entries), _FILES):
-            if entry.get(key):
-                entry[key] = str(folder / entry[key])
     except (yaml.YAMLError, TypeError, AttributeError, LookupError, ValueError):
         return kubeconfig  # its reader says what is wrong with it
+    absolute_paths(config, folder)
     return yaml.safe_dump(config, sort_keys=False).encode()
 
 
