@@ -13,7 +13,14 @@ from harness.clusters.existing.access import check_context, check_rights, check_
 from harness.clusters.existing.client import Connection, Tapped, TappedClient
 from harness.clusters.existing.definitions import install
 from harness.clusters.existing.disturbances import is_of_server
-from harness.clusters.existing.namespaces import Leaving, delete_made, delete_namespace, make_namespace
+from harness.clusters.existing.namespaces import (
+    Leaving,
+    delete_made,
+    delete_namespace,
+    leave_namespace,
+    make_namespace,
+    occupy_namespace,
+)
 from harness.clusters.existing.proxy import RecordingProxy
 from harness.clusters.files import replace_file
 from harness.clusters.gate import Gate
@@ -76,6 +83,7 @@ class KubeconfigCluster(Cluster):
         self._clients: list[TappedClient] = []
         self._proxies: list[RecordingProxy] = []
         self._owns_namespace = False
+        self._mark = ""
         self._outages = OutageLog(clock)
 
     @classmethod
@@ -97,6 +105,8 @@ class KubeconfigCluster(Cluster):
             await self._check((await self._connection.opened()).share(self.namespace, "Harness"))
             await self._install(harness)
             self._owns_namespace = await make_namespace(harness, self.namespace, self._clock)
+            if not self._owns_namespace:
+                self._mark = await occupy_namespace(harness)
         except ApiError as error:
             raise RigError(
                 f"the cluster refused to be set up: {reason(error)}",
@@ -159,9 +169,8 @@ class KubeconfigCluster(Cluster):
                 self._owns_namespace = False
                 if await self._insist(lambda: delete_namespace(self._clients[0])):
                     self._left_behind()
-            elif self._tapped is not None and self._tapped.made:
-                made, self._tapped.made = self._tapped.made, {}
-                await self._insist(lambda: delete_made(self._clients[0], made))
+            elif self._mark or (self._tapped is not None and self._tapped.made):
+                await self._insist(self._leave)
         finally:
             proxies, self._proxies = self._proxies, []
             for proxy in proxies:
@@ -170,6 +179,15 @@ class KubeconfigCluster(Cluster):
             for client in clients:
                 await client.close()
             await self._connection.close()
+
+    async def _leave(self) -> None:
+        """Remove what this run made in a namespace that stays, and then its mark."""
+        if self._tapped is not None:
+            await delete_made(self._clients[0], self._tapped.made)
+            self._tapped.made = {}
+        if self._mark:
+            await leave_namespace(self._clients[0], self._mark)
+            self._mark = ""
 
     async def _insist(self, delete: Callable[[], Awaitable[None]]) -> bool:
         """Delete, and try again where the cluster does not answer as it should; returns whether it worked. Such trouble
