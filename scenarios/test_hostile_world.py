@@ -124,6 +124,32 @@ async def test_watches_that_end_are_taken_up_again(stack: Stack, code: int) -> N
 
 
 @pytest.mark.requires("gateway-api-faults")
+async def test_a_late_event_takes_a_gateway_back_to_nothing_older(stack: Stack) -> None:
+    """Watch events arrive later than the answers to the writes that they report. A device was lost and has returned
+    when the event comes that it was lost. The next write is judged by the newest form, so that it succeeds at once."""
+    meter = await enrolled(stack)
+    device = stack.device("meter")
+    with stack.api_faults.holding("event", client="Gateway", kind="Device", times=1) as first:
+        await meter.close()
+        await device.until(phase="Disconnected")
+        back = await stack.mock_board("meter", credentials=meter.credentials)
+        await back.beat(meter.device_id)
+        await device.until(phase="Connected")
+        await first.reached.wait()
+        begin = stack.history[-1]
+        with stack.api_faults.holding("event", client="Gateway", kind="Device") as later:
+            first.released.set()
+            await later.reached.wait()
+            await back.close()
+            await device.until(phase="Disconnected")
+    written = stack.history.find("PATCH Device", source="Gateway", about="meter", after=begin)
+    moves = [
+        (event.data["code"], event.data["status"]["phase"]) for event in written if "phase" in event.data["status"]
+    ]
+    assert moves == [(200, "Disconnected")]
+
+
+@pytest.mark.requires("gateway-api-faults")
 @pytest.mark.parametrize(("client", "resource"), WATCHES, ids=[client for client, _ in WATCHES])
 async def test_a_watch_that_fails_is_tried_again_soon_and_then_less_often(
     stack: Stack, client: str, resource: Resource

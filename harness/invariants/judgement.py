@@ -14,6 +14,7 @@ from harness.invariants.exchanges import EXCHANGES
 from harness.invariants.gateways import GATEWAYS
 from harness.invariants.generations import GENERATIONS
 from harness.invariants.identity import IDENTITY
+from harness.invariants.introductions import INTRODUCTIONS
 from harness.invariants.invariant import EVERY, Handler, Invariant, Party, Violation, key_of
 from harness.invariants.leases import LEASES
 from harness.invariants.ledger import Ledger
@@ -38,6 +39,7 @@ RULES: Mapping[str, type[Invariant]] = {
         *SESSIONS,
         *EXCHANGES,
         *IDENTITY,
+        *INTRODUCTIONS,
         *TIMING,
         *DEVICE_STATUS,
         *MOMENTS,

@@ -75,6 +75,15 @@ class GatewayTime(Invariant):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._last: dict[Link, Event] = {}
+        self._asked: dict[Link, Event] = {}
+        """The first heartbeat after the last answer. The gateway reads its clock after that, however late it is."""
+
+    @on("Heartbeat")
+    def beat(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        if link is not None:
+            self._asked.setdefault(link, event)
+        yield from ()
 
     @on("HeartbeatAcknowledgment")
     def answered(self, event: Event) -> Iterator[Violation]:
@@ -84,12 +93,18 @@ class GatewayTime(Invariant):
         if abs(told / 1000 - event.at) > HOUR:
             message = f"the gateway told {link.device} the time {told}; in milliseconds it was {event.at * 1000:.0f}"
             yield self.broken(event, message, link=link)
-        before = self._last.get(link)
+        before, asked = self._last.get(link), self._asked.pop(link, None)
         if before is not None and before.data["gatewayTime"] > told:
             message = f"the gateway's time for {link.device} went back from {before.data['gatewayTime']} to {told}"
             yield self.broken(event, message, cause=before, link=link)
-        elif before is not None and before.data["gatewayTime"] == told and event.at - before.at > STANDS_STILL:
-            message = f"the gateway told {link.device} the time {told} again, {event.at - before.at:.1f} s later"
+        elif (
+            before is not None
+            and asked is not None
+            and before.data["gatewayTime"] == told
+            and asked.data.get("messageId") == event.data.get("messageId")
+            and asked.at - before.at > STANDS_STILL
+        ):
+            message = f"the gateway told {link.device} the time {told} again, {asked.at - before.at:.1f} s later"
             yield self.broken(event, message, cause=before, link=link)
         self._last[link] = event
 

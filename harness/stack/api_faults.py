@@ -175,7 +175,7 @@ class ApiFaults:
         times: int | None = None,
     ) -> Iterator[ApiFault]:
         """Inside, requests wait before they are sent, until the block ends or ``released`` is set; only the first
-        ``times`` of them if given."""
+        ``times`` of them if given. The verb ``event`` is the delivery of a watch event: those behind it wait too."""
         fault = ApiFault(client, frozenset(verbs), kind, name, 0, times, self._clock)
         self._note("API requests held", "Kubernetes", verbs=sorted(verbs), client=client, resource=kind, named=name)
         self._active.append(fault)
@@ -278,14 +278,17 @@ class _Faulty(ResourceApi):
         selectors = {"label_selector": label_selector, "field_selector": field_selector}
         with self._faults.watching(self._client, resource) as watch:
             async with self._api.watch(resource, resource_version=resource_version, **selectors) as events:
-                yield self._until(watch, events)
+                yield self._until(watch, resource, events)
 
     async def close(self) -> None:
         await self._api.close()
 
-    async def _until(self, watch: _Watch, events: AsyncIterator[WatchEvent]) -> AsyncIterator[WatchEvent]:
+    async def _until(
+        self, watch: _Watch, resource: Resource, events: AsyncIterator[WatchEvent]
+    ) -> AsyncIterator[WatchEvent]:
         """The events up to the moment at which the watch has to end."""
         async for event in events:
+            await self._faults.enter(self._client, "event", resource, event.object["metadata"].get("name", ""))
             if watch.ends_with is None:
                 yield event
                 continue

@@ -200,7 +200,7 @@ class GatewayControl(Watched[GatewayResource]):
     async def observe(self) -> None:
         """Record its own account of its sessions and metrics, if it is running."""
         if self._gateway is not None:
-            await observe(self.name, self.http_endpoint, self._token, self._recorder, self._clock)
+            await observe(self.name, self.http_endpoint, self._token, self._recorder, self._clock, self._network)
 
     async def stop(self) -> None:
         """Stop it gracefully: it tells its devices and drains. Does nothing if it is not running."""
@@ -294,7 +294,7 @@ class GatewayControl(Watched[GatewayResource]):
         token = await self.token() if token is None else token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         async with (
-            aiohttp.ClientSession(self._api_url, headers=headers) as http,
+            aiohttp.ClientSession(self._api_url, connector=self._network.connector(), headers=headers) as http,
             http.request(method, path, json=body) as answer,
         ):
             return answer.status, await answer.text()
