@@ -12,7 +12,7 @@ from harness.stack import Stack, StackOptions
 from harness.stack.hosted import HostedStack
 
 BOARDS = 100
-IDLE = 600.0
+IDLE = 300.0
 """Virtual seconds of the idle fleet."""
 FORWARD = 30.0
 """Virtual seconds between the heartbeats of an idle board."""
