@@ -21,7 +21,7 @@ _TRIES = 200
 
 
 def on_free_port(open_at: Callable[[int], T]) -> T:
-    """What ``open_at`` returns for a port where it can listen, chosen at random from 20,000 to 31,999.
+    """Return what ``open_at`` returns for a port where it can listen, chosen at random from 20,000 to 31,999.
 
     Raises the :class:`OSError` of ``open_at``, unless it says that the port is in use or not allowed.
     """

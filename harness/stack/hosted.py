@@ -59,7 +59,7 @@ class HostedStack:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work``, a part of the body, and return its result. Raises TimeoutError when the body takes too long."""
         __tracebackhide__ = True
-        return self._runner.run(self._bounded(work))
+        return self._runner.run(self._blamed(self._bounded(work)))
 
     def judge(self) -> None:
         """Judge the history by the invariants, after a body that passed. Raises ProductFailure."""
@@ -72,15 +72,23 @@ class HostedStack:
 
         self._runner.run(self._blamed(judge()))
 
+    def blame(self, error: BaseException) -> None:
+        """Raise RigError if the cluster is to blame for an error outside of :meth:`run`."""
+        self._runner.run(self.stack.blame(error))
+
     def accuse(self, error: BaseException) -> None:
-        """Add to the error of a test's body whom its record convicts, if anybody: as a note, and as its ``party``."""
+        """Add to the error of a test's body whom its record convicts, if anybody: as a note, and as its ``party``.
+
+        A broken invariant outweighs what a wait or a sequence concluded from a step that is missing.
+        """
         history = getattr(self.stack, "history", None)
         if history is None or isinstance(error, RigError | UsageError):
             return
         if found := find_violations(history):
             error.add_note(describe(found))
-            if getattr(error, "party", "") in ("", Party.PRODUCT):
-                error.party = found[0].convicts  # type: ignore[attr-defined]
+            named = next((each.convicts for each in found if each.party is not Party.PRODUCT), "")
+            if named or not getattr(error, "party", ""):
+                error.party = named or str(Party.PRODUCT)  # type: ignore[attr-defined]
         elif isinstance(error, ProductFailure) and (author := order_missing(error, history)) is not None:
             error.add_note(str(author))
             error.party = author.party
@@ -93,14 +101,13 @@ class HostedStack:
             error.party = author.party  # type: ignore[attr-defined]
 
     async def _blamed(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of ``work``. Any failure while the cluster is gone is a RigError."""
+        """The result of ``work``. Any failure while the cluster is gone, or after it disturbed requests, is a
+        RigError."""
         __tracebackhide__ = True
         try:
             return await work
-        except (RigError, UsageError):
-            raise
-        except Exception:
-            await self.stack.cluster.check()
+        except Exception as error:
+            await self.stack.blame(error)
             raise
 
     async def _bounded(self, work: Coroutine[Any, Any, T]) -> T:
@@ -111,7 +118,7 @@ class HostedStack:
             async with body:
                 overdue = clock.call_later(self._end - clock.now(), lambda: body.reschedule(loop.time()))
                 try:
-                    return await self._blamed(work)
+                    return await work
                 finally:
                     overdue.cancel()
         except TimeoutError as error:

@@ -122,8 +122,11 @@ class Stack:
         """
         try:
             await self._start(platform)
-        except BaseException:
-            await self.stop()
+        except BaseException as error:
+            try:
+                await self.blame(error)
+            finally:
+                await self.stop()
             raise
         return self
 
@@ -179,6 +182,11 @@ class Stack:
         """Stop all parts in reverse order, each within its time limit. May be called more than once."""
         ends, self._ends = self._ends, AsyncExitStack()
         await ends.aclose()
+
+    async def blame(self, error: BaseException) -> None:
+        """Raise RigError if the cluster is to blame for ``error``."""
+        if isinstance(error, Exception) and not isinstance(error, RigError | UsageError) and hasattr(self, "cluster"):
+            await self.cluster.check()
 
     async def abandon(self) -> None:
         """Stop without waiting for enrollments and deployments in progress."""

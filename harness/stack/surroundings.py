@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from harness.core.clock import Clock, SystemClock
+from harness.core.descriptors import count_sockets
 from harness.core.errors import UsageError
 from harness.core.loop import new_runner
 from harness.core.network import Network, SystemNetwork
-from harness.stack.leftovers import count_sockets
 from harness.stack.options import StackOptions
 
 __all__ = ["FEATURES", "Runner", "Surroundings", "surroundings_of"]
