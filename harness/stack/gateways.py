@@ -224,14 +224,17 @@ class GatewayControl(Watched[GatewayResource]):
             return ""
 
     def _described(self) -> dict[str, Any]:
-        """Return the facts that judges need: settings (times in milliseconds), token, and shown certificates."""
+        """Return the facts that judges need: settings (times in milliseconds), token, and shown certificates.
+
+        A gateway that does not take the settings is not judged by them.
+        """
         settings = self._settings
+        taken = {"retryAfter": int(1000 * settings.retry_after), "chunkWindow": settings.chunk_window}
         return {
             "token": self._token,
             "heartbeatInterval": int(1000 * settings.heartbeat_interval),
             "missedHeartbeats": settings.missed_heartbeats,
-            "retryAfter": int(1000 * settings.retry_after),
-            "chunkWindow": settings.chunk_window,
+            **(taken if "gateway-settings" in self.features else {}),
             "certificates": [validity(identity.certificate) for identity in self._identities],
             "deviceAuthority": validity(self._pki.devices.certificate),
         }
