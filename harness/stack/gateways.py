@@ -27,6 +27,7 @@ from harness.stack.recorder import Recorder
 from harness.stack.timeouts import bounded
 from harness.stack.waiting import Watched
 from harness.wasmbed.gateway.settings import GatewaySettings
+from harness.wasmbed.protocol.dialects.wires import VERSION_1, is_framed
 from harness.wasmbed.resources.api import ApiError
 from harness.wasmbed.resources.kinds import GATEWAY, SECRET
 from harness.wasmbed.resources.names import TOKEN_KEY, gateway_api_secret
@@ -71,6 +72,8 @@ class GatewayControl(Watched[GatewayResource]):
         self._identities = pki.gateway(settings.name)
         self._defect_noted = False
         defect = find_defect(wire_defect) if wire_defect is not None else None
+        if defect is not None and choice.wire != VERSION_1:
+            raise UsageError(f"defects are of the wire {VERSION_1!r}", where="--wire-defect", do="leave it out")
         self._boundary = self._make_boundary(defect) if relay or defect or not kind.records else None
         self._gateway: Gateway | None = None
         self._starts = 0
@@ -154,6 +157,7 @@ class GatewayControl(Watched[GatewayResource]):
             self._recorder,
             tamper=defect.tamper(applied) if defect is not None else None,
             tunnel=self._kind.tunnelled(self._choice),
+            wire=self._choice.wire,
         )
 
     def _setup(self) -> GatewaySetup:
@@ -190,6 +194,11 @@ class GatewayControl(Watched[GatewayResource]):
                 "its boards' identities are not the harness's, so devices and frames are not known on its links",
                 where=f"gateway {self.name}",
                 do="disturb all links, and drop no frames",
+            )
+
+        if fault.drop and not is_framed(self._choice.wire):
+            raise UsageError(
+                f"the wire {self._choice.wire!r} has no frames", where=f"gateway {self.name}", do="drop none"
             )
 
     def disturb(self, fault: LinkFault = NO_FAULT, device: str = "") -> None:
