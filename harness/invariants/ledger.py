@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.core.history import Event, Kind
 
-__all__ = ["BEATS", "Ledger", "Link", "status_of"]
+__all__ = ["Ledger", "Link", "status_of"]
 
 BEATS = 16
 """Heartbeats of a link that are remembered, the latest."""
@@ -41,8 +41,6 @@ class Link:
     """The latest EnrollmentResponse."""
     connected: Event | None = None
     """The first answer to a heartbeat."""
-    beaten: int = 0
-    """Heartbeats that the device sent."""
     acknowledged: int = 0
     """Heartbeats that were answered."""
     said: Event | None = None
@@ -197,7 +195,6 @@ class Ledger:
         elif event.source == "Device":
             link.said = event
             if event.name == "Heartbeat":
-                link.beaten += 1
                 link.beats.append(event)
             elif event.name == "EnrollmentRequest":
                 link.request = event
