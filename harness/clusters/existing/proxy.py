@@ -135,13 +135,13 @@ class RecordingProxy:
                 return await self._refuse(request, 413, "RequestEntityTooLarge", message)
             try:
                 await self._gated.enter(request.method, request.rel_url.raw_path, request.query)
+                return await self._pass(request, body)
             except ApiError as error:
                 return await self._refuse(request, error.code, error.reason, str(error))
             except OSError:
                 if request.transport is not None:
                     request.transport.abort()
                 raise
-            return await self._pass(request, body)
 
     async def _pass(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
         about = read_path(request.rel_url.raw_path)
@@ -151,7 +151,9 @@ class RecordingProxy:
         async with answer:
             if about is not None and not about.name and flag(request.query, "watch") and answer.status == 200:
                 return await self._watch(request, answer, await self._resource(about))
-            return await self._answer(request, answer, await self._content(request, answer))
+            content = await self._content(request, answer)
+            await self._let_go(request, answer)
+            return await self._answer(request, answer, content)
 
     async def _resource(self, about: ResourcePath) -> Resource:
         assert self._kinds is not None, "a request comes after the start"
@@ -170,7 +172,13 @@ class RecordingProxy:
             self._record(request.method, about, resource, write, sent, answer.status, read_json(content))
         finally:
             causality.ended(write)
+        await self._let_go(request, answer)
         return await self._answer(request, answer, content)
+
+    async def _let_go(self, request: web.BaseRequest, answer: aiohttp.ClientResponse) -> None:
+        """Return when an answer may go to the program. Raises ApiError or OSError instead of one that is lost."""
+        if answer.status < 400:
+            await self._gated.leave(request.method, request.rel_url.raw_path, request.query)
 
     def _record(
         self, method: str, about: ResourcePath, resource: Resource, write: Write, sent: Any, code: int, answer: Any
@@ -246,33 +254,23 @@ class RecordingProxy:
             self._tapped.disturbances.answered(code, watch, str(status.get("message") or ""))
 
     async def _forward(self, request: web.BaseRequest, body: bytes) -> aiohttp.ClientResponse:
-        """Send the request to the API server. Where that cannot be reached, the program's connection is cut."""
+        """Send the request to the API server. Raises OSError where that cannot be reached."""
         assert self._api is not None, "a request comes after the start"
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_PASSED}
         headers["Accept-Encoding"] = "identity"
         disturbances, what = self._tapped.disturbances, self._called(request)
-        try:
-            with disturbances.asking(what):
-                answer = await self._api.forward(request.method, request.rel_url.raw_path_qs, headers, body)
-                disturbances.answered(answer.status, what)
-                return answer
-        except OSError:
-            if request.transport is not None:
-                request.transport.abort()
-            raise
+        with disturbances.asking(what):
+            answer = await self._api.forward(request.method, request.rel_url.raw_path_qs, headers, body)
+            disturbances.answered(answer.status, what)
+            return answer
 
     async def _content(self, request: web.BaseRequest, answer: aiohttp.ClientResponse) -> bytes:
-        """The body of an answer. Where it does not arrive whole, the program's connection is cut too."""
-        try:
-            with self._tapped.disturbances.asking(self._called(request)):
-                try:
-                    return await answer.read()
-                except aiohttp.ClientError as error:
-                    raise ConnectionError(reason(error)) from error
-        except OSError:
-            if request.transport is not None:
-                request.transport.abort()
-            raise
+        """The body of an answer. Raises OSError where it does not arrive whole."""
+        with self._tapped.disturbances.asking(self._called(request)):
+            try:
+                return await answer.read()
+            except aiohttp.ClientError as error:
+                raise ConnectionError(reason(error)) from error
 
     def _called(self, request: web.BaseRequest) -> str:
         return f"{request.method} {request.rel_url.raw_path} of {self._name}"
