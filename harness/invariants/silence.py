@@ -21,6 +21,8 @@ SLACK = 0.1
 """Seconds by which two clocks of one process may differ."""
 CROSSING = 2.0
 """Seconds for an answer to reach a board at most."""
+SOON = 1.5
+"""Intervals after an answer: a board that waits for three of them is not there yet."""
 PATIENCE = 3
 """Unanswered heartbeats after which a board may give its link up."""
 _MISSED = re.compile(r"(\d{1,4}) heartbeats missed")
@@ -85,7 +87,7 @@ class SilenceIsMeasured(Invariant):
 
 
 class BoardsStay(Invariant):
-    """A virtual board does not end its link within an interval after the answer to a heartbeat, unless it was sent an
+    """A virtual board does not end its link at the next heartbeat after one that was answered, unless it was sent an
     error, or the test did something to it."""
 
     name = "boards stay"
@@ -117,7 +119,7 @@ class BoardsStay(Invariant):
         # Answers that came together may have crossed the end of a board that had waited for them.
         together = len(answers) == PATIENCE and event.at - answers[0].at < CROSSING
         since = event.at - answers[-1].at
-        if not together and since < _interval(self.ledger, link):
+        if not together and since < SOON * _interval(self.ledger, link):
             message = f"{link.device} ended its link {since:.2f} s after the answer to a heartbeat"
             yield self.broken(event, f"{message}; {link.last_said()}", cause=answers[-1], link=link, waited=answers[-1])
 

@@ -90,7 +90,7 @@ PACES: Mapping[str, Example] = {
         all(
             on_virtual_boards,
             enrolled,
-            lambda s: s.later(1),
+            lambda s: s.later(3),
             lambda s: s.beats(3, answered=False),
             lambda s: s.closes(),
         ),
