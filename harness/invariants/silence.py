@@ -21,6 +21,8 @@ SLACK = 0.1
 """Seconds by which two clocks of one process may differ."""
 CROSSING = 2.0
 """Seconds for an answer to reach a board at most."""
+UNDONE = frozenset({"power on", "restore link", "resume"})
+"""The latest thing done to a board that ends no link."""
 SOON = 1.5
 """Intervals after an answer: a board that waits for three of them is not there yet."""
 PATIENCE = 3
@@ -114,6 +116,8 @@ class BoardsStay(Invariant):
         if not self.ledger.board_kind.startswith("virtual") or link.device not in self.ledger.boots:
             return
         is_excused = link.refused is not None or (link.said is not None and link.said.name == "Error")
+        latest = self.ledger.disturbed.get(link.device)
+        is_excused |= latest is not None and latest.name not in UNDONE  # it may have begun before the link
         if is_excused or self.ledger.is_disturbed(link.device, link.opened):
             return
         # Answers that came together may have crossed the end of a board that had waited for them.
