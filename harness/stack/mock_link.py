@@ -7,7 +7,6 @@ by itself, except what its subclass names as an aside.
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import ClassVar, TypeVar, cast
 
 from harness.core.clock import Clock, time_to_wait
@@ -20,7 +19,7 @@ __all__ = ["MockEnd", "MockLink"]
 
 M = TypeVar("M", bound=Message)
 SMALLEST = 1
-"""Bytes of a receive buffer; the system makes it the smallest that it can."""
+"""Bytes that TLS keeps for a reader that does not read."""
 
 
 class MockLink(Link):
@@ -66,13 +65,14 @@ class MockEnd:
         await self.link.drain()
 
     def stop_reading(self) -> None:
-        """Read nothing from now on, so that what the other end sends waits there.
+        """Read nothing from now on, so that what the other end sends waits there, after some megabytes that the two
+        sockets take.
 
-        Socket and TLS take little more, as on a board; a computer's take megabytes.
+        The socket's receive buffer stays as it is: Linux drops segments that a buffer made smaller has no room for,
+        with the acknowledgments in them, and then neither end gets on.
         """
         if (limit := getattr(self.link.raw, "set_read_buffer_limits", None)) is not None:
             limit(high=SMALLEST, low=0)  # TLS reads on until a quarter of a megabyte waits
-        self.link.raw.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALLEST)
         self.link.raw.pause_reading()
 
     def read_again(self) -> None:
