@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from queue import SimpleQueue
 
-from harness.core.errors import UsageError
+from harness.core.errors import RigError, UsageError
 from mutants.defect import AREAS, Defect, load
 from mutants.scratch import Result, Scratch, digest
 from mutants.table import RIGHT, WANTED, page, table
@@ -69,7 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif given.again == "missed":
         known = {name: result for name, result in known.items() if result.caught}
     waiting = [each for each in chosen if each.name not in known]
-    _judge(waiting, caught_by, given.workers)
+    try:
+        _judge(waiting, caught_by, given.workers)
+    except RigError as error:
+        print(error, file=sys.stderr)
+        return RigError.exit_code
     return _verdict(_read(defects), defects)
 
 
@@ -92,7 +95,11 @@ def _judge(waiting: Sequence[Defect], caught_by: Mapping[str, str], workers: int
             finally:
                 copies.put(copy)
 
-        list(pool.map(judge, [waiting[start : start + BATCH] for start in range(0, len(waiting), BATCH)]))
+        try:
+            list(pool.map(judge, [waiting[start : start + BATCH] for start in range(0, len(waiting), BATCH)]))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _is_named(defect: Defect, patterns: Sequence[str]) -> bool:
@@ -135,5 +142,4 @@ def _verdict(known: dict[str, Result], defects: Sequence[Defect]) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends the scenarios that are under way too
     sys.exit(main())

@@ -69,8 +69,6 @@ class Job:
     options: list[str] = field(default_factory=list)
     together: int = 8
     """Tests at the same time."""
-    each: int = 4
-    """Tests of one task at the same time."""
     limit: float = 100.0
     """Seconds until a test is killed."""
     to_the_end: bool = False
@@ -135,8 +133,10 @@ class Isolated:
         tests = {item.nodeid: item for items in waiting.values() for item in items}
         try:
             while True:
+                # Of a task that is about to fail, tests that began meanwhile are lost: one each, if there are enough.
+                each = max(1, self._job.together // max(1, sum(map(bool, waiting.values()))))
                 for task, items in waiting.items():
-                    while items and running.has_place(task):
+                    while items and running.has_place(task, each):
                         running.start(task, items.pop(0))
                 if not running:
                     return
@@ -180,10 +180,10 @@ class _Running:
     def __len__(self) -> int:
         return len(self._children)
 
-    def has_place(self, task: Task) -> bool:
-        """Whether one more test of the task may begin."""
+    def has_place(self, task: Task, each: int) -> bool:
+        """Whether one more test of the task may begin; it has ``each`` at a time."""
         own = sum(child.task is task for child in self._children.values())
-        return len(self._children) < self._job.together and own < self._job.each
+        return len(self._children) < self._job.together and own < each
 
     def start(self, task: Task, item: pytest.Item) -> None:
         reading, writing = os.pipe()

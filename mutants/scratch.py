@@ -18,6 +18,7 @@ from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any, Self
 
+from harness.core.errors import RigError
 from mutants.defect import AREAS, Area, Defect, mutated
 from mutants.executed import MEASURED, Executed
 from mutants.isolated import UNDECIDED, WITHOUT, Job, Outcome, Task, is_catch
@@ -250,7 +251,7 @@ class Scratch:
 
     def _outcomes(self, tasks: Sequence[Task], board: str, **job: Any) -> Iterator[dict[str, Any]]:
         """Run the scenarios of each task in their order up to the first that fails; yields each outcome when it is
-        known."""
+        known. Raises RigError if they were cut off: the rest was not judged then."""
         reports = self.folder / "reports"
         shutil.rmtree(reports, ignore_errors=True)
         reports.mkdir()
@@ -268,13 +269,17 @@ class Scratch:
                 for line in pipe:
                     known = True
                     yield json.loads(line)
+                ended = process.wait()
             finally:
                 process.terminate()
                 process.wait()
-            if not known:
-                said.seek(0)
-                words = said.read()[-300:]
-                yield from (asdict(Outcome(task.name, task.tests[0], "crash", words)) for task in tasks if task.tests)
+            said.seek(0)
+            words = said.read()[-300:]
+        if ended < 0 or (ended and known):
+            do = "run it again: what it had found is kept"
+            raise RigError(f"the scenarios were cut off: {words}", where=f"exit code {ended} of {path}", do=do)
+        if not known:
+            yield from (asdict(Outcome(task.name, task.tests[0], "crash", words)) for task in tasks if task.tests)
 
     def _pytest(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self._python("-m", "pytest", "scenarios", "-q", "-p", "no:cacheprovider", *arguments)

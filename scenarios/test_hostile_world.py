@@ -18,6 +18,7 @@ from harness.wasmbed.protocol.messages import (
     EnrollmentResponse,
     Error,
     ErrorCode,
+    Publication,
 )
 from harness.wasmbed.resources.api import Resource
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY, LEASE, SECRET
@@ -278,13 +279,15 @@ async def test_a_deployment_that_is_lost_from_the_record_is_not_repeated_on_the_
     meter = await enrolled(stack)
     application = await stack.deploy("hello", to="meter")
     await meter.run_module()
-    await application.until(phase="Running")
+    meter.send(ApplicationStatus(application.name, ApplicationState.RUNNING, {}, None, [Publication("a", b"b")]))
+    await application.until_on("meter", state="running", output=len)
     ordered = await stack.history.until("DeployApplication", about=application.name)
     lost = {"state": None, "deployment": {"session": "2020-01-01T00:00:00Z"}}
     await stack.api.patch_status(APPLICATION, application.name, {"status": {"deviceStatuses": {"meter": lost}}})
     await stack.history.until("DeployApplication", about=application.name, after=ordered)
     await application.until_on("meter", state="running", generation=1)
     await application.until(phase="Running", health="healthy")
+    assert application.output("meter") == [("a", "b")]
     assert len(stack.history.find("Deploy", about=application.name)) == 1
 
 

@@ -228,7 +228,7 @@ class StopIsAwaited(_Pairs):
             if pair.at is None or pair.at.n < link.opened.n or name in self._judged:
                 continue  # said on an earlier link
             if write is not None and pair.at.n > write.n:
-                continue  # said since Stopped was written: the change comes late, and the device was asked to start again
+                continue  # said since Stopped was written; the change comes late, and the next start was before it
             if (self.ledger.object("Device", device).get("status") or {}).get("phase") != "Connected":
                 continue  # out of reach, for all that the controller can know
             asked = pair.asked_to_stop

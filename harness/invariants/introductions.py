@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import load_der_x509_csr
+from cryptography.x509.oid import NameOID
 
 from harness.core.history import Event
 from harness.invariants.cbor import Item
@@ -29,10 +30,10 @@ class SignedRequests(Invariant):
     def asked(self, event: Event) -> Iterator[Violation]:
         if event.data.get("csr") is None or (request := _field(event, "csr")) is None:
             return
-        link = self.ledger.link(event)
-        device = (link.device if link is not None else "") or event.data.get("device") or "a device"
         if (fault := _fault(request, event)) is not None:
-            yield self.broken(event, f"{device} sent a certification request that {fault}", link=link)
+            who = str(event.data.get("device") or "") or _subject(request)
+            message = f"the certification request of {who or 'a device'} {fault}"
+            yield self.broken(event, message, who=who, link=self.ledger.link(event))
 
 
 def _fault(request: bytes, event: Event) -> str | None:
@@ -45,6 +46,15 @@ def _fault(request: bytes, event: Event) -> str | None:
     if not signed:
         return "is not signed with its own key"
     return None if same_key(event.data.get("publicKey"), key.hex()) else "is for another key than the one to enroll"
+
+
+def _subject(request: bytes) -> str:
+    """The name that a certification request asks for; empty if it cannot be read."""
+    try:
+        names = load_der_x509_csr(request).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    except ValueError:
+        return ""
+    return str(names[0].value) if names else ""
 
 
 def _field(event: Event, name: str) -> bytes | None:

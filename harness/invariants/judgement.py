@@ -10,6 +10,7 @@ from harness.core.history import Event
 from harness.invariants.application_status import APPLICATION_STATUS
 from harness.invariants.boards import BOARDS
 from harness.invariants.device_status import DEVICE_STATUS
+from harness.invariants.draining import DRAINING
 from harness.invariants.exchanges import EXCHANGES
 from harness.invariants.gateways import GATEWAYS
 from harness.invariants.generations import GENERATIONS
@@ -19,8 +20,10 @@ from harness.invariants.invariant import EVERY, Handler, Invariant, Party, Viola
 from harness.invariants.leases import LEASES
 from harness.invariants.ledger import Ledger
 from harness.invariants.moments import MOMENTS
+from harness.invariants.pacing import PACING
 from harness.invariants.requests import REQUESTS
 from harness.invariants.sessions import SESSIONS
+from harness.invariants.silence import SILENCE
 from harness.invariants.timing import TIMING
 from harness.invariants.transfers import TRANSFERS
 from harness.invariants.unwanted import NothingRunsUnwanted
@@ -41,7 +44,10 @@ RULES: Mapping[str, type[Invariant]] = {
         *IDENTITY,
         *INTRODUCTIONS,
         *TIMING,
+        *SILENCE,
+        *DRAINING,
         *DEVICE_STATUS,
+        *PACING,
         *MOMENTS,
         *TRANSFERS,
         *APPLICATION_STATUS,

@@ -26,6 +26,8 @@ SILENCE = 2.5
 """Seconds of silence that convict a virtual board at least; a shorter one may be the machine's."""
 EMULATED_SILENCE = 15.0
 """The same for a board in an emulator, or a real one."""
+CONNECTED_WITHIN = 5.0
+"""Seconds in which a first heartbeat is written at least, however short the interval: a busy machine takes its time."""
 STANDS_STILL = 0.5
 """Seconds after which a clock in milliseconds shows another time, whenever the answer is recorded."""
 KNOWN_TIME = 1_000_000_000_000
@@ -277,7 +279,7 @@ class LiveLinksConnect(Invariant):
         interval = event.data.get("heartbeatInterval")
         is_awaited = not event.data.get("certificate") and self._phases.get(device) != "Connected"
         if is_awaited and isinstance(interval, int | float) and 0 < interval < float("inf"):
-            self._due.set(device, event, 3 * min(interval, LONGEST_INTERVAL) / 1000)
+            self._due.set(device, event, max(3 * min(interval, LONGEST_INTERVAL) / 1000, CONNECTED_WITHIN))
         yield from ()
 
     @on("ConnectionClosed", "TlsConnected")

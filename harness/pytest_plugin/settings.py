@@ -54,9 +54,9 @@ def options_of(item: pytest.Item, options: StackOptions) -> StackOptions:
     """``options`` changed by the test's ``stack`` markers, of which the closest wins. A relative folder of modules is
     below the project's folder. A simulation has simulated boards where a test asks for virtual ones. Raises
     UsageError."""
-    simulated = options.boards == "sim"
+    run = options
     for marker in reversed(list(item.iter_markers("stack"))):
         options = options.replace(**marker.kwargs)
-    if simulated and options.boards == "virtual":
+    if run.simulated and options.boards == "virtual":
         options = options.replace(boards="sim")
     return options.replace(modules=project(item.config) / options.modules)

@@ -11,6 +11,8 @@ __all__ = ["canonical"]
 
 _RAW = frozenset({"frame", "frameSize"})
 """The undecoded bytes of a message, which hold keys, certificates, and signatures."""
+_OF_SIZES = frozenset({"heap_free_bytes", "heap_used_bytes"})
+"""A board's heap holds certificates, whose size depends on their signatures."""
 _OF_KEYS = frozenset({"publicKey", "serial"})
 _OF_DOCUMENTS = frozenset({"certificate", "csr"})
 """Signed documents: their digest and size differ too, since signatures are random (FIPS 186-5, section 6.4)."""
@@ -31,7 +33,7 @@ def canonical(lines: Iterable[bytes]) -> Iterator[bytes]:
             return value
         found: dict[str, Any] = {}
         for key, each in value.items():
-            if key in _RAW or (signed and key == "size"):
+            if key in _RAW or key in _OF_SIZES or (signed and key == "size"):
                 continue
             if each is not None and (key in _OF_KEYS or (signed and key == "sha256")):
                 found[key] = named(key, each)

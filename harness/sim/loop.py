@@ -21,9 +21,11 @@ from harness.sim.sockets import SimulatedSocket, SimulatedSockets
 
 __all__ = ["SimulatedLoop"]
 
-TURN = 20e-6
-"""Virtual seconds that a turn of the loop takes: an enrollment takes some milliseconds, as on a machine, and what
-happens later has a later time."""
+TRANSMISSION = 20e-6
+"""Virtual seconds until bytes arrive: an enrollment takes about a millisecond, and what happens later has a later time.
+Turns of the loop take none, because their number differs between versions of Python."""
+MOST_BUSY_TURNS = 1_000_000
+"""Turns of the loop in which no time passes, before it is taken for endless."""
 
 
 class SimulatedLoop(asyncio.SelectorEventLoop):
@@ -32,7 +34,8 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def __init__(self, time: SimulatedTime, sockets: SimulatedSockets) -> None:
         self._time, self._sockets = time, sockets
         self._guard = Guard(time)
-        super().__init__(SimulatedSelector(sockets, self._pass_time))
+        self._busy_turns = 0
+        super().__init__(SimulatedSelector(sockets, self._data_arrived, self._idle))
 
     def time(self) -> float:
         return self._time.seconds
@@ -43,14 +46,25 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         with self._guard:
             super().run_forever()
 
-    def _pass_time(self, seconds: float | None) -> None:
+    def _data_arrived(self) -> None:
+        self._time.seconds += TRANSMISSION
+        self._busy_turns = 0
+
+    def _idle(self, seconds: float | None) -> None:
         if seconds is None:
             raise RigError(
                 "the simulation stands still: each task waits, and no timer is set",
                 where=f"{self._time.seconds:g} s after its start",
                 do="give what is waited for a deadline, or let something happen",
             )
-        self._time.seconds += seconds + TURN
+        self._time.seconds += seconds
+        self._busy_turns = self._busy_turns + 1 if seconds == 0 else 0
+        if self._busy_turns > MOST_BUSY_TURNS:
+            raise RigError(
+                "the simulation stands still: tasks run again and again, and none waits",
+                where=f"{self._time.seconds:g} s after its start",
+                do="wait for a condition, or on the clock, instead of polling",
+            )
 
     # Streams.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import selectors
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from harness.sim.sockets import SimulatedSockets
@@ -14,18 +14,20 @@ Ready = list[tuple[selectors.SelectorKey, int]]
 
 
 class SimulatedSelector(selectors.BaseSelector):
-    """``turn`` is called once in each turn of the event loop, with the seconds that it may wait: 0 if anything can run;
-    None if no timer is set."""
+    """Once in each turn of the event loop, it calls ``arrived`` if sockets are ready, or else ``idle`` with the seconds
+    that the loop may wait: 0 if anything can run; None if no timer is set."""
 
-    def __init__(self, sockets: SimulatedSockets, turn: Callable[[float | None], object]) -> None:
-        self._sockets, self._turn = sockets, turn
+    def __init__(
+        self, sockets: SimulatedSockets, arrived: Callable[[], object], idle: Callable[[float | None], object]
+    ) -> None:
+        self._sockets, self._arrived, self._idle = sockets, arrived, idle
         self._keys: dict[int, selectors.SelectorKey] = {}
         self._touched: dict[int, None] = {}
         """Sockets that may be ready, in the order in which that was noticed: the order of a set differs by run."""
         sockets.touch = self._touch
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        descriptor = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        descriptor = _descriptor(fileobj)
         if descriptor in self._keys:
             raise KeyError(f"{fileobj!r} is already registered")
         self._sockets[descriptor]  # KeyError for a descriptor of the operating system
@@ -34,12 +36,12 @@ class SimulatedSelector(selectors.BaseSelector):
         return key
 
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        descriptor = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        descriptor = _descriptor(fileobj)
         self._touched.pop(descriptor, None)
         return self._keys.pop(descriptor)
 
     def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        descriptor = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        descriptor = _descriptor(fileobj)
         key = self._keys[descriptor] = self._keys[descriptor]._replace(events=events, data=data)
         self._touched[descriptor] = None
         return key
@@ -52,14 +54,17 @@ class SimulatedSelector(selectors.BaseSelector):
                 ready.append((key, events))
             else:
                 del self._touched[descriptor]
-        self._turn(0.0 if ready else timeout)
+        if ready:
+            self._arrived()
+        else:
+            self._idle(timeout)
         return ready
 
     def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        return self._keys
+        return _KeysByFile(self._keys)
 
     def get_key(self, fileobj: Any) -> selectors.SelectorKey:
-        return self._keys[fileobj if isinstance(fileobj, int) else fileobj.fileno()]
+        return self._keys[_descriptor(fileobj)]
 
     def close(self) -> None:
         self._keys.clear()
@@ -68,3 +73,23 @@ class SimulatedSelector(selectors.BaseSelector):
     def _touch(self, descriptor: int) -> None:
         if descriptor in self._keys:
             self._touched[descriptor] = None
+
+
+class _KeysByFile(Mapping[Any, selectors.SelectorKey]):
+    """The registered keys, by a file or its descriptor."""
+
+    def __init__(self, keys: dict[int, selectors.SelectorKey]) -> None:
+        self._keys = keys
+
+    def __getitem__(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._keys[_descriptor(fileobj)]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+def _descriptor(fileobj: Any) -> int:
+    return fileobj if isinstance(fileobj, int) else int(fileobj.fileno())

@@ -1,4 +1,4 @@
-"""What a stack takes instead of the machine's: event loop, clock, and network of one simulation."""
+"""The event loop, clock, and network of one simulation, which a stack takes instead of the machine's."""
 
 from __future__ import annotations
 

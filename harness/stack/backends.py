@@ -18,7 +18,6 @@ from harness.stack.gateway_choice import find_choice, find_gateway
 from harness.stack.kinds import kind_names, load_kind
 from harness.stack.options import StackOptions, flag
 from harness.stack.surroundings import FEATURES as STACK_FEATURES
-from harness.stack.surroundings import SIMULATED
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
 __all__ = ["CLUSTERS", "check_names", "check_options", "clusters", "lacking", "make_cluster"]
@@ -126,7 +125,7 @@ def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
     from harness.stack.board_choice import board_catalogue
 
     names = set(wanted)
-    if options.boards == SIMULATED and (absent := names & STACK_FEATURES.keys()):
+    if options.simulated and (absent := names & STACK_FEATURES.keys()):
         return f"a simulated stack has no {', '.join(sorted(absent))}"
     names -= STACK_FEATURES.keys()
     if not names:

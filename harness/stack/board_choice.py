@@ -13,7 +13,6 @@ from harness.boards.foreign import ForeignImage
 from harness.boards.image_table import read_image
 from harness.stack import sources
 from harness.stack.options import StackOptions
-from harness.stack.surroundings import SIMULATED
 
 __all__ = ["board_catalogue"]
 
@@ -23,8 +22,8 @@ def board_catalogue(options: StackOptions, root: Path | None = None) -> Catalogu
 
     A simulated stack has simulated boards only: others are processes or threads. Raises UsageError for an invalid
     table, and for ``--image`` with boards that take none."""
-    if options.boards == SIMULATED and options.image is None:
-        return Catalogue(registered(only=SIMULATED))
+    if options.simulated and options.image is None:
+        return Catalogue(registered(only=options.boards))
     tables = sources.read_boards(root or sources.find_root(Path.cwd()))
     given = options.image
     chosen = options.boards.partition("+")[0]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
@@ -18,10 +17,11 @@ from typing import Any, Self
 from weakref import WeakKeyDictionary
 
 from harness.core.clock import Clock, SystemClock, Timer
+from harness.core.descriptors import count_sockets
 from harness.core.errors import ProductFailure
 from harness.invariants.invariant import Party
 
-__all__ = ["Leftovers", "WatchedClock", "count_sockets", "party_of_file"]
+__all__ = ["Leftovers", "WatchedClock", "party_of_file"]
 
 TURNS = 50
 """Turns of the loop in which what was closed ends."""
@@ -33,7 +33,6 @@ _PARTIES = (
     (OWN / "wasmbed" / "controllers", Party.APPLICATION_CONTROLLER),
     (OWN / "boards" / "virtual", Party.BOARD),
 )
-DESCRIPTORS = Path("/proc/self/fd")
 
 
 class WatchedClock(Clock):
@@ -142,16 +141,3 @@ def party_of_file(name: str) -> Party | None:
     """The party that a source file belongs to; None for one that is not of the platform or a board."""
     path = Path(name)
     return next((party for folder, party in _PARTIES if folder in path.parents), None)
-
-
-def count_sockets() -> int:
-    """The number of sockets that this process has open; 0 where the system does not tell."""
-    found = 0
-    for name in os.listdir(DESCRIPTORS) if DESCRIPTORS.is_dir() else ():
-        try:
-            target = os.readlink(DESCRIPTORS / name)
-        except OSError:
-            continue
-        if target.startswith("socket:"):
-            found += 1
-    return found

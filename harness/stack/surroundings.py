@@ -1,4 +1,4 @@
-"""What a stack takes from outside itself: the machine's event loop, time and network, or those of a simulation."""
+"""The event loop, time and network of a stack: the machine's, or those of a simulation."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from harness.core.clock import Clock, SystemClock
+from harness.core.descriptors import count_sockets
 from harness.core.errors import UsageError
 from harness.core.loop import new_runner
 from harness.core.network import Network, SystemNetwork
-from harness.stack.leftovers import count_sockets
 from harness.stack.options import StackOptions
 
-__all__ = ["FEATURES", "SIMULATED", "Runner", "Surroundings", "surroundings_of"]
+__all__ = ["FEATURES", "Runner", "Surroundings", "surroundings_of"]
 
 T = TypeVar("T")
-SIMULATED = "sim"
-"""The tier of boards with which a whole stack is simulated."""
 FEATURES: Mapping[str, str] = {"other-programs": "has other programs beside it: emulators, tools, real sockets"}
 """The features of stacks that are not simulated, each with its meaning."""
 _NEEDS = {"cluster": "embedded", "gateway": "reference"}
@@ -53,14 +51,14 @@ def surroundings_of(options: StackOptions, new_runner: Callable[[], Runner] = ne
 
     Raises UsageError for options that a simulation cannot have.
     """
-    if options.boards != SIMULATED:
+    if not options.simulated:
         return Surroundings.of_machine(new_runner)
     for name, value in _NEEDS.items():
         if (given := getattr(options, name)) != value:
             raise UsageError(
                 f"the {name} {given!r} cannot be simulated: it is not in this process",
                 where=f"--{name}",
-                do="leave it out, or choose other boards than sim",
+                do=f"leave it out, or choose other boards than {options.boards}",
             )
     from harness.sim import Simulation  # late: most runs need none
 

@@ -176,6 +176,21 @@ async def test_patches_during_a_write_wait_for_the_write_interval(api: MemoryApi
     await paced.abandon()
 
 
+async def test_a_patch_that_may_wait_is_not_written_behind_one_that_is_under_way(
+    api: MemoryApi, writer: StatusWriter, clock: ManualClock
+) -> None:
+    gate = asyncio.Event()
+    api.fail = lambda verb, resource, name: gate.wait()
+    writer.put(DEVICE, "dev-1", {"health": "healthy"})
+    await clock.advance(0)
+    writer.put(DEVICE, "dev-1", {"health": "degraded"}, after=10)
+    gate.set()
+    await clock.advance(9)
+    assert (patches(api), len(writer)) == ([{"health": "healthy"}], 1)
+    await clock.advance(1)
+    assert patches(api)[1:] == [{"health": "degraded"}]
+
+
 async def test_a_flush_ignores_the_write_interval(api: MemoryApi, clock: ManualClock) -> None:
     paced = make_writer(api, clock, RestingObjects(lambda answer: 1000.0))
     for n in range(2):

@@ -8,6 +8,7 @@ import cbor2
 
 from harness.invariants import Party
 from tests.invariants.device_histories import DEVICES
+from tests.invariants.pace_histories import PACES
 from tests.invariants.story import (
     METRICS,
     SESSION,
@@ -34,6 +35,7 @@ from tests.invariants.story import (
 
 EXAMPLES: Mapping[str, Example] = {
     **DEVICES,
+    **PACES,
     "frames keep the contract": example(
         Party.GATEWAY,
         all(

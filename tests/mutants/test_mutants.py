@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from harness.core.errors import UsageError
+from harness.core.errors import RigError, UsageError
 from mutants import __main__ as command
 from mutants import defect as module
 from mutants.__main__ import main
@@ -241,6 +241,25 @@ def test_a_result_is_known_when_its_own_scenarios_have_ended(tmp_path: Path, mon
         (third, "unsound", ""),
     ]
     assert scratch._known_green("virtual") == {"scenarios/t::one"}
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_what_was_cut_off_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_begun: bool) -> None:
+    """A run whose interpreter is killed would count every defect that is left as missed."""
+    written = json.dumps(_outcome("a", "one")) if has_begun else ""
+    scratch = Scratch(ROOT, tmp_path / "copy", tmp_path / "output")
+    defect = next(each for each in DEFECTS if scratch._can_swap(each))
+    script = tmp_path / "cut_off.sh"
+    script.write_text(f"#!/bin/sh\n[ -z '{written}' ] || echo '{written}' > /dev/fd/$1\nkill -TERM $$\n")
+    script.chmod(0o755)
+
+    def command(*arguments: str) -> list[str]:
+        return [str(script), json.loads(Path(arguments[-1]).read_text())["output"].rpartition("/")[2]]
+
+    monkeypatch.setattr(scratch, "_order", lambda *_: ["scenarios/t::one", "scenarios/t::two"])
+    monkeypatch.setattr(scratch, "_command", command)
+    with pytest.raises(RigError, match="cut off"):
+        list(scratch.judge([replace(defect, name="a")], {}))
 
 
 def test_a_scenario_that_fails_with_a_defect_runs_without_it_too(tmp_path: Path) -> None:

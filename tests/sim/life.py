@@ -1,4 +1,4 @@
-"""The life of some simulated boards, as a program: ``python life.py SEED FOLDER`` leaves ``history.jsonl`` there."""
+"""The life of some simulated boards: ``python life.py BOARDS SEED FOLDER`` leaves ``history.jsonl`` in the folder."""
 
 import sys
 from pathlib import Path
@@ -32,8 +32,8 @@ async def live(stack: Stack) -> None:
 
 
 if __name__ == "__main__":
-    seed, folder = sys.argv[1:]
-    options = StackOptions(boards="sim", seed=int(seed), deadline=3600)
+    boards, seed, folder = sys.argv[1:]
+    options = StackOptions(boards=boards, seed=int(seed), deadline=3600)
     with HostedStack.opened(options, Path(folder)) as hosted:
         hosted.run(live(hosted.stack))
         hosted.judge()

@@ -8,27 +8,34 @@ import sys
 from pathlib import Path
 
 import orjson
+import pytest
 
+from harness.sim import SimNativeTier
 from harness.sim.canonical import canonical
 
+MISSING = SimNativeTier.unavailable()
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def history(folder: Path, seed: int, hash_seed: int) -> list[bytes]:
+def history(boards: str, folder: Path, seed: int, hash_seed: int) -> list[bytes]:
     """The history of the program ``life.py``, canonical."""
-    command = [sys.executable, str(Path(__file__).with_name("life.py")), str(seed), str(folder)]
+    command = [sys.executable, str(Path(__file__).with_name("life.py")), boards, str(seed), str(folder)]
     environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": str(ROOT)}
     subprocess.run(command, cwd=ROOT, env=environment, check=True)
     return list(canonical((folder / "history.jsonl").read_bytes().splitlines()))
 
 
-def test_one_seed_gives_one_history(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "boards",
+    ["sim", pytest.param("sim-native", marks=pytest.mark.skipif(MISSING is not None, reason=str(MISSING)))],
+)
+def test_one_seed_gives_one_history(tmp_path: Path, boards: str) -> None:
     """Two processes with different hashes of strings, so with another order of sets, tell the same story; another seed
     tells another one."""
-    first, again = history(tmp_path / "1", 7, 1), history(tmp_path / "2", 7, 2)
+    first, again = history(boards, tmp_path / "1", 7, 1), history(boards, tmp_path / "2", 7, 2)
     assert len(first) > 500
     assert first == again
-    assert first != history(tmp_path / "3", 8, 1)
+    assert first != history(boards, tmp_path / "3", 8, 1)
 
 
 def test_what_comes_from_keys_is_named_in_order() -> None:

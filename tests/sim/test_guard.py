@@ -76,7 +76,7 @@ def test_a_refusal_that_was_hidden_is_raised_at_the_end() -> None:
     with Simulation().new_runner() as runner:
         with pytest.raises(UsageError, match="start a thread"):
             runner.run(hide())
-        runner.run(asyncio.sleep(1))  # noqa: TID251  # it was told once
+        runner.run(asyncio.sleep(1))  # noqa: TID251  # it is raised once
 
 
 def test_libraries_see_virtual_time() -> None:
@@ -93,7 +93,7 @@ def test_libraries_see_virtual_time() -> None:
 
 
 def test_outside_a_run_nothing_is_refused() -> None:
-    """Between two runs of the loop, and for other threads during one, the machine is as ever."""
+    """Between two runs of the loop, and for other threads during one, the machine is as usual."""
     before = time.monotonic()  # noqa: TID251
     others: list[float] = []
     begun, go_on = threading.Event(), threading.Event()

@@ -55,11 +55,13 @@ class SentStatus:
 class StatusStep:
     """One patch to write, and the futures of the callers that wait for the API server's answer to it."""
 
-    __slots__ = ("sent", "status", "waiters")
+    __slots__ = ("due", "sent", "status", "waiters")
 
-    def __init__(self, status: Status, waiter: asyncio.Future[Object] | None = None) -> None:
+    def __init__(self, status: Status, waiter: asyncio.Future[Object] | None = None, *, due: float = 0.0) -> None:
         self.status = status
         self.waiters = () if waiter is None else (waiter,)
+        self.due = due
+        """Clock seconds until which it may wait for others."""
         self.sent: SentStatus | None = None
         """The step to a phase that was sent and whose answer did not come, if there is one."""
 
@@ -74,6 +76,7 @@ class StatusStep:
             self.sent = None
         self.status = merge(self.status, later.status)
         self.waiters = (*self.waiters, *later.waiters)
+        self.due = min(self.due, later.due)
 
     def succeed(self, answer: Object) -> None:
         """Give the API server's answer to the waiting callers."""
@@ -130,6 +133,10 @@ class PendingStatus:
             merged.absorb(overtaken)
         merged.absorb(step)
         del self.steps[first + 1 :]
+
+    def may_wait_until(self) -> float:
+        """The clock seconds at which the first pending step is due; 0 if none waits."""
+        return min((step.due for step in self.steps), default=0.0)
 
     def take(self) -> StatusStep:
         """Return the next step, which is :attr:`current` from now on."""

@@ -12,7 +12,7 @@ from harness.wasmbed.resources.kinds import DEVICE
 from harness.wasmbed.resources.phases import DevicePhase
 from harness.wasmbed.resources.statuses import disconnected_status
 
-__all__ = ["ClusterTarget", "StatusTarget", "UncachedTarget", "intermediate_step", "write_interval"]
+__all__ = ["PER_DEVICE", "ClusterTarget", "StatusTarget", "UncachedTarget", "intermediate_step", "write_interval"]
 
 PER_DEVICE = 0.0005
 """Seconds that an Application rests after a write, for each device in its status."""

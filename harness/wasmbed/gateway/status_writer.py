@@ -69,7 +69,7 @@ class StatusWriter:
 
     def put(self, resource: Resource, name: str, status: Status, *, after: float = 0.0) -> None:
         """Merge ``status`` into the object's, in ``after`` seconds; of several calls the earliest moment counts."""
-        self._add((resource, name), StatusStep(status), after)
+        self._add((resource, name), StatusStep(status, due=self._clock.now() + after))
 
     async def write(self, resource: Resource, name: str, status: Status) -> Object:
         """Merge ``status`` into the object's at once, and return the API server's answer.
@@ -79,7 +79,7 @@ class StatusWriter:
         written.
         """
         waiter: asyncio.Future[Object] = asyncio.get_running_loop().create_future()
-        self._add((resource, name), StatusStep(status, waiter), 0.0)
+        self._add((resource, name), StatusStep(status, waiter))
         return await waiter
 
     def is_moving(self, resource: Resource, name: str) -> bool:
@@ -117,7 +117,7 @@ class StatusWriter:
         self._report_idle()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _add(self, key: Key, step: StatusStep, after: float) -> None:
+    def _add(self, key: Key, step: StatusStep) -> None:
         if self._abandoned:
             step.cancel()
             return
@@ -125,7 +125,7 @@ class StatusWriter:
         if pending is None:
             pending = self._pending[key] = PendingStatus()
         pending.add(step)
-        self._start_later(key, pending, max(after, pending.rests_until - self._clock.now()))
+        self._start_later(key, pending, max(step.due, pending.rests_until) - self._clock.now())
 
     def _start_later(self, key: Key, pending: PendingStatus, after: float) -> None:
         due = self._clock.now() + after
@@ -141,11 +141,12 @@ class StatusWriter:
             pending.task = asyncio.create_task(self._run(key, pending))
 
     async def _run(self, key: Key, pending: PendingStatus) -> None:
-        """Write the object's steps one after the other, until none waits or the object has to rest."""
+        """Write the object's steps one after the other, until none is due or the object has to rest."""
         rest = 0.0
         while pending.steps and rest <= 0:
             await self._write_next(key, pending)
-            rest = pending.rests_until - self._clock.now()
+            due = 0.0 if self._flushing else pending.may_wait_until()
+            rest = max(due, pending.rests_until) - self._clock.now()
         pending.task = pending.current = None
         if rest > 0:
             self._start_later(key, pending, rest)
