@@ -25,7 +25,7 @@ __all__ = ["Admission", "Endpoint", "Listener", "Network", "SystemNetwork"]
 P = TypeVar("P", bound=asyncio.Protocol)
 
 UNSENT = 128 << 10
-"""Bytes that the system holds for a peer of a TLS listener that does not read; by default Linux holds four megabytes."""
+"""Bytes that the system holds for a peer of a TLS listener that does not read; Linux holds four megabytes by itself."""
 Endpoint = tuple[str, int]
 """Host and port."""
 
