@@ -176,7 +176,7 @@ async def test_a_device_that_reads_nothing_is_given_up(stack: Stack) -> None:
     device = await stack.device("deaf").until(phase="Connected")
     deaf.stop_reading()
     flood = asyncio.create_task(_send_on(deaf, Heartbeat(device_id, 0, "active", {}, "ready")))
-    closed = await stack.history.until("ConnectionClosed", about="deaf", source="Gateway", within=60)
+    closed = await stack.history.until("ConnectionClosed", about="deaf", source="Gateway", within=240)
     if "gateway-reasons" in stack.gateway.features:
         assert closed.data["reason"] == "the peer did not read for 0.3 s"
     await flood
