@@ -29,8 +29,8 @@ STEPS = 20_000
 
 class ScheduleOrder(StrEnum):
     """``fifo``: the order of asyncio and of arrival. ``random``: each choice is even. ``pct``: probabilistic
-    concurrency testing (Burckhardt et al., ASPLOS 2010): the task of the highest priority runs, and priorities fall at a few random
-    steps."""
+    concurrency testing (Burckhardt et al., ASPLOS 2010): the task of the highest priority runs, and priorities fall at
+    a few random steps."""
 
     FIFO = "fifo"
     RANDOM = "random"
