@@ -1,8 +1,9 @@
 """``python -m mutants``: put each defect into a copy of the sources and run the scenarios until one fails.
 
-Results are kept in ``reports/mutants``, one line each, and the table beside them: a run that was stopped goes on where
-it was. Exit status 1 if an end's share of caught defects, or of the right parties among them, is below what is wanted
-and all its defects were judged.
+Each result is kept in ``reports/mutants``, one line, as soon as it is known, and the table beside them: a run that was
+stopped goes on where it was, with ``--again older`` also one that judges everything on the present sources. Exit status
+1 if an end's share of caught defects, or of the right parties among them, is below what is wanted and all its defects
+were judged.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from fnmatch import fnmatch
 from pathlib import Path
 from queue import SimpleQueue
 
-from harness.core.errors import UsageError
+from harness.core.errors import RigError, UsageError
 from mutants.defect import AREAS, Defect, load
-from mutants.scratch import Result, Scratch
+from mutants.scratch import Result, Scratch, digest
 from mutants.table import RIGHT, WANTED, page, table
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "reports" / "mutants"
-BATCH = 12
-"""Defects that one interpreter judges."""
+BATCH = 60
+"""Defects that one interpreter judges; it takes some seconds to start."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,7 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("-j", type=int, default=1, metavar="N", dest="workers", help="defects at the same time")
     parser.add_argument("--area", choices=sorted(AREAS), help="only defects of this area")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth defect, for a sample")
-    parser.add_argument("--again", choices=("all", "missed"), help="judge these again although they have a result")
+    parser.add_argument(
+        "--again",
+        choices=("older", "missed"),
+        help="judge also those with a result of other sources, or without a catch",
+    )
     parser.add_argument("--measure", action="store_true", help="measure anew which scenario executes which lines")
     parser.add_argument("--page", type=Path, help="write the page of the documentation from the results, and end")
     parser.add_argument("--list", action="store_true", help="only list the defects, and refuse stale ones")
@@ -57,13 +62,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with Scratch.claimed(ROOT, OUTPUT, "platform") as copy:
             copy.measure(OUTPUT / "executed.json")
     known = _read(defects)
-    if given.again is not None:
-        for each in chosen:
-            if each.name in known and (given.again == "all" or not known[each.name].caught):
-                del known[each.name]
-    caught_by = {name: result.test for name, result in _read(defects).items() if result.test}
+    caught_by = {name: result.test for name, result in known.items() if result.test}
+    if given.again == "older":
+        known = {name: result for name, result in known.items() if result.sources == digest(ROOT)}
+    elif given.again == "missed":
+        known = {name: result for name, result in known.items() if result.caught}
     waiting = [each for each in chosen if each.name not in known]
-    _judge(waiting, caught_by, given.workers)
+    try:
+        _judge(waiting, caught_by, given.workers)
+    except RigError as error:
+        print(error, file=sys.stderr)
+        return RigError.exit_code
     return _verdict(_read(defects), defects)
 
 
@@ -86,7 +95,11 @@ def _judge(waiting: Sequence[Defect], caught_by: Mapping[str, str], workers: int
             finally:
                 copies.put(copy)
 
-        list(pool.map(judge, [waiting[start : start + BATCH] for start in range(0, len(waiting), BATCH)]))
+        try:
+            list(pool.map(judge, [waiting[start : start + BATCH] for start in range(0, len(waiting), BATCH)]))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _is_named(defect: Defect, patterns: Sequence[str]) -> bool:

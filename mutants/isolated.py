@@ -2,7 +2,8 @@
 
 ``python -m mutants.isolated JOB``: the job's file and its results are JSON. A defect is put into the copies only.
 Scenarios mostly wait, so several run at the same time, and the first that fails may end the others of its task. One
-that hangs is killed and decides nothing.
+that hangs is killed and decides nothing. A scenario that fails with a defect runs once more without it, at once: so a
+defect's result is known as soon as it was judged.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ import pytest
 
 from mutants.swap import swap
 
-__all__ = ["UNDECIDED", "Job", "Outcome", "Task", "is_catch", "main"]
+__all__ = ["UNDECIDED", "WITHOUT", "Job", "Outcome", "Task", "is_catch", "main"]
 
+WITHOUT = ""
+"""The name of a task without a defect."""
 UNFINISHED = "hang"
 UNDECIDED = (UNFINISHED, "crash", "not run")
 """Outcomes that decide nothing."""
 IMPORTED = (
+    "harness.boards.native.tier",
     "harness.boards.qemu.tier",
     "harness.boards.renode.tier",
     "harness.boards.virtual.tier",
@@ -61,16 +65,16 @@ class Job:
 
     tasks: list[Task]
     output: str
-    """The file of the outcomes, one line of JSON for each test that was run."""
+    """The file or pipe of the outcomes, one line of JSON for each test that was run."""
     options: list[str] = field(default_factory=list)
     together: int = 8
     """Tests at the same time."""
-    each: int = 4
-    """Tests of one task at the same time."""
     limit: float = 100.0
     """Seconds until a test is killed."""
     to_the_end: bool = False
     """Whether to go on after the first failure."""
+    green: list[str] = field(default_factory=list)
+    """Tests that are known to pass without a defect."""
     measured: list[str] = field(default_factory=list)
     """Folders: note the lines below them that each test executes."""
 
@@ -124,22 +128,28 @@ class Isolated:
         os._exit(0)  # the page of the run would be made otherwise
 
     def _run(self, waiting: dict[Task, list[pytest.Item]], output: TextIO) -> None:
-        """Run tests of several tasks, the first tasks first."""
-        running = _Running(self._job)
+        """Run tests of several tasks, the first tasks first, and what failed with a defect once without it."""
+        running, green = _Running(self._job), set(self._job.green)
+        tests = {item.nodeid: item for items in waiting.values() for item in items}
         try:
             while True:
+                # Of a task that is about to fail, tests that began meanwhile are lost: one each, if there are enough.
+                each = max(1, self._job.together // max(1, sum(map(bool, waiting.values()))))
                 for task, items in waiting.items():
-                    while items and running.has_place(task):
+                    while items and running.has_place(task, each):
                         running.start(task, items.pop(0))
                 if not running:
                     return
                 for outcome in running.finished():
                     output.write(json.dumps(asdict(outcome)) + "\n")
                     output.flush()
-                    if is_catch(asdict(outcome)) and not self._job.to_the_end:
+                    if outcome.task != WITHOUT and is_catch(asdict(outcome)) and not self._job.to_the_end:
                         task = next(task for task in waiting if task.name == outcome.task)
                         waiting[task].clear()
                         running.kill(task)
+                        if task.file and outcome.test not in green:
+                            green.add(outcome.test)
+                            waiting = {Task(WITHOUT, [outcome.test]): [tests[outcome.test]], **waiting}
         finally:
             for task in waiting:  # a run that is stopped leaves no process behind
                 running.kill(task)
@@ -170,10 +180,10 @@ class _Running:
     def __len__(self) -> int:
         return len(self._children)
 
-    def has_place(self, task: Task) -> bool:
-        """Whether one more test of the task may begin."""
+    def has_place(self, task: Task, each: int) -> bool:
+        """Whether one more test of the task may begin; it has ``each`` at a time."""
         own = sum(child.task is task for child in self._children.values())
-        return len(self._children) < self._job.together and own < self._job.each
+        return len(self._children) < self._job.together and own < each
 
     def start(self, task: Task, item: pytest.Item) -> None:
         reading, writing = os.pipe()

@@ -6,26 +6,28 @@ import fcntl
 import hashlib
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any, Self
 
+from harness.core.errors import RigError
 from mutants.defect import AREAS, Area, Defect, mutated
 from mutants.executed import MEASURED, Executed
-from mutants.isolated import UNDECIDED, Job, Outcome, Task, is_catch
+from mutants.isolated import UNDECIDED, WITHOUT, Job, Outcome, Task, is_catch
 from mutants.swap import can_swap
 
-__all__ = ["Result", "Scratch"]
+__all__ = ["Result", "Scratch", "digest"]
 
 COPIED = ("harness", "mutants", "scenarios", "platforms", "conftest.py", "pyproject.toml", "harness.toml")
-TOGETHER = {"virtual": 8}
+TOGETHER = {"native": 8, "virtual": 8}
 """Scenarios at the same time, by board; elsewhere two."""
 DEADLINE = "150s"
 """The time of a test's body: more than its waits, which name a party when their time is over."""
@@ -88,7 +90,7 @@ class Scratch:
         target = folder.parent / f"{folder.name}-target"
         target.mkdir(exist_ok=True)
         (folder / "firmware" / "target").symlink_to(target)
-        self._sources = _digest(folder)
+        self._sources = digest(folder)
         self._executed: Executed | None = None
 
     @classmethod
@@ -123,8 +125,8 @@ class Scratch:
         listed = self._pytest("--collect-only").stdout.splitlines()
         tests = [line for line in listed if "::" in line and (before is None or line not in before.seconds)]
         for start in range(0, len(tests), MEASURED_AT_ONCE):
-            task = Task("", tests[start : start + MEASURED_AT_ONCE])
-            found = self._run([task], "virtual", to_the_end=True, measured=[*MEASURED])
+            task = Task(WITHOUT, tests[start : start + MEASURED_AT_ONCE])
+            found = list(self._outcomes([task], "virtual", to_the_end=True, measured=[*MEASURED]))
             self._keep_green(found)
             before = Executed.of(self.folder, found, before)
             before.write(path)
@@ -136,37 +138,55 @@ class Scratch:
         A catch counts only if the same scenario passes without the defect. A scenario that hangs, and one that the rig
         did not let run, catch nothing.
         """
-        together: list[Defect] = []
-        alone: list[Defect] = []
+        swapped = [each for each in defects if each.file.endswith(".py") and self._can_swap(each)]
+        if swapped:
+            yield from self._judge_together(swapped, caught_by)
         for defect in defects:
-            swaps = defect.file.endswith(".py") and can_swap(self._text(defect), mutated(self.folder, defect))
-            (together if swaps else alone).append(defect)
-        tasks = [
-            Task(each.name, self._order(each, caught_by), each.file, mutated(self.folder, each)) for each in together
-        ]
-        found: dict[str, list[dict[str, Any]]] = {each.name: [] for each in defects}
-        for outcome in self._run(tasks, "virtual") if tasks else ():
-            found[outcome["task"]].append(outcome)
-        broken = {}
-        for defect in alone:
-            task = Task(defect.name, self._order(defect, caught_by))
-            with self._defective(defect):
-                if error := self._build(AREAS[defect.area]):
-                    broken[defect.name] = error
-                else:
-                    found[defect.name] = self._run([task], AREAS[defect.area].board)
-        caught: dict[str, dict[str, Any]] = {
-            each["task"]: each for outcomes in found.values() for each in reversed(outcomes) if is_catch(each)
+            if defect not in swapped:
+                yield self._judge_alone(defect, caught_by)
+
+    def _judge_together(self, defects: Sequence[Defect], caught_by: Mapping[str, str]) -> Iterator[Result]:
+        """Judge defects in one interpreter; each result is known as soon as its scenarios have ended."""
+        waiting = {each.name: each for each in defects}
+        tasks = {
+            name: Task(name, self._order(each, caught_by), each.file, mutated(self.folder, each))
+            for name, each in waiting.items()
         }
-        boards = {each.name: AREAS[each.area].board for each in defects}
-        green = self._green((failed["test"], boards[name]) for name, failed in caught.items())
-        for defect in defects:
-            failed = caught.get(defect.name)
-            error = broken.get(defect.name, "")
-            if failed is not None and (failed["test"], boards[defect.name]) not in green:
-                error = f"{failed['test']} fails without the defect too"
-                failed = None
-            yield replace(_result(defect, found[defect.name], failed, error), sources=self._sources)
+        green = self._known_green("virtual")
+        settled, found = set(green), {name: list[dict[str, Any]]() for name in waiting}
+        for outcome in self._outcomes(list(tasks.values()), "virtual", green=sorted(green)):
+            if outcome["task"] == WITHOUT:
+                settled.add(outcome["test"])
+                self._keep_green([outcome])
+                green |= {outcome["test"]} if outcome["outcome"] == "passed" else set()
+            else:
+                found[outcome["task"]].append(outcome)
+            for name, defect in list(waiting.items()):
+                failed = _first_catch(found[name])
+                if failed["test"] in settled if failed else len(found[name]) == len(tasks[name].tests):
+                    del waiting[name]
+                    yield self._result(defect, found[name], green)
+        for name, defect in waiting.items():
+            yield self._result(defect, found[name], green)
+
+    def _judge_alone(self, defect: Defect, caught_by: Mapping[str, str]) -> Result:
+        """Judge a defect that is compiled, or that the import executes."""
+        area = AREAS[defect.area]
+        task = Task(defect.name, self._order(defect, caught_by))
+        with self._defective(defect):
+            error = self._build(area)
+            found = [] if error else list(self._outcomes([task], area.board))
+        failed = _first_catch(found)
+        green = self._green(failed["test"], area.board) if failed else set()
+        return self._result(defect, found, green, error)
+
+    def _result(
+        self, defect: Defect, outcomes: Sequence[Mapping[str, Any]], green: Collection[str], error: str = ""
+    ) -> Result:
+        failed = _first_catch(outcomes)
+        if failed is not None and failed["test"] not in green:
+            error, failed = f"{failed['test']} does not pass without the defect", None
+        return replace(_result(defect, outcomes, failed, error), sources=self._sources)
 
     def _order(self, defect: Defect, caught_by: Mapping[str, str]) -> list[str]:
         """The scenarios that could fail, the likeliest and the cheapest first."""
@@ -203,20 +223,23 @@ class Scratch:
     def _text(self, defect: Defect) -> str:
         return (self.folder / defect.file).read_text("utf-8")
 
-    def _green(self, wanted: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Those of these scenarios, each on a board, that pass without a defect: known of the same sources, or seen
-        now."""
+    def _can_swap(self, defect: Defect) -> bool:
+        return can_swap(self._text(defect), mutated(self.folder, defect))
+
+    def _known_green(self, board: str) -> set[str]:
+        """The scenarios that passed on a board without a defect, with the same sources."""
         path = self.output / "green.jsonl"
         lines = path.read_text("utf-8").splitlines() if path.exists() else []
-        green = {(test, board) for sources, board, test in map(json.loads, lines) if sources == self._sources}
-        unknown = {each for each in wanted if each not in green}
-        for board in {board for _, board in unknown}:
+        return {test for sources, on, test in map(json.loads, lines) if sources == self._sources and on == board}
+
+    def _green(self, test: str, board: str) -> set[str]:
+        """Those known to pass on a board, among them the scenario, if it does: it is run unless that is known."""
+        green = self._known_green(board)
+        if test not in green:
             if board != "virtual":
                 self._build_board(board)
-            tests = sorted(test for test, other in unknown if other == board)
-            found = self._run([Task("", tests)], board, to_the_end=True)
-            self._keep_green(found, board)
-            green |= {(each["test"], board) for each in found if each["outcome"] == "passed"}
+            self._keep_green(self._outcomes([Task(WITHOUT, [test])], board, to_the_end=True), board)
+            green = self._known_green(board)
         return green
 
     def _keep_green(self, outcomes: Iterable[Mapping[str, Any]], board: str = "virtual") -> None:
@@ -226,28 +249,52 @@ class Scratch:
                 if each["outcome"] == "passed":
                     file.write(json.dumps([self._sources, board, each["test"]]) + "\n")
 
-    def _run(self, tasks: Sequence[Task], board: str, **job: Any) -> list[dict[str, Any]]:
-        """Run the scenarios of each task in their order up to the first that fails, and return their outcomes."""
+    def _outcomes(self, tasks: Sequence[Task], board: str, **job: Any) -> Iterator[dict[str, Any]]:
+        """Run the scenarios of each task in their order up to the first that fails; yields each outcome when it is
+        known. Raises RigError if they were cut off: the rest was not judged then."""
         reports = self.folder / "reports"
         shutil.rmtree(reports, ignore_errors=True)
         reports.mkdir()
-        path, outcomes = reports / "job.json", reports / "outcomes.jsonl"
-        options = [f"--boards={board}", f"--reports={reports}", f"--deadline={DEADLINE}"]
-        whole = Job(list(tasks), str(outcomes), options, together=TOGETHER.get(board, 2), limit=LIMIT)
+        path, options = reports / "job.json", [f"--boards={board}", f"--reports={reports}", f"--deadline={DEADLINE}"]
+        reading, writing = os.pipe()
+        whole = Job(list(tasks), f"/dev/fd/{writing}", options, together=TOGETHER.get(board, 2), limit=LIMIT)
         path.write_text(json.dumps(asdict(replace(whole, **job))), "utf-8")
-        done = self._python("-m", "mutants.isolated", str(path))
-        if not outcomes.exists():
-            said = (done.stdout + done.stderr)[-300:]
-            return [asdict(Outcome(task.name, task.tests[0], "crash", said)) for task in tasks]
-        return [json.loads(line) for line in outcomes.read_text("utf-8").splitlines()]
+        command, known = self._command("-m", "mutants.isolated", str(path)), False
+        with os.fdopen(reading, encoding="utf-8") as pipe, (reports / "said.txt").open("w+", encoding="utf-8") as said:
+            process = subprocess.Popen(
+                command, cwd=self.folder, stdout=said, stderr=subprocess.STDOUT, pass_fds=(writing,)
+            )
+            os.close(writing)
+            try:
+                for line in pipe:
+                    known = True
+                    yield json.loads(line)
+                ended = process.wait()
+            finally:
+                process.terminate()
+                process.wait()
+            said.seek(0)
+            words = said.read()[-300:]
+        if ended < 0 or (ended and known):
+            do = "run it again: what it had found is kept"
+            raise RigError(f"the scenarios were cut off: {words}", where=f"exit code {ended} of {path}", do=do)
+        if not known:
+            yield from (asdict(Outcome(task.name, task.tests[0], "crash", words)) for task in tasks if task.tests)
 
     def _pytest(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self._python("-m", "pytest", "scenarios", "-q", "-p", "no:cacheprovider", *arguments)
 
     def _python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run Python in the copy, whose modules come before those that are installed."""
-        command = ["env", f"PYTHONPATH={self.folder}", sys.executable, *arguments]
+        command = self._command(*arguments)
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+
+    def _command(self, *arguments: str) -> list[str]:
+        """The command that runs Python with the copy's modules before those that are installed."""
+        return ["env", f"PYTHONPATH={self.folder}", sys.executable, *arguments]
+
+
+def _first_catch(outcomes: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    return next((each for each in outcomes if is_catch(each)), None)
 
 
 def _result(
@@ -269,12 +316,13 @@ def _catcher(words: str) -> str:
     return next((name for name, pattern in CATCHERS if re.search(pattern, words, re.MULTILINE)), "assert")
 
 
-def _digest(folder: Path) -> str:
-    """Of the sources that decide what a scenario does."""
+def digest(folder: Path) -> str:
+    """Return the digest of the sources that decide what a scenario does."""
     found = hashlib.sha256()
     for path in sorted(each for name in ("harness", "scenarios") for each in (folder / name).rglob("*.*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            found.update(str(path.relative_to(folder)).encode() + path.read_bytes())
+        name = path.relative_to(folder)
+        if path.is_file() and not {"__pycache__", "node_modules"} & set(name.parts):
+            found.update(str(name).encode() + path.read_bytes())
     return found.hexdigest()[:12]
 
 

@@ -14,11 +14,16 @@ from harness.wasmbed.protocol.messages import (
     ApplicationStatus,
     ApplicationStatusRequest,
     ChunkAcknowledgment,
+    Deploy,
     DeploymentResult,
     DeviceInfo,
     DeviceInfoRequest,
+    EnrollmentResponse,
     Error,
+    Heartbeat,
+    HeartbeatAcknowledgment,
     Limits,
+    Message,
     ModuleChunk,
     RuntimeFault,
     Stop,
@@ -27,6 +32,8 @@ from harness.wasmbed.protocol.messages import (
 
 pytestmark = pytest.mark.requires("wasm")
 
+BEAT = 0.5
+"""Seconds between two heartbeats where a test waits for some."""
 DEVICE_ID = "4b9f2a52-9c3f-4a52-8a57-2f1b8f6f1a11"
 PAGE = 65_536
 RUN = '(func (export "run"))'
@@ -161,6 +168,74 @@ async def test_a_message_that_a_board_does_not_know_is_answered(stack: Stack, pa
     error = await connection.expect(Error, 4242)
     assert error.code == "PROTOCOL_ERROR"
     await connection.expect(DeviceInfo, connection.send(DeviceInfoRequest()))
+
+
+async def test_a_board_beats_on_whatever_it_is_told(stack: Stack) -> None:
+    """Each message of a gateway, and each that it should not send, is followed by a second heartbeat."""
+    gateway = await stack.mock_gateway()
+    await stack.boards.power_on()
+    connection = await gateway.accept()
+    await connection.enroll(DEVICE_ID, interval=BEAT)
+    module, half = stack.modules("hello"), len(stack.modules("hello")) // 2 + 1
+    said: list[tuple[Message, type[Message] | None]] = [
+        (DeviceInfoRequest(), DeviceInfo),
+        (ApplicationStatusRequest("unknown"), ApplicationStatus),
+        (Stop("unknown"), StopResult),
+        (ModuleChunk("unknown", 0, b"x"), Error),
+        (EnrollmentResponse(DEVICE_ID, "again", "127.0.0.1:1", 3_600_000), Error),
+        (HeartbeatAcknowledgment(0), None),
+        (Error("PROTOCOL_ERROR", "that was wrong"), None),
+        (Error("REPLAYED_MESSAGE", "that was said before"), None),
+        (Deploy("large", "large", 1 << 30, bytes(32), 4096, SMALL, "run"), DeploymentResult),
+        (Deploy("app", "app", len(module), bytes(32), half, SMALL, "run"), None),
+        (ModuleChunk("app", 0, module[:half]), ChunkAcknowledgment),
+        (Stop("app"), DeploymentResult),
+    ]
+    for message, answer in said:
+        sent = connection.send(message)
+        if answer is not None:
+            await connection.expect(answer)
+        if answer is DeploymentResult and isinstance(message, Stop):
+            await connection.expect(StopResult, sent)
+        for _ in range(2):
+            await connection.expect(Heartbeat)
+    assert (await connection.deploy("trap", stack.modules("trap"))).ok
+    await connection.expect(RuntimeFault)
+    for _ in range(2):
+        await connection.expect(Heartbeat)
+
+
+@pytest.mark.requires("gateway-http")
+@pytest.mark.stack(heartbeat=1.0)
+async def test_a_board_beats_on_through_all_that_happens_to_it(stack: Stack) -> None:
+    """Deployed, asked, changed, stopped, broken, deleted: two heartbeats follow each."""
+    board = await stack.boards.power_on()
+    device = await stack.device(board).until(phase="Connected")
+    application = await stack.deploy("idle", to=board, name="app")
+    await application.until(phase="Running")
+    await _beats(stack, device.name)
+    await stack.gateway.ask("GET", f"/api/v1/applications/app/devices/{device.name}")
+    await _beats(stack, device.name)
+    await application.redeploy(stack.modules("hello_again"))
+    await application.until(phase="Running", observed_generation=2)
+    await _beats(stack, device.name)
+    await application.stop()
+    await application.until(phase="Stopped")
+    await _beats(stack, device.name)
+    broken = await stack.deploy("trap", to=board, name="broken")
+    await broken.until(phase="Error")
+    await _beats(stack, device.name)
+    await broken.delete()
+    await broken.until_gone()
+    await _beats(stack, device.name)
+    assert stack.history.phases(device.name).count("Connected") == 1
+
+
+async def _beats(stack: Stack, device: str) -> None:
+    """Wait for two heartbeats from now on."""
+    last = stack.history[-1]
+    for _ in range(2):
+        last = await stack.history.until("Heartbeat", about=device, after=last)
 
 
 @pytest.mark.requires("gateway-http")

@@ -88,6 +88,21 @@ async def test_a_target_that_leaves_in_the_middle_of_a_transfer(stack: Stack) ->
 
 
 @pytest.mark.requires("gateway-http")
+async def test_a_device_that_is_deleted_in_the_middle_of_a_transfer(stack: Stack) -> None:
+    """Nothing more is sent to it, and the application says why. When it enrolls again it gets the whole module."""
+    peer, device_id, application = await receiving(stack)
+    await stack.device("by-hand").delete()
+    await peer.until_closed()
+    sent = chunks(stack)
+    await application.until(error=lambda error: "does not exist" in (error or ""), statistics={"running": 0})
+    again = await stack.mock_board("by-hand", credentials=peer.credentials)
+    assert await again.enroll() != device_id
+    delivery = await again.run_module(within=30)
+    await application.until(phase="Running", statistics={"target": 1, "running": 1})
+    assert chunks(stack) == sent + -(-delivery.deploy.size // delivery.deploy.chunk_size)
+
+
+@pytest.mark.requires("gateway-http")
 async def test_a_changed_module_replaces_the_one_that_is_under_way(stack: Stack) -> None:
     peer, _, application = await receiving(stack)
     replacement = padded(stack.modules("hello_again"), 5_000)

@@ -67,7 +67,7 @@ async def test_a_fleet_survives_the_death_of_its_gateway(stack: Stack) -> None:
 
 
 @pytest.mark.system("QEMU")
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("gateway-http", "other-programs")
 @pytest.mark.skipif(QemuTier.unavailable() is not None, reason=f"no emulated boards: {QemuTier.unavailable()}")
 async def test_real_firmware_joins_the_fleet(stack: Stack) -> None:
     """Three emulated microcontrollers boot our firmware beside virtual boards; the same bytes run on all of them."""

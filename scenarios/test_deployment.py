@@ -263,7 +263,9 @@ async def test_a_device_is_asked_how_its_application_is(stack: Stack) -> None:
     gateway = stack.gateway.resource
     secret = await stack.api.get(SECRET, f"gateway-{gateway.name}-api")
     headers = {"Authorization": f"Bearer {b64decode(secret['data']['token']).decode()}"}
-    async with aiohttp.ClientSession(gateway.status.api_endpoint, headers=headers) as http:
+    async with aiohttp.ClientSession(
+        gateway.status.api_endpoint, connector=stack.network.connector(), headers=headers
+    ) as http:
         async with http.get(f"/api/v1/applications/{application.name}/devices/{device.name}") as answer:
             said = await answer.json()
         assert (answer.status, said["state"], said["error"]) == (200, "running", None)

@@ -26,11 +26,13 @@ from harness.wasmbed.protocol.messages import (
     Message,
     RuntimeFault,
 )
-from harness.wasmbed.resources.kinds import CONFIG_MAP, SECRET
+from harness.wasmbed.resources.kinds import CONFIG_MAP, DEVICE, SECRET
 
 pytestmark = pytest.mark.severity("critical")
 
 CRL = "wasmbed-device-crl"
+REMEMBERED = 64
+"""The latest message ids of a session, none of which may come again."""
 
 
 async def enrolled(stack: Stack, name: str) -> MockBoard:
@@ -50,10 +52,10 @@ async def back(stack: Stack, board: MockBoard) -> MockBoard:
     return again
 
 
-async def refused(stack: Stack, board: MockBoard, code: ErrorCode, reason: str = "") -> None:
-    """Assert that the next message is that refusal, that the session ends if it is about identity, and that no Device
-    is created."""
-    error = await board.expect(Error)
+async def refused(stack: Stack, board: MockBoard, code: ErrorCode, reason: str = "", asked: int | None = None) -> None:
+    """Assert that the next message is that refusal, of the message ``asked``, that the session ends if it is about
+    identity, and that no Device is created."""
+    error = await board.expect(Error, asked)
     assert error.code == code
     assert reason in error.message
     if code is ErrorCode.CERTIFICATE_INVALID:
@@ -244,8 +246,8 @@ async def test_devices_of_an_expired_authority_are_refused(stack: Stack) -> None
 async def test_the_key_of_the_request_has_to_be_the_certificates(stack: Stack) -> None:
     """A valid certificate does not enroll another key."""
     meter = await stack.mock_board("meter")
-    meter.send(replace(meter.request(), public_key=public_key_der(generate_key().public_key())))
-    await refused(stack, meter, ErrorCode.CERTIFICATE_INVALID, "key")
+    asked = meter.send(replace(meter.request(), public_key=public_key_der(generate_key().public_key())), 4711)
+    await refused(stack, meter, ErrorCode.CERTIFICATE_INVALID, "key", asked)
     assert not stack.device("meter").exists
 
 
@@ -258,6 +260,25 @@ async def test_another_key_under_a_known_name_cannot_resume(stack: Stack) -> Non
     impostor.device_id = meter.device_id
     impostor.send(impostor.heartbeat())
     await refused(stack, impostor, ErrorCode.CERTIFICATE_INVALID)
+
+
+@pytest.mark.requires("gateway-api-faults")
+async def test_a_device_that_has_failed_cannot_resume(stack: Stack) -> None:
+    """Its Device became Failed while it was away: a heartbeat is not enough, it has to enroll again."""
+    meter = await enrolled(stack, "meter")
+    await meter.close()
+    await stack.device("meter").until(phase="Disconnected")
+    status = {"phase": "Failed", "error": "taken out of service"}
+    await stack.device("meter").wrote(await stack.api.patch_status(DEVICE, "meter", {"status": status}))
+    await stack.history.until(
+        "MODIFIED Device", target="Gateway", about="meter", status=lambda status: status.get("phase") == "Failed"
+    )
+    again = await stack.mock_board("meter", credentials=meter.credentials)
+    again.device_id = meter.device_id
+    again.send(again.heartbeat())
+    assert (await again.expect(Error)).code == ErrorCode.ENROLLMENT_FAILED
+    assert await again.enroll() == meter.device_id
+    await stack.device("meter").until(phase="Connected", error=None)
 
 
 async def test_a_known_device_cannot_resume_under_another_ones_id(stack: Stack) -> None:
@@ -328,6 +349,10 @@ async def test_a_message_id_counts_once_in_a_session_and_once_for_each_device(st
     await meter.expect(HeartbeatAcknowledgment, sent + 1000)
     meter.send(RuntimeFault("ghost", "TRAP", "again"), sent)
     assert (await meter.expect(Error, sent)).code == ErrorCode.REPLAYED_MESSAGE
+    for _ in range(REMEMBERED - 2):
+        await meter.beat()
+    meter.send(meter.heartbeat(), sent)
+    assert (await meter.expect(Error, sent)).code == ErrorCode.REPLAYED_MESSAGE
     await meter.beat()
 
 
@@ -386,6 +411,16 @@ async def test_only_its_own_token_opens_a_gateways_api(stack: Stack, token: str)
     assert (await stack.gateway.ask("GET", "/api/v1/sessions"))[0] == 200
     await meter.beat()
     assert not stack.history.find("StopApplication")
+
+
+@pytest.mark.requires("gateway-http")
+async def test_a_token_counts_only_as_a_bearers(stack: Stack) -> None:
+    """The right token under another HTTP scheme opens nothing (RFC 6750); the scheme's case does not matter."""
+    await enrolled(stack, "meter")
+    for scheme in ("Basic", "Digest", "Token", "Bearers"):
+        status, text = await stack.gateway.ask("GET", "/api/v1/sessions", scheme=scheme)
+        assert (status, "meter" in text) == (401, False)
+    assert (await stack.gateway.ask("GET", "/api/v1/sessions", scheme="bearer"))[0] == 200
 
 
 @pytest.mark.requires("gateway-pairing")

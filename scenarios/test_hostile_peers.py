@@ -132,6 +132,17 @@ async def test_endless_unknown_messages_disconnect_no_other_device(stack: Stack)
     await _all_beat(stack, boards, before)
 
 
+async def test_errors_are_counted_from_one_heartbeat_to_the_next(stack: Stack) -> None:
+    """Twenty unknown messages, a heartbeat, and twenty more: none of them is one too many."""
+    meter = await stack.mock_board("meter")
+    await meter.enroll()
+    for _ in range(2):
+        for _ in range(20):
+            meter.write(frame(bytes.fromhex("830105821863a0")))
+            await meter.expect(Error)
+        await meter.beat()
+
+
 # Not to read for ten seconds comes before three missed heartbeats, also on a starved machine.
 @pytest.mark.stack(boards="virtual", heartbeat=15.0)
 async def test_a_device_that_never_reads_disconnects_no_other_device(stack: Stack) -> None:

@@ -18,6 +18,7 @@ from harness.wasmbed.protocol.messages import (
     EnrollmentResponse,
     Error,
     ErrorCode,
+    Publication,
 )
 from harness.wasmbed.resources.api import Resource
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY, LEASE, SECRET
@@ -121,6 +122,32 @@ async def test_watches_that_end_are_taken_up_again(stack: Stack, code: int) -> N
     assert len(stack.history.find("Deploy", about=application.name)) == 1
     await application.delete()
     await application.until_gone(within=30)
+
+
+@pytest.mark.requires("gateway-api-faults")
+async def test_a_late_event_takes_a_gateway_back_to_nothing_older(stack: Stack) -> None:
+    """Watch events arrive later than the answers to the writes that they report. A device was lost and has returned
+    when the event comes that it was lost. The next write is judged by the newest form, so that it succeeds at once."""
+    meter = await enrolled(stack)
+    device = stack.device("meter")
+    with stack.api_faults.holding("event", client="Gateway", kind="Device", times=1) as first:
+        await meter.close()
+        await device.until(phase="Disconnected")
+        back = await stack.mock_board("meter", credentials=meter.credentials)
+        await back.beat(meter.device_id)
+        await device.until(phase="Connected")
+        await first.reached.wait()
+        begin = stack.history[-1]
+        with stack.api_faults.holding("event", client="Gateway", kind="Device") as later:
+            first.released.set()
+            await later.reached.wait()
+            await back.close()
+            await device.until(phase="Disconnected")
+    written = stack.history.find("PATCH Device", source="Gateway", about="meter", after=begin)
+    moves = [
+        (event.data["code"], event.data["status"]["phase"]) for event in written if "phase" in event.data["status"]
+    ]
+    assert moves == [(200, "Disconnected")]
 
 
 @pytest.mark.requires("gateway-api-faults")
@@ -252,13 +279,15 @@ async def test_a_deployment_that_is_lost_from_the_record_is_not_repeated_on_the_
     meter = await enrolled(stack)
     application = await stack.deploy("hello", to="meter")
     await meter.run_module()
-    await application.until(phase="Running")
+    meter.send(ApplicationStatus(application.name, ApplicationState.RUNNING, {}, None, [Publication("a", b"b")]))
+    await application.until_on("meter", state="running", output=len)
     ordered = await stack.history.until("DeployApplication", about=application.name)
     lost = {"state": None, "deployment": {"session": "2020-01-01T00:00:00Z"}}
     await stack.api.patch_status(APPLICATION, application.name, {"status": {"deviceStatuses": {"meter": lost}}})
     await stack.history.until("DeployApplication", about=application.name, after=ordered)
     await application.until_on("meter", state="running", generation=1)
     await application.until(phase="Running", health="healthy")
+    assert application.output("meter") == [("a", "b")]
     assert len(stack.history.find("Deploy", about=application.name)) == 1
 
 

@@ -4,10 +4,12 @@ import pytest
 
 from harness.boards.board import Board
 from harness.boards.virtual.applications import MAXIMUM_APPLICATIONS
+from harness.boards.virtual.host import MAXIMUM_PUBLICATIONS
 from harness.stack import Stack
 from harness.stack.applications import ApplicationHandle
 from harness.stack.modules import assemble
 from harness.wasmbed.runtime.interface import MAXIMUM_PAYLOAD, MAXIMUM_TOPIC
+from harness.wasmbed.runtime.limits import DEPLOYMENT_FUEL
 
 pytestmark = pytest.mark.requires("wasm")
 
@@ -78,6 +80,43 @@ async def test_a_trap_after_a_refused_growth_names_the_memory(stack: Stack) -> N
 
 
 @pytest.mark.requires("gateway-http")
+async def test_a_refused_growth_explains_a_trap_in_its_own_call_only(stack: Stack) -> None:
+    """A module gets no more memory in one call and breaks in the next one: that is a TRAP."""
+    text = """(module (memory (export "memory") 1) (func (export "run") (drop (memory.grow (i32.const 9))))
+        (func (export "tick") (result i32) unreachable))"""
+    application, device = await deployed(stack, text, memory=2 * PAGE)
+    await application.until_on(device, state="error", code="TRAP")
+
+
+@pytest.mark.requires("gateway-http")
+async def test_a_start_function_has_the_fuel_of_a_deployment(stack: Stack) -> None:
+    """Its calls may take ten times as much: the deployment fails where loading takes more than that."""
+    text = f"""(module (memory (export "memory") 1) (func (export "run"))
+        (func $work (local $left i32) (local.set $left (i32.const {DEPLOYMENT_FUEL})) (loop $more
+            (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+            (br_if $more (local.get $left))))
+        (start $work))"""
+    application, device = await deployed(stack, text, fuel=10 * DEPLOYMENT_FUEL)
+    await application.until_on(device, state="failed", code="OUT_OF_FUEL", within=30)
+
+
+@pytest.mark.requires("gateway-http")
+async def test_an_argument_is_copied_as_far_as_there_is_room_and_measured_whole(stack: Stack) -> None:
+    """Five bytes where there is room for two: two are written, and five is what the module gets to know."""
+    text = """(module (import "wasmbed" "argument" (func $argument (param i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "run")
+            (if (i32.ne (call $argument (i32.const 0) (i32.const 0) (i32.const 2)) (i32.const 5)) (then unreachable))
+            (if (i32.ne (i32.load (i32.const 0)) (i32.const 0x6568)) (then unreachable))
+            (if (i32.ne (call $argument (i32.const 1) (i32.const 0) (i32.const 2)) (i32.const -1))
+                (then unreachable))))"""
+    board = await connected(stack)
+    application = await stack.deploy(assemble(text), to=board, name="app", args=["hello"])
+    await stack.history.until("ApplicationStatus", source="Device", about="app", state="running")
+    await application.until_on(board.name, state="running")
+
+
+@pytest.mark.requires("gateway-http")
 @pytest.mark.parametrize("address", [PAGE - 4, PAGE - 3], ids=["the-last-word", "a-byte-beyond"])
 async def test_memory_ends_where_it_ends(stack: Stack, address: int) -> None:
     """The last word can be written, and a byte beyond is a trap."""
@@ -131,6 +170,24 @@ async def test_a_topic_and_a_payload_may_have_their_whole_size(stack: Stack) -> 
     application, device = await deployed(stack, text, memory=PAGE)
     await application.until_on(device, state="running", output=len)
     assert [(len(topic), len(payload)) for topic, payload in application.output(device)] == sizes[:1]
+
+
+@pytest.mark.requires("gateway-http")
+@pytest.mark.stack(boards="virtual")
+async def test_a_board_keeps_as_many_publications_as_it_says(stack: Stack) -> None:
+    """A call publishes what the board keeps, and once more: the last is refused, and the module goes on."""
+    text = f"""(module {PUBLISH} (memory (export "memory") 1) (data (i32.const 0) "n")
+        (func $publish_one (result i32) (call $publish (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 1)))
+        (func (export "run") (local $left i32) (local.set $left (i32.const {MAXIMUM_PUBLICATIONS}))
+            (loop $more
+                (if (call $publish_one) (then unreachable))
+                (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+                (br_if $more (local.get $left)))
+            (if (i32.ne (call $publish_one) (i32.const -1)) (then unreachable))))"""
+    application, device = await deployed(stack, text)
+    status = await stack.history.until("ApplicationStatus", source="Device", about="app", state="running")
+    assert len(status.data["publications"]) == MAXIMUM_PUBLICATIONS
+    await application.until_on(device, state="running")
 
 
 @pytest.mark.requires("gateway-http")

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -32,6 +33,11 @@ async def enrolled(stack: Stack, name: str = "meter") -> MockBoard:
     return board
 
 
+def written(phase: str) -> Callable[[dict[str, object]], bool]:
+    """Whether a status has that phase."""
+    return lambda status: status.get("phase") == phase
+
+
 @pytest.mark.requires("gateway-api-faults")
 async def test_a_heartbeat_that_was_being_written_when_the_link_ended(stack: Stack) -> None:
     """A heartbeat's write is answered after the link's end and before the loss is written: nothing of it remains."""
@@ -44,6 +50,23 @@ async def test_a_heartbeat_that_was_being_written_when_the_link_ended(stack: Sta
     await stack.device("meter").until(phase="Disconnected", last_heartbeat=None, health="unknown")
     for sequence in ("heartbeat-and-monitoring", "device-enrollment", "connection-lost"):
         stack.history.follows(sequence)
+
+
+@pytest.mark.requires("gateway-api-faults")
+async def test_a_device_that_is_back_before_its_loss_is_written(stack: Stack) -> None:
+    """It resumes and loses its link again while Disconnected is being written."""
+    meter = await enrolled(stack)
+    with stack.api_faults.holding("patch_status", client="Gateway", kind="Device") as held:
+        await meter.close()
+        await held.reached.wait()
+        again = await stack.mock_board("meter", credentials=meter.credentials)
+        await again.beat(meter.device_id)
+        back = stack.history[-1]
+        await again.close()
+        await stack.history.until("ConnectionClosed", about="meter", after=back)
+    for phase in ("Disconnected", "Connected", "Disconnected"):
+        back = await stack.history.until("PATCH Device", about="meter", after=back, status=written(phase))
+    stack.history.follows("connection-lost")
 
 
 @pytest.mark.requires("gateway-api-faults", "gateway-http", "gateway-stop")

@@ -22,7 +22,7 @@ from harness.wasmbed.protocol.messages import (
     StopResult,
 )
 from harness.wasmbed.resources.conditions import find_condition
-from harness.wasmbed.resources.kinds import DEVICE
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
 
 
 async def enrolled(stack: Stack, name: str = "meter") -> MockBoard:
@@ -118,6 +118,30 @@ async def test_what_a_device_is_now_replaces_what_it_was(stack: Stack) -> None:
     assert (device.spec.largest_module, device.spec.public_key) == (1234, key)
     assert device.status.device_id == device_id
     stack.history.follows("device-connection")
+
+
+async def test_heartbeats_that_follow_each_other_are_written_together(stack: Stack) -> None:
+    """A device beats far more often than its status is written: the invariant compares the writes with the interval."""
+    meter = await enrolled(stack)
+    before = stack.device("meter").status.last_heartbeat
+    for _ in range(30):
+        await meter.beat()
+    await stack.device("meter").until(last_heartbeat=lambda moment: moment != before)
+
+
+@pytest.mark.requires("gateway-http")
+async def test_an_application_of_many_devices_rests_between_writes(stack: Stack) -> None:
+    """Reports of one of 400 devices are written after a pause; the invariant compares it with their number."""
+    meter, application = await running(stack)
+    others = {f"pump-{number}": {"state": "running"} for number in range(400)}
+    with stack.api_faults.holding("patch_status", client="ApplicationController", kind="Application"):
+        await stack.api.patch_status(APPLICATION, "app", {"status": {"deviceStatuses": others}})
+        for _ in range(2):
+            meter.send(RuntimeFault("app", "TRAP", "it broke"))
+            await application.until_on("meter", state="error")
+            meter.send(ApplicationStatus("app", ApplicationState.RUNNING))
+            await application.until_on("meter", state="running")
+    await application.until(phase="Running", device_statuses=lambda entries: list(entries) == ["meter"])
 
 
 @pytest.mark.requires("gateway-http")
@@ -290,6 +314,17 @@ async def test_statistics_are_of_the_present_targets(stack: Stack) -> None:
     await one.until_closed()
     await application.until(phase="Running", statistics={"target": 1, "running": 1, "failed": 0}, health="healthy")
     assert list(application.status.deployed_devices) == ["two"]
+
+
+@pytest.mark.requires("gateway-http")
+async def test_metrics_are_the_sum_of_all_devices(stack: Stack) -> None:
+    """Each device reports its own fuel: the application's is the sum."""
+    one, two = await enrolled(stack, "one"), await enrolled(stack, "two")
+    application = await stack.deploy("hello", to="all", name="app")
+    for board, fuel in ((one, 5), (two, 7)):
+        await board.run_module()
+        board.send(ApplicationStatus("app", ApplicationState.RUNNING, {"fuel_used": fuel}))
+    await application.until(metrics={"fuel_used": 12}, within=20)
 
 
 @pytest.mark.requires("gateway-http")

@@ -44,10 +44,16 @@ def pytest_sessionstart() -> None:
         del os.environ[name]
 
 
-def pytest_collection_finish() -> None:
-    """Keep what is imported and collected out of each later collection of garbage: it stays until the end."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Collect no garbage while modules are imported, and keep them out of later collections: they stay to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ import atexit
 import contextlib
 import gc
 import importlib
+import itertools
 import os
 import runpy
 import selectors
@@ -29,19 +30,33 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypedDict
+from typing import Any, NoReturn, NotRequired, TypedDict
 
-from harness.boards.platform import find_platforms
+from harness.boards.catalogue import registered as tiers
 from harness.core.data_files import data_folder
+from harness.core.entry_points import entry_points
 from harness.sequences import catalogue
 
 IMPORTED = (
+    "_pytest._argcomplete",
     "_pytest.doctest",
+    "_pytest.faulthandler",
+    "_pytest.helpconfig",
     "_pytest.junitxml",
+    "_pytest.pastebin",
     "_pytest.pytester",
+    "_pytest.setuponly",
+    "_pytest.setupplan",
+    "_pytest.skipping",
+    "_pytest.threadexception",
+    "_pytest.tracemalloc",
     "_pytest.unittest",
+    "_pytest.unraisableexception",
+    "_pytest.warnings",
     "allure_commons.logger",
     "allure_commons.reporter",
+    "cryptography.hazmat.backends.openssl.backend",
+    "encodings.idna",
     "execnet.gateway_base",
     "execnet.multi",
     "harness.boards.catalogue",
@@ -59,6 +74,7 @@ IMPORTED = (
     "harness.clusters.embedded",
     "harness.clusters.embedded.process",
     "harness.clusters.existing",
+    "harness.gateways.reference",
     "harness.pytest_plugin.asynchronous",
     "harness.pytest_plugin.awaiting",
     "harness.pytest_plugin.ending",
@@ -68,6 +84,11 @@ IMPORTED = (
     "harness.reporting.finish",
     "harness.reporting.report",
     "harness.stack.hosted",
+    "kubernetes.client.api_client",
+    "kubernetes.config.kube_config",
+    "packaging.version",
+    "secrets",
+    "uvloop",
 )
 LARGEST_REQUEST = 1 << 17
 STREAMS = 3
@@ -106,11 +127,13 @@ os._exit(code)
 
 
 class Request(TypedDict):
-    """``arguments``: those of ``python``, which begin with ``-m``, ``-c`` or a file."""
+    """``arguments``: those of ``python``, which begin with ``-m``, ``-c`` or a file, after ``-u`` or ``-P`` if any.
+    ``leads``: the copy leads a process group of its own."""
 
     arguments: Sequence[str]
     folder: str
     environment: dict[str, str]
+    leads: NotRequired[bool]
 
 
 class Server:
@@ -142,6 +165,8 @@ class Server:
                 key.fileobj.close() if isinstance(key.fileobj, socket.socket) else os.close(key.fd)
             asked.close()
             _run(request, streams, self._python)
+        if request.get("leads"):
+            os.setpgid(pid, pid)  # before anybody has the process's id
         for stream in streams:
             os.close(stream)
         pidfd = os.pidfd_open(pid)
@@ -173,7 +198,9 @@ def main(descriptor: int) -> None:
     for name in IMPORTED:
         importlib.import_module(name)
     catalogue(data_folder("scenarios/sequences"))  # these files stay parsed, by their text
-    find_platforms()
+    tiers()  # and the entry points read, the versions of QEMU asked for, by its path
+    for group in ("harness.clusters", "harness.gateways"):
+        entry_points(group)
     gc.collect()
     gc.freeze()  # a copy collects what it makes itself; it neither touches nor so copies the rest
     folder = Path(tempfile.mkdtemp(prefix="fork-"))
@@ -219,9 +246,11 @@ def _become(request: Request, streams: Sequence[int], python: Path) -> NoReturn:
     os.environ.update(environment)
     for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
         del sys.modules[name]
-    kind, *rest = [argument for argument in request["arguments"] if argument != "-u"]
-    first = {"-c": "", "-m": request["folder"]}.get(kind, str(Path(kind).parent))
-    sys.path[:1] = [first, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    arguments = request["arguments"]
+    own = list(itertools.takewhile(("-u", "-P").__contains__, arguments))
+    kind, *rest = arguments[len(own) :]
+    first = [] if "-P" in own else [{"-c": "", "-m": request["folder"]}.get(kind, str(Path(kind).parent))]
+    sys.path[:1] = [*first, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     sys.executable = str(python)
     importlib.invalidate_caches()
     if kind == "-c":

@@ -76,18 +76,22 @@ def start_python(
     environment: Mapping[str, str] | None = None,
     output: int | IO[bytes] = PIPE,
     errors: int | IO[bytes] = STDOUT,
+    leads: bool = False,
 ) -> Process | subprocess.Popen[bytes]:
     """Start ``python`` with these arguments: ``-m`` and a module, or ``-c`` and a program, and what is for them.
 
-    Where the environment has to be there when the interpreter starts, it is a new interpreter.
+    With ``leads`` it leads a process group of its own. Where the environment has to be there when the interpreter
+    starts, it is a new interpreter.
     """
     environment = dict(os.environ if environment is None else environment)
     if any(_is_read_at_start(name) and os.environ.get(name) != environment[name] for name in environment) or (
         "COVERAGE_PROCESS_CONFIG" in environment
     ):
         command = [sys.executable, *arguments]
-        return subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=errors)
-    request = Request(arguments=arguments, folder=str(folder or Path.cwd()), environment=environment)
+        return subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=output, stderr=errors, start_new_session=leads
+        )
+    request = Request(arguments=arguments, folder=str(folder or Path.cwd()), environment=environment, leads=leads)
     stdout, its_stdout = _reader(output)
     stderr, its_stderr = (None, its_stdout) if errors == STDOUT else _reader(errors)
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

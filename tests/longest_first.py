@@ -1,9 +1,10 @@
-"""Long tests first, so that no worker begins one when the others are done.
+"""Long tests first and side by side with short ones, so that the processors compute from the beginning to the end.
 
-A test is long if it took a second in the last run, which pytest's cache keeps. pytest-xdist gives each worker an equal
-share of the tests in their order, so the long ones are dealt to the beginnings of the shares. All others keep their
-order, and with it the fixtures that they share. Workers get the list from the process that started them: they must
-have the same order, whatever another run writes meanwhile.
+A test is long if it took a second in the last run, which pytest's cache keeps. Most of that second it waits, for a
+deadline or for another process. pytest-xdist gives each worker an equal share of the tests in their order. The long
+ones are dealt to the beginnings of half of the shares: those workers wait while the others compute. All other tests
+keep their order, and with it the fixtures that they share. Workers get the list from the process that started them:
+they must have the same order, whatever another run writes meanwhile.
 """
 
 from __future__ import annotations
@@ -50,14 +51,15 @@ class LongestFirst:
 
 
 def dealt(items: list[T], long: dict[T, float], workers: int) -> list[T]:
-    """``items`` in an order of which each of ``workers`` equal parts begins with its share of the ``long`` ones."""
+    """``items`` in an order of which every second of ``workers`` equal parts begins with its share of the ``long``."""
     first = sorted(long, key=lambda item: -long[item])
     rest = [item for item in items if item not in long]
+    waiting = (workers + 1) // 2
     order: list[T] = []
     for worker in range(workers):
         share = (len(items) - len(order)) // (workers - worker)  # as pytest-xdist counts
-        own = first[worker::workers]
+        own = [] if worker % 2 else first[worker // 2 :: waiting]
         room = max(share - len(own), 0)
         order += own + rest[:room]
         rest = rest[room:]
-    return order
+    return order + rest

@@ -39,6 +39,21 @@ def test_a_signal_ends_a_program(number: signal.Signals, code: int) -> None:
         assert process.wait(60) == code
 
 
+def test_a_program_leads_a_process_group_if_it_is_to() -> None:
+    for leads in (True, False):
+        with start_python("-c", "import signal; signal.pause()", leads=leads) as process:
+            assert (os.getpgid(process.pid) == process.pid) is leads
+            process.kill()
+
+
+def test_a_safe_path_has_neither_folder_nor_program(tmp_path: Path) -> None:
+    """As in a new interpreter: ``-P`` is an option of Python's, ``-u`` after the program is the program's."""
+    (tmp_path / "mine.py").write_text("import sys; print(sys.argv[1:])")
+    done = run_python("-m", "mine", "-u", "-P", folder=tmp_path)
+    assert done.stdout == "['-u', '-P']\n"
+    assert "No module named mine" in run_python("-P", "-m", "mine", folder=tmp_path).stderr
+
+
 def test_a_command_that_is_killed_ends_its_copy() -> None:
     command = [str(forking_commands() / "python"), "-c", "import signal; print(1, flush=True); signal.pause()"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:

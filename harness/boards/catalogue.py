@@ -45,10 +45,13 @@ class BoardKind:
     kinds: tuple[str, ...] = ()
 
 
-def registered() -> list[BoardKind]:
-    """Return the installed tiers in the order of their names, including those that cannot run here."""
+def registered(only: str | None = None) -> list[BoardKind]:
+    """Return the installed tiers in the order of their names, including those that cannot run here; or ``only`` the
+    tier of that name."""
     found = []
     for point in sorted(entry_points(GROUP), key=lambda point: point.name):
+        if only is not None and point.name != only:
+            continue
         try:
             tier: type[Tier] = point.load()
             unavailable = tier.unavailable()

@@ -43,6 +43,12 @@ class Outcome:
     words: str = ""
     seconds: float = 0.0
 
+    @property
+    def names_the_sender(self) -> bool:
+        """Whether the party that is blamed is the end whose message was altered."""
+        sender = "board" if self.name.startswith("device.") else "gateway"
+        return self.blamed.partition(" ")[0] == sender
+
 
 class WireMutation:
     """One selection of scenarios against one gateway. Outcomes are kept in ``output``, and a later run with the same
@@ -131,9 +137,12 @@ class WireMutation:
             raise UsageError(
                 f"pytest could not run:\n{last}", where="wasmbed mutate", do="correct the arguments after --"
             )
-        if catch is not None:
+        is_applied = not name or _was_applied(reports)
+        if catch is not None and is_applied:
             return Outcome(name, "", CAUGHT, catch.test, catch.judge, catch.blamed, catch.words[:300])
-        return Outcome(name, "", MISSED if _was_applied(reports) else NOT_EXERCISED)
+        # Where nothing was altered, a failure says nothing of the defect.
+        words = f"{catch.test} fails without it: {catch.words}"[:300] if catch is not None else ""
+        return Outcome(name, "", MISSED if is_applied else NOT_EXERCISED, words=words)
 
     def _gateway_options(self, folder: Path) -> list[str]:
         if not self._gateway.startswith(_COMMAND):
@@ -145,13 +154,18 @@ class WireMutation:
 
 
 def table(outcomes: Sequence[Outcome], gateway: str) -> str:
-    """Return the page: the missed defects, those never exercised, and the judges that caught the others."""
+    """Return the page: the missed defects, those never exercised, those that another end than the sender is blamed
+    for, and the judges that caught the others."""
     by = {kind: [each for each in outcomes if each.outcome == kind] for kind in (CAUGHT, MISSED, NOT_EXERCISED)}
     counted = ", ".join(f"{len(found)} {kind}" for kind, found in by.items())
-    lines = ["# Defects on the wire", "", f"Gateway: {gateway}. {len(outcomes)} defects: {counted}.", ""]
-    for kind in (MISSED, NOT_EXERCISED):
-        lines += [f"## {kind.capitalize()}", ""]
-        lines += [f"- {each.name}: {each.what}" for each in by[kind]] or ["None."]
+    wrong = [each for each in by[CAUGHT] if not each.names_the_sender]
+    blamed = f"The end that sent it is blamed for {len(by[CAUGHT]) - len(wrong)} of the {len(by[CAUGHT])} caught."
+    lines = ["# Defects on the wire", "", f"Gateway: {gateway}. {len(outcomes)} defects: {counted}. {blamed}", ""]
+    for heading, found in ((MISSED, by[MISSED]), (NOT_EXERCISED, by[NOT_EXERCISED]), ("another end blamed", wrong)):
+        lines += [f"## {heading.capitalize()}", ""]
+        blames = {each.name: f" (blames {each.blamed or 'nobody'})" for each in wrong}
+        notes = {each.name: f" ({each.words})" for each in by[NOT_EXERCISED] if each.words} | blames
+        lines += [f"- {each.name}: {each.what}{notes.get(each.name, '')}" for each in found] or ["None."]
         lines.append("")
     lines += ["## Caught", "", "| defect | by | test | blamed | seconds |", "|---|---|---|---|---:|"]
     lines += [

@@ -11,7 +11,7 @@ from typing import Protocol
 from harness.clusters.requests import flag, read_path
 from harness.wasmbed.resources.api import ApiError, Resource, api_error
 
-__all__ = ["Asked", "Gate", "GatedClient", "Watching", "read_request"]
+__all__ = ["GONE", "Asked", "Gate", "GatedClient", "Watching", "read_request"]
 
 GONE = 410
 Piece = bytes | memoryview
@@ -28,10 +28,13 @@ class Watching(Protocol):
 
 
 class Gate(Protocol):
-    """Asked before each request of a client."""
+    """Asked before each request of a client, and before its answer."""
 
     async def enter(self, client: str, verb: str, resource: Resource, name: str) -> None:
         """Return when the request may go on. Raises ApiError to refuse it, OSError as if there was no server."""
+
+    async def leave(self, client: str, verb: str, resource: Resource, name: str) -> None:
+        """Return when the answer to a request may go to the client. Raises ApiError or OSError instead of it."""
 
     def watching(self, client: str, resource: Resource) -> AbstractContextManager[Watching]:
         """Inside, the client watches."""
@@ -55,6 +58,12 @@ class GatedClient:
             self._expired.discard(asked.resource)
         elif asked.verb == "watch" and asked.resource in self._expired:
             raise _made_to_fail(GONE)
+
+    async def leave(self, method: str, path: str, query: Mapping[str, str]) -> None:
+        """Return when the answer may go to the program. Raises ApiError or OSError."""
+        asked = read_request(method, path, query)
+        if asked is not None and self._gate is not None:
+            await self._gate.leave(self.name, asked.verb, asked.resource, asked.name)
 
     async def watch(self, path: str, events: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
         """The pieces of a watch's answer, up to the moment at which the gate ends it."""

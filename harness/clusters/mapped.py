@@ -82,6 +82,10 @@ class MappedGate:
         """As of :class:`~harness.clusters.gate.Gate`."""
         await self._gate.enter(client, verb, self._documents(resource), name)
 
+    async def leave(self, client: str, verb: str, resource: Resource, name: str) -> None:
+        """As of :class:`~harness.clusters.gate.Gate`."""
+        await self._gate.leave(client, verb, self._documents(resource), name)
+
     def watching(self, client: str, resource: Resource) -> AbstractContextManager[Watching]:
         """As of :class:`~harness.clusters.gate.Gate`."""
         return self._gate.watching(client, self._documents(resource))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.core.logs import get_log
 
-__all__ = ["HOW_TO_RAISE", "available", "explain", "limit", "raise_limit"]
+__all__ = ["HOW_TO_RAISE", "available", "count_sockets", "explain", "limit", "raise_limit"]
 
 HOW_TO_RAISE = "raise it: ulimit -Hn in a root shell, LimitNOFILE= of a service, --ulimit nofile= of a container"
 MOST = 1 << 20
@@ -21,6 +21,7 @@ MOST = 1 << 20
 descriptor, one by one."""
 
 _log = get_log(__name__)
+_OWN = Path("/proc/self/fd")
 
 
 def limit() -> int:
@@ -44,9 +45,22 @@ def raise_limit() -> int:
 def available() -> int | None:
     """The number of descriptors that this process can still open; None where the system does not say."""
     try:
-        return max(0, limit() - len(os.listdir(Path("/proc/self/fd"))))
+        return max(0, limit() - len(os.listdir(_OWN)))
     except OSError:
         return None
+
+
+def count_sockets() -> int:
+    """The number of sockets that this process has open; 0 where the system does not tell."""
+    found = 0
+    for name in os.listdir(_OWN) if _OWN.is_dir() else ():
+        try:
+            target = os.readlink(_OWN / name)
+        except OSError:
+            continue
+        if target.startswith("socket:"):
+            found += 1
+    return found
 
 
 def explain(number: int) -> str:

@@ -10,10 +10,15 @@ import socket
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from harness.core.ports import on_free_port
 from harness.core.tls_listener import Admission, TlsListener
+from harness.core.tls_peer import has_left
 from harness.core.tls_server import TlsServer
+
+if TYPE_CHECKING:
+    import aiohttp
 
 __all__ = ["Admission", "Endpoint", "Listener", "Network", "SystemNetwork"]
 
@@ -49,7 +54,9 @@ class Network(ABC):
         tls: TlsServer | None = None,
         admission: Admission | None = None,
     ) -> Listener:
-        """Accept connections at ``endpoint`` (port 0: any free one). Raises :class:`OSError` if it is taken.
+        """Accept connections at ``endpoint``. Raises :class:`OSError` if it is taken.
+
+        Port 0 is any free one, and one on which the caller can listen again after it was closed.
 
         With ``tls``, ``admission`` bounds the peers that have not completed the handshake, and reports each that is
         refused.
@@ -66,6 +73,10 @@ class Network(ABC):
         handshake_timeout: float | None = None,
     ) -> P:
         """Open a connection and return its protocol. Raises :class:`OSError` (:class:`ssl.SSLError` is one)."""
+
+    @abstractmethod
+    def connector(self) -> aiohttp.BaseConnector:
+        """A connector for an HTTP client on this network, made on the running event loop. The client closes it."""
 
 
 class _SystemListener(Listener):
@@ -89,14 +100,6 @@ class _SecureListener(Listener):
         await self._listener.close()
 
 
-async def _bind(host: str, port: int) -> socket.socket:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, _, _, _, address = found[0]
-    listener = socket.create_server((str(address[0]), port), family=family, backlog=1024)
-    listener.setblocking(False)
-    return listener
-
-
 class SystemNetwork(Network):
     """The operating system's TCP, through the running event loop."""
 
@@ -110,8 +113,12 @@ class SystemNetwork(Network):
     ) -> Listener:
         host, port = endpoint
         if tls is not None:
-            return _SecureListener(TlsListener(await _bind(host, port), protocol, tls, admission or Admission()))
-        return _SystemListener(await asyncio.get_running_loop().create_server(protocol, host, port, backlog=1024))
+            listener = await self._bind(host, port)
+            return _SecureListener(TlsListener(listener, protocol, tls, admission or Admission(), self._has_left))
+        loop = asyncio.get_running_loop()
+        if port == 0:
+            return _SystemListener(await loop.create_server(protocol, sock=await self._bind(host, port), backlog=1024))
+        return _SystemListener(await loop.create_server(protocol, host, port, backlog=1024))
 
     async def connect(
         self,
@@ -132,3 +139,24 @@ class SystemNetwork(Network):
             ssl_handshake_timeout=handshake_timeout if tls else None,
         )
         return connected
+
+    def connector(self) -> aiohttp.BaseConnector:
+        import aiohttp
+
+        return aiohttp.TCPConnector()
+
+    async def _bind(self, host: str, port: int) -> socket.socket:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, _, _, _, address = found[0]
+
+        def bind(port: int) -> socket.socket:
+            return socket.create_server((str(address[0]), port), family=family, backlog=1024)
+
+        listener = bind(port) if port else on_free_port(bind)
+        listener.setblocking(False)
+        return listener
+
+    def _has_left(self, connection: socket.socket) -> bool:
+        return has_left(connection)

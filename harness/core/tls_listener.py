@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from harness.core.client_hello import read_client_hello
 from harness.core.handshake_queue import Budget, HandshakeQueue
 from harness.core.places import Places
-from harness.core.tls_peer import TlsPeer
+from harness.core.tls_peer import TlsPeer, has_left
 from harness.core.tls_server import HelloRefused, ServerEnd, TlsServer, handshake_error
 
 __all__ = ["Admission", "TlsListener"]
@@ -66,7 +66,10 @@ class Admission:
 
 
 class TlsListener:
-    """Accepts on ``listener`` (a non-blocking listening socket, which it owns) and hands over secured connections."""
+    """Accepts on ``listener`` (a non-blocking listening socket, which it owns) and hands over secured connections.
+
+    ``has_left`` tells whether the peer of a connection has closed its side.
+    """
 
     def __init__(
         self,
@@ -74,8 +77,10 @@ class TlsListener:
         protocol: Callable[[], asyncio.Protocol],
         tls: TlsServer,
         admission: Admission,
+        has_left: Callable[[socket.socket], bool] = has_left,
     ) -> None:
         self._listener, self._protocol, self._admission = listener, protocol, admission
+        self._has_left = has_left
         self.secure(tls)
         self.endpoint: tuple[str, int] = listener.getsockname()[:2]
         self._loop = asyncio.get_running_loop()
@@ -215,7 +220,7 @@ class TlsListener:
             peer = self._queue.pop(self._loop.time())
             if peer is None:
                 break
-            if peer.has_left():
+            if self._has_left(peer.connection):
                 self._queue.give_back(peer.address[0])
                 self._reject(peer, "the peer closed the connection before its handshake")
                 continue

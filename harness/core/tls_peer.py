@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from harness.core.client_hello import LARGEST_RECORD, hello_size, is_handshake
 
-__all__ = ["TlsPeer"]
+__all__ = ["TlsPeer", "has_left"]
 
 _FATAL_ALERT = bytes.fromhex("15030300 0202")
 """An alert's record without its code (RFC 8446, section 6)."""
@@ -51,12 +51,6 @@ class TlsPeer:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, self.wanted)
         return data if is_whole else None
 
-    def has_left(self) -> bool:
-        """Whether the peer has closed its side; only Linux reports this while data is left to read."""
-        poll = select.poll()
-        poll.register(self.connection, getattr(select, "POLLRDHUP", 0))
-        return bool(poll.poll(0))
-
     def has_more(self) -> bool:
         """Whether data has arrived that was not read yet."""
         try:
@@ -69,3 +63,10 @@ class TlsPeer:
         with suppress(OSError):
             self.connection.recv(LARGEST_RECORD)
             self.connection.send(_FATAL_ALERT + bytes([code]))
+
+
+def has_left(connection: socket.socket) -> bool:
+    """Whether the peer has closed its side; only Linux reports this while data is left to read."""
+    poll = select.poll()
+    poll.register(connection, getattr(select, "POLLRDHUP", 0))
+    return bool(poll.poll(0))

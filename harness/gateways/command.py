@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import signal
@@ -14,8 +13,8 @@ from typing import Any, ClassVar
 import aiohttp
 
 from harness.core.errors import ProductFailure, RigError, UsageError
-from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint
+from harness.core.ports import on_free_port
 from harness.gateways.command_table import CommandTable, fill
 from harness.gateways.files import GatewayFiles
 from harness.gateways.gateway import Choice, Gateway, GatewaySetup
@@ -27,8 +26,6 @@ from harness.wasmbed.pki.keys import Algorithm, algorithm_of, write_file
 __all__ = ["CommandGateway"]
 
 _HOST = "127.0.0.1"
-_PORTS = (10_000, 30_000)
-_TRIES = 200
 _LOOKS_EVERY = 0.02
 """Seconds between two looks at whether the program listens."""
 
@@ -233,25 +230,19 @@ class CommandGateway(Gateway):
 
 
 def _free(wanted: Endpoint) -> Endpoint:
-    """``wanted``, or for port 0 a free one outside of the range from which the system takes ports for connections, so
-    that none of those takes it before the program does. Raises RigError if there is none."""
+    """``wanted``, or for port 0 a free one that no connection takes before the program does. Raises RigError if there
+    is none."""
     host, port = wanted
-    if port:
-        return wanted
-    randomness = Randomness()  # not the stack's: two stacks with one seed would choose the same port
-    for _ in range(_TRIES):
-        candidate = _PORTS[0] + int.from_bytes(randomness.bytes(4), "big") % (_PORTS[1] - _PORTS[0])
+
+    def bind(port: int) -> int:
         with socket.socket() as probe:
-            try:
-                probe.bind((host, candidate))
-            except OSError as error:
-                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                    raise RigError(
-                        f"cannot use {host}: {error.strerror}", where="gateway", do="see: ip addr"
-                    ) from error
-                continue
-            return host, candidate
-    raise RigError(f"no free port on {host}", where="gateway", do="end what uses them")
+            probe.bind((host, port))
+        return port
+
+    try:
+        return host, port or on_free_port(bind)
+    except OSError as error:
+        raise RigError(f"cannot listen on {host}: {error.strerror}", where="gateway", do="see: ip addr") from error
 
 
 def _text(value: Any) -> str:

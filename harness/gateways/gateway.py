@@ -61,7 +61,7 @@ class Choice:
     lacks: frozenset[str] = frozenset()
     """Features of gateways and boards that the system under test lacks, whatever its parts can do."""
     wire: str = VERSION_1
-    """What it speaks with devices, of :data:`~harness.wasmbed.protocol.dialects.wires.WIRES`."""
+    """The wire between it and devices, of :data:`~harness.wasmbed.protocol.dialects.wires.WIRES`."""
 
     def at(self, key: str) -> str:
         """Where a key is written, for messages."""
@@ -105,7 +105,7 @@ class Gateway(ABC):
     described: ClassVar[bool] = False
     """Whether only a table says which program it is, so that the kind's name alone cannot be chosen."""
     wires: ClassVar[frozenset[str]] = frozenset(WIRES)
-    """What it can speak with devices."""
+    """The wires that it can speak with devices."""
     records: ClassVar[bool] = False
     """Whether it reports its links and HTTP requests to the tap itself; otherwise the harness records them outside."""
 

@@ -67,7 +67,11 @@ class HttpRecorder:
 
     async def start(self) -> None:
         """Listen on a free port."""
-        self._client = aiohttp.ClientSession(auto_decompress=False, timeout=aiohttp.ClientTimeout(_ANSWERS_WITHIN))
+        self._client = aiohttp.ClientSession(
+            connector=self._network.connector(),
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(_ANSWERS_WITHIN),
+        )
         self._server = web.Server(self._handle, handler_cancellation=True, access_log=None, logger=log)
         self._listener = await self._network.listen(self._server, ("127.0.0.1", 0))
 

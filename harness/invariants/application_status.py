@@ -219,6 +219,7 @@ class StopIsAwaited(_Pairs):
         if not deleted and status_of(event).get("phase") != "Stopped":
             return
         entries = (self.ledger.object("Application", name).get("status") or {}).get("deviceStatuses") or {}
+        write = None if deleted else self.ledger.writer("Application", name, "Stopped")
         for device in entries:
             pair = self._pairs.get((name, device))
             link = self.ledger.connected_link(device)
@@ -226,6 +227,8 @@ class StopIsAwaited(_Pairs):
                 continue
             if pair.at is None or pair.at.n < link.opened.n or name in self._judged:
                 continue  # said on an earlier link
+            if write is not None and pair.at.n > write.n:
+                continue  # said since Stopped was written; the change comes late, and the next start was before it
             if (self.ledger.object("Device", device).get("status") or {}).get("phase") != "Connected":
                 continue  # out of reach, for all that the controller can know
             asked = pair.asked_to_stop

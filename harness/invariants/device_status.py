@@ -9,7 +9,7 @@ from typing import Any
 from harness.core.history import Event
 from harness.invariants.identity import same_key
 from harness.invariants.invariant import EVERY, Invariant, Party, Violation, on, party_of
-from harness.invariants.ledger import Ledger, status_of
+from harness.invariants.ledger import Ledger, Link, status_of
 from harness.invariants.timing import Deadlines
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 from harness.wasmbed.resources.phases import MOVES, is_legal
@@ -267,18 +267,38 @@ class SpecFollowsRequest(Invariant):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._foreign: dict[str, int] = {}
+        self._own: dict[str, Event] = {}
+        """By device, the gateway's latest write of its spec."""
+        self._seen: dict[str, int] = {}
+        """By device, the latest change of the resource."""
 
-    @on("PATCH Device", "PUT Device")
+    @on("POST Device", "PATCH Device", "PUT Device")
     def written(self, event: Event) -> Iterator[Violation]:
-        if event.source != "Gateway" and event.data.get("subresource") != "status":
-            self._foreign[str(event.data.get("name"))] = event.n
+        name = str(event.data.get("name"))
+        if event.source == "Gateway" and event.data.get("subresource") != "status":
+            self._own[name] = event
+        elif event.data.get("subresource") != "status":
+            self._foreign[name] = event.n
         yield from ()
 
     @on("state Device")
     def changed(self, event: Event) -> Iterator[Violation]:
         name = str(event.data["name"])
-        if status_of(event).get("phase") != "Connected" or (link := self.ledger.connected_link(name)) is None:
+        self._seen[name] = event.n
+        if status_of(event).get("phase") == "Connected" and (link := self.ledger.connected_link(name)) is not None:
+            yield from self._compare(event, name, link)
+
+    @on("EnrollmentResponse")
+    def answered(self, event: Event) -> Iterator[Violation]:
+        """Judge that what differed was written before the answer. A write of before may not be in the resource yet."""
+        link = self.ledger.link(event)
+        if link is None or link.request is None or event.data.get("certificate") or link.device in self._foreign:
             return
+        write = self._own.get(link.device)
+        if write is not None and write.n < min(link.request.n, self._seen.get(link.device, -1)):
+            yield from self._compare(event, link.device, link)
+
+    def _compare(self, event: Event, name: str, link: Link) -> Iterator[Violation]:
         request = link.request
         if request is None or link.response is None or self._foreign.get(name, -1) > request.n:
             return

@@ -11,7 +11,7 @@ from harness.invariants.invariant import Invariant, Party, Violation, on
 from harness.invariants.ledger import Ledger, Link, status_of
 from harness.wasmbed.resources.timestamps import parse_timestamp
 
-__all__ = ["GATEWAYS"]
+__all__ = ["GATEWAYS", "moment_of"]
 
 COUNTED = (
     "Heartbeat", "EnrollmentRequest", "EnrollmentAcknowledgment", "ApplicationStatus", "DeploymentResult", "StopResult",
@@ -88,7 +88,7 @@ class ConnectedDevices(Invariant):
         if counts is None or not self._are_named or status_of(event).get("phase") == "Offline":
             return
         # A write that had to wait tells what was so at its lastSeen.
-        since = min(self._written.get(name, counts[0][0]), _moment(status_of(event).get("lastSeen"), event.at))
+        since = min(self._written.get(name, counts[0][0]), moment_of(status_of(event).get("lastSeen"), event.at))
         self._written[name] = event.at
         while len(counts) > 1 and counts[1][0] <= since:
             counts.popleft()
@@ -102,7 +102,8 @@ class ConnectedDevices(Invariant):
         self._counts.setdefault(gateway, deque(maxlen=CHANGES)).append(now)
 
 
-def _moment(told: object, otherwise: float) -> float:
+def moment_of(told: object, otherwise: float) -> float:
+    """A timestamp in clock seconds; ``otherwise`` where there is none."""
     try:
         return parse_timestamp(told) if isinstance(told, str) else otherwise
     except ValueError:

@@ -248,10 +248,21 @@ class PairingTokens(Invariant):
         elif issued is not None and issued.data.get("token") != token:
             message = f"the gateway took a token for {link.device} that is not the one issued for it"
             yield self.broken(event, message, cause=issued, link=link)
-        elif (before := self._spent.get(str(token))) is not None:
+        elif (before := self._spent.get(str(token))) is not None and not self._may_repeat(link, before):
             message = f"the gateway took a token of {link.device} that was used before"
             yield self.broken(event, message, cause=before, link=link)
         self._spent[str(token)] = event
+
+    def _may_repeat(self, link: Link, before: Event) -> bool:
+        """Whether a gateway may answer the key that used the token once more: it may not know that it did."""
+        former = self.ledger.link(before)
+        asked = former.request if former is not None else None
+        same = (
+            asked is not None
+            and link.request is not None
+            and asked.data.get("publicKey") == link.request.data.get("publicKey")
+        )
+        return same and self.ledger.api_trouble is not None
 
 
 class ListsGrow(Invariant):

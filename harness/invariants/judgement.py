@@ -10,16 +10,20 @@ from harness.core.history import Event
 from harness.invariants.application_status import APPLICATION_STATUS
 from harness.invariants.boards import BOARDS
 from harness.invariants.device_status import DEVICE_STATUS
+from harness.invariants.draining import DRAINING
 from harness.invariants.exchanges import EXCHANGES
 from harness.invariants.gateways import GATEWAYS
 from harness.invariants.generations import GENERATIONS
 from harness.invariants.identity import IDENTITY
+from harness.invariants.introductions import INTRODUCTIONS
 from harness.invariants.invariant import EVERY, Handler, Invariant, Party, Violation, key_of
 from harness.invariants.leases import LEASES
 from harness.invariants.ledger import Ledger
 from harness.invariants.moments import MOMENTS
+from harness.invariants.pacing import PACING
 from harness.invariants.requests import REQUESTS
 from harness.invariants.sessions import SESSIONS
+from harness.invariants.silence import SILENCE
 from harness.invariants.timing import TIMING
 from harness.invariants.transfers import TRANSFERS
 from harness.invariants.unwanted import NothingRunsUnwanted
@@ -38,8 +42,12 @@ RULES: Mapping[str, type[Invariant]] = {
         *SESSIONS,
         *EXCHANGES,
         *IDENTITY,
+        *INTRODUCTIONS,
         *TIMING,
+        *SILENCE,
+        *DRAINING,
         *DEVICE_STATUS,
+        *PACING,
         *MOMENTS,
         *TRANSFERS,
         *APPLICATION_STATUS,

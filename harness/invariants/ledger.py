@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.core.history import Event, Kind
 
-__all__ = ["Ledger", "Link", "status_of"]
+__all__ = ["BEATS", "Ledger", "Link", "status_of"]
 
 BEATS = 16
 """Heartbeats of a link that are remembered, the latest."""
@@ -41,6 +41,8 @@ class Link:
     """The latest EnrollmentResponse."""
     connected: Event | None = None
     """The first answer to a heartbeat."""
+    beaten: int = 0
+    """Heartbeats that the device sent."""
     acknowledged: int = 0
     """Heartbeats that were answered."""
     said: Event | None = None
@@ -80,6 +82,8 @@ class Ledger:
         """The addresses of connections that a test drives by hand."""
         self._mocks: set[str] = set()
         """The devices that a mock board stands for."""
+        self._by_hand: set[tuple[str, str]] = set()
+        """The applications and devices about which a test gives orders itself."""
         self.gateways: dict[str, Event] = {}
         """The latest ``gateway up`` of each."""
         self._ended: dict[str, Event] = {}
@@ -147,6 +151,10 @@ class Ledger:
         own = str(link.opened.data.get("relayed") or link.address)
         return own in self.peers or (link.device in self._mocks and link.device not in self.boots)
 
+    def is_ordered_by_hand(self, order: Event) -> bool:
+        """Whether a test gives such orders itself, so that they say nothing of the controller."""
+        return (order.correlation, str(order.data.get("device"))) in self._by_hand
+
     def stood_still(self, begin: float, end: float) -> bool:
         """Whether the machine was suspended meanwhile, so that lateness convicts no party."""
         return any(since < end + NOTED_WITHIN and until > begin for since, until in self._stalls)
@@ -189,6 +197,7 @@ class Ledger:
         elif event.source == "Device":
             link.said = event
             if event.name == "Heartbeat":
+                link.beaten += 1
                 link.beats.append(event)
             elif event.name == "EnrollmentRequest":
                 link.request = event
@@ -246,6 +255,8 @@ class Ledger:
                     self._hampered.discard(device)
             case "peer connected":
                 self.peers.add(str(event.data.get("address")))
+            case "order by hand":
+                self._by_hand.add((device, str(event.data.get("device"))))
             case "mock board":
                 self._mocks.add(device)
             case "stack started":

@@ -47,23 +47,7 @@ class WritesAreValid(Invariant):
             yield self.broken(event, message, party=party)
 
 
-class _ByHand(Invariant):
-    """Knows the orders that a test gives itself, which say nothing of the controller."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        super().__init__(ledger)
-        self._by_hand: set[tuple[str, str]] = set()
-
-    @on("note order by hand")
-    def given(self, event: Event) -> Iterator[Violation]:
-        self._by_hand.add((event.correlation, str(event.data.get("device"))))
-        yield from ()
-
-    def _is_by_hand(self, event: Event) -> bool:
-        return (event.correlation, str(event.data.get("device"))) in self._by_hand
-
-
-class RefusalsAreRight(_ByHand):
+class RefusalsAreRight(Invariant):
     """A gateway refuses no order that shows its token for a device that it serves, and is sent no malformed one."""
 
     name = "orders are taken"
@@ -80,13 +64,13 @@ class RefusalsAreRight(_ByHand):
             return
         if code == 401:
             yield self.broken(event, f"{about}, and it shows the token", cause=up)
-        elif code in (400, 405, 413) and not self._is_by_hand(event):
+        elif code in (400, 405, 413) and not self.ledger.is_ordered_by_hand(event):
             yield self.broken(event, f"{about}: {event.data.get('reason')}", party=Party.APPLICATION_CONTROLLER)
         elif code == 404 and link is not None and link.gateway == gateway and link.known and link.refused is None:
             yield self.broken(event, f"{about}: {event.data.get('reason')}; it has a session", cause=link.connected)
 
 
-class _Orders(_ByHand):
+class _Orders(Invariant):
     """Orders of the application controller, which begin anew with another manager or another session."""
 
     party = Party.APPLICATION_CONTROLLER
@@ -152,7 +136,7 @@ class StopsAreAskedOnce(_Orders):
         self._confirmed.discard((event.correlation, str(event.data.get("device"))))
         if (
             before
-            and not self._is_by_hand(event)
+            and not self.ledger.is_ordered_by_hand(event)
             and event.at - before[-1].at < STOP_WITHIN
             and before[-1].data.get("gateway") == event.data["gateway"]
         ):
@@ -181,7 +165,7 @@ class PausesGrow(_Orders):
 
     @on("RequestRefused")
     def refused(self, event: Event) -> Iterator[Violation]:
-        if event.data.get("code") == 401 or self._is_by_hand(event):
+        if event.data.get("code") == 401 or self.ledger.is_ordered_by_hand(event):
             return
         orders = self._of(event)
         if orders:

@@ -26,6 +26,8 @@ SILENCE = 2.5
 """Seconds of silence that convict a virtual board at least; a shorter one may be the machine's."""
 EMULATED_SILENCE = 15.0
 """The same for a board in an emulator, or a real one."""
+CONNECTED_WITHIN = 5.0
+"""Seconds in which a first heartbeat is written at least, however short the interval: a busy machine takes its time."""
 STANDS_STILL = 0.5
 """Seconds after which a clock in milliseconds shows another time, whenever the answer is recorded."""
 KNOWN_TIME = 1_000_000_000_000
@@ -75,6 +77,15 @@ class GatewayTime(Invariant):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._last: dict[Link, Event] = {}
+        self._asked: dict[Link, Event] = {}
+        """The first heartbeat after the last answer. The gateway reads its clock after that, however late it is."""
+
+    @on("Heartbeat")
+    def beat(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        if link is not None:
+            self._asked.setdefault(link, event)
+        yield from ()
 
     @on("HeartbeatAcknowledgment")
     def answered(self, event: Event) -> Iterator[Violation]:
@@ -84,12 +95,18 @@ class GatewayTime(Invariant):
         if abs(told / 1000 - event.at) > HOUR:
             message = f"the gateway told {link.device} the time {told}; in milliseconds it was {event.at * 1000:.0f}"
             yield self.broken(event, message, link=link)
-        before = self._last.get(link)
+        before, asked = self._last.get(link), self._asked.pop(link, None)
         if before is not None and before.data["gatewayTime"] > told:
             message = f"the gateway's time for {link.device} went back from {before.data['gatewayTime']} to {told}"
             yield self.broken(event, message, cause=before, link=link)
-        elif before is not None and before.data["gatewayTime"] == told and event.at - before.at > STANDS_STILL:
-            message = f"the gateway told {link.device} the time {told} again, {event.at - before.at:.1f} s later"
+        elif (
+            before is not None
+            and asked is not None
+            and before.data["gatewayTime"] == told
+            and asked.data.get("messageId") == event.data.get("messageId")
+            and asked.at - before.at > STANDS_STILL
+        ):
+            message = f"the gateway told {link.device} the time {told} again, {asked.at - before.at:.1f} s later"
             yield self.broken(event, message, cause=before, link=link)
         self._last[link] = event
 
@@ -262,7 +279,7 @@ class LiveLinksConnect(Invariant):
         interval = event.data.get("heartbeatInterval")
         is_awaited = not event.data.get("certificate") and self._phases.get(device) != "Connected"
         if is_awaited and isinstance(interval, int | float) and 0 < interval < float("inf"):
-            self._due.set(device, event, 3 * min(interval, LONGEST_INTERVAL) / 1000)
+            self._due.set(device, event, max(3 * min(interval, LONGEST_INTERVAL) / 1000, CONNECTED_WITHIN))
         yield from ()
 
     @on("ConnectionClosed", "TlsConnected")

@@ -307,6 +307,8 @@ class AskedAsSpecified(Invariant):
         generation = (application.get("metadata") or {}).get("generation")
         if not isinstance(wanted, Mapping) or generation is None or wanted.get("generation") != generation:
             return
+        if self.ledger.is_ordered_by_hand(event):
+            return
         spec = application.get("spec") or {}
         config = spec.get("config") or {}
         limits = wanted.get("limits") or {}

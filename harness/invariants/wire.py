@@ -16,7 +16,7 @@ from harness.invariants.cddl import load_contract
 from harness.invariants.invariant import Invariant, Party, Violation, on
 from harness.invariants.ledger import Ledger
 
-__all__ = ["FIELDS", "WIRE"]
+__all__ = ["FIELDS", "WIRE", "read_event"]
 
 FIELDS: Mapping[tuple[str, str], tuple[int, tuple[str, ...]]] = {
     ("Device", "Heartbeat"): (
@@ -78,7 +78,7 @@ class FramesKeepTheContract(Invariant):
 
     @on(*MESSAGES)
     def crossed(self, event: Event) -> Iterator[Violation]:
-        if (frame := _read(event)) is None:
+        if (frame := read_event(event)) is None:
             return
         link = self.ledger.link(event)
         faults = self._faults(frame, event.source)
@@ -96,7 +96,7 @@ class FramesKeepTheContract(Invariant):
 
     @on("UnreadableFrame")
     def refused(self, event: Event) -> Iterator[Violation]:
-        if (frame := _read(event)) is None:
+        if (frame := read_event(event)) is None:
             return
         link = self.ledger.link(event)
         faults = self._faults(frame, event.source)
@@ -117,7 +117,8 @@ class FramesKeepTheContract(Invariant):
         return frame.faults + self._contract.faults(f"{source.lower()}-frame", frame.item)
 
 
-def _read(event: Event) -> Frame | None:
+def read_event(event: Event) -> Frame | None:
+    """Read the frame of a message; None where the record has no bytes of it."""
     head, size = event.data.get("frame"), event.data.get("frameSize")
     if not isinstance(head, str) or not isinstance(size, int):
         return None

@@ -93,6 +93,8 @@ def test_on_stack(item: pytest.Function, hosted: HostedStack) -> Iterator[None]:
         try:
             yield
         except Exception as error:
+            if not is_asynchronous(function):
+                hosted.blame(error)
             hosted.accuse(error)
             raise
     if is_asynchronous(function):

@@ -52,7 +52,11 @@ def read_defaults(config: pytest.Config) -> StackOptions:
 
 def options_of(item: pytest.Item, options: StackOptions) -> StackOptions:
     """``options`` changed by the test's ``stack`` markers, of which the closest wins. A relative folder of modules is
-    below the project's folder. Raises UsageError."""
+    below the project's folder. A simulation has simulated boards where a test asks for virtual ones. Raises
+    UsageError."""
+    run = options
     for marker in reversed(list(item.iter_markers("stack"))):
         options = options.replace(**marker.kwargs)
+    if run.simulated and options.boards == "virtual":
+        options = options.replace(boards="sim")
     return options.replace(modules=project(item.config) / options.modules)

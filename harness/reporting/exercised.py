@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from harness.core.errors import UsageError
 from harness.reporting.runs import TestRecord
-from harness.sequences import catalogue, coverage
+from harness.sequences import catalogue
+from harness.sequences.behaviour import BoundArrow
+from harness.sequences.coverage import taken
 
 __all__ = ["Exercised"]
 
@@ -17,7 +20,7 @@ class Exercised:
     def __init__(self) -> None:
         self.problems: list[str] = []
         self._sequences, broken = catalogue()
-        self._seen = coverage(self._sequences, [])
+        self._seen = {sequence.name: Counter[int]() for sequence in self._sequences}
         for name, error in broken.items():
             self.problems.append(f"{name} is not in the sequence coverage: {error.where}: {error.what}")
 
@@ -32,7 +35,7 @@ class Exercised:
             for sequence in self._sequences:
                 own = sorted(place for key in sequence.events for place in places.get(key, ()))
                 if own:
-                    self._seen += coverage([sequence], [test.events[place] for place in own])
+                    self._seen[sequence.name] += taken(sequence, [test.events[place] for place in own])
         except UsageError as error:
             self.problems.append(f"{test.name} is not in the sequence coverage: {error.what}")
 
@@ -41,16 +44,19 @@ class Exercised:
 
         The line is text; that of an arrow in a part begins with the part's name.
         """
-        arrows: dict[str, list[list[Any]]] = {}
-        for arrow in self._seen.arrows:
-            where = str(arrow.line) if arrow.origin == arrow.sequence else f"{arrow.origin}:{arrow.line}"
-            arrows.setdefault(arrow.sequence, []).append([where, arrow.arrow, arrow.seen])
         return [
             {
                 "name": sequence.name,
                 "title": sequence.title,
                 "pending": sequence.pending or None,
-                "arrows": arrows.get(sequence.name, []),
+                "arrows": [
+                    [_where(arrow, sequence.name), str(arrow), self._seen[sequence.name][arrow.position]]
+                    for arrow in sequence.arrows
+                ],
             }
             for sequence in self._sequences
         ]
+
+
+def _where(arrow: BoundArrow, name: str) -> str:
+    return str(arrow.arrow.line) if arrow.origin == name else f"{arrow.origin}:{arrow.arrow.line}"

@@ -169,6 +169,8 @@ class StackListener:
         history = self._hosted.stack.history if self._hosted is not None else None
         if self._hosted is not None and result.passed:
             self._at_end(self._hosted.judge, result)
+        elif self._hosted is not None and result.failed:
+            self._blame(self._hosted, result)
         if self._scope is Scope.TEST:
             self._at_end(self._close, result)
         self._test = None
@@ -285,6 +287,14 @@ class StackListener:
             if result.passed:
                 result.status = "SKIP" if isinstance(error, RigError) else "FAIL"
             result.message = "\n\n".join(filter(None, [result.message, robot_message(error)]))
+
+    def _blame(self, hosted: HostedStack, result: results.TestCase) -> None:
+        """Excuse a test that failed, also by a keyword of Robot's own, if the cluster is to blame."""
+        try:
+            hosted.blame(self._error_in(result.message) or Exception(result.message))
+        except RigError as error:
+            self._errors.append(error)
+            result.status, result.message = "SKIP", f"{robot_message(error)}\n\n{result.message}"
 
     def _claim(self, test: Verdict) -> Path:
         assert self._run is not None

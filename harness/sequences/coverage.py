@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from harness.core.history import Event
 from harness.sequences.flows import Sequence
 from harness.sequences.instances import collect
-from harness.sequences.words import letters, path, run
+from harness.sequences.words import letter, path, run
 
-__all__ = ["ArrowCoverage", "Coverage", "coverage"]
+__all__ = ["ArrowCoverage", "Coverage", "coverage", "taken"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +69,23 @@ def coverage(sequences: Iterable[Sequence], events: Iterable[Event]) -> Coverage
     rows: list[ArrowCoverage] = []
     events = list(events)
     for sequence in sequences:
-        seen: Counter[int] = Counter() if sequence.pending else _seen(sequence, events)
+        seen = taken(sequence, events)
         for bound in sequence.arrows:
             at = bound.position, bound.origin, bound.arrow.line
             rows.append(ArrowCoverage(sequence.name, *at, str(bound), seen[bound.position]))
     return Coverage(tuple(rows))
 
 
-def _seen(sequence: Sequence, events: list[Event]) -> Counter[int]:
+def taken(sequence: Sequence, events: Iterable[Event]) -> Counter[int]:
     """The number of times that each arrow (position) was taken by an instance that followed the sequence."""
     seen: Counter[int] = Counter()
+    if sequence.pending:
+        return seen
+    shared: dict[int, int] = {}
     found = collect(sequence.events, sequence.subject, events, sequence.refusals)
     for instance, word in found.words.items():
         # One event at a time: most instances leave the diagram of most sequences early.
-        steps = run(sequence, (letter for event in word for letter in letters(sequence, instance, [event])))
+        steps = run(sequence, (letter(sequence, instance, event, shared) for event in word))
         if len(steps) > len(word) and sequence.matcher.accepting(steps[-1]) is not None:
             seen.update(path(sequence, steps))
     return seen

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from harness.core.data_files import data_folder
 from harness.core.errors import UsageError
 from harness.core.files import read_text
-from harness.sequences.behaviour import BoundArrow, expand
+from harness.sequences.behaviour import Behaviour, BoundArrow, Expansion, expand
 from harness.sequences.bindings import EventType, Subject
-from harness.sequences.compiler import Automaton, compile_behaviour
+from harness.sequences.compiler import compile_behaviour
 from harness.sequences.labels import Condition
 from harness.sequences.matcher import Matcher
 from harness.sequences.reader import parse
@@ -24,6 +24,8 @@ __all__ = ["Sequence", "SequenceCatalogue", "catalogue", "load", "load_text"]
 
 _OWN = data_folder("scenarios/sequences")
 _SUFFIX = ".mmd"
+_KEPT = 64
+"""The most texts that stay parsed and expanded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +42,7 @@ class Sequence:
     file: str
     diagram: Diagram
     arrows: tuple[BoundArrow, ...]
-    automaton: Automaton = field(repr=False)
+    behaviour: tuple[Behaviour, ...] = field(repr=False)
     symbols: Mapping[tuple[str, str, str], tuple[tuple[int, tuple[Condition, ...]], ...]] = field(repr=False)
 
     @property
@@ -58,12 +60,21 @@ class Sequence:
 
     @cached_property
     def matcher(self) -> Matcher:
-        return Matcher(self.automaton)
+        """It is made when a history has an event of this sequence: most histories have some of a few sequences."""
+        numbers = {(key, conditions): number for key, found in self.symbols.items() for number, conditions in found}
+        of_arrows = [numbers[arrow.event.key, arrow.label.conditions] for arrow in self.arrows]
+        return Matcher(compile_behaviour(self.behaviour, of_arrows))
 
     @cached_property
     def refusals(self) -> frozenset[tuple[str, str, str]]:
         """The requests that are judged even if they failed: those for which an arrow has a condition on ``code``."""
         return frozenset(arrow.event.key for arrow in self.arrows if arrow.label.asks_for("code"))
+
+    @cached_property
+    def per_device(self) -> frozenset[tuple[str, str, str]]:
+        """The events for which an arrow has a condition on the device that is judged."""
+        arrows = (arrow for arrow in self.arrows if any(condition.per_device for condition in arrow.label.conditions))
+        return frozenset(arrow.event.key for arrow in arrows)
 
     @cached_property
     def events(self) -> Mapping[tuple[str, str, str], EventType]:
@@ -92,24 +103,47 @@ def load(sequence: str | Path, folder: Path | None = None) -> Sequence:
 def load_text(text: str, name: str, *, file: str = "", folder: Path | None = None) -> Sequence:
     """An executable sequence from its text. Its references are looked up in ``folder``."""
     file = file or name
-
-    def refer(wanted: str, where: str) -> tuple[Diagram, str, str]:
-        path = _find(wanted, folder, where)
-        return _parsed(read_text(path, "name a .mmd file"), str(path)), path.stem, str(path)
-
-    expansion = expand(_parsed(text, file), name, file, refer)
+    expansion = _expanded(text, name, file, folder)
     numbers: dict[tuple[tuple[str, str, str], tuple[Condition, ...]], int] = {}
     for arrow in expansion.arrows:
         numbers.setdefault((arrow.event.key, arrow.label.conditions), len(numbers))
     symbols: dict[tuple[str, str, str], tuple[tuple[int, tuple[Condition, ...]], ...]] = {}
     for (key, conditions), number in numbers.items():
         symbols[key] = (*symbols.get(key, ()), (number, conditions))
-    of_arrows = [numbers[arrow.event.key, arrow.label.conditions] for arrow in expansion.arrows]
-    automaton = compile_behaviour(expansion.behaviour, of_arrows)
-    return Sequence(name, file, expansion.diagram, tuple(expansion.arrows), automaton, symbols)
+    return Sequence(name, file, expansion.diagram, tuple(expansion.arrows), expansion.behaviour, symbols)
 
 
-@lru_cache(maxsize=64)
+_Referred = tuple[Diagram, str, str]
+_expansions: dict[tuple[str, str, str, Path | None], tuple[Expansion, dict[tuple[str, str], _Referred]]] = {}
+"""Expanded texts, oldest first, each with the references in it and what they stood for."""
+
+
+def _expanded(text: str, name: str, file: str, folder: Path | None) -> Expansion:
+    """The expansion of a text. Most sequences are read again for the next test, and their references are the same."""
+    key = text, name, file, folder
+    if key in _expansions:
+        expansion, referred = _expansions[key]
+        if all(_refer(wanted, where, folder) == found for (wanted, where), found in referred.items()):
+            return expansion
+        del _expansions[key]
+    referred = {}
+
+    def refer(wanted: str, where: str) -> _Referred:
+        return referred.setdefault((wanted, where), _refer(wanted, where, folder))
+
+    expansion = expand(_parsed(text, file), name, file, refer)
+    while len(_expansions) >= _KEPT:
+        del _expansions[next(iter(_expansions))]
+    _expansions[key] = expansion, referred
+    return expansion
+
+
+def _refer(wanted: str, where: str, folder: Path | None) -> _Referred:
+    path = _find(wanted, folder, where)
+    return _parsed(read_text(path, "name a .mmd file"), str(path)), path.stem, str(path)
+
+
+@lru_cache(maxsize=_KEPT)
 def _parsed(text: str, file: str) -> Diagram:
     """The diagram of a text. Most parts are in many sequences, and most sequences are read again for the next test."""
     return parse(text, file=file)

@@ -75,6 +75,10 @@ class Matcher:
 
     def _clocks(self, clocks: tuple[float, ...], move: Move, at: float, timed: bool) -> tuple[float, ...] | None:
         """The clocks after ``move``; None if it is too late."""
+        if not move.opens and not move.limits:  # as nearly all are
+            flows_moved = self.automaton.flows[move.position]
+            if flows_moved == (0,):
+                return (at, *clocks[1:])
         moved = list(clocks)
         for flow, flows in move.opens:
             for opened in flows:

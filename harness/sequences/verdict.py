@@ -109,6 +109,19 @@ class SequenceVerdict:
                 return self.sequence.arrows[failure.expected[0]].event.source, device
         return "", ""
 
+    def differing_field(self) -> str:
+        """The field of a Device's status by which the first failure's event, a write, differs from the expected one;
+        empty where it differs otherwise."""
+        for failure in self.failures[:1]:
+            event, device = failure.event, failure.instance.device or failure.instance.name
+            if event is None or event.name != "PATCH Device":
+                continue
+            for arrow in (self.sequence.arrows[position] for position in failure.expected):
+                for condition in arrow.label.conditions if arrow.event.key == _key(event) else ():
+                    if condition.path[0] == "status" and not condition.holds(event.data, device):
+                        return condition.path[-1]
+        return ""
+
     def __str__(self) -> str:
         return "\n".join(self._lines())
 

@@ -10,7 +10,7 @@ from harness.sequences.instances import Instance, refused
 from harness.sequences.labels import Condition
 from harness.sequences.matcher import Letter, Possible, trail
 
-__all__ = ["letters", "path", "run"]
+__all__ = ["letter", "letters", "path", "run"]
 
 
 def letters(
@@ -18,24 +18,29 @@ def letters(
 ) -> list[Letter]:
     """The letter of each event of an instance. ``shared`` caches those that do not depend on the instance."""
     shared = {} if shared is None else shared
-    found = []
-    for event in word:
-        symbols = shared.get(event.n)
-        if symbols is None:
-            candidates = sequence.symbols[event.source, event.target, event.name]
-            symbols = _satisfied(event, candidates, instance.device)
-            if not any(condition.per_device for _, conditions in candidates for condition in conditions):
-                shared[event.n] = symbols
-        found.append(Letter(symbols, event.at))
-    return found
+    return [letter(sequence, instance, event, shared) for event in word]
+
+
+def letter(sequence: Sequence, instance: Instance, event: Event, shared: dict[int, int]) -> Letter:
+    """The letter of one event; see :func:`letters`."""
+    symbols = shared.get(event.n)
+    if symbols is None:
+        key = event.source, event.target, event.name
+        symbols = _satisfied(event, sequence.symbols[key], instance.device)
+        if key not in sequence.per_device:
+            shared[event.n] = symbols
+    return Letter(symbols, event.at)
 
 
 def _satisfied(event: Event, candidates: Iterable[tuple[int, tuple[Condition, ...]]], device: str) -> int:
-    symbols, failed = 0, refused(event)
+    symbols, failed, data = 0, refused(event), event.data
     for number, conditions in candidates:
         if failed and not any(condition.path == ("code",) for condition in conditions):
             continue
-        if all(condition.holds(event.data, device) for condition in conditions):
+        for condition in conditions:
+            if not condition.holds(data, device):
+                break
+        else:
             symbols |= 1 << number
     return symbols
 

@@ -1,14 +1,16 @@
 """An API server that a test makes fail: for one client or all, for some requests or every one, until it says otherwise.
 
-The fault is made in front of the client, so it works on every kind of cluster. What fails never reaches the server.
+The fault is made in front of the client, so it works on every kind of cluster. What fails never reaches the server,
+unless only its answer is lost.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from harness.core.clock import Clock
 from harness.core.errors import ProductFailure
@@ -17,6 +19,7 @@ from harness.wasmbed.resources.api import ApiError, Object, Resource, ResourceAp
 
 __all__ = ["ApiFault", "ApiFaults"]
 
+T = TypeVar("T")
 GONE = 410
 KEPT = 100
 """Pauses that a fault remembers."""
@@ -32,7 +35,8 @@ REASONS = {
 
 @dataclass(eq=False)
 class ApiFault:
-    """Requests that fail. None and empty match everything; ``left`` is how many more fail (None: all)."""
+    """Requests that fail. None and empty match everything; ``left`` is how many more fail (None: all). ``after``: the
+    server does them, and only their answers are lost."""
 
     client: str | None
     verbs: frozenset[str]
@@ -41,6 +45,7 @@ class ApiFault:
     code: int | None
     left: int | None
     clock: Clock
+    after: bool = False
     hit: int = 0
     """Requests that failed, or were held back, so far."""
     reached: asyncio.Event = field(default_factory=asyncio.Event)
@@ -87,6 +92,8 @@ class ApiFault:
         if self.code == 0:
             await self.released.wait()
             return
+        if self.code is None and self.after:
+            raise ConnectionResetError("the connection ended in the middle of an answer: the test says so")
         if self.code is None:
             raise ConnectionRefusedError("the API server cannot be reached: the test says so")
         raise _error(self.code, f"{resource.kind} {name}")
@@ -125,9 +132,32 @@ class ApiFaults:
         ``watch``, ... ``client`` is who asks (``Gateway``, ``DeviceController``), ``kind`` and ``name`` are the
         object's, and ``times`` is how many requests fail.
         """
-        fault = ApiFault(client, frozenset(verbs), kind, name, code, times, self._clock)
-        what = f"API fails with {code}" if code else "API outage"
-        self._note(what, "Kubernetes", verbs=sorted(verbs), client=client, resource=kind, named=name, times=times)
+        with self._while(ApiFault(client, frozenset(verbs), kind, name, code, times, self._clock)) as fault:
+            yield fault
+
+    @contextmanager
+    def losing_answers(
+        self,
+        *verbs: str,
+        client: str | None = None,
+        kind: str | None = None,
+        name: str | None = None,
+        code: int | None = None,
+        times: int | None = None,
+    ) -> Iterator[ApiFault]:
+        """Inside, the server does what it is asked, and the client does not learn it: it gets that HTTP ``code`` (504,
+        say), or without one its connection is cut. Otherwise as :meth:`failing`; watches lose nothing."""
+        fault = ApiFault(client, frozenset(verbs), kind, name, code, times, self._clock, after=True)
+        with self._while(fault) as fault:
+            yield fault
+
+    @contextmanager
+    def _while(self, fault: ApiFault) -> Iterator[ApiFault]:
+        what = f"API fails with {fault.code}" if fault.code else "API outage"
+        if fault.after:
+            what = "API loses answers"
+        asked = {"verbs": sorted(fault.verbs), "client": fault.client, "resource": fault.kind, "named": fault.name}
+        self._note(what, "Kubernetes", **asked, times=fault.left)
         self._active.append(fault)
         try:
             yield fault
@@ -145,7 +175,7 @@ class ApiFaults:
         times: int | None = None,
     ) -> Iterator[ApiFault]:
         """Inside, requests wait before they are sent, until the block ends or ``released`` is set; only the first
-        ``times`` of them if given."""
+        ``times`` of them if given. The verb ``event`` is the delivery of a watch event: those behind it wait too."""
         fault = ApiFault(client, frozenset(verbs), kind, name, 0, times, self._clock)
         self._note("API requests held", "Kubernetes", verbs=sorted(verbs), client=client, resource=kind, named=name)
         self._active.append(fault)
@@ -172,8 +202,15 @@ class ApiFaults:
 
     async def enter(self, client: str, verb: str, resource: Resource, name: str) -> None:
         """Apply the faults that a request meets."""
+        await self._apply(client, verb, resource, name, after=False)
+
+    async def leave(self, client: str, verb: str, resource: Resource, name: str) -> None:
+        """Apply the faults that the answer to a request meets."""
+        await self._apply(client, verb, resource, name, after=True)
+
+    async def _apply(self, client: str, verb: str, resource: Resource, name: str, *, after: bool) -> None:
         for fault in tuple(self._active):
-            if fault.matches(client, verb, resource, name):
+            if fault.after is after and fault.matches(client, verb, resource, name):
                 await fault.apply(resource, name)
 
     @contextmanager
@@ -195,35 +232,41 @@ class _Faulty(ResourceApi):
         """Kinds whose watches ended with 410: they have to be listed before they are watched again."""
 
     async def get(self, resource: Resource, name: str) -> Object:
-        await self._faults.enter(self._client, "get", resource, name)
-        return await self._api.get(resource, name)
+        return await self._call("get", resource, name, lambda: self._api.get(resource, name))
 
     async def list(self, resource: Resource, *, label_selector: str = "", field_selector: str = "") -> ResourceList:
-        await self._faults.enter(self._client, "list", resource, "")
-        self._expired.discard(resource.kind)
-        return await self._api.list(resource, label_selector=label_selector, field_selector=field_selector)
+        async def send() -> ResourceList:
+            self._expired.discard(resource.kind)
+            return await self._api.list(resource, label_selector=label_selector, field_selector=field_selector)
+
+        return await self._call("list", resource, "", send)
 
     async def create(self, resource: Resource, body: Object) -> Object:
-        await self._faults.enter(self._client, "create", resource, str(body["metadata"].get("name") or ""))
-        return await self._api.create(resource, body)
+        name = str(body["metadata"].get("name") or "")
+        return await self._call("create", resource, name, lambda: self._api.create(resource, body))
 
     async def replace(self, resource: Resource, name: str, body: Object) -> Object:
-        await self._faults.enter(self._client, "replace", resource, name)
-        return await self._api.replace(resource, name, body)
+        return await self._call("replace", resource, name, lambda: self._api.replace(resource, name, body))
 
     async def patch(self, resource: Resource, name: str, patch: Object) -> Object:
-        await self._faults.enter(self._client, "patch", resource, name)
-        return await self._api.patch(resource, name, patch)
+        return await self._call("patch", resource, name, lambda: self._api.patch(resource, name, patch))
 
     async def patch_status(self, resource: Resource, name: str, patch: Object) -> Object:
-        await self._faults.enter(self._client, "patch_status", resource, name)
-        return await self._api.patch_status(resource, name, patch)
+        return await self._call("patch_status", resource, name, lambda: self._api.patch_status(resource, name, patch))
 
     async def delete(
         self, resource: Resource, name: str, *, uid: str | None = None, resource_version: str | None = None
     ) -> None:
-        await self._faults.enter(self._client, "delete", resource, name)
-        await self._api.delete(resource, name, uid=uid, resource_version=resource_version)
+        def send() -> Awaitable[None]:
+            return self._api.delete(resource, name, uid=uid, resource_version=resource_version)
+
+        await self._call("delete", resource, name, send)
+
+    async def _call(self, verb: str, resource: Resource, name: str, send: Callable[[], Awaitable[T]]) -> T:
+        await self._faults.enter(self._client, verb, resource, name)
+        answer = await send()
+        await self._faults.leave(self._client, verb, resource, name)
+        return answer
 
     @asynccontextmanager
     async def watch(
@@ -235,14 +278,17 @@ class _Faulty(ResourceApi):
         selectors = {"label_selector": label_selector, "field_selector": field_selector}
         with self._faults.watching(self._client, resource) as watch:
             async with self._api.watch(resource, resource_version=resource_version, **selectors) as events:
-                yield self._until(watch, events)
+                yield self._until(watch, resource, events)
 
     async def close(self) -> None:
         await self._api.close()
 
-    async def _until(self, watch: _Watch, events: AsyncIterator[WatchEvent]) -> AsyncIterator[WatchEvent]:
+    async def _until(
+        self, watch: _Watch, resource: Resource, events: AsyncIterator[WatchEvent]
+    ) -> AsyncIterator[WatchEvent]:
         """The events up to the moment at which the watch has to end."""
         async for event in events:
+            await self._faults.enter(self._client, "event", resource, event.object["metadata"].get("name", ""))
             if watch.ends_with is None:
                 yield event
                 continue

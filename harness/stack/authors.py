@@ -6,7 +6,7 @@ unless another judge convicts one by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -22,6 +22,7 @@ __all__ = [
     "author_of_field",
     "author_of_message",
     "author_of_order",
+    "author_of_spec",
     "last_words",
     "mock_boards",
 ]
@@ -66,6 +67,15 @@ class Author:
         return f"convicts {self.party}: {self.evidence}"
 
 
+def author_of_spec(history: History, device: str, field: str) -> Author:
+    """The author of a field of a Device's spec: the board, if the gateway wrote what it said of itself."""
+    written = _latest(history, "Device", device, field, "spec")
+    said = _last_said(history, device, "EnrollmentRequest")
+    if said is not None and written is not None and written == said.data.get(field):
+        return _board(device, f"spec.{field}", said)
+    return Author(str(Party.GATEWAY), f"the spec of Device {device} is for the gateway to write")
+
+
 def author_of_field(history: History, kind: str, name: str, path: Sequence[str]) -> Author:
     """The author of a field of a status, or of a Lease, by its path in the resource's spelling, as
     ``("deviceStatuses", "pump-1", "state")``: the platform's latest write of it, or the party that has to write it."""
@@ -73,6 +83,8 @@ def author_of_field(history: History, kind: str, name: str, path: Sequence[str])
         return controllers
     if kind == "Application" and (relayed := _relayed(history, name, path)) is not None:
         return relayed
+    if kind == "Device" and path and (told := _told(history, name, path[0])) is not None:
+        return told
     shown = f"status.{'.'.join(path)} of {kind} {name}" if path else f"the status of {kind} {name}"
     if (event := _last_write(history, kind, name, path)) is not None:
         party = party_of(event.source)
@@ -135,12 +147,12 @@ def _served(history: History, device: str, after: Event) -> Event | None:
     return None
 
 
-def _latest(history: History, kind: str, name: str, field: str) -> Any:
-    """The latest value of a field of a resource's status."""
+def _latest(history: History, kind: str, name: str, field: str, part: str = "status") -> Any:
+    """The latest value of a field of a resource's status, or of its spec."""
     for event in reversed(history):
         is_it = event.kind is Kind.STATE and event.name == kind and event.data.get("name") == name
-        if is_it and field in status_of(event):
-            return status_of(event)[field]
+        if is_it and isinstance(found := event.data.get(part), Mapping) and field in found:
+            return found[field]
     return None
 
 
@@ -168,6 +180,53 @@ def _relayed(history: History, application: str, path: Sequence[str]) -> Author 
             message = f"{application} on {device} is {entry.get('state')}, as {device} said ({word}, event {last.n})"
             return Author(f"{Party.BOARD} {device}", message)
     return None
+
+
+def _told(history: History, device: str, field: str) -> Author | None:
+    """The board whose word a field of a connected Device's status is: the gateway wrote what it last said."""
+    if field not in _TOLD or _latest(history, "Device", device, "phase") != "Connected":
+        return None
+    name, value = _TOLD[field]
+    said, written = _last_said(history, device, name), _latest(history, "Device", device, field)
+    is_said = said is not None and written is not None and _agrees(written, value(said.data))
+    return _board(device, f"status.{field}", said) if said is not None and is_said else None
+
+
+def _last_said(history: History, device: str, name: str) -> Event | None:
+    """The latest message of that name from a device, unless a test drives it by hand."""
+    if device in mock_boards(history):
+        return None
+    return next((event for event in reversed(history) if event.name == name and _is_said_by(event, device)), None)
+
+
+def _board(device: str, field: str, said: Event) -> Author:
+    return Author(f"{Party.BOARD} {device}", f"{field} is what {device} said ({said.name}, event {said.n})")
+
+
+def _agrees(written: Any, said: Any) -> bool:
+    """Whether a value is what was said; of a map, the record may show only the items that changed."""
+    if not (isinstance(written, Mapping) and isinstance(said, Mapping)):
+        return bool(written == said)
+    return all(said.get(key) == value for key, value in written.items())
+
+
+def _health(beat: Mapping[str, Any]) -> str:
+    return "healthy" if beat.get("status") == "running" and beat.get("runtimeStatus") != "unavailable" else "degraded"
+
+
+_TOLD: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], Any]]] = {
+    "deviceStatus": ("Heartbeat", lambda beat: str(beat.get("status")).capitalize()),
+    "health": ("Heartbeat", _health),
+    "wasmRuntime": ("Heartbeat", lambda beat: beat.get("runtimeStatus")),
+    "deviceMetrics": ("Heartbeat", lambda beat: beat.get("metrics")),
+    "deviceInfo": (
+        "DeviceInfo",
+        lambda info: {
+            field: info.get(field) for field in ("memory", "architecture", "runtimeFeatures", "largestModule")
+        },
+    ),
+}
+"""The fields of a Device's status that repeat a message of the device: its name, and the field's value by it."""
 
 
 def mock_boards(history: History) -> set[str]:

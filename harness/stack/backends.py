@@ -17,6 +17,7 @@ from harness.gateways.gateway import FEATURES as GATEWAY_FEATURES
 from harness.stack.gateway_choice import find_choice, find_gateway
 from harness.stack.kinds import kind_names, load_kind
 from harness.stack.options import StackOptions, flag
+from harness.stack.surroundings import FEATURES as STACK_FEATURES
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
 __all__ = ["CLUSTERS", "check_names", "check_options", "clusters", "lacking", "make_cluster"]
@@ -118,12 +119,17 @@ def make_cluster(
 
 def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
     """Why a test that needs these features is skipped. None if the chosen gateway has them, and the chosen kind of
-    board, or the default kind of the chosen tier; recording, if ``options`` ask for it, takes some away, and so does
-    the system's file. Raises UsageError for an unknown feature, RigError if the tier or the gateway cannot run here."""
+    board, or the default kind of the chosen tier. Some are lost in a simulation, while boards are recorded, and by the
+    system's file. Raises UsageError for an unknown feature, RigError if the tier or the gateway cannot run here."""
     from harness.boards.board import FEATURES, NOT_RECORDED
     from harness.stack.board_choice import board_catalogue
 
     names = set(wanted)
+    if options.simulated and (absent := names & STACK_FEATURES.keys()):
+        return f"a simulated stack has no {', '.join(sorted(absent))}"
+    names -= STACK_FEATURES.keys()
+    if not names:
+        return None
     if absent := names & find_choice(options).lacks:
         return f"the system of --gateway={options.gateway} has no {', '.join(sorted(absent))}"
     if of_gateway := names & GATEWAY_FEATURES.keys():
@@ -133,7 +139,7 @@ def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
         names -= of_gateway
     catalogue = board_catalogue(options)
     if not names <= FEATURES.keys():
-        known = sorted(FEATURES.keys() | GATEWAY_FEATURES.keys() | catalogue.features)
+        known = sorted(FEATURES.keys() | GATEWAY_FEATURES.keys() | STACK_FEATURES.keys() | catalogue.features)
         if unknown := sorted(names.difference(known)):
             do = f"{suggestion(unknown[0], known)}the features are {', '.join(known)}"
             raise UsageError(f"no boards have the feature {unknown[0]!r}, nor does a gateway", do=do)

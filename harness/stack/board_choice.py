@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.boards.catalogue import Catalogue
+from harness.boards.catalogue import Catalogue, registered
 from harness.boards.foreign import ForeignImage
 from harness.boards.image_table import read_image
 from harness.stack import sources
@@ -20,7 +20,10 @@ __all__ = ["board_catalogue"]
 def board_catalogue(options: StackOptions, root: Path | None = None) -> Catalogue:
     """The catalogue for ``options`` in the project at ``root``, by default that of the working folder.
 
-    Raises UsageError for an invalid table, and for ``--image`` with boards that take none."""
+    A simulated stack has simulated boards only: others are processes or threads. Raises UsageError for an invalid
+    table, and for ``--image`` with boards that take none."""
+    if options.simulated and options.image is None:
+        return Catalogue(registered(only=options.boards))
     tables = sources.read_boards(root or sources.find_root(Path.cwd()))
     given = options.image
     chosen = options.boards.partition("+")[0]

@@ -27,6 +27,7 @@ from harness.stack.recorder import Recorder
 from harness.stack.timeouts import bounded
 from harness.stack.waiting import Watched
 from harness.wasmbed.gateway.settings import GatewaySettings
+from harness.wasmbed.gateway.status_target import PER_DEVICE
 from harness.wasmbed.protocol.dialects.wires import VERSION_1, is_framed
 from harness.wasmbed.resources.api import ApiError
 from harness.wasmbed.resources.kinds import GATEWAY, SECRET
@@ -209,7 +210,7 @@ class GatewayControl(Watched[GatewayResource]):
     async def observe(self) -> None:
         """Record its own account of its sessions and metrics, if it is running."""
         if self._gateway is not None:
-            await observe(self.name, self.http_endpoint, self._token, self._recorder, self._clock)
+            await observe(self.name, self.http_endpoint, self._token, self._recorder, self._clock, self._network)
 
     async def stop(self) -> None:
         """Stop it gracefully: it tells its devices and drains. Does nothing if it is not running."""
@@ -238,11 +239,16 @@ class GatewayControl(Watched[GatewayResource]):
         A gateway that does not take the settings is not judged by them.
         """
         settings = self._settings
-        taken = {"retryAfter": int(1000 * settings.retry_after), "chunkWindow": settings.chunk_window}
+        taken = {
+            "retryAfter": int(1000 * settings.retry_after),
+            "chunkWindow": settings.chunk_window,
+            "statusInterval": int(1000 * settings.status_interval),
+        }
         return {
             "token": self._token,
             "heartbeatInterval": int(1000 * settings.heartbeat_interval),
             "missedHeartbeats": settings.missed_heartbeats,
+            "restPerDevice": 1000 * PER_DEVICE if self._kind.records else None,
             **(taken if "gateway-settings" in self.features else {}),
             "certificates": [validity(identity.certificate) for identity in self._identities],
             "deviceAuthority": validity(self._pki.devices.certificate),
@@ -296,17 +302,20 @@ class GatewayControl(Watched[GatewayResource]):
         secret = await self._cluster.api.get(SECRET, gateway_api_secret(self.name))
         return b64decode(secret["data"][TOKEN_KEY]).decode()
 
-    async def ask(self, method: str, path: str, *, token: str | None = None, body: Any = None) -> tuple[int, str]:
+    async def ask(
+        self, method: str, path: str, *, token: str | None = None, scheme: str = "Bearer", body: Any = None
+    ) -> tuple[int, str]:
         """Send a request to its HTTP API; returns the HTTP status and the text of the answer.
 
-        It shows the gateway's own token unless ``token`` is another, or empty for none; ``body`` is sent as JSON.
+        It shows the gateway's own token unless ``token`` is another, or empty for none, under the HTTP authentication
+        ``scheme``; ``body`` is sent as JSON.
         """
         if asked := _ORDER.fullmatch(path):
             self._recorder.note("order by hand", asked[1], gateway=self.name, device=asked[2])
         token = await self.token() if token is None else token
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {"Authorization": f"{scheme} {token}"} if token else {}
         async with (
-            aiohttp.ClientSession(self._api_url, headers=headers) as http,
+            aiohttp.ClientSession(self._api_url, connector=self._network.connector(), headers=headers) as http,
             http.request(method, path, json=body) as answer,
         ):
             return answer.status, await answer.text()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from harness.core.clock import SystemClock
 from harness.core.errors import ProductFailure, RigError, UsageError
@@ -16,17 +16,11 @@ from harness.stack.leftovers import Leftovers
 from harness.stack.options import StackOptions
 from harness.stack.stack import Stack
 from harness.stack.subjects import order_missing, subject_of
+from harness.stack.surroundings import Runner, surroundings_of
 
 __all__ = ["HostedStack", "Runner", "left_behind"]
 
 T = TypeVar("T")
-
-
-class Runner(AbstractContextManager["Runner"], Protocol):
-    """An event loop that exists inside ``with``, as of :class:`asyncio.Runner`."""
-
-    def run(self, coro: Coroutine[Any, Any, T]) -> T:
-        """Run ``coro`` to its end and return its result."""
 
 
 class HostedStack:
@@ -42,13 +36,15 @@ class HostedStack:
     def opened(
         cls, options: StackOptions, folder: Path | None, new_runner: Callable[[], Runner] = new_runner
     ) -> Iterator[Self]:
-        """Start a stack, recorded in ``folder`` if given, and stop it at the end in any case.
+        """Start a stack, recorded in ``folder`` if given, and stop it at the end in any case. A stack that is not
+        simulated runs on the loop of ``new_runner``.
 
         Raises ProductFailure if it leaves something behind.
         """
-        with new_runner() as runner:
-            leftovers = runner.run(Leftovers.begin())
-            stack = Stack(options, folder=folder)
+        surroundings = surroundings_of(options, new_runner)
+        with surroundings.new_runner() as runner:
+            leftovers = runner.run(Leftovers.begin(surroundings.open_sockets))
+            stack = Stack(options, folder=folder, surroundings=surroundings)
             runner.run(stack.start())
             try:
                 yield cls(stack, runner)
@@ -63,7 +59,7 @@ class HostedStack:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work``, a part of the body, and return its result. Raises TimeoutError when the body takes too long."""
         __tracebackhide__ = True
-        return self._runner.run(self._bounded(work))
+        return self._runner.run(self._blamed(self._bounded(work)))
 
     def judge(self) -> None:
         """Judge the history by the invariants, after a body that passed. Raises ProductFailure."""
@@ -76,15 +72,23 @@ class HostedStack:
 
         self._runner.run(self._blamed(judge()))
 
+    def blame(self, error: BaseException) -> None:
+        """Raise RigError if the cluster is to blame for an error outside of :meth:`run`."""
+        self._runner.run(self.stack.blame(error))
+
     def accuse(self, error: BaseException) -> None:
-        """Add to the error of a test's body whom its record convicts, if anybody: as a note, and as its ``party``."""
+        """Add to the error of a test's body whom its record convicts, if anybody: as a note, and as its ``party``.
+
+        A broken invariant outweighs what a wait or a sequence concluded from a step that is missing.
+        """
         history = getattr(self.stack, "history", None)
         if history is None or isinstance(error, RigError | UsageError):
             return
         if found := find_violations(history):
             error.add_note(describe(found))
-            if getattr(error, "party", "") in ("", Party.PRODUCT):
-                error.party = found[0].convicts  # type: ignore[attr-defined]
+            named = next((each.convicts for each in found if each.party is not Party.PRODUCT), "")
+            if named or not getattr(error, "party", ""):
+                error.party = named or str(Party.PRODUCT)  # type: ignore[attr-defined]
         elif isinstance(error, ProductFailure) and (author := order_missing(error, history)) is not None:
             error.add_note(str(author))
             error.party = author.party
@@ -97,14 +101,13 @@ class HostedStack:
             error.party = author.party  # type: ignore[attr-defined]
 
     async def _blamed(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of ``work``. Any failure while the cluster is gone is a RigError."""
+        """The result of ``work``. Any failure while the cluster is gone, or after it disturbed requests, is a
+        RigError."""
         __tracebackhide__ = True
         try:
             return await work
-        except (RigError, UsageError):
-            raise
-        except Exception:
-            await self.stack.cluster.check()
+        except Exception as error:
+            await self.stack.blame(error)
             raise
 
     async def _bounded(self, work: Coroutine[Any, Any, T]) -> T:
@@ -115,7 +118,7 @@ class HostedStack:
             async with body:
                 overdue = clock.call_later(self._end - clock.now(), lambda: body.reschedule(loop.time()))
                 try:
-                    return await self._blamed(work)
+                    return await work
                 finally:
                     overdue.cancel()
         except TimeoutError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
@@ -17,7 +16,8 @@ from types import CodeType
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
-from harness.core.clock import Clock, SystemClock
+from harness.core.clock import Clock, SystemClock, Timer
+from harness.core.descriptors import count_sockets
 from harness.core.errors import ProductFailure
 from harness.invariants.invariant import Party
 
@@ -33,18 +33,20 @@ _PARTIES = (
     (OWN / "wasmbed" / "controllers", Party.APPLICATION_CONTROLLER),
     (OWN / "boards" / "virtual", Party.BOARD),
 )
-DESCRIPTORS = Path("/proc/self/fd")
 
 
-class WatchedClock(SystemClock):
-    """The machine's time, which knows the timers of the platform and of boards that are set: they keep what they would
-    act on alive."""
+class WatchedClock(Clock):
+    """A clock, by default the machine's, which knows the timers of the platform and of boards that are set: they keep
+    what they would act on alive."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
         self._timers: WeakKeyDictionary[asyncio.TimerHandle, CodeType] = WeakKeyDictionary()
 
-    def call_later(self, seconds: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+    def now(self) -> float:
+        return self._clock.now()
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
         timer = asyncio.get_running_loop().call_later(seconds, callback)
         code: CodeType | None = getattr(callback, "__code__", None)  # of a lambda, a function or a method
         if code is not None and _party(code) is not None:
@@ -63,15 +65,16 @@ class WatchedClock(SystemClock):
 class Leftovers:
     """Compares the end of a stack with its beginning."""
 
-    def __init__(self, sockets: int) -> None:
-        self._sockets = sockets
+    def __init__(self, open_sockets: Callable[[], int]) -> None:
+        self._open_sockets, self._before = open_sockets, open_sockets()
         self._unseen: list[tuple[str, Party]] = []
         """Errors that the event loop reported because nobody awaited them."""
 
     @classmethod
-    async def begin(cls) -> Self:
-        """Before the stack starts, on its loop, which has sockets of its own."""
-        found = cls(_sockets())
+    async def begin(cls, open_sockets: Callable[[], int] | None = None) -> Self:
+        """Before the stack starts, on its loop, which has sockets of its own. ``open_sockets`` counts them, by default
+        those of this process."""
+        found = cls(open_sockets or count_sockets)
         asyncio.get_running_loop().set_exception_handler(found._note_unseen)
         return found
 
@@ -82,12 +85,12 @@ class Leftovers:
             raise ProductFailure(f"nobody saw an error of the {party}: {what}", party=str(party))
         for _ in range(TURNS):
             left = [*_tasks(), *(clock.left() if isinstance(clock, WatchedClock) else ())]
-            if not left and _sockets() <= self._sockets:
+            if not left and self._sockets() <= 0:
                 return
             await clock.sleep(0)
         if not left:
             await self._closed(clock)
-        if (sockets := _sockets() - self._sockets) > 0:
+        if (sockets := self._sockets()) > 0:
             raise ProductFailure(f"{sockets} sockets are still open", where="the end of the stack")
         for what, party in left:
             raise ProductFailure(f"the {party} left {what}", where="the end of the stack", party=str(party))
@@ -96,8 +99,12 @@ class Leftovers:
         """Wait for sockets that close: the end of TLS waits for the other end's answer, which is another program."""
         with suppress(TimeoutError):
             async with clock.deadline(CLOSES_WITHIN):
-                while _sockets() > self._sockets:
+                while self._sockets() > 0:
                     await clock.sleep(0.01)
+
+    def _sockets(self) -> int:
+        """The sockets that are open and were not before."""
+        return self._open_sockets() - self._before
 
     def _note_unseen(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if (party := _party_of_error(context)) is not None:
@@ -134,16 +141,3 @@ def party_of_file(name: str) -> Party | None:
     """The party that a source file belongs to; None for one that is not of the platform or a board."""
     path = Path(name)
     return next((party for folder, party in _PARTIES if folder in path.parents), None)
-
-
-def _sockets() -> int:
-    """The number of sockets that this process has open; 0 where the system does not tell."""
-    found = 0
-    for name in os.listdir(DESCRIPTORS) if DESCRIPTORS.is_dir() else ():
-        try:
-            target = os.readlink(DESCRIPTORS / name)
-        except OSError:
-            continue
-        if target.startswith("socket:"):
-            found += 1
-    return found

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from harness.core.clock import Clock
 from harness.core.errors import reason
-from harness.core.network import Endpoint
+from harness.core.network import Endpoint, Network
 from harness.stack.recorder import Recorder
 
 __all__ = ["observe"]
@@ -21,21 +21,23 @@ WITHIN = 5.0
 """Seconds for both answers."""
 
 
-async def observe(name: str, endpoint: Endpoint, token: str, recorder: Recorder, clock: Clock) -> None:
+async def observe(
+    name: str, endpoint: Endpoint, token: str, recorder: Recorder, clock: Clock, network: Network
+) -> None:
     """Ask the gateway of that name, and record the answers, with the number of the next event at the time of asking."""
     since = recorder.record.recorded
     try:
         async with clock.deadline(WITHIN):
-            sessions, metrics = await _ask("http://{}:{}".format(*endpoint), token)
+            sessions, metrics = await _ask("http://{}:{}".format(*endpoint), token, network)
     except (OSError, aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
         recorder.note("gateway not observed", gateway=name, reason=reason(error))
         return
     recorder.note("gateway observed", gateway=name, since=since, sessions=sessions, metrics=metrics)
 
 
-async def _ask(url: str, token: str) -> tuple[list[dict[str, Any]], dict[str, float]]:
+async def _ask(url: str, token: str, network: Network) -> tuple[list[dict[str, Any]], dict[str, float]]:
     headers = {"Authorization": f"Bearer {token}"}
-    async with aiohttp.ClientSession(raise_for_status=True) as client:
+    async with aiohttp.ClientSession(connector=network.connector(), raise_for_status=True) as client:
         async with client.get(f"{url}/api/v1/sessions", headers=headers) as answer:
             sessions: list[dict[str, Any]] = (await answer.json())["sessions"]
         async with client.get(f"{url}/metrics") as answer:

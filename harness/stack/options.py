@@ -21,6 +21,8 @@ __all__ = ["Given", "StackOptions", "flag", "written"]
 
 NOT_REPEATED = {"profile", "reports", "keep", "summary", "annotations"}
 """Options that a command to run a test again does not need."""
+SIMULATED = frozenset({"sim", "sim-native"})
+"""The tiers of boards with which the whole stack is simulated."""
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -95,8 +97,8 @@ class StackOptions:
         default="virtual",
         metadata={
             "parse": _name,
-            "help": "the boards: a tier (virtual, qemu, renode), or a kind of board (see `wasmbed boards`); with "
-            "another link: mps2-an385+ethernet",
+            "help": "the boards: a tier (virtual, native, qemu, renode; in virtual time sim, sim-native), or a kind of "
+            "board (see `wasmbed boards`); with another link: mps2-an385+ethernet",
             "metavar": "BOARDS",
         },
     )
@@ -245,6 +247,11 @@ class StackOptions:
         default=Path("scenarios/modules"),
         metadata={"parse": Path, "help": "folder of WebAssembly modules, text or binary", "metavar": "FOLDER"},
     )
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the whole stack runs in virtual time."""
+        return self.boards in SIMULATED
 
     @classmethod
     def names(cls) -> list[str]:

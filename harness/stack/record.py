@@ -15,7 +15,7 @@ from harness.core.history import Event, History, Kind
 from harness.invariants.absence import Absence, missing_from_application, missing_from_device
 from harness.invariants.invariant import Party, party_of
 from harness.invariants.judgement import find_violations
-from harness.stack.authors import ORDERS, Author, author_of_message, author_of_order
+from harness.stack.authors import ORDERS, Author, author_of_field, author_of_message, author_of_order
 
 if TYPE_CHECKING:
     from harness.sequences import SequenceVerdict
@@ -182,6 +182,8 @@ class Record(History):
         named = (each.convicts for each in find_violations(self) if each.party is not Party.PRODUCT)
         source, device = verdict.suspect()
         party = party_of(source)
+        if party is Party.GATEWAY and (field := verdict.differing_field()):
+            return next(named, author_of_field(self, "Device", device, [field]).party)
         who = f" {device}" if party is Party.BOARD and device else ""
         return next(named, "" if party is Party.PRODUCT else f"{party}{who}")
 

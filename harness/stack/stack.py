@@ -18,7 +18,7 @@ from harness.core.descriptors import limit, raise_limit
 from harness.core.errors import HarnessError, RigError, UsageError, reason
 from harness.core.history import MOST_EVENTS
 from harness.core.identifiers import Randomness
-from harness.core.network import Endpoint, SystemNetwork
+from harness.core.network import Endpoint
 from harness.core.redaction import Redaction
 from harness.stack.api_faults import ApiFaults
 from harness.stack.applications import ApplicationHandle
@@ -38,6 +38,7 @@ from harness.stack.options import StackOptions
 from harness.stack.record import Record
 from harness.stack.recorder import RECORDER, Recorder
 from harness.stack.stalls import note_stalls
+from harness.stack.surroundings import Surroundings
 from harness.stack.system_types import install_types
 from harness.stack.timeouts import bounded
 from harness.wasmbed.controllers import ControllerManager, ControllerSettings
@@ -59,6 +60,8 @@ RETRY_AFTER = 0.5
 GATEWAY_CLIENT = "Gateway"
 """A gateway's name at the cluster."""
 ANY_PORT: Endpoint = ("127.0.0.1", 0)
+SEED = 0
+"""The seed of a simulation without ``--seed``."""
 
 
 class Stack:
@@ -67,7 +70,8 @@ class Stack:
     ``folder`` receives the file ``record``; without a folder the history is kept in memory only. ``listen`` and
     ``http`` are the gateway's addresses for devices and for HTTP. ``keep`` is the number of events kept in memory.
     ``namespace`` holds the resources; by default it is a new one on clusters that others may be using. ``state`` is a
-    folder that keeps resources and authorities; the next stack goes on from it.
+    folder that keeps resources and authorities; the next stack goes on from it. ``surroundings`` are the machine's
+    unless given.
     """
 
     history: Record
@@ -96,11 +100,14 @@ class Stack:
         keep: int = MOST_EVENTS,
         namespace: str | None = None,
         state: Path | None = None,
+        surroundings: Surroundings | None = None,
     ) -> None:
         self.options = options or StackOptions()
-        self.clock = WatchedClock()
-        self.network = SystemNetwork()
-        self.randomness = Randomness(self.options.seed)
+        given = surroundings or Surroundings.of_machine()
+        self.clock, self.network = WatchedClock(given.clock), given.network
+        self._simulated = given.simulated
+        seed = self.options.seed
+        self.randomness = Randomness(SEED if seed is None and given.simulated else seed)
         self._folder, self._file, self._keep = folder, record, keep
         self._listen, self._http, self._namespace, self._state = listen, http, namespace, state
         self._ends = AsyncExitStack()
@@ -115,8 +122,11 @@ class Stack:
         """
         try:
             await self._start(platform)
-        except BaseException:
-            await self.stop()
+        except BaseException as error:
+            try:
+                await self.blame(error)
+            finally:
+                await self.stop()
             raise
         return self
 
@@ -141,8 +151,9 @@ class Stack:
         self._at_end("the recorder", recorder.stop)
         watching = recorder.watch(self._client(RECORDER), self.clock, self.randomness.fork("recorder"))
         await self._bounded("the recorder", watching)
-        stalls = asyncio.create_task(note_stalls(recorder, self.clock))
-        self._ends.callback(stalls.cancel)
+        if not self._simulated:  # virtual time has no stalls
+            stalls = asyncio.create_task(note_stalls(recorder, self.clock))
+            self._ends.callback(stalls.cancel)
         if platform:
             await self._start_platform()
 
@@ -179,6 +190,11 @@ class Stack:
         """Stop all parts in reverse order, each within its time limit. May be called more than once."""
         ends, self._ends = self._ends, AsyncExitStack()
         await ends.aclose()
+
+    async def blame(self, error: BaseException) -> None:
+        """Raise RigError if the cluster is to blame for ``error``."""
+        if isinstance(error, Exception) and not isinstance(error, RigError | UsageError) and hasattr(self, "cluster"):
+            await self.cluster.check()
 
     async def abandon(self) -> None:
         """Stop without waiting for enrollments and deployments in progress."""
@@ -237,7 +253,9 @@ class Stack:
     def make_controllers(self, name: str, settings: ControllerSettings | None = None) -> ControllerManager:
         """Another manager of the controllers, which waits for the lease once it is started; stopped at the end."""
         randomness = self.randomness.fork(name)
-        manager = ControllerManager(self._client, self.clock, randomness, settings=settings, identity=name)
+        manager = ControllerManager(
+            self._client, self.clock, randomness, settings=settings, identity=name, network=self.network
+        )
         self._at_end(name, manager.stop)
         return manager
 

@@ -28,6 +28,7 @@ from harness.stack.authors import (
     author_of_field,
     author_of_message,
     author_of_order,
+    author_of_spec,
     last_words,
 )
 from harness.stack.board import RecordedBoard
@@ -191,7 +192,8 @@ class _Reader:
         elif {"on", "output"} & set(steps):
             path = self._entry(chain)
         elif "spec" in steps and kind == "Device":
-            return Author(str(Party.GATEWAY), f"the spec of Device {value.name} is for the gateway to write")
+            after = [step for step in steps[steps.index("spec") + 1 :] if step]
+            return author_of_spec(self._record, value.name, camel_case(after[0]) if after else "")
         return author_of_field(self._record, kind, value.name, path)
 
     def _entry(self, chain: Sequence[ast.expr]) -> list[str]:

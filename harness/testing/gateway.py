@@ -101,8 +101,7 @@ async def check_gateway(
 async def _run(check: GatewayCheck, options: StackOptions, failures: dict[str, str]) -> str:
     async with Stack(options) as stack:
         try:
-            await check.function(stack)
-            stack.gateway.check()
+            await _blamed(stack, check)
         except ProductFailure as failure:
             failures[check.name] = failure.what
         except HarnessError:
@@ -110,3 +109,13 @@ async def _run(check: GatewayCheck, options: StackOptions, failures: dict[str, s
         except (OSError, AssertionError, KeyError) as error:
             failures[check.name] = f"{type(error).__name__}: {error}"
     return "failed" if check.name in failures else "passed"
+
+
+async def _blamed(stack: Stack, check: GatewayCheck) -> None:
+    """Run a check. Raises RigError for a failure for which the cluster is to blame."""
+    try:
+        await check.function(stack)
+        stack.gateway.check()
+    except Exception as error:
+        await stack.blame(error)
+        raise

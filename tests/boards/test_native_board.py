@@ -64,7 +64,7 @@ async def test_the_whole_kit() -> None:
     try:
         await check_board(
             lambda given, around: tier.make("native", given, around),
-            at_once=4,
+            at_once=len(BOARD_CHECKS),
             expectations=Expectations(patience=120, heartbeat=2.0),
             progress=found.__setitem__,
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import run
+from harness.cli.wire_mutation import CAUGHT, Outcome, table
 from tests.forked import forking_commands
 
 LIFE = """
@@ -20,6 +21,14 @@ async def test_a_device_beats(stack):
     device = await stack.device(board).until(phase="Connected", within=60)
     beat = await stack.history.until("HeartbeatAcknowledgment", about=device.name, within=60)
     await stack.history.until("HeartbeatAcknowledgment", about=device.name, after=beat, within=60)
+"""
+FLAKY = """
+from pathlib import Path
+
+def test_flaky(stack):
+    seen = Path("seen")
+    first, _ = not seen.exists(), seen.touch()
+    assert first
 """
 DEFECTS = (
     "gateway.heartbeat-acknowledgment.message-id", "gateway.enrollment-response.message-id",
@@ -51,11 +60,34 @@ def test_which_defects_the_scenarios_catch(project: Path, capsys: pytest.Capture
     assert [(each["judge"], each["blamed"]) for each in (first, second)] == [("invariant", "gateway")] * 2
     assert second["test"] == "test_life.py::test_a_device_beats"
     page = (project / "found/wire-mutation.md").read_text()
-    assert "4 defects: 2 caught, 1 missed, 1 not exercised" in page
+    assert (
+        "4 defects: 2 caught, 1 missed, 1 not exercised. The end that sent it is blamed for 2 of the 2 caught." in page
+    )
     assert "- gateway.stop.drop: the gateway's stop is not sent" in page
 
     assert run(["mutate", *only, "--output=found", "--", "test_life.py"]) == 1
     assert "1/" not in capsys.readouterr().out
+
+
+def test_a_catch_that_blames_the_other_end_is_listed() -> None:
+    found = [
+        Outcome("device.heartbeat.drop", "it is not sent", CAUGHT, "t", "until", "board pump-1"),
+        Outcome("device.heartbeat.delay", "it is late", CAUGHT, "t", "until", "gateway"),
+        Outcome("gateway.stop.drop", "it is not sent", CAUGHT, "t", "time limit"),
+    ]
+    page = table(found, "mine")
+    assert "is blamed for 1 of the 3 caught" in page
+    assert "## Another end blamed\n\n- device.heartbeat.delay: it is late (blames gateway)\n" in page
+    assert "- gateway.stop.drop: it is not sent (blames nobody)" in page
+
+
+def test_a_failure_in_which_nothing_was_altered_is_no_catch(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A test that fails now and then passes the look at all tests without a defect."""
+    (project / "test_life.py").write_text(FLAKY)
+    assert run(["mutate", "--only=gateway.stop.drop", "--output=found", "--", "test_life.py"]) == 0
+    assert "not exercised: 1" in capsys.readouterr().out
+    page = (project / "found/wire-mutation.md").read_text()
+    assert "- gateway.stop.drop: the gateway's stop is not sent (test_life.py::test_flaky fails without it: " in page
 
 
 def test_scenarios_that_fail_without_a_defect(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

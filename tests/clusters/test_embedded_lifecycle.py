@@ -130,6 +130,16 @@ async def test_dependents_go_first_in_the_foreground(api):
     assert await names(api) == []
 
 
+async def test_an_object_without_dependents_is_there_for_the_answer_in_the_foreground(api):
+    made = await api("POST", CONFIG_MAPS, {"metadata": {"name": "alone"}})
+    watch = await api.ask("GET", f"{CONFIG_MAPS}?watch=1&resourceVersion={made['metadata']['resourceVersion']}")
+    answer = await api("DELETE", f"{CONFIG_MAPS}/alone", {"propagationPolicy": "Foreground"})
+    assert (answer["kind"], answer["metadata"]["finalizers"]) == ("ConfigMap", ["foregroundDeletion"])
+    assert answer["metadata"]["deletionTimestamp"]
+    assert await names(api) == []
+    assert [line["type"] for line in await api.lines(watch)] == ["MODIFIED", "DELETED"]
+
+
 async def test_a_namespace_takes_its_contents_along(api):
     made = await api("POST", NAMESPACES, {"metadata": {"name": "n"}})
     assert (made["status"], made["spec"]) == ({"phase": "Active"}, {"finalizers": ["kubernetes"]})

@@ -14,6 +14,7 @@ from aiohttp import web
 from harness.clusters.embedded import EmbeddedCluster
 from harness.core.clock import Clock, ManualClock, SystemClock
 from harness.core.identifiers import Randomness
+from harness.core.network import SystemNetwork
 from harness.wasmbed.controllers.gateway_client import GatewayRefused, HttpGatewayClient
 from harness.wasmbed.resources.api import ResourceApi
 from harness.wasmbed.resources.kinds import SECRET
@@ -84,7 +85,7 @@ async def gateway(server: Server) -> AsyncIterator[Gateway]:
 
 @pytest.fixture
 async def client(api: ResourceApi, gateway: Gateway, clock: Clock) -> AsyncIterator[HttpGatewayClient]:
-    client = HttpGatewayClient(api, clock, answer_within=5.0)
+    client = HttpGatewayClient(api, clock, SystemNetwork(), answer_within=5.0)
     yield client
     await client.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import public_key_der
 from harness.wasmbed.protocol.messages import EnrollmentResponse, Error
+from harness.wasmbed.resources.api import ApiError
 from harness.wasmbed.resources.kinds import SECRET
 from tests.gateway.world import World
 
@@ -59,7 +61,7 @@ async def test_only_one_of_two_devices_with_the_same_token_gets_a_certificate(wo
     secret = world.api.objects[SECRET.plural, "pairing-dev-1"]
 
     async def overtake(verb: str, resource: Any, name: str) -> None:
-        if verb == "delete":
+        if verb == "patch":
             world.api.fail = lambda verb, resource, name: None
             await world.api.patch(SECRET, name, {"data": secret["data"], "metadata": {"labels": {"x": "y"}}})
 
@@ -167,6 +169,62 @@ async def test_an_unreachable_api_server_does_not_use_up_the_token(world: World)
     world.api.fail = lambda verb, resource, name: None
     second, _, request = await ask(world)
     await second.ask(request, EnrollmentResponse)
+
+
+@pytest.mark.parametrize("verb", ["patch", "delete"])
+@pytest.mark.parametrize("lost", [ConnectionResetError("cut"), ApiError({"code": 504})], ids=["cut", "504"])
+async def test_an_answer_that_is_lost_does_not_use_up_the_token(world: World, verb: str, lost: Exception) -> None:
+    """The token is marked, or deleted, and the gateway does not learn it: the device gets its certificate."""
+    await world.give_token("dev-1")
+    done, real = [], getattr(world.api, verb)
+
+    async def do(*given: Any, **more: Any) -> Any:
+        answer = await real(*given, **more)
+        if given[0] == SECRET and not done:
+            done.append(verb)
+            raise lost
+        return answer
+
+    setattr(world.api, verb, do)
+    device, key, request = await ask(world)
+    response = await device.ask(request, EnrollmentResponse)
+    assert done == [verb]
+    assert (SECRET.plural, "pairing-dev-1") not in world.api.objects
+    await (await world.dial(Identity(key, response.certificate))).connect()
+
+
+async def test_a_token_that_could_not_be_deleted_serves_its_user_only(world: World) -> None:
+    await world.give_token("dev-1")
+
+    def away(verb: str, resource: Any, name: str) -> None:
+        if verb == "delete":
+            raise ConnectionRefusedError("connection refused")
+
+    world.api.fail = away
+    device, _, request = await ask(world)
+    assert (await device.ask(request, EnrollmentResponse)).certificate
+    stranger, _, other = await ask(world)
+    assert "invalid pairing token" in (await stranger.refused(other)).message
+    world.api.fail = lambda verb, resource, name: None
+    again = await world.dial(None)
+    known = again.request(public_key=request.public_key, csr=request.csr, pairing_token=request.pairing_token)
+    assert (await again.ask(known, EnrollmentResponse)).certificate
+    assert (SECRET.plural, "pairing-dev-1") not in world.api.objects
+
+
+async def test_a_new_token_in_the_same_secret_serves_another_key(world: World) -> None:
+    await world.give_token("dev-1")
+    world.api.fail = lambda verb, resource, name: _away() if verb == "delete" else None
+    device, _, request = await ask(world)
+    await device.ask(request, EnrollmentResponse)
+    world.api.fail = lambda verb, resource, name: None
+    await world.api.patch(SECRET, "pairing-dev-1", {"data": {"token": b64encode(b"new").decode()}})
+    other, _, request = await ask(world, pairing_token="new")
+    assert (await other.ask(request, EnrollmentResponse)).certificate
+
+
+def _away() -> None:
+    raise ConnectionRefusedError("connection refused")
 
 
 @pytest.mark.settings(starts=False)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from harness.clusters.embedded.patches import merge_patch
 from harness.core.clock import ManualClock
 from harness.core.identifiers import Randomness
+from harness.wasmbed.gateway.cache import DeviceCache
 from harness.wasmbed.gateway.status_patches import Status, fits_one_patch, merge
-from harness.wasmbed.gateway.status_target import UncachedTarget, intermediate_step, write_interval
+from harness.wasmbed.gateway.status_target import ClusterTarget, UncachedTarget, intermediate_step, write_interval
 from harness.wasmbed.gateway.status_writer import StatusWriter
 from harness.wasmbed.resources.api import ApiError, Invalid, NotFound, Object, Resource
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
@@ -173,6 +174,21 @@ async def test_patches_during_a_write_wait_for_the_write_interval(api: MemoryApi
     await clock.advance(1)
     assert (len(patches(api)), len(paced)) == (2, 0)
     await paced.abandon()
+
+
+async def test_a_patch_that_may_wait_is_not_written_behind_one_that_is_under_way(
+    api: MemoryApi, writer: StatusWriter, clock: ManualClock
+) -> None:
+    gate = asyncio.Event()
+    api.fail = lambda verb, resource, name: gate.wait()
+    writer.put(DEVICE, "dev-1", {"health": "healthy"})
+    await clock.advance(0)
+    writer.put(DEVICE, "dev-1", {"health": "degraded"}, after=10)
+    gate.set()
+    await clock.advance(9)
+    assert (patches(api), len(writer)) == ([{"health": "healthy"}], 1)
+    await clock.advance(1)
+    assert patches(api)[1:] == [{"health": "degraded"}]
 
 
 async def test_a_flush_ignores_the_write_interval(api: MemoryApi, clock: ManualClock) -> None:
@@ -346,3 +362,81 @@ objects = st.dictionaries(st.sampled_from("abc"), values, max_size=3)
 def test_a_merged_patch_has_the_effect_of_both(target: Any, first: Any, second: Any) -> None:
     if fits_one_patch(first, second):
         assert merge_patch(target, merge(first, second)) == merge_patch(merge_patch(target, first), second)
+
+
+def lose_answers(api: MemoryApi, error: Exception, times: int = 1) -> None:
+    """The next status patches are written, and their answers are lost."""
+    real, left = api.patch_status, iter(range(times))
+
+    async def patch_status(resource: Any, name: str, patch: Object) -> Object:
+        answer = await real(resource, name, patch)
+        if next(left, None) is not None:
+            raise error
+        return answer
+
+    api.patch_status = patch_status  # type: ignore[method-assign]
+
+
+LOST = [ConnectionResetError("cut"), ApiError({"code": 504})]
+MOVES = [
+    {"phase": "Enrolling", "deviceId": "id-1", "gateway": "gateway-1", "error": None},
+    {"phase": "Connected", "connectedSince": "2026-11-30T00:00:00Z", "deviceMetrics": {"old": None, "new": 1}},
+]
+
+
+@pytest.mark.parametrize("error", LOST, ids=["cut", "504"])
+@pytest.mark.parametrize("move", MOVES, ids=["Enrolling", "Connected"])
+async def test_a_move_whose_answer_was_lost_is_not_written_again(
+    api: MemoryApi, writer: StatusWriter, clock: ManualClock, move: Status, error: Exception
+) -> None:
+    before = "Enrolled" if move["phase"] == "Connected" else None
+    api.objects["devices", "dev-1"]["status"] = {"phase": before} if before else {}
+    lose_answers(api, error)
+    written = asyncio.ensure_future(writer.write(DEVICE, "dev-1", move))
+    await clock.advance(0)
+    writer.put(DEVICE, "dev-1", {"health": "healthy"})
+    await clock.advance(1)
+    assert (await written)["status"]["phase"] == move["phase"]
+    assert patches(api) == [move, {"health": "healthy"}]
+    assert len(writer) == 0
+
+
+async def test_a_move_that_was_not_written_is_written_when_its_answer_is_lost(
+    api: MemoryApi, writer: StatusWriter, clock: ManualClock
+) -> None:
+    api.fail = refuse(ApiError({"code": 504}))
+    writer.put(DEVICE, "dev-1", MOVES[0])
+    await clock.advance(0)
+    api.fail = work
+    await clock.advance(1)
+    assert patches(api) == [MOVES[0], MOVES[0]]
+    assert status(api)["phase"] == "Enrolling"
+
+
+async def test_a_new_move_to_the_same_phase_is_written_although_an_answer_was_lost(
+    api: MemoryApi, writer: StatusWriter, clock: ManualClock
+) -> None:
+    api.objects["devices", "dev-1"]["status"] = {"phase": "Enrolled"}
+    lose_answers(api, LOST[0])
+    writer.put(DEVICE, "dev-1", MOVES[1])
+    await clock.advance(0)
+    later = {**MOVES[1], "connectedSince": "2026-11-30T00:00:09Z"}
+    writer.put(DEVICE, "dev-1", later)
+    await clock.advance(1)
+    assert [patch["phase"] for patch in patches(api)] == ["Connected", "Connected"]
+    assert status(api)["connectedSince"] == later["connectedSince"]
+
+
+async def test_an_enrollment_that_was_decided_meanwhile_is_not_begun_again(clock: ManualClock) -> None:
+    api = MemoryApi()
+    await api.create(DEVICE, {"metadata": {"name": "dev-1"}, "spec": {}})
+    cache = DeviceCache(api, clock, Randomness(1))
+    writer = make_writer(api, clock, ClusterTarget(cache, "gateway-1"))
+    lose_answers(api, LOST[0])
+    written = asyncio.ensure_future(writer.write(DEVICE, "dev-1", MOVES[0]))
+    await clock.advance(0)
+    await api.patch_status(DEVICE, "dev-1", {"status": {"phase": "Enrolled"}})
+    await clock.advance(1)
+    assert (await written)["status"]["phase"] == "Enrolled"
+    assert [patch["phase"] for patch in patches(api)] == ["Enrolling", "Enrolled"]
+    await writer.abandon()

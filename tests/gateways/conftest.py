@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 import uvloop
 
+from tests.gateways.copied import copy_our_gateway
 from tests.gateways.relayed import RelayedWorld, relayed_world
+
+
+@pytest.fixture(autouse=True)
+def _copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    copy_our_gateway(monkeypatch)
 
 
 @pytest.fixture

@@ -201,7 +201,7 @@ DEVICES: Mapping[str, Example] = {
             lambda s: s.connects(),
             lambda s: s.asks(),
             lambda s: s.responds(),
-            lambda s: s.later(4),
+            lambda s: s.later(6),
         ),
         all(
             lambda s: s.gateway_up(),
@@ -209,7 +209,7 @@ DEVICES: Mapping[str, Example] = {
             lambda s: s.asks(),
             lambda s: s.responds(),
             lambda s: s.closes(),
-            lambda s: s.later(4),
+            lambda s: s.later(6),
         ),
     ),
     "legal phases": example(

@@ -8,6 +8,7 @@ import cbor2
 
 from harness.invariants import Party
 from tests.invariants.device_histories import DEVICES
+from tests.invariants.pace_histories import PACES
 from tests.invariants.story import (
     METRICS,
     SESSION,
@@ -25,6 +26,7 @@ from tests.invariants.story import (
     observes_spec,
     publishes,
     refuses_after,
+    registered,
     reports_use,
     running,
     stop_frame,
@@ -33,6 +35,7 @@ from tests.invariants.story import (
 
 EXAMPLES: Mapping[str, Example] = {
     **DEVICES,
+    **PACES,
     "frames keep the contract": example(
         Party.GATEWAY,
         all(
@@ -306,6 +309,36 @@ EXAMPLES: Mapping[str, Example] = {
         Party.DEVICE_CONTROLLER,
         all(enrolled, lambda s: changes_spec(s, 2), lambda s: s.later(21)),
         all(enrolled, lambda s: changes_spec(s, 2), lambda s: observes_spec(s, 2), lambda s: s.later(21)),
+    ),
+    "signed requests": example(
+        Party.BOARD,
+        all(lambda s: s.gateway_up(), lambda s: s.connects(), lambda s: s.asks_to_be_certified(damaged=True)),
+        all(lambda s: s.gateway_up(), lambda s: s.connects(), lambda s: s.asks_to_be_certified()),
+    ),
+    "gateways name themselves": example(
+        Party.GATEWAY,
+        all(
+            registered,
+            lambda s: s.responds(gatewayName="gateway-2", gatewayEndpoint="10.0.0.1:4433"),
+        ),
+        all(
+            registered,
+            lambda s: s.responds(gatewayName="gateway-1", gatewayEndpoint="10.0.0.1:4433"),
+        ),
+    ),
+    "one description": example(
+        Party.BOARD,
+        all(
+            lambda s: s.gateway_up(),
+            lambda s: s.connects(),
+            lambda s: s.asks(architecture="riscv32", largestModule=65536),
+            lambda s: s.device("DeviceInfo", architecture="riscv32", largestModule=65535),
+        ),
+        all(
+            enrolled,
+            lambda s: s.gateway("DeviceInfoRequest", messageId=9),
+            lambda s: s.device("DeviceInfo", messageId=9, architecture="riscv32"),
+        ),
     ),
     "heartbeats agree": example(
         Party.BOARD,

@@ -11,6 +11,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import cbor2
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import CertificateSigningRequestBuilder, Name, NameAttribute
+from cryptography.x509.oid import NameOID
 
 from harness.core.clock import ManualClock
 from harness.core.history import Event, History, Kind
@@ -102,6 +106,27 @@ class Story:
         nonce = data.pop("nonce", f"{device}{link}".encode().hex())
         told: dict[str, Any] = {"deviceType": "mcu", "publicKey": KEY.hex(), "nonce": nonce}
         self.device("EnrollmentRequest", device=device, link=link, messageId=number, **told | data)
+
+    def asks_to_be_certified(self, *, damaged: bool = False) -> None:
+        """An enrollment request as it is on the wire, with a certification request of the same key."""
+        key = Ed25519PrivateKey.from_private_bytes(bytes(32))
+        subject = Name([NameAttribute(NameOID.COMMON_NAME, "pump-1")])
+        csr = CertificateSigningRequestBuilder().subject_name(subject).sign(key, None).public_bytes(Encoding.DER)
+        public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        csr = csr[:-1] + bytes((csr[-1] ^ damaged,))
+        nonce = bytes(16)
+        fields = {0: "mcu", 1: "mcu", 2: "mcu", 3: ["tls"], 4: public, 5: "1.0.0", 6: nonce, 7: csr}
+        payload = cbor2.dumps([1, 1, [1, fields]], canonical=True)
+        told: dict[str, Any] = {
+            "mcuType": "mcu",
+            "architecture": "mcu",
+            "capabilities": ["tls"],
+            "firmwareVersion": "1.0.0",
+            "csr": {"size": len(csr), "sha256": hashlib.sha256(csr).hexdigest()},
+            "frame": b64encode(payload).decode(),
+            "frameSize": len(payload),
+        }
+        self.asks(nonce=nonce.hex(), publicKey=public.hex(), **told)
 
     def responds(self, device: str = "pump-1", link: int = 1, number: int = 1, **data: Any) -> None:
         told: dict[str, Any] = {"deviceId": ID, "heartbeatInterval": 1000}
@@ -292,6 +317,14 @@ def enrolls_at(story: Story, time: float) -> None:
     """The device controller writes when it accepted an enrollment; a second passes."""
     story.writes_status("DeviceController", "Device", "pump-1", enrolledAt=moment(time))
     story.later(1)
+
+
+def registered(story: Story) -> None:
+    """The gateway has its resource, and a device asks it to enroll."""
+    story.gateway_up()
+    story.state("Gateway", "gateway-1", "added", spec={"endpoint": "10.0.0.1:4433"}, status={})
+    story.connects()
+    story.asks()
 
 
 def running(story: Story) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from harness.invariants import RULES
 from tests.invariants.histories import EXAMPLES
-from tests.invariants.story import Story
+from tests.invariants.story import START, Story
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -23,6 +23,37 @@ def test_a_history_that_nearly_breaks_it_breaks_nothing(name: str) -> None:
     story = Story()
     EXAMPLES[name].nearly(story)
     assert [str(violation) for violation in story.violations()] == []
+
+
+def test_a_stop_that_comes_late_is_judged_by_what_was_said_before_it() -> None:
+    """The device was deployed to again before the change to Stopped came."""
+    story = Story()
+    story.runs()
+    story.stops()
+    story.writes("ApplicationController", "PATCH Application", "app", status={"phase": "Stopped"})
+    story.is_asked_to_deploy()
+    story.deploys(number=31)
+    story.chunk(0, 32)
+    story.chunk(1, 33)
+    story.answers(31)
+    story.state("Application", "app", status={"phase": "Stopped"})
+    assert "stops are awaited" not in [violation.rule for violation in story.violations()]
+
+
+@pytest.mark.parametrize(("late", "stands_still"), [("heartbeat", True), ("answer", False)])
+def test_a_gateway_reads_its_clock_after_the_heartbeat_and_may_be_late_to_answer(late: str, stands_still: bool) -> None:
+    """The same time twice: in answers to heartbeats that came apart, and in answers that came apart."""
+    story, told = Story(), int(START * 1000)
+    story.enrolls()
+    story.beats(3, answered=False)
+    story.gateway("HeartbeatAcknowledgment", messageId=3, gatewayTime=told)
+    if late == "heartbeat":
+        story.later(1)
+    story.beats(4, answered=False)
+    if late == "answer":
+        story.later(1)
+    story.gateway("HeartbeatAcknowledgment", messageId=4, gatewayTime=told)
+    assert ("gateway time" in [violation.rule for violation in story.violations()]) is stands_still
 
 
 def test_every_invariant_has_a_sentence_and_a_source() -> None:

@@ -170,7 +170,7 @@ async def silent(story: Story, then: Callable[[Story], object]) -> list[str]:
     story.state("Device", "pump-1", "added", phase="Pending")
     story.says("Gateway", "Device", "EnrollmentResponse", "pump-1", device="pump-1", heartbeatInterval=1000)
     then(story)
-    await story.pass_time(4)
+    await story.pass_time(6)
     return story.broken()
 
 

@@ -50,6 +50,13 @@ def test_a_body_that_fails_is_told_whom_its_record_convicts() -> None:
     assert "convicts gateway" in verdict.message
 
 
+@pytest.mark.parametrize("concluded", ["", "product", "application controller"])
+def test_a_broken_invariant_outweighs_what_a_wait_concluded(concluded: str) -> None:
+    error = ProductFailure("did not reach phase=Running within 10 s", party=concluded)
+    accused(error, wrong_time())
+    assert error.party == "gateway"
+
+
 def test_a_mistake_of_the_caller_convicts_nobody() -> None:
     error = UsageError("unknown option")
     accused(error, wrong_time())

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import ast
 import importlib
-from dataclasses import replace
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from harness.core.errors import UsageError
+from harness.core.errors import RigError, UsageError
+from mutants import __main__ as command
 from mutants import defect as module
 from mutants.__main__ import main
 from mutants.defect import AREAS, Defect, load, mutated
 from mutants.executed import MEASURED, Executed
-from mutants.isolated import is_catch
-from mutants.scratch import Result, Scratch
+from mutants.isolated import WITHOUT, Job, Outcome, Task, is_catch
+from mutants.scratch import Result, Scratch, digest
 from mutants.swap import can_swap, swap
 from mutants.table import page as documented
 from mutants.table import table
@@ -192,6 +199,128 @@ def test_only_what_a_judge_said_is_a_catch(outcome: str, message: str, party: st
     blame = "usage" if outcome == "usage" else None
     outcome = "failed" if outcome == "usage" else outcome
     assert is_catch({"outcome": outcome, "message": message, "party": party, "blame": blame}) == counts
+
+
+def _outcome(task: str, test: str, outcome: str = "passed") -> dict[str, Any]:
+    words = "assert 1 == 2" if outcome == "failed" else ""
+    return asdict(Outcome(task, f"scenarios/t::{test}", outcome, words, party="gateway" if words else ""))
+
+
+def test_a_result_is_known_when_its_own_scenarios_have_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not when the last of those that one interpreter judges have: a run that is cut off loses nothing."""
+    scratch = Scratch(ROOT, tmp_path / "copy", tmp_path / "output")
+    defects = [each for each in DEFECTS if each.area == "wire" and scratch._can_swap(each)][:3]
+    first, second, third = (each.name for each in defects)
+    outcomes = [
+        _outcome(first, "one", "failed"),
+        _outcome(second, "one"),
+        _outcome(WITHOUT, "one"),
+        "first is known",
+        _outcome(third, "two", "failed"),
+        _outcome(second, "two"),
+        "second is known",
+        _outcome(WITHOUT, "two", "failed"),
+    ]
+    seen: list[Any] = []
+
+    def run(*_: object, **__: object) -> Iterator[Any]:
+        for each in outcomes:
+            if isinstance(each, str):
+                seen.append(each)
+            else:
+                yield each
+
+    monkeypatch.setattr(scratch, "_order", lambda *_: ["scenarios/t::one", "scenarios/t::two"])
+    monkeypatch.setattr(scratch, "_outcomes", run)
+    seen.extend((result.name, result.catcher, result.blamed) for result in scratch.judge(defects, {}))
+    assert seen == [
+        (first, "assert", "gateway"),
+        "first is known",
+        (second, "none", ""),
+        "second is known",
+        (third, "unsound", ""),
+    ]
+    assert scratch._known_green("virtual") == {"scenarios/t::one"}
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_what_was_cut_off_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_begun: bool) -> None:
+    """A run whose interpreter is killed would count every defect that is left as missed."""
+    written = json.dumps(_outcome("a", "one")) if has_begun else ""
+    scratch = Scratch(ROOT, tmp_path / "copy", tmp_path / "output")
+    defect = next(each for each in DEFECTS if scratch._can_swap(each))
+    script = tmp_path / "cut_off.sh"
+    script.write_text(f"#!/bin/sh\n[ -z '{written}' ] || echo '{written}' > /dev/fd/$1\nkill -TERM $$\n")
+    script.chmod(0o755)
+
+    def command(*arguments: str) -> list[str]:
+        return [str(script), json.loads(Path(arguments[-1]).read_text())["output"].rpartition("/")[2]]
+
+    monkeypatch.setattr(scratch, "_order", lambda *_: ["scenarios/t::one", "scenarios/t::two"])
+    monkeypatch.setattr(scratch, "_command", command)
+    with pytest.raises(RigError, match="cut off"):
+        list(scratch.judge([replace(defect, name="a")], {}))
+
+
+def test_a_scenario_that_fails_with_a_defect_runs_without_it_too(tmp_path: Path) -> None:
+    """In the same interpreter, which has the defect in copies only, and its outcomes come through a pipe."""
+    (tmp_path / "product.py").write_text("def one():\n    return 1\n")
+    lines = [
+        "import product",
+        "def test_right():",
+        "    assert product.one() == 1",
+        "def test_wrong():",
+        "    assert 0",
+    ]
+    (tmp_path / "test_it.py").write_text("\n".join(lines))
+    after = "def one():\n    return 2\n"
+    tasks = [Task(name, [f"test_it.py::test_{name}"], "product.py", after) for name in ("right", "wrong")]
+    reading, writing = os.pipe()
+    job = Job(tasks, f"/dev/fd/{writing}", [f"--reports={tmp_path / 'reports'}"], together=1)
+    (tmp_path / "job.json").write_text(json.dumps(asdict(job)))
+    arguments = ["env", f"PYTHONPATH={tmp_path}:{ROOT}", sys.executable, "-m", "mutants.isolated", "job.json"]
+    done = subprocess.run(arguments, cwd=tmp_path, pass_fds=(writing,), capture_output=True, text=True, check=False)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        found = [json.loads(line) for line in pipe]
+    assert [(each["task"], each["outcome"]) for each in found] == [
+        ("right", "failed"),
+        (WITHOUT, "passed"),
+        ("wrong", "failed"),
+        (WITHOUT, "failed"),
+    ], done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("again", "judged"), [(None, ["a", "c"]), ("missed", ["a", "b", "c"]), ("older", ["a", "b", "c", "d"])]
+)
+def test_judged_again_is_what_was_asked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, again: str | None, judged: list[str]
+) -> None:
+    """One that has no result, one that another state of the sources missed, one that the defect changed since."""
+    present = digest(folder)
+    text = "".join(ONE.replace("wire/one", name) for name in "abcde")
+    (folder / "defects/some.toml").write_text(text)
+    (folder / "a.py").write_text("1")
+    defects = {each.name: each for each in load(folder)}
+
+    def result(name: str, *, caught: bool, sources: str, of: str = "") -> str:
+        head = (name, of or defects[name].digest, "wire", "platform")
+        return Result(*head, caught, None, "assert", "gateway", "", 1, ran=1, sources=sources).to_json()
+
+    kept = [
+        result("b", caught=False, sources="old"),
+        result("c", caught=True, sources=present, of="another defect"),
+        result("d", caught=True, sources="old"),
+        result("e", caught=True, sources=present),
+    ]
+    (folder / "results.jsonl").write_text("\n".join(kept))
+    monkeypatch.setattr(command, "OUTPUT", folder)
+    monkeypatch.setattr(command, "ROOT", folder)
+    found: list[str] = []
+    monkeypatch.setattr(command, "_judge", lambda waiting, *_: found.extend(each.name for each in waiting))
+    main([] if again is None else ["--again", again])
+    assert found == judged
 
 
 def test_the_defects_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from harness.clusters.apiserver import ApiserverCluster
 from harness.core.clock import SystemClock
 from harness.core.identifiers import Randomness
+from tests.clusters.disturber import disturbed_cluster, in_trouble
 from tests.plugin.project import Project
 
 DIES = """
@@ -47,6 +49,27 @@ async def test_something_stays(stack):
     await stack.api.create(DEVICE, held)
 """
 
+DISTURBED = """
+import pytest
+from harness.wasmbed.resources.kinds import CONFIG_MAP
+
+async def test_the_product_cannot_go_on(stack):
+    board = await stack.boards.power_on()
+    await stack.device(board).until(phase="Connected", within=1)
+
+async def test_the_tests_own_request_fails(stack):
+    await stack.api.create(CONFIG_MAP, {"metadata": {"name": "c"}})
+
+def test_an_assertion_fails(stack):
+    assert stack.history.find("Pizza")
+
+async def test_the_deadline_passes(stack):
+    await stack.clock.sleep(60)
+
+async def test_it_passes_all_the_same(stack):
+    assert await stack.api.list(CONFIG_MAP)
+"""
+
 
 def built(test):
     """A test on a real API server."""
@@ -75,3 +98,18 @@ async def test_objects_that_stay_in_a_cluster_are_listed_at_the_end(
     done = project.run(LEAVES, "--cluster=kubeconfig", f"--kubeconfig={path}", *workers)
     assert "1 passed" in done.stdout, done.stdout
     assert "is still there: " in done.stdout
+
+
+async def test_on_a_cluster_that_disturbs_requests_a_failure_is_the_rigs(project: Project, tmp_path: Path) -> None:
+    """Whatever fails then: a wait, the test's own request, an assertion. What passes all the same has passed."""
+    async with disturbed_cluster(tmp_path, in_trouble()) as cluster:
+        arguments = ("--cluster=kubeconfig", f"--kubeconfig={cluster.path}", "--deadline=3")
+        done = await asyncio.to_thread(project.run, DISTURBED, *arguments)
+    assert "1 passed, 4 not run" in done.stdout, done.stdout
+    assert done.returncode == 3
+    results = project.results()
+    assert results.pop("test_it_passes_all_the_same")["outcome"] == "passed"
+    assert {(result["outcome"], result["blame"]) for result in results.values()} == {("not run", "rig")}
+    for result in results.values():
+        assert "1 answered with 500" in result["message"], result["message"]
+    assert "1 answered with 503" in results["test_the_tests_own_request_fails"]["message"]

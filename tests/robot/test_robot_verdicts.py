@@ -1,5 +1,6 @@
 """Each outcome of a Robot test has the folder, outcome, and blame that a pytest test would have."""
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from robot.api import ExecutionResult
 
 from harness.robot_library.run import rerun_command
 from harness.stack import StackOptions
+from tests.clusters.disturber import disturbed_cluster, in_trouble
 from tests.robot.project import Project
 
 CASES = """
@@ -194,3 +196,28 @@ def test_text_from_a_device_is_escaped_on_the_terminal(project: Project) -> None
     assert code == 3, output
     assert not set("\x1b\x9b\u202e\u2028") & set(output), repr(output)
     assert "virtual-1\\x1b[2J\\x9b\\u202e\\u2028 != nothing" in output
+
+
+DISTURBED = """
+A Keyword Fails
+    ${board}=    Power On Board
+    Device Should Reach Phase    ${board}    Connected    within=1s
+A Comparison Fails
+    ${board}=    Power On Board
+    Should Be Equal    ${board}    another
+It Passes All The Same
+    Power On Board
+"""
+
+
+async def test_on_a_cluster_that_disturbs_requests_a_failure_is_the_rigs(project: Project, tmp_path: Path) -> None:
+    async with disturbed_cluster(tmp_path, in_trouble()) as cluster:
+        project.write(DISTURBED, f"scope=suite cluster=kubeconfig kubeconfig={cluster.path}")
+        code, output = await asyncio.to_thread(project.run, ".")
+    results = project.results()
+    assert {name: (result["outcome"], result["blame"]) for name, result in results.items()} == {
+        "A Keyword Fails": ("not run", "rig"),
+        "A Comparison Fails": ("not run", "rig"),
+        "It Passes All The Same": ("passed", None),
+    }, output
+    assert code == 0

@@ -193,6 +193,19 @@ def test_a_history_that_ends_in_the_middle_has_not_followed(build: Any) -> None:
     assert "nothing more: the history ends here" in text
 
 
+def test_a_part_that_was_written_anew_is_read_anew(tmp_path: Path) -> None:
+    """Texts stay expanded: the same text, with another part, is another sequence."""
+    part = tmp_path / "part.mmd"
+    (tmp_path / "whole.mmd").write_text("sequenceDiagram\nNote over Device: ref middle\n")
+    (tmp_path / "middle.mmd").write_text("sequenceDiagram\nNote over Device: ref part\n")
+    for name in ("DeviceInfo", "Heartbeat", "DeviceInfo"):
+        part.write_text(f"sequenceDiagram\nDevice->>Gateway: {name}\n")
+        assert [arrow.label.name for arrow in load("whole", tmp_path).arrows] == [name]
+    part.unlink()
+    with pytest.raises(UsageError, match="there is no sequence 'part'"):
+        load("whole", tmp_path)
+
+
 def test_an_event_after_the_diagrams_end(build: Any, tmp_path: Path) -> None:
     body = "alt\nDevice->>Gateway: DeviceInfo\nelse\nDevice->>Gateway: Heartbeat\nend"
     (tmp_path / "short.mmd").write_text(f"sequenceDiagram\n{body}\n")
@@ -477,3 +490,15 @@ def test_a_gateway_that_answered_before_the_device_was_registered() -> None:
     assert failure.finding.mismatch is Mismatch.MISPLACED
     assert failure.finding.text.startswith("EnrollmentResponse came too early")
     assert judge("connection-establishment", events).ok
+
+
+def test_the_field_by_which_a_write_differs_is_named(build: Any) -> None:
+    """A wrong word of a device about itself is the device's, not that of the gateway that writes it down."""
+    told = CONNECTED.replace("status.health = healthy", "status.health = degraded")
+    verdict = judge("device-enrollment", build.history(ENROLLED + told))
+    assert verdict.differing_field() == "health"
+    assert judge("device-enrollment", build.history(ENROLLED + CONNECTED)).differing_field() == ""
+    early = ENROLLED.replace(
+        "    Gateway->>Device: EnrollmentResponse (deviceId, gatewayName, heartbeatInterval = 30s)\n", ""
+    )
+    assert judge("device-enrollment", build.history(early + CONNECTED)).differing_field() == ""

@@ -241,6 +241,13 @@ def _without_refs(items: Any) -> Any:
 Rest = tuple[Behaviour | tuple[Any, ...], ...]
 
 
+def _identity(item: Any) -> Any:
+    """A key by what a state consists of: the parts of the tree as objects, for to hash them is to walk through them."""
+    if isinstance(item, tuple):
+        return tuple(map(_identity, item))
+    return item if isinstance(item, float) else id(item)
+
+
 class _Naive:
     """Membership by a walk over the tree; limits are judged by the distance to the event before in the same flow."""
 
@@ -248,13 +255,15 @@ class _Naive:
         self._sequence = sequence
         self._behaviour = _behaviour(sequence)
         self._keys = {arrow.event.key for arrow in sequence.arrows}
+        self._turned: dict[int, tuple[Block, Rest]] = {}
 
     def accepts(self, events: list[Event]) -> bool:
         judged = [event for event in events if (event.source, event.target, event.name) in self._keys]
         mine = [event for event in judged if _concerns_the_device(event)]
-        states: set[tuple[Rest, float | None]] = {(self._behaviour, None)}
+        states: list[tuple[Rest, float | None]] = [(self._behaviour, None)]
         for event in mine:
-            states = {after for rest, since in states for after in self._step(rest, since, None, event)}
+            after = [state for rest, since in states for state in self._step(rest, since, None, event)]
+            states = list({_identity(state): state for state in after}.values())
         return bool(mine) and any(self._may_end(rest) for rest, _ in states)
 
     def _step(
@@ -291,11 +300,14 @@ class _Naive:
                 left = (*sections[:index], (inside, at), *sections[index + 1 :])
                 yield (left, *rest), at
 
-    @staticmethod
-    def _again(block: Block) -> Rest:
+    def _again(self, block: Block) -> Rest:
+        """The steps after one turn: the same object for the same block, which it keeps alive."""
         if block.kind != "loop" or block.most == 1:
             return ()
-        return (replace(block, least=max(block.least - 1, 0), most=None if block.most is None else block.most - 1),)
+        if id(block) not in self._turned:
+            most = None if block.most is None else block.most - 1
+            self._turned[id(block)] = block, (replace(block, least=max(block.least - 1, 0), most=most),)
+        return self._turned[id(block)][1]
 
     def _may_end(self, items: Rest) -> bool:
         return all(self._optional(item) for item in items)

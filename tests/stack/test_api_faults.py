@@ -11,6 +11,7 @@ from harness.stack import Stack, StackOptions
 from harness.wasmbed.resources.api import ApiError, Conflict, Gone
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import CONFIG_MAP, DEVICE, SECRET
+from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 
 OPTIONS = StackOptions(modules=Path(__file__).parents[2] / "scenarios" / "modules")
 BODY = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one"}}
@@ -90,3 +91,36 @@ async def test_a_gateways_answers_are_read() -> None:
         assert (await stack.gateway.ask("GET", "/api/v1/sessions", token="wrong"))[0] == 401
         with pytest.raises(UsageError, match="the gateway is running"):
             await stack.gateway.start(sessions=1)
+
+
+async def test_what_is_asked_is_done_although_its_answer_is_lost() -> None:
+    async with Stack(OPTIONS) as stack:
+        with stack.api_faults.losing_answers("create", client="User", kind="ConfigMap", times=1) as fault:
+            with pytest.raises(ConnectionResetError):
+                await stack.api.create(CONFIG_MAP, BODY)
+            with pytest.raises(Conflict):
+                await stack.api.create(CONFIG_MAP, BODY)
+        assert fault.hit == 1
+        with stack.api_faults.losing_answers("delete", code=504), pytest.raises(ApiError) as error:
+            await stack.api.delete(CONFIG_MAP, "one")
+        assert (error.value.code, error.value.reason) == (504, "Timeout")
+        assert (await stack.api.list(CONFIG_MAP)).items == []
+        made = [event.name for event in stack.history.find(kind=Kind.FAULT, target="Kubernetes")]
+        assert made == ["API loses answers", "API restored"] * 2
+
+
+@pytest.mark.parametrize("cluster", ["embedded", "kubeconfig"])
+async def test_another_program_loses_answers_too(tmp_path: Path, cluster: str) -> None:
+    async with Stack(OPTIONS) as outer:
+        await outer.cluster.write_kubeconfig(tmp_path / "config")
+        given = {"kubeconfig": str(tmp_path / "config")} if cluster == "kubeconfig" else {}
+        async with Stack(OPTIONS.replace(cluster=cluster, **given), namespace="inner") as stack:
+            await stack._give_access(tmp_path / "access")
+            program = await KubernetesApi.open("inner", kubeconfig=tmp_path / "access")
+            for code, kind in ((None, OSError), (504, ApiError)):
+                with stack.api_faults.losing_answers(client="Gateway", code=code), pytest.raises(kind):
+                    await program.create(CONFIG_MAP, {**BODY, "metadata": {"name": f"lost-{code or 0}"}})
+            await program.close()
+            found = [each["metadata"]["name"] for each in (await stack.api.list(CONFIG_MAP)).items]
+            assert {"lost-0", "lost-504"} <= set(found)
+            await stack.cluster.check()

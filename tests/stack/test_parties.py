@@ -14,7 +14,7 @@ from harness.core.clock import ManualClock, SystemClock, Timer
 from harness.core.errors import ProductFailure
 from harness.core.history import Kind
 from harness.stack import Stack, StackOptions
-from harness.stack.authors import author_of_event, author_of_field, author_of_message, author_of_order
+from harness.stack.authors import author_of_event, author_of_field, author_of_message, author_of_order, author_of_spec
 from harness.stack.leftovers import Leftovers, WatchedClock
 from harness.stack.mock_link import MockEnd
 from harness.stack.record import Record, plain
@@ -69,6 +69,41 @@ def test_a_board_is_the_author_of_what_the_gateway_relays(record: Record) -> Non
     assert author_of_field(record, "Application", "app", ["deviceStatuses", "pump-1", "code"]).party == "board pump-1"
     writes(record, "Gateway", "Application", "app", deviceStatuses={"pump-1": {"state": "running"}})
     assert author_of_field(record, "Application", "app", ["deviceStatuses", "pump-1", "state"]).party == "gateway"
+
+
+@pytest.mark.parametrize(
+    ("field", "written", "wrong"),
+    [("health", "degraded", "healthy"), ("wasmRuntime", "busy", "ready"), ("deviceMetrics", {"a": 1}, {"a": 2})],
+)
+def test_a_board_is_the_author_of_what_it_said_of_itself(record: Record, field: str, written: Any, wrong: Any) -> None:
+    """While it is connected, and as long as the gateway wrote it right."""
+    says(
+        record,
+        "Device",
+        "Heartbeat",
+        "pump-1",
+        device="pump-1",
+        status="degraded",
+        runtimeStatus="busy",
+        metrics={"a": 1},
+    )
+    writes(record, "Gateway", "Device", "pump-1", phase="Connected", **{field: written})
+    assert author_of_field(record, "Device", "pump-1", [field]).party == "board pump-1"
+    writes(record, "Gateway", "Device", "pump-1", **{field: wrong})
+    assert author_of_field(record, "Device", "pump-1", [field]).party == "gateway"
+    writes(record, "Gateway", "Device", "pump-1", phase="Disconnected", **{field: written})
+    assert author_of_field(record, "Device", "pump-1", [field]).party == "gateway"
+
+
+def test_a_board_is_the_author_of_the_spec_that_it_asked_for(record: Record) -> None:
+    says(record, "Device", "EnrollmentRequest", "pump-1", device="pump-1", architecture="thumbv7")
+    data = {"change": "added", "name": "pump-1", "spec": {"architecture": "thumbv7"}}
+    record.record(Kind.STATE, "Kubernetes", "", "Device", data, "pump-1")
+    assert author_of_spec(record, "pump-1", "architecture").party == "board pump-1"
+    record.record(Kind.STATE, "Kubernetes", "", "Device", {**data, "spec": {"architecture": "riscv32"}}, "pump-1")
+    assert author_of_spec(record, "pump-1", "architecture").party == "gateway"
+    record.note("mock board", "pump-1")
+    assert author_of_spec(record, "pump-1", "architecture").party == "gateway"
 
 
 def test_a_mock_boards_word_is_the_tests(record: Record) -> None:

@@ -10,6 +10,7 @@ from harness.core.history import Event
 from harness.stack import Stack, StackOptions
 from harness.testing.compare import require_alike
 from tests.gateways.commands import ours
+from tests.gateways.copied import copy_our_gateway
 
 
 async def played(options: StackOptions, certificate: str) -> list[Event]:
@@ -40,7 +41,8 @@ async def played(options: StackOptions, certificate: str) -> list[Event]:
 
 @pytest.mark.parametrize("certificate", ["valid", "request"])
 @pytest.mark.parametrize("kind", ["process", "command"])
-async def test_the_same_story(kind: str, certificate: str, tmp_path: Path) -> None:
+async def test_the_same_story(kind: str, certificate: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy_our_gateway(monkeypatch)
     other = ours(tmp_path) if kind == "command" else StackOptions(gateway=kind)
     require_alike(
         await played(StackOptions(), certificate), await played(other, certificate), names=("reference", kind)

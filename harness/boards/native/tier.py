@@ -21,6 +21,8 @@ class NativeTier(Tier):
     """Boards with the firmware's own code in this process."""
 
     name: ClassVar[str] = "native"
+    board: ClassVar[type[NativeBoard]] = NativeBoard
+    """The class of its boards."""
 
     def __init__(self) -> None:
         self._boards: list[NativeBoard] = []
@@ -31,10 +33,10 @@ class NativeTier(Tier):
         return missing_library()
 
     def kinds(self) -> tuple[str, ...]:
-        return (NativeBoard.KIND,)
+        return (self.board.KIND,)
 
     def features(self, kind: str | None = None) -> frozenset[str]:
-        return NativeBoard.FEATURES
+        return self.board.FEATURES
 
     def memory(self, kind: str) -> int:
         return MEMORY
@@ -51,7 +53,7 @@ class NativeTier(Tier):
     def make(self, kind: str, settings: BoardSettings, environment: BoardEnvironment) -> Board:
         if kind not in self.kinds():
             raise UsageError(
-                f"no board kind {kind!r}", where="native tier", do=f"the kinds are {', '.join(self.kinds())}"
+                f"no board kind {kind!r}", where=f"{self.name} tier", do=f"the kinds are {', '.join(self.kinds())}"
             )
         if settings.link is not None or settings.recording is not None:
             what = "be recorded" if settings.link is None else f"have the link {settings.link!r}"
@@ -59,7 +61,7 @@ class NativeTier(Tier):
         # Boards with the same identity are separate boards: their nonces differ, also under a seed.
         self._made[settings.name] += 1
         randomness = environment.randomness.fork(f"{settings.name} {self._made[settings.name]}")
-        board = NativeBoard(settings, dataclasses.replace(environment, randomness=randomness))
+        board = self.board(settings, dataclasses.replace(environment, randomness=randomness))
         self._boards.append(board)
         return board
 

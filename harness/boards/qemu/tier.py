@@ -29,8 +29,8 @@ MEMORY = 30 << 20
 
 @cache
 def qemu_version(program: str) -> tuple[int, ...] | None:
-    """Return the version of that QEMU on the PATH, for example (7, 2, 22); None if it is missing or prints no
-    version."""
+    """Return the version of that QEMU, a path or a name on the PATH, for example (7, 2, 22); None if it is missing or
+    prints no version."""
     try:
         asked = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, timeout=20)
     except (OSError, UnicodeDecodeError, subprocess.TimeoutExpired):
@@ -139,7 +139,7 @@ def _no_emulator(platform: Platform) -> str | None:
     path = shutil.which(program)
     if path is None:
         return f"{program} is not installed; on Debian: apt-get install {PACKAGES[program]}"
-    version = qemu_version(program)
+    version = qemu_version(path)
     if version is not None and version >= platform.minimum:
         return None
     wanted, found = (".".join(map(str, parts)) if parts else "unknown" for parts in (platform.minimum, version))

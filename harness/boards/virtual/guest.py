@@ -173,10 +173,10 @@ class Guest:
 
     def _classify(self, trap: wasmtime.Trap, fuel: int) -> tuple[FaultCode, str]:
         limits = self._limits
+        if self._worker.is_over_time(trap):
+            return FaultCode.TIME_LIMIT, f"ran longer than {limits.wall_time} ms"
         if trap.trap_code is wasmtime.TrapCode.OUT_OF_FUEL:
             return FaultCode.OUT_OF_FUEL, f"used up its {fuel} units of fuel"
-        if trap.trap_code is wasmtime.TrapCode.INTERRUPT:
-            return FaultCode.TIME_LIMIT, f"ran longer than {limits.wall_time} ms"
         if self.host.memory.refused:
             return FaultCode.MEMORY_LIMIT, f"wanted more than {limits.memory} bytes of memory, then: {_last_line(trap)}"
         return FaultCode.TRAP, _last_line(trap)

@@ -94,6 +94,10 @@ class Worker:
                 timer.cancel()
                 self._running = None
 
+    def is_over_time(self, trap: wasmtime.Trap) -> bool:
+        """Whether a call ended with ``trap`` because its time was over."""
+        return trap.trap_code is wasmtime.TrapCode.INTERRUPT
+
     async def close(self) -> None:
         """End the job that still runs, and the thread."""
         self.engine.increment_epoch()
@@ -129,7 +133,8 @@ async def _quietly(future: asyncio.Future[T]) -> None:
 class Runtime:
     """The workers that the boards of one tier share. Each is made when it is first needed."""
 
-    def __init__(self, threads: int = 4) -> None:
+    def __init__(self, threads: int = 4, make_worker: Callable[[str], Worker] = Worker) -> None:
+        self._make_worker = make_worker
         self._names = itertools.count(1)
         self._threads = threads
         self._workers: list[Worker] = []
@@ -138,7 +143,7 @@ class Runtime:
     def worker(self) -> Worker:
         """Return the worker for the next application, in rotation."""
         if len(self._workers) < self._threads:
-            self._workers.append(Worker(f"wasm-{next(self._names)}"))
+            self._workers.append(self._make_worker(f"wasm-{next(self._names)}"))
         return self._workers[next(self._turns) % len(self._workers)]
 
     async def close(self) -> None:

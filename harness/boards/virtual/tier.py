@@ -25,19 +25,24 @@ class VirtualTier(Tier):
     """Boards in this process. ``level`` is the most detailed log level that they write to their consoles."""
 
     name: ClassVar[str] = "virtual"
+    board: ClassVar[type[VirtualBoard]] = VirtualBoard
+    """The class of its boards."""
 
     def __init__(self, *, backoff: Backoff | None = None, level: LogLevel = LogLevel.INFO) -> None:
         self._backoff = backoff or RECONNECT
         self._level = level
-        self._runtime = Runtime()
+        self._runtime = self._make_runtime()
         self._made: Counter[str] = Counter()
         self._uncertified: dict[tuple[bytes, int], ssl.SSLContext] = {}
 
+    def _make_runtime(self) -> Runtime:
+        return Runtime()
+
     def kinds(self) -> tuple[str, ...]:
-        return (VirtualBoard.kind,)
+        return (self.board.kind,)
 
     def features(self, kind: str | None = None) -> frozenset[str]:
-        return VirtualBoard.features
+        return self.board.features
 
     def about(self, kind: str) -> About:
         return About("a task in this process that speaks the protocol and runs modules in wasmtime")
@@ -45,7 +50,7 @@ class VirtualTier(Tier):
     def make(self, kind: str, settings: BoardSettings, environment: BoardEnvironment) -> Board:
         if kind not in self.kinds():
             raise UsageError(
-                f"no board kind {kind!r}", where="virtual tier", do=f"the kinds are {', '.join(self.kinds())}"
+                f"no board kind {kind!r}", where=f"{self.name} tier", do=f"the kinds are {', '.join(self.kinds())}"
             )
         # Boards with the same identity are separate boards: their nonces differ, also under a seed.
         self._made[settings.name] += 1
@@ -55,7 +60,7 @@ class VirtualTier(Tier):
         def make_context(authority: bytes, identity: Identity | None) -> ssl.SSLContext:
             return self._context(authority, identity, environment.clock)
 
-        return VirtualBoard(settings, own, self._runtime, make_context, self._backoff, self._level)
+        return self.board(settings, own, self._runtime, make_context, self._backoff, self._level)
 
     async def close(self) -> None:
         await self._runtime.close()

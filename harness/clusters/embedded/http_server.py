@@ -171,16 +171,20 @@ class HttpServer:
         asked.body = await self._body(request)
         if self._ready is not None:
             await self._ready()
-        if program is not None:
-            await self._enter(request, path, program)
-        return await self._server.handle(asked)
+        if program is None:
+            return await self._server.handle(asked)
+        await self._pass(request, program.enter(request.method, path, request.query))
+        answer = await self._server.handle(asked)
+        if answer.watcher is None and answer.status < 400:
+            await self._pass(request, program.leave(request.method, path, request.query))
+        return answer
 
     @staticmethod
-    async def _enter(request: web.BaseRequest, path: str, program: GatedClient) -> None:
-        """Return when a program's request may go on. Raises :class:`StatusError`, or OSError after cutting its
-        connection."""
+    async def _pass(request: web.BaseRequest, gate: Awaitable[None]) -> None:
+        """Return when a program's request, or its answer, may go on. Raises :class:`StatusError`, or OSError after
+        cutting its connection."""
         try:
-            await program.enter(request.method, path, request.query)
+            await gate
         except ApiError as error:
             raise StatusError(error.code, error.reason, str(error)) from error
         except OSError as error:

@@ -136,10 +136,12 @@ class Lifecycle:
             return StoredObject(self._marked(served, entry, finalizers), entry.version), False
         if policy == "Orphan":
             self._orphan(meta["uid"])
+        is_plain = not is_namespace and served is not CRD_TYPE
+        in_foreground = policy == "Foreground" and "deletionTimestamp" not in meta
         if (
-            policy == "Foreground"
+            in_foreground
             and _FOREGROUND not in finalizers
-            and self._owners.blocked(meta["uid"], self._state.store)
+            and (is_plain or self._owners.blocked(meta["uid"], self._state.store))
         ):
             finalizers.append(_FOREGROUND)
         if not finalizers and self.may_go(served, key):
@@ -147,6 +149,9 @@ class Lifecycle:
         if "deletionTimestamp" not in meta:
             entry = self._mark(served, key, entry, finalizers)
             self._follow_deletion(served, key, entry, foreground=_FOREGROUND in finalizers)
+        if in_foreground and is_plain:  # the answer comes before the garbage collector has looked at it
+            self._maybe_release(meta["uid"])
+            return entry, False
         return entry, collection.get(key) is None
 
     @staticmethod

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from harness.clusters.files import replace_file
 from harness.core.clock import SystemClock
 from harness.core.identifiers import Randomness
+from harness.core.ports import on_free_port
 
 PR_SET_PDEATHSIG = 1
 READY_WITHIN = 90.0
@@ -159,9 +160,11 @@ def _until_unused(users: int, lock: Path) -> None:
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
+    def bind(port: int) -> int:
+        socket.create_server(("127.0.0.1", port)).close()
         return port
+
+    return on_free_port(bind)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.clusters.existing.causality import Causality
+from harness.clusters.existing.disturbances import Disturbances
 from harness.clusters.recording import RequestRecorder
 from harness.core.errors import UsageError
 from harness.core.history import Tap
@@ -29,8 +30,7 @@ class Tapped:
         self.causality = Causality(self.recorder.order)
         self.made: dict[tuple[Resource, str], str] = {}
         """The UIDs of the objects that they made in their namespace."""
-        self.gaps = 0
-        """How often a watch ended with 410: what changed until the next list is not in the record."""
+        self.disturbances = Disturbances()
 
     def note(self, resource: Resource, made: Object) -> None:
         """Note an object that was made."""
@@ -96,11 +96,14 @@ class TappedClient(ResourceApi):
         return self._api
 
     async def get(self, resource: Resource, name: str) -> Object:
-        return await (await self._connected()).get(resource, name)
+        api = await self._connected()
+        with self._asking("GET", resource, name):
+            return await api.get(resource, name)
 
     async def list(self, resource: Resource, *, label_selector: str = "", field_selector: str = "") -> ResourceList:
         api = await self._connected()
-        return await api.list(resource, label_selector=label_selector, field_selector=field_selector)
+        with self._asking("LIST", resource):
+            return await api.list(resource, label_selector=label_selector, field_selector=field_selector)
 
     async def create(self, resource: Resource, body: Object) -> Object:
         name = body.get("metadata", {}).get("name", "")
@@ -132,29 +135,45 @@ class TappedClient(ResourceApi):
     ) -> AsyncIterator[AsyncIterator[WatchEvent]]:
         selectors = {"label_selector": label_selector, "field_selector": field_selector}
         api = await self._connected()
-        async with api.watch(resource, resource_version=resource_version, **selectors) as events:
-            if self._tapped is not None and self._tapped.recorder.records_watches_of(resource.group):
-                yield self._deliveries(resource, events, self._tapped)
-            else:
-                yield events
+        async with AsyncExitStack() as open_watch:
+            with self._asking("WATCH", resource):
+                watch = api.watch(resource, resource_version=resource_version, **selectors)
+                events = await open_watch.enter_async_context(watch)
+            yield events if self._tapped is None else self._deliveries(resource, events, self._tapped)
 
     async def _deliveries(
         self, resource: Resource, events: AsyncIterator[WatchEvent], tapped: Tapped
     ) -> AsyncIterator[WatchEvent]:
+        is_recorded, watch = tapped.recorder.records_watches_of(resource.group), self._request("WATCH", resource)
         try:
             async for event in events:
-                if event.type != "BOOKMARK":
+                if is_recorded and event.type != "BOOKMARK":
                     tapped.causality.delivered(resource, event.type, event.object)
                     tapped.recorder.delivery(self._name, event.type, resource.kind, event.object)
                 yield event
         except Gone:
-            tapped.gaps += 1
+            tapped.disturbances.expired(watch)
+            raise
+        except ApiError as error:
+            tapped.disturbances.answered(error.code, watch, str(error))
+            raise
+        except OSError as error:
+            if self._api is not None:  # otherwise it was closed here
+                tapped.disturbances.cut(watch, error)
             raise
 
     async def close(self) -> None:
         api, self._api = self._api, None
         if api is not None:
             await api.close()
+
+    def _request(self, method: str, resource: Resource, name: str = "") -> str:
+        return f"{method} {resource.kind} {name}".rstrip() + f" of {self._name}"
+
+    def _asking(self, method: str, resource: Resource, name: str = "") -> AbstractContextManager[None]:
+        if self._tapped is None:
+            return nullcontext()
+        return self._tapped.disturbances.asking(self._request(method, resource, name))
 
     async def _write(
         self,
@@ -178,7 +197,8 @@ class TappedClient(ResourceApi):
         about: dict[str, Any] = {"group": resource.group, "namespace": namespace, "subresource": subresource}
         write = tapped.causality.sent(resource, namespace, name, deletes=method == "DELETE")
         try:
-            answer = await send(api)
+            with self._asking(method, resource, name):
+                answer = await send(api)
             made = answer if isinstance(answer, dict) else None
             if made is not None:
                 name = made["metadata"]["name"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,10 +13,12 @@ from harness.clusters.cluster import Cluster
 from harness.clusters.existing.access import check_context, check_rights, check_version
 from harness.clusters.existing.client import Connection, Tapped, TappedClient
 from harness.clusters.existing.definitions import install
+from harness.clusters.existing.disturbances import is_of_server
 from harness.clusters.existing.namespaces import Leaving, delete_made, delete_namespace, make_namespace
 from harness.clusters.existing.proxy import RecordingProxy
 from harness.clusters.files import replace_file
 from harness.clusters.gate import Gate
+from harness.core.backoff import Backoff
 from harness.core.clock import Clock
 from harness.core.errors import RigError, UsageError, reason
 from harness.core.history import Tap
@@ -34,7 +37,10 @@ _FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFil
 ANSWERS_WITHIN = 10.0
 GIVEN_UP_AFTER = 120.0
 """Seconds without an answer after which a cluster counts as lost; a control plane restarts in less."""
+_ATTEMPTS = 6
+_AGAIN = Backoff(first=0.1, longest=1.0)
 _NEW_CREDENTIALS = "the server does not know these credentials, or they have expired: get new ones"
+_SEE_ITS_LOG = "see the API server's log and load, and what lies between it and this machine; then run this again"
 LEAVING = Leaving()
 """Namespaces that this process deleted; checked at the end of the session."""
 
@@ -64,7 +70,7 @@ class KubeconfigCluster(Cluster):
     ) -> None:
         """``kubeconfig``: the file; if None, the path in ``KUBECONFIG``, or ``~/.kube/config``.
         ``allow_cluster``: the context, if the cluster is on another machine."""
-        self._clock = clock
+        self._clock, self._randomness = clock, randomness
         self.namespace = namespace
         self._tapped = Tapped(tap) if tap is not None else None
         self._path = kubeconfig or self.default_path()
@@ -100,6 +106,8 @@ class KubeconfigCluster(Cluster):
                 where=str(self._path),
                 do=_NEW_CREDENTIALS
                 if error.code == 401
+                else _SEE_ITS_LOG
+                if is_of_server(error.code)
                 else "use credentials that may make namespaces and CustomResourceDefinitions",
             ) from error
         except OSError as error:
@@ -129,12 +137,11 @@ class KubeconfigCluster(Cluster):
                 where=str(self._path),
                 do=self._advice(),
             ) from error
-        if self._tapped is not None and self._tapped.gaps:
+        if self._tapped is not None and (what := str(self._tapped.disturbances)):
             raise RigError(
-                f"the cluster ended {self._tapped.gaps} watches with 410 Gone: the record lacks what changed until the "
-                "next list",
+                f"the cluster disturbed the test, which no fault of the test asked for: {what}",
                 where=str(self._path),
-                do="run the test again; see how often the cluster restarts or compacts its store",
+                do=_SEE_ITS_LOG,
             )
 
     def _advice(self) -> str:
@@ -153,13 +160,11 @@ class KubeconfigCluster(Cluster):
         try:
             if self._owns_namespace:
                 self._owns_namespace = False
-                await delete_namespace(self._clients[0])
-                self._left_behind()
+                if await self._insist(lambda: delete_namespace(self._clients[0])):
+                    self._left_behind()
             elif self._tapped is not None and self._tapped.made:
                 made, self._tapped.made = self._tapped.made, {}
-                await delete_made(self._clients[0], made)
-        except OSError:
-            pass  # The cluster is gone, and the namespace with it.
+                await self._insist(lambda: delete_made(self._clients[0], made))
         finally:
             proxies, self._proxies = self._proxies, []
             for proxy in proxies:
@@ -168,6 +173,26 @@ class KubeconfigCluster(Cluster):
             for client in clients:
                 await client.close()
             await self._connection.close()
+
+    async def _insist(self, delete: Callable[[], Awaitable[None]]) -> bool:
+        """Delete, and try again where the cluster does not answer as it should; returns whether it worked. Such trouble
+        changes no verdict, as the test is over: the session's end tells what stays, unless the cluster is gone."""
+        why: Exception | None = None
+        for failures in range(_ATTEMPTS):
+            try:
+                await delete()
+            except ApiError as error:
+                if not is_of_server(error.code):
+                    raise
+                why = error
+            except OSError as error:
+                why = error
+            else:
+                return True
+            await self._clock.sleep(_AGAIN.delay(failures, self._randomness))
+        if isinstance(why, ApiError):
+            LEAVING.failed(self.namespace, reason(why))
+        return False
 
     def _left_behind(self) -> None:
         """Note the namespace as being deleted."""

@@ -85,18 +85,23 @@ class Leaving:
 
     def __init__(self) -> None:
         self._names: dict[Path, set[str]] = {}
+        self._failed: list[str] = []
 
     def add(self, kubeconfig: Path, name: str) -> None:
         """Note a namespace that was deleted."""
         self._names.setdefault(kubeconfig, set()).add(name)
 
+    def failed(self, name: str, why: str) -> None:
+        """Note that a run's objects in a namespace, or the namespace, could not be deleted."""
+        self._failed.append(f"what a run made in namespace {name} could not be deleted: {why}; wasmbed clean --cluster")
+
     def __bool__(self) -> bool:
-        return bool(self._names)
+        return bool(self._names or self._failed)
 
     async def settle(self, clock: Clock) -> list[str]:
         """Wait until all are removed; return a message for each that is not, with the reason."""
         names, self._names = self._names, {}
-        said: list[str] = []
+        said, self._failed = self._failed, []
         for kubeconfig, those in names.items():
             if not kubeconfig.exists():  # the server that wrote it has ended, and its namespaces with it
                 continue

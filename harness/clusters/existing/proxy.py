@@ -21,7 +21,7 @@ from harness.clusters.existing.client import Tapped
 from harness.clusters.existing.kinds import Kinds
 from harness.clusters.existing.passing import EventLines, metadata_of, read_json
 from harness.clusters.files import replace_file
-from harness.clusters.gate import Gate, GatedClient
+from harness.clusters.gate import GONE, Gate, GatedClient
 from harness.clusters.requests import ResourcePath, flag, read_path
 from harness.core.clock import Clock
 from harness.core.errors import UsageError, reason
@@ -135,13 +135,13 @@ class RecordingProxy:
                 return await self._refuse(request, 413, "RequestEntityTooLarge", message)
             try:
                 await self._gated.enter(request.method, request.rel_url.raw_path, request.query)
+                return await self._pass(request, body)
             except ApiError as error:
                 return await self._refuse(request, error.code, error.reason, str(error))
             except OSError:
                 if request.transport is not None:
                     request.transport.abort()
                 raise
-            return await self._pass(request, body)
 
     async def _pass(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
         about = read_path(request.rel_url.raw_path)
@@ -151,7 +151,9 @@ class RecordingProxy:
         async with answer:
             if about is not None and not about.name and flag(request.query, "watch") and answer.status == 200:
                 return await self._watch(request, answer, await self._resource(about))
-            return await self._answer(request, answer, await answer.read())
+            content = await self._content(request, answer)
+            await self._let_go(request, answer)
+            return await self._answer(request, answer, content)
 
     async def _resource(self, about: ResourcePath) -> Resource:
         assert self._kinds is not None, "a request comes after the start"
@@ -166,11 +168,17 @@ class RecordingProxy:
         write = causality.sent(resource, about.namespace, name, deletes=request.method == "DELETE")
         try:
             async with await self._forward(request, body) as answer:
-                content = await answer.read()
+                content = await self._content(request, answer)
             self._record(request.method, about, resource, write, sent, answer.status, read_json(content))
         finally:
             causality.ended(write)
+        await self._let_go(request, answer)
         return await self._answer(request, answer, content)
+
+    async def _let_go(self, request: web.BaseRequest, answer: aiohttp.ClientResponse) -> None:
+        """Return when an answer may go to the program. Raises ApiError or OSError instead of one that is lost."""
+        if answer.status < 400:
+            await self._gated.leave(request.method, request.rel_url.raw_path, request.query)
 
     def _record(
         self, method: str, about: ResourcePath, resource: Resource, write: Write, sent: Any, code: int, answer: Any
@@ -202,7 +210,7 @@ class RecordingProxy:
         lines = EventLines()
         try:
             await stream.prepare(request)
-            async for piece in self._gated.watch(request.rel_url.raw_path, _pieces(answer)):
+            async for piece in self._gated.watch(request.rel_url.raw_path, self._pieces(request, answer)):
                 for event in lines.push(bytes(piece)):
                     self._deliver(resource, event)
                 async with self._door.sending(request.protocol):
@@ -222,17 +230,50 @@ class RecordingProxy:
             self._tapped.causality.delivered(resource, kind, stored)
             self._tapped.recorder.delivery(self._name, kind, resource.kind, stored)
 
+    async def _pieces(
+        self, request: web.BaseRequest, answer: aiohttp.ClientResponse
+    ) -> AsyncGenerator[bytes | memoryview, None]:
+        what = self._called(request)
+        try:
+            async for piece in answer.content.iter_any():
+                if b'"ERROR"' in piece:
+                    for event in EventLines().push(piece + b"\n"):
+                        self._note_end(event, what)
+                yield piece
+        except (aiohttp.ClientError, OSError) as error:
+            self._tapped.disturbances.cut(what, error)
+            raise
+
+    def _note_end(self, event: Object, watch: str) -> None:
+        status = event.get("object")
+        if event.get("type") != "ERROR" or not isinstance(status, dict):
+            return
+        if (code := status.get("code")) == GONE:
+            self._tapped.disturbances.expired(watch)
+        elif isinstance(code, int):
+            self._tapped.disturbances.answered(code, watch, str(status.get("message") or ""))
+
     async def _forward(self, request: web.BaseRequest, body: bytes) -> aiohttp.ClientResponse:
-        """Send the request to the API server. Where that cannot be reached, the program's connection is cut."""
+        """Send the request to the API server. Raises OSError where that cannot be reached."""
         assert self._api is not None, "a request comes after the start"
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_PASSED}
         headers["Accept-Encoding"] = "identity"
-        try:
-            return await self._api.forward(request.method, request.rel_url.raw_path_qs, headers, body)
-        except OSError:
-            if request.transport is not None:
-                request.transport.abort()
-            raise
+        disturbances, what = self._tapped.disturbances, self._called(request)
+        with disturbances.asking(what):
+            answer = await self._api.forward(request.method, request.rel_url.raw_path_qs, headers, body)
+            disturbances.answered(answer.status, what)
+            return answer
+
+    async def _content(self, request: web.BaseRequest, answer: aiohttp.ClientResponse) -> bytes:
+        """The body of an answer. Raises OSError where it does not arrive whole."""
+        with self._tapped.disturbances.asking(self._called(request)):
+            try:
+                return await answer.read()
+            except aiohttp.ClientError as error:
+                raise ConnectionError(reason(error)) from error
+
+    def _called(self, request: web.BaseRequest) -> str:
+        return f"{request.method} {request.rel_url.raw_path} of {self._name}"
 
     async def _answer(
         self, request: web.BaseRequest, answer: aiohttp.ClientResponse, content: bytes
@@ -248,11 +289,6 @@ class RecordingProxy:
         plain = web.json_response({**status, "message": message}, status=code)
         await self._door.send(request, plain)
         return plain
-
-
-async def _pieces(answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes | memoryview, None]:
-    async for piece in answer.content.iter_any():
-        yield piece
 
 
 async def _read(request: web.BaseRequest) -> bytes | None:

@@ -89,7 +89,8 @@ def _of(message: MessageType) -> list[WireDefect]:
     what = f"{whose} has {'the same message id each time' if starts else 'another message id'}"
     found.append(WireDefect(f"{head}.message-id", what, message, _altered(_same_id if starts else _other_id)))
     for field in message.fields:
-        what = f"{whose} has another value in field {field.number}"
+        wrong = "seconds, not milliseconds," if field.type == "milliseconds" else "another value"
+        what = f"{whose} has {wrong} in field {field.number}"
         found.append(WireDefect(f"{head}.field-{field.number}", what, message, _altered(_other_value(field))))
         if field.optional:
             what = f"{whose} lacks field {field.number}, which it should have"
@@ -137,7 +138,12 @@ def _without(field: Field) -> Alter:
 def _other_value(field: Field) -> Alter:
     def alter(envelope: list[Any]) -> list[Any] | None:
         fields = envelope[2][1]
-        if field.number not in fields or (other := _other(fields[field.number], field.choices)) is None:
+        if field.number not in fields:
+            return None
+        value = fields[field.number]
+        # A millisecond more is not wrong; another unit is.
+        other = value // 1000 if field.type == "milliseconds" and value >= 1000 else _other(value, field.choices)
+        if other is None:
             return None
         fields[field.number] = other
         return envelope

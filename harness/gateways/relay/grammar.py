@@ -20,11 +20,13 @@ _SENDERS = {"device-message": Direction.RECEIVED, "gateway-message": Direction.S
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a message. ``choices`` are the texts that it may have, where the contract lists them."""
+    """A field of a message. ``choices`` are the texts that it may have, where the contract lists them; ``type`` is the
+    contract's word for what it holds."""
 
     number: int
     optional: bool
     choices: tuple[str, ...] = ()
+    type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def _message(name: str, direction: Direction, rules: dict[str, str]) -> MessageT
     found = _MESSAGE.fullmatch(rules[name])
     assert found is not None, f"{name} is a tag and a map of fields"
     fields = tuple(
-        Field(int(number), bool(optional), tuple(re.findall(r'"([^"]*)"', rules.get(type_.strip(), ""))))
+        Field(int(number), bool(optional), tuple(re.findall(r'"([^"]*)"', rules.get(type_.strip(), ""))), type_.strip())
         for optional, number, type_ in _FIELD.findall(found[2])
     )
     return MessageType(name, int(found[1]), direction, fields)

@@ -12,6 +12,7 @@ import aiohttp
 
 from harness.core.clock import Clock
 from harness.core.errors import reason
+from harness.core.network import Network
 from harness.wasmbed.resources.api import NotFound, ResourceApi
 from harness.wasmbed.resources.kinds import SECRET
 from harness.wasmbed.resources.names import TOKEN_KEY, gateway_api_secret
@@ -56,8 +57,8 @@ class GatewayClient(ABC):
 class HttpGatewayClient(GatewayClient):
     """The gateways' HTTP API, with each one's bearer token from its Secret ``gateway-<name>-api``."""
 
-    def __init__(self, api: ResourceApi, clock: Clock, *, answer_within: float = 10.0) -> None:
-        self._api, self._clock, self._answer_within = api, clock, answer_within
+    def __init__(self, api: ResourceApi, clock: Clock, network: Network, *, answer_within: float = 10.0) -> None:
+        self._api, self._clock, self._network, self._answer_within = api, clock, network, answer_within
         self._session: aiohttp.ClientSession | None = None
         self._tokens: dict[str, str] = {}
 
@@ -100,7 +101,9 @@ class HttpGatewayClient(GatewayClient):
 
     async def _send(self, method: str, url: str, token: str, body: bytes | None) -> None:
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None))
+            self._session = aiohttp.ClientSession(
+                connector=self._network.connector(), timeout=aiohttp.ClientTimeout(total=None)
+            )
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         try:
             data = None if body is None else BytesIO(body)  # aiohttp sends a file in pieces

@@ -12,6 +12,7 @@ from harness.core.clock import Clock
 from harness.core.errors import reason
 from harness.core.identifiers import Randomness
 from harness.core.logs import get_log
+from harness.core.network import Network, SystemNetwork
 from harness.wasmbed.controllers.application import ApplicationController
 from harness.wasmbed.controllers.controller import Controller
 from harness.wasmbed.controllers.device import DeviceController
@@ -63,7 +64,8 @@ class ControllerSettings:
 class ControllerManager:
     """The three controllers, each on its own client ``clients(<name>)``. Of several managers, the lease's holder acts.
 
-    ``identity`` names this manager in the lease. ``gateway_client`` replaces the gateways' HTTP API.
+    ``identity`` names this manager in the lease. ``gateway_client`` replaces the gateways' HTTP API, which is on
+    ``network``, by default the system's.
     """
 
     def __init__(
@@ -75,11 +77,12 @@ class ControllerManager:
         settings: ControllerSettings | None = None,
         identity: str | None = None,
         gateway_client: GatewayClient | None = None,
+        network: Network | None = None,
     ) -> None:
         self.settings = settings or ControllerSettings()
         self.identity = identity or f"controllers-{randomness.token(4)}"
         self._clients, self._clock, self._randomness = clients, clock, randomness
-        self._given_client = gateway_client
+        self._given_client, self._network = gateway_client, network or SystemNetwork()
         self._client: GatewayClient | None = None
         self._apis: dict[str, ResourceApi] = {}
         self._informers: list[Informer] = []
@@ -167,7 +170,9 @@ class ControllerManager:
         settings, clock, randomness = self.settings, self._clock, self._randomness
         api, applications = self._apis[ApplicationController.name], self._informer(ApplicationController, APPLICATION)
         packages = Packages(ConfigMapModuleStore(api))
-        self._client = self._given_client or HttpGatewayClient(api, clock, answer_within=settings.request_within)
+        self._client = self._given_client or HttpGatewayClient(
+            api, clock, self._network, answer_within=settings.request_within
+        )
         requests = Requests(
             api,
             applications,

@@ -5,6 +5,8 @@ The checks run in the order of the error table. Nothing is written before all of
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from harness.core.clock import Clock
 from harness.core.errors import reason
 from harness.wasmbed.gateway.admission_checks import AdmissionChecks
@@ -16,7 +18,7 @@ from harness.wasmbed.gateway.session import Session
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.pki.certificates import PeerCertificate
 from harness.wasmbed.protocol.messages import EnrollmentRequest, ErrorCode
-from harness.wasmbed.resources.api import ApiError, Conflict, Invalid, Object, ResourceApi
+from harness.wasmbed.resources.api import ApiError, Conflict, Invalid, NotFound, Object, ResourceApi
 from harness.wasmbed.resources.kinds import DEVICE
 from harness.wasmbed.resources.manifests import device_spec, new_object
 from harness.wasmbed.resources.phases import DevicePhase, IllegalMove
@@ -92,12 +94,26 @@ class Enrollment:
             except Conflict:
                 device = Device(await self._api.get(DEVICE, name))
                 self._checks.check_key(device, request.public_key)
+            except (OSError, ApiError) as error:
+                device = await self._made(name, error)
+                self._checks.check_key(device, request.public_key)
             else:
                 self._cache.remember(DEVICE, created)
                 return
         changed = {field: value for field, value in spec.items() if device.spec.raw.get(field) != value}
         if changed:
             self._cache.remember(DEVICE, await self._api.patch(DEVICE, name, {"spec": changed}))
+
+    async def _made(self, name: str, error: OSError | ApiError) -> Device:
+        """Return the Device if it was made although the answer was ``error``; raises that if it was not."""
+        if isinstance(error, ApiError) and error.code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise error
+        try:
+            found = await self._api.get(DEVICE, name)
+        except NotFound:
+            raise error from None
+        self._cache.remember(DEVICE, found)
+        return Device(found)
 
 
 def _spec(request: EnrollmentRequest) -> Object:

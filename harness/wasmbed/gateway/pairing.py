@@ -3,14 +3,22 @@
 A device that shows the token and proves that it has the private key of the request gets a certificate for that key,
 and nothing else: it is registered when it connects again with the certificate. A peer without the token cannot even
 claim the name.
+
+A token is used in two writes: its Secret is marked with the key that uses it, then deleted. So an answer of the API
+server that is lost costs nobody the token: the mark says who used it.
 """
 
 from __future__ import annotations
 
+import hashlib
 from base64 import b64decode
 from hmac import compare_digest
 
+from harness.core.backoff import Backoff
 from harness.core.clock import Clock
+from harness.core.errors import reason
+from harness.core.identifiers import Randomness
+from harness.core.logs import get_log
 from harness.wasmbed.gateway.admission_checks import AdmissionChecks
 from harness.wasmbed.gateway.cache import DeviceCache
 from harness.wasmbed.gateway.device_ids import DeviceIds
@@ -23,12 +31,22 @@ from harness.wasmbed.pki.requests import read_signing_request
 from harness.wasmbed.protocol.messages import EnrollmentRequest, ErrorCode
 from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, ResourceApi
 from harness.wasmbed.resources.kinds import SECRET
-from harness.wasmbed.resources.names import PURPOSE_LABEL, PURPOSE_PAIRING, TOKEN_KEY, pairing_secret
+from harness.wasmbed.resources.names import (
+    PURPOSE_LABEL,
+    PURPOSE_PAIRING,
+    TOKEN_KEY,
+    USED_BY_ANNOTATION,
+    pairing_secret,
+)
 
 __all__ = ["Pairing"]
 
+log = get_log(__name__)
+
 _INVALID_TOKEN = "invalid pairing token: wrong, already used, or never issued"
 """The same answer in all three cases, so that a peer cannot find out which devices wait for pairing."""
+_ATTEMPTS = 3
+_BACKOFF = Backoff(first=0.1)
 
 
 class Pairing:
@@ -39,13 +57,14 @@ class Pairing:
         settings: GatewaySettings,
         api: ResourceApi,
         clock: Clock,
+        randomness: Randomness,
         cache: DeviceCache,
         checks: AdmissionChecks,
         ids: DeviceIds,
         authority: Authority | None,
     ) -> None:
-        self._settings, self._api, self._clock, self._cache = settings, api, clock, cache
-        self._checks, self._ids, self._authority = checks, ids, authority
+        self._settings, self._api, self._clock, self._randomness = settings, api, clock, randomness
+        self._cache, self._checks, self._ids, self._authority = cache, checks, ids, authority
 
     async def pair(self, session: Session, request: EnrollmentRequest) -> tuple[str, bytes]:
         """Check the request of an anonymous peer; returns its device id and certificate (DER).
@@ -66,30 +85,76 @@ class Pairing:
         self._checks.check_nonce(requested.name, request)
         try:
             async with self._clock.deadline(self._settings.api_timeout):
-                version = await self._check_token(requested.name, request.pairing_token)
+                secret = await self._check_token(requested.name, request.pairing_token)
                 self._checks.claim(session, requested.name)
                 self._check_key(requested.name, request.public_key)
                 certificate = self._authority.sign_request(request.csr)
-                await self._api.delete(SECRET, pairing_secret(requested.name), resource_version=version)
+                secret = await self._use(secret, request.public_key)
         except (Conflict, NotFound) as error:
             raise _failed(_INVALID_TOKEN) from error
         except (OSError, ApiError) as error:
-            reason = str(error) or "no answer in time"
-            raise self._checks.retry(f"the pairing token could not be checked: {reason}") from error
+            why = reason(error) if str(error) else "no answer in time"
+            raise self._checks.retry(f"the pairing token could not be checked: {why}") from error
+        await self._remove(secret)
         return self._ids.of(requested.name), certificate
 
-    async def _check_token(self, name: str, token: str) -> str:
-        """Compare ``token`` with the one in the device's Secret; returns the Secret's resourceVersion."""
+    async def _check_token(self, name: str, token: str) -> Object:
+        """Compare ``token`` with the one in the device's Secret; returns the Secret."""
         secret = await self._api.get(SECRET, pairing_secret(name))
         if not compare_digest(_token(secret), token.encode()):
             raise _failed(_INVALID_TOKEN)
-        return str(secret["metadata"]["resourceVersion"])
+        return secret
+
+    async def _use(self, secret: Object, public_key: bytes) -> Object:
+        """Mark the token as used by this key; returns the Secret as it is then. Raises :class:`PeerRefused` if another
+        key used the token."""
+        mark = _mark(secret, public_key)
+        if (used_by := _used_by(secret)) is None:
+            name, version = secret["metadata"]["name"], secret["metadata"]["resourceVersion"]
+            metadata = {"resourceVersion": version, "annotations": {USED_BY_ANNOTATION: mark}}
+            try:
+                return await self._api.patch(SECRET, name, {"metadata": metadata})
+            except (Conflict, NotFound):
+                raise
+            except (OSError, ApiError):  # it may have been done all the same
+                secret = await self._api.get(SECRET, name)
+                if (used_by := _used_by(secret)) is None:
+                    raise
+        if used_by != mark:
+            raise _failed(_INVALID_TOKEN)
+        return secret
+
+    async def _remove(self, secret: Object) -> None:
+        """Delete a token that was used. One that stays serves nobody but its user."""
+        name, version, why = secret["metadata"]["name"], secret["metadata"]["resourceVersion"], ""
+        for failures in range(_ATTEMPTS):
+            try:
+                async with self._clock.deadline(self._settings.api_timeout):
+                    await self._api.delete(SECRET, name, resource_version=version)
+                    return
+            except (Conflict, NotFound):  # it was deleted, or replaced by a new one
+                return
+            except (OSError, ApiError) as error:
+                why = reason(error)
+            await self._clock.sleep(_BACKOFF.delay(failures, self._randomness))
+        log.warning("Secret %s: a pairing token was used and could not be deleted: %s; delete it", name, why)
 
     def _check_key(self, name: str, public_key: bytes) -> None:
         try:
             self._checks.check_key(self._cache.get(name), public_key)
         except PeerRefused as error:
             raise _failed(f"device {name} is registered with another key: delete the Device first") from error
+
+
+def _mark(secret: Object, public_key: bytes) -> str:
+    """The proof that the key used the token that the Secret has now."""
+    return f"{hashlib.sha256(_token(secret)).hexdigest()}.{hashlib.sha256(public_key).hexdigest()}"
+
+
+def _used_by(secret: Object) -> str | None:
+    """The mark of the key that used the token; None for a token that was not used, or is newer than the mark."""
+    mark = str((secret["metadata"].get("annotations") or {}).get(USED_BY_ANNOTATION) or "")
+    return mark if mark.startswith(hashlib.sha256(_token(secret)).hexdigest()) else None
 
 
 def _token(secret: Object) -> bytes:

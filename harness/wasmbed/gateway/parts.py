@@ -162,7 +162,7 @@ class PartsBuilder:
         settings, api, clock, cache = self.settings, self.api, self.clock, cluster.cache
         ids = DeviceIds(cache, self.randomness)
         enrollment = Enrollment(settings, api, clock, cache, checks, ids, cluster.device_status)
-        pairing = Pairing(settings, api, clock, cache, checks, ids, self.authority)
+        pairing = Pairing(settings, api, clock, self.randomness, cache, checks, ids, self.authority)
         return FirstMessageHandler(
             settings,
             self.certificates,

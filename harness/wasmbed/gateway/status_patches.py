@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 from harness.core.clock import Timer
 from harness.wasmbed.resources.api import Object
 
-__all__ = ["PendingStatus", "Status", "StatusStep", "fits_one_patch", "merge"]
+__all__ = ["PendingStatus", "SentStatus", "Status", "StatusStep", "fits_one_patch", "is_in", "merge"]
 
 Status = dict[str, Any]
 """The content of ``status`` in a JSON merge patch."""
@@ -38,14 +39,31 @@ def fits_one_patch(first: Status, second: Status) -> bool:
     )
 
 
+_MOVE = ("phase", "gateway", "deviceId", "connectedSince")
+"""Fields in which two moves to the same phase differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentStatus:
+    """A patch that may have been written: its answer did not come."""
+
+    status: Status
+    version: str
+    """The resourceVersion on which it was conditional."""
+
+
 class StatusStep:
     """One patch to write, and the futures of the callers that wait for the API server's answer to it."""
 
-    __slots__ = ("status", "waiters")
+    __slots__ = ("due", "sent", "status", "waiters")
 
-    def __init__(self, status: Status, waiter: asyncio.Future[Object] | None = None) -> None:
+    def __init__(self, status: Status, waiter: asyncio.Future[Object] | None = None, *, due: float = 0.0) -> None:
         self.status = status
         self.waiters = () if waiter is None else (waiter,)
+        self.due = due
+        """Clock seconds until which it may wait for others."""
+        self.sent: SentStatus | None = None
+        """The step to a phase that was sent and whose answer did not come, if there is one."""
 
     @property
     def phase(self) -> Any:
@@ -54,8 +72,11 @@ class StatusStep:
 
     def absorb(self, later: StatusStep) -> None:
         """Do the work of ``later`` too."""
+        if later.phase is not None and any(self.status.get(each) != later.status.get(each) for each in _MOVE):
+            self.sent = None
         self.status = merge(self.status, later.status)
         self.waiters = (*self.waiters, *later.waiters)
+        self.due = min(self.due, later.due)
 
     def succeed(self, answer: Object) -> None:
         """Give the API server's answer to the waiting callers."""
@@ -73,6 +94,14 @@ class StatusStep:
         """Cancel the waiting callers."""
         for waiter in self.waiters:
             waiter.cancel()
+
+
+def is_in(present: Any, patch: Any) -> bool:
+    """Whether ``patch`` would change nothing in ``present``."""
+    if not isinstance(patch, dict):
+        return bool(present == patch)
+    inside = present if isinstance(present, dict) else {}
+    return all(is_in(inside.get(name), value) for name, value in patch.items())
 
 
 class PendingStatus:
@@ -104,6 +133,10 @@ class PendingStatus:
             merged.absorb(overtaken)
         merged.absorb(step)
         del self.steps[first + 1 :]
+
+    def may_wait_until(self) -> float:
+        """The clock seconds at which the first pending step is due; 0 if none waits."""
+        return min((step.due for step in self.steps), default=0.0)
 
     def take(self) -> StatusStep:
         """Return the next step, which is :attr:`current` from now on."""

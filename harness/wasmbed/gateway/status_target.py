@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from harness.wasmbed.gateway.cache import DeviceCache
-from harness.wasmbed.gateway.status_patches import Status
+from harness.wasmbed.gateway.status_patches import Status, is_in
 from harness.wasmbed.resources.api import Object, Resource
 from harness.wasmbed.resources.kinds import DEVICE
 from harness.wasmbed.resources.phases import DevicePhase
 from harness.wasmbed.resources.statuses import disconnected_status
 
-__all__ = ["ClusterTarget", "StatusTarget", "UncachedTarget", "intermediate_step", "write_interval"]
+__all__ = ["PER_DEVICE", "ClusterTarget", "StatusTarget", "UncachedTarget", "intermediate_step", "write_interval"]
 
 PER_DEVICE = 0.0005
 """Seconds that an Application rests after a write, for each device in its status."""
@@ -26,6 +26,9 @@ class StatusTarget(Protocol):
 
     def is_overtaken(self, resource: Resource, current: Object, status: Status) -> bool:
         """Whether what another party wrote into ``current`` makes ``status`` wrong, so that it is not written."""
+
+    def was_written(self, resource: Resource, current: Object, sent: Status) -> bool:
+        """Whether ``current``, which was changed since, shows that ``sent`` was written, and no answer came."""
 
     def written(self, resource: Resource, answer: Object) -> None:
         """Take over the API server's answer to a write."""
@@ -48,6 +51,9 @@ class UncachedTarget(StatusTarget):
 
     def is_overtaken(self, resource: Resource, current: Object, status: Status) -> bool:
         return False
+
+    def was_written(self, resource: Resource, current: Object, sent: Status) -> bool:
+        return is_in(current.get("status"), sent)
 
     def written(self, resource: Resource, answer: Object) -> None:
         pass
@@ -81,6 +87,13 @@ class ClusterTarget(StatusTarget):
         if resource != DEVICE or status.get("phase") != DevicePhase.DISCONNECTED:
             return False
         return (current.get("status") or {}).get("gateway") not in (None, self._name)
+
+    def was_written(self, resource: Resource, current: Object, sent: Status) -> bool:
+        """The controller may have decided an enrollment meanwhile, which it does only for a device in Enrolling."""
+        phase = (current.get("status") or {}).get("phase")
+        if sent["phase"] == DevicePhase.ENROLLING and phase in (DevicePhase.ENROLLED, DevicePhase.FAILED):
+            sent = {name: sent[name] for name in ("gateway", "deviceId")}
+        return is_in(current.get("status"), sent)
 
     def written(self, resource: Resource, answer: Object) -> None:
         self._cache.remember(resource, answer)

@@ -15,7 +15,7 @@ from harness.core.errors import reason
 from harness.core.identifiers import Randomness
 from harness.core.logs import get_log
 from harness.core.summed_log import SummedLog
-from harness.wasmbed.gateway.status_patches import PendingStatus, Status, StatusStep
+from harness.wasmbed.gateway.status_patches import PendingStatus, SentStatus, Status, StatusStep
 from harness.wasmbed.gateway.status_target import StatusTarget, UncachedTarget
 from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, Resource, ResourceApi
 from harness.wasmbed.resources.outages import Unreachable
@@ -28,6 +28,8 @@ log = get_log(__name__)
 Key = tuple[Resource, str]
 
 _BACKOFF = Backoff(first=0.1, longest=10.0)
+_SERVER_ERROR = 500
+"""HTTP statuses from here on do not say whether the server did what it was asked."""
 _PERMANENT = {400, 403, 405, 413, 415, 422}
 """HTTP statuses that the same patch would get again."""
 
@@ -67,7 +69,7 @@ class StatusWriter:
 
     def put(self, resource: Resource, name: str, status: Status, *, after: float = 0.0) -> None:
         """Merge ``status`` into the object's, in ``after`` seconds; of several calls the earliest moment counts."""
-        self._add((resource, name), StatusStep(status), after)
+        self._add((resource, name), StatusStep(status, due=self._clock.now() + after))
 
     async def write(self, resource: Resource, name: str, status: Status) -> Object:
         """Merge ``status`` into the object's at once, and return the API server's answer.
@@ -77,7 +79,7 @@ class StatusWriter:
         written.
         """
         waiter: asyncio.Future[Object] = asyncio.get_running_loop().create_future()
-        self._add((resource, name), StatusStep(status, waiter), 0.0)
+        self._add((resource, name), StatusStep(status, waiter))
         return await waiter
 
     def is_moving(self, resource: Resource, name: str) -> bool:
@@ -115,7 +117,7 @@ class StatusWriter:
         self._report_idle()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _add(self, key: Key, step: StatusStep, after: float) -> None:
+    def _add(self, key: Key, step: StatusStep) -> None:
         if self._abandoned:
             step.cancel()
             return
@@ -123,7 +125,7 @@ class StatusWriter:
         if pending is None:
             pending = self._pending[key] = PendingStatus()
         pending.add(step)
-        self._start_later(key, pending, max(after, pending.rests_until - self._clock.now()))
+        self._start_later(key, pending, max(step.due, pending.rests_until) - self._clock.now())
 
     def _start_later(self, key: Key, pending: PendingStatus, after: float) -> None:
         due = self._clock.now() + after
@@ -139,11 +141,12 @@ class StatusWriter:
             pending.task = asyncio.create_task(self._run(key, pending))
 
     async def _run(self, key: Key, pending: PendingStatus) -> None:
-        """Write the object's steps one after the other, until none waits or the object has to rest."""
+        """Write the object's steps one after the other, until none is due or the object has to rest."""
         rest = 0.0
         while pending.steps and rest <= 0:
             await self._write_next(key, pending)
-            rest = pending.rests_until - self._clock.now()
+            due = 0.0 if self._flushing else pending.may_wait_until()
+            rest = max(due, pending.rests_until) - self._clock.now()
         pending.task = pending.current = None
         if rest > 0:
             self._start_later(key, pending, rest)
@@ -156,7 +159,7 @@ class StatusWriter:
         step = pending.take()
         try:
             async with self._slots, self._clock.deadline(self._timeout):
-                answer = await self._attempt(*key, step.status)
+                answer = await self._attempt(*key, step)
         except NotFound as error:
             self._give_up(key, step, error)
             self._target.gone(*key, step.status)
@@ -194,26 +197,52 @@ class StatusWriter:
         self.failures += 1
         step.fail(error)
 
-    async def _attempt(self, resource: Resource, name: str, status: Status) -> Object:
-        """Write ``status``; if it moves the phase, judge the move by the newest form of the object."""
-        phase = status.get("phase")
-        if phase is None:
-            return await self._patch(resource, name, {"status": status})
+    async def _attempt(self, resource: Resource, name: str, step: StatusStep) -> Object:
+        """Write a step; if it moves the phase, judge the move by the newest form of the object."""
+        if step.phase is None:
+            return await self._patch(resource, name, {"status": step.status})
         current = self._target.current(resource, name)
+        if step.sent is not None:
+            current = await self._api.get(resource, name)
+            self._look_back(resource, current, step, step.sent)
+            if not step.status:
+                self._target.written(resource, current)
+                return current
+            if step.phase is None:
+                return await self._patch(resource, name, {"status": step.status})
         while True:
             if current is None:
                 current = await self._api.get(resource, name)
-            if self._target.is_overtaken(resource, current, status):
+            if self._target.is_overtaken(resource, current, step.status):
                 return current
-            step = self._next_step(resource, current, status)
-            version = {"resourceVersion": current["metadata"]["resourceVersion"]}
+            status = self._next_step(resource, current, step.status)
+            version = current["metadata"]["resourceVersion"]
             try:
-                current = await self._patch(resource, name, {"metadata": version, "status": step})
+                step.sent = SentStatus(status, version)
+                current = await self._patch(
+                    resource, name, {"metadata": {"resourceVersion": version}, "status": status}
+                )
             except Conflict:
                 current = None
                 continue
-            if step is status:
+            except ApiError as error:
+                if error.code < _SERVER_ERROR:
+                    step.sent = None
+                raise
+            step.sent = None
+            if status is step.status:
                 return current
+
+    def _look_back(self, resource: Resource, current: Object, step: StatusStep, sent: SentStatus) -> None:
+        """Drop what was written of a step when its answer was lost, so that it is not written twice."""
+        step.sent = None
+        if current["metadata"]["resourceVersion"] == sent.version or sent.status["phase"] != step.phase:
+            return
+        if self._target.was_written(resource, current, sent.status):
+            done = sent.status
+            step.status = {
+                name: value for name, value in step.status.items() if name not in done or done[name] != value
+            }
 
     def _next_step(self, resource: Resource, current: Object, status: Status) -> Status:
         """Return ``status``, or the step before it. Raises :class:`IllegalMove` if neither may be written now."""

@@ -25,6 +25,7 @@ __all__ = [
     "PURPOSE_PAIRING",
     "STOP_FINALIZER",
     "TOKEN_KEY",
+    "USED_BY_ANNOTATION",
     "gateway_api_secret",
     "module_config_map",
     "pairing_secret",
@@ -63,6 +64,9 @@ MODULE_KEY = "module.wasm"
 """The key of the module in its ConfigMap's ``binaryData``."""
 TOKEN_KEY = "token"
 """The key of the token in the Secrets of pairing and of a gateway's API."""
+
+USED_BY_ANNOTATION = f"{GROUP}/used-by"
+"""The use of a pairing token: the SHA-256 of token and device key (SubjectPublicKeyInfo), in hexadecimal."""
 
 PAIRING_SECRET_PREFIX = "pairing-"
 

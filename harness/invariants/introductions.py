@@ -1,0 +1,111 @@
+"""Rules about what each end says of itself when a device enrolls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import load_der_x509_csr
+from cryptography.x509.oid import NameOID
+
+from harness.core.history import Event
+from harness.invariants.cbor import Item
+from harness.invariants.identity import same_key
+from harness.invariants.invariant import Invariant, Party, Violation, on
+from harness.invariants.wire import FIELDS, read_event
+
+__all__ = ["INTRODUCTIONS"]
+
+
+class SignedRequests(Invariant):
+    """The certification request in an enrollment request is signed by its own key, which is the one that the device
+    asks to enroll."""
+
+    name = "signed requests"
+    party = Party.BOARD
+    source = "RFC 2986 section 4.2; wasmbed.cddl (enrollment-request)"
+
+    @on("EnrollmentRequest")
+    def asked(self, event: Event) -> Iterator[Violation]:
+        if event.data.get("csr") is None or (request := _field(event, "csr")) is None:
+            return
+        if (fault := _fault(request, event)) is not None:
+            who = str(event.data.get("device") or "") or _subject(request)
+            message = f"the certification request of {who or 'a device'} {fault}"
+            yield self.broken(event, message, who=who, link=self.ledger.link(event))
+
+
+def _fault(request: bytes, event: Event) -> str | None:
+    try:
+        read = load_der_x509_csr(request)
+        key = read.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        signed = read.is_signature_valid
+    except (ValueError, UnsupportedAlgorithm, InvalidSignature):
+        return "cannot be read"
+    if not signed:
+        return "is not signed with its own key"
+    return None if same_key(event.data.get("publicKey"), key.hex()) else "is for another key than the one to enroll"
+
+
+def _subject(request: bytes) -> str:
+    """The name that a certification request asks for; empty if it cannot be read."""
+    try:
+        names = load_der_x509_csr(request).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    except ValueError:
+        return ""
+    return str(names[0].value) if names else ""
+
+
+def _field(event: Event, name: str) -> bytes | None:
+    """A byte string of a message as it was on the wire; None if the record does not hold all of it."""
+    frame = read_event(event)
+    if frame is None or frame.faults or not frame.whole or frame.item is None:
+        return None
+    fields: Item = frame.item.value[2].value[1]
+    number = FIELDS[event.source, event.name][1].index(name)
+    found = next((value for key, value in fields.value if key.value == number), None)
+    return found.value if found is not None and isinstance(found.value, bytes) else None
+
+
+class OneDescription(Invariant):
+    """A device says the same of itself in its enrollment request and in the information that it is asked for."""
+
+    name = "one description"
+    party = Party.BOARD
+    source = "wasmbed.cddl (enrollment-request, device-info: architecture, largest module)"
+
+    @on("DeviceInfo")
+    def told(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        if link is None or (request := link.request) is None:
+            return
+        for field in ("architecture", "largestModule"):
+            asked, told = request.data.get(field), event.data.get(field)
+            if None not in (asked, told) and asked != told:
+                message = f"{link.device} asked to enroll with {field} {asked}, and told {told}"
+                yield self.broken(event, message, cause=request, link=link)
+
+
+class GatewaysNameThemselves(Invariant):
+    """A gateway tells a device the name and the endpoint that its Gateway resource has."""
+
+    name = "gateways name themselves"
+    party = Party.GATEWAY
+    source = "wasmbed.cddl (enrollment-response); the schema of the Gateway"
+
+    @on("EnrollmentResponse")
+    def told(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        registered = self.ledger.object("Gateway", link.gateway) if link is not None else {}
+        if link is None or not registered:
+            return
+        endpoint = (registered.get("spec") or {}).get("endpoint")
+        for field, wanted in (("gatewayName", link.gateway), ("gatewayEndpoint", endpoint)):
+            told = event.data.get(field)
+            if None not in (told, wanted) and told != wanted:
+                message = f"the gateway told {link.device} {field} {told}; its resource says {wanted}"
+                yield self.broken(event, message, link=link)
+
+
+INTRODUCTIONS = (SignedRequests, OneDescription, GatewaysNameThemselves)

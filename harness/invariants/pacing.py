@@ -1,0 +1,99 @@
+"""How often a gateway writes what changes all the time: it may not load the API server with each heartbeat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.core.history import Event
+from harness.invariants.gateways import moment_of
+from harness.invariants.invariant import Invariant, Party, Violation, on
+from harness.invariants.ledger import Ledger, Link, status_of
+
+__all__ = ["PACING", "ApplicationsRest", "HeartbeatsAreSummed"]
+
+ROUNDING = 0.98
+SLACK = 0.001
+"""Seconds by which two readings of a clock may differ."""
+
+
+class HeartbeatsAreSummed(Invariant):
+    """A gateway writes the heartbeats of a session at most once in each of its status intervals."""
+
+    name = "heartbeats are summed up"
+    party = Party.GATEWAY
+    source = "docs/how-to/run-a-gateway (status_interval)"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._writes: dict[str, tuple[Link, float, int]] = {}
+        """By device, its session, when that began, and how often its heartbeats were written since it is Connected."""
+
+    @on("PATCH Device")
+    def written(self, event: Event) -> Iterator[Violation]:
+        status, name = status_of(event), str(event.data.get("name"))
+        if event.source != "Gateway" or event.data.get("code") != 200:
+            return
+        link = self.ledger.connected_link(name)
+        if "phase" in status:
+            # What is written before belongs to an earlier session.
+            self._writes.pop(name, None)
+            if status["phase"] == "Connected" and link is not None:
+                began = min(moment_of(status.get("connectedSince"), event.at), link.opened.at)
+                self._writes[name] = link, began, 0
+            return
+        session, began, count = self._writes.get(name, (None, 0.0, 0))
+        if link is None or session is not link or not status.get("lastHeartbeat") or "deviceInfo" in status:
+            return
+        count += 1
+        self._writes[name] = link, began, count
+        up, trouble = self.ledger.gateways.get(link.gateway), self.ledger.api_trouble
+        interval = (up.data.get("statusInterval") if up is not None else None) or 0
+        if not self.ledger.is_of_this_run(link) or (trouble is not None and trouble.n > link.opened.n):
+            return
+        since = event.at - began
+        if since < ROUNDING * count * interval / 1000:
+            message = f"the gateway wrote heartbeats of {name} {count} times in {since:.2f} s"
+            yield self.broken(event, f"{message}; its interval is {interval} ms", cause=link.connected, link=link)
+
+
+class ApplicationsRest(Invariant):
+    """A gateway lets an Application rest after each write of its status, the longer the more devices it has."""
+
+    name = "applications rest between writes"
+    party = Party.GATEWAY
+    source = "docs/architecture (status writes)"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._written: dict[str, tuple[Event, int]] = {}
+        """By application, the gateway's latest write, and the number of devices in the status then."""
+
+    @on("note gateway up", "note gateway down")
+    def restarted(self, event: Event) -> Iterator[Violation]:
+        self._written.clear()
+        yield from ()
+
+    @on("state Application")
+    def deleted(self, event: Event) -> Iterator[Violation]:
+        if event.data.get("change") != "modified":
+            self._written.pop(str(event.data["name"]), None)
+        yield from ()
+
+    @on("PATCH Application")
+    def written(self, event: Event) -> Iterator[Violation]:
+        name, gateways = str(event.data.get("name")), self.ledger.gateways
+        if event.source != "Gateway" or event.data.get("code") != 200 or len(gateways) != 1:
+            return
+        before, devices = self._written.get(name, (None, 0))
+        present = len((self.ledger.object("Application", name).get("status") or {}).get("deviceStatuses") or {})
+        self._written[name] = event, present
+        devices = min(devices, present)  # some of them may have left before the write was answered
+        each = next(iter(gateways.values())).data.get("restPerDevice") or 0
+        if before is None or event.at - before.at >= devices * each / 1000 - SLACK:
+            return
+        message = f"the gateway wrote {name}, which has {devices} devices, again after"
+        rest = f"{1000 * (event.at - before.at):.1f} ms; it rests for {each * devices:.1f} ms"
+        yield self.broken(event, f"{message} {rest}", cause=before)
+
+
+PACING = (HeartbeatsAreSummed, ApplicationsRest)

@@ -1,0 +1,95 @@
+"""Asks in-memory sockets instead of the operating system which are ready."""
+
+from __future__ import annotations
+
+import selectors
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from harness.sim.sockets import SimulatedSockets
+
+__all__ = ["SimulatedSelector"]
+
+Ready = list[tuple[selectors.SelectorKey, int]]
+
+
+class SimulatedSelector(selectors.BaseSelector):
+    """Once in each turn of the event loop, it calls ``arrived`` if sockets are ready, or else ``idle`` with the seconds
+    that the loop may wait: 0 if anything can run; None if no timer is set."""
+
+    def __init__(
+        self, sockets: SimulatedSockets, arrived: Callable[[], object], idle: Callable[[float | None], object]
+    ) -> None:
+        self._sockets, self._arrived, self._idle = sockets, arrived, idle
+        self._keys: dict[int, selectors.SelectorKey] = {}
+        self._touched: dict[int, None] = {}
+        """Sockets that may be ready, in the order in which that was noticed: the order of a set differs by run."""
+        sockets.touch = self._touch
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        descriptor = _descriptor(fileobj)
+        if descriptor in self._keys:
+            raise KeyError(f"{fileobj!r} is already registered")
+        self._sockets[descriptor]  # KeyError for a descriptor of the operating system
+        key = self._keys[descriptor] = selectors.SelectorKey(fileobj, descriptor, events, data)
+        self._touched[descriptor] = None
+        return key
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        descriptor = _descriptor(fileobj)
+        self._touched.pop(descriptor, None)
+        return self._keys.pop(descriptor)
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        descriptor = _descriptor(fileobj)
+        key = self._keys[descriptor] = self._keys[descriptor]._replace(events=events, data=data)
+        self._touched[descriptor] = None
+        return key
+
+    def select(self, timeout: float | None = None) -> Ready:
+        ready: Ready = []
+        for descriptor in list(self._touched):
+            key = self._keys[descriptor]
+            if events := key.events & self._sockets[descriptor].events():
+                ready.append((key, events))
+            else:
+                del self._touched[descriptor]
+        if ready:
+            self._arrived()
+        else:
+            self._idle(timeout)
+        return ready
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return _KeysByFile(self._keys)
+
+    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._keys[_descriptor(fileobj)]
+
+    def close(self) -> None:
+        self._keys.clear()
+        self._touched.clear()
+
+    def _touch(self, descriptor: int) -> None:
+        if descriptor in self._keys:
+            self._touched[descriptor] = None
+
+
+class _KeysByFile(Mapping[Any, selectors.SelectorKey]):
+    """The registered keys, by a file or its descriptor."""
+
+    def __init__(self, keys: dict[int, selectors.SelectorKey]) -> None:
+        self._keys = keys
+
+    def __getitem__(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._keys[_descriptor(fileobj)]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+def _descriptor(fileobj: Any) -> int:
+    return fileobj if isinstance(fileobj, int) else int(fileobj.fileno())

@@ -1,0 +1,68 @@
+"""The event loop, time and network of a stack: the machine's, or those of a simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from harness.core.clock import Clock, SystemClock
+from harness.core.descriptors import count_sockets
+from harness.core.errors import UsageError
+from harness.core.loop import new_runner
+from harness.core.network import Network, SystemNetwork
+from harness.stack.options import StackOptions
+
+__all__ = ["FEATURES", "Runner", "Surroundings", "surroundings_of"]
+
+T = TypeVar("T")
+FEATURES: Mapping[str, str] = {"other-programs": "has other programs beside it: emulators, tools, real sockets"}
+"""The features of stacks that are not simulated, each with its meaning."""
+_NEEDS = {"cluster": "embedded", "gateway": "reference"}
+"""The options of a stack that is one event loop without threads and processes."""
+
+
+class Runner(AbstractContextManager["Runner"], Protocol):
+    """An event loop that exists inside ``with``, as of :class:`asyncio.Runner`."""
+
+    def run(self, coro: Coroutine[Any, Any, T]) -> T:
+        """Run ``coro`` to its end and return its result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """``open_sockets`` counts the sockets that are open now. ``simulated``: whether time is virtual."""
+
+    clock: Clock
+    network: Network
+    new_runner: Callable[[], Runner]
+    open_sockets: Callable[[], int] = count_sockets
+    simulated: bool = False
+
+    @classmethod
+    def of_machine(cls, new_runner: Callable[[], Runner] = new_runner) -> Surroundings:
+        """The machine's own."""
+        return cls(SystemClock(), SystemNetwork(), new_runner)
+
+
+def surroundings_of(options: StackOptions, new_runner: Callable[[], Runner] = new_runner) -> Surroundings:
+    """The surroundings of a stack with these options; on a machine, its event loop is of ``new_runner``.
+
+    Raises UsageError for options that a simulation cannot have.
+    """
+    if not options.simulated:
+        return Surroundings.of_machine(new_runner)
+    for name, value in _NEEDS.items():
+        if (given := getattr(options, name)) != value:
+            raise UsageError(
+                f"the {name} {given!r} cannot be simulated: it is not in this process",
+                where=f"--{name}",
+                do=f"leave it out, or choose other boards than {options.boards}",
+            )
+    from harness.sim import Simulation  # late: most runs need none
+
+    simulation = Simulation()
+    return Surroundings(
+        simulation.clock, simulation.network, simulation.new_runner, lambda: simulation.open_sockets, simulated=True
+    )
