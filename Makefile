@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: kube-diff page page-check images help demo test test-all test-deep test-boards apiserver test-apiserver rounds test-watches robot keywords renode lint bench soak clean-histories mutants sequences docs coverage setup boards firmware firmware-check apps
+.PHONY: kube-diff page page-check images help demo test test-all test-deep test-boards test-sim apiserver test-apiserver rounds test-watches robot keywords renode lint bench soak clean-histories mutants sequences docs coverage setup boards firmware firmware-check apps
 
 help:
 	@echo "make demo       the main scenarios on 20 virtual and 3 emulated boards, with a report"
@@ -21,6 +21,7 @@ help:
 	@echo "make test-all   all tests and scenarios"
 	@echo "make test-deep  the tests of properties, with four times as many examples"
 	@echo "make test-boards  all scenarios on real firmware, native and in QEMU"
+	@echo "make test-sim   all scenarios in virtual time"
 	@echo "make apiserver  build a real kube-apiserver with etcd for --cluster=apiserver (needs Go)"
 	@echo "make test-apiserver  all scenarios on that API server"
 	@echo "make rounds     all scenarios on the three kinds of API server and Robot on the real ones, ten times (ROUNDS=n)"
@@ -66,6 +67,11 @@ renode: $(READY) boards
 	$(BIN)/pytest tests/boards tests/firmware tests/testing -k renode -n $(WORKERS) $(PYTEST_ARGS) && \
 	$(BIN)/pytest scenarios --boards=renode -n $(WORKERS) $(PYTEST_ARGS) && \
 	$(BIN)/python -m harness.robot_library --outputdir reports/robot-renode --include renode robot; fi
+
+test-sim: $(READY) boards
+	@$(BIN)/pytest scenarios --boards=sim -n $(WORKERS) $(PYTEST_ARGS)
+	@if [ -e firmware/images/wasmbed-native.so ]; then $(BIN)/pytest scenarios --boards=sim-native -n $(WORKERS) $(PYTEST_ARGS); \
+	else echo "skipped: scenarios on simulated firmware: its library was not built" >&2; fi
 
 test-boards: $(READY) boards
 	@if [ -e firmware/images/wasmbed-native.so ]; then $(BIN)/pytest scenarios --boards=native -n $(WORKERS) $(PYTEST_ARGS); \

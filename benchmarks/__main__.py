@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.table import Column, Table
 
 MODULES = (
-    "enrollment", "overload", "memory", "cluster", "state", "kubernetes", "native", "qemu", "renode", "report",
-    "sequences", "judges", "relay", "gateways", "scenarios",
+    "enrollment", "overload", "memory", "cluster", "state", "kubernetes", "native", "simulation", "qemu", "renode",
+    "report", "sequences", "judges", "relay", "gateways", "scenarios",
 )  # fmt: skip
 LONG = ("soak",)
 """Measured only when named: ten minutes."""

@@ -48,6 +48,7 @@ class SimulatedNativeBoard(NativeBoard):
     """A native board that only a simulation can have."""
 
     KIND: ClassVar[str] = "sim-native"
+    BUSY: ClassVar[float] = 0.001  # the unit of its time
 
 
 class SimNativeTier(NativeTier):

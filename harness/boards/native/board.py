@@ -28,6 +28,8 @@ class NativeBoard(BridgedBoard):
         {"tls", "wasm", "several-applications", "csr", "dates", "storage", "reset", "pause"}
     )
     CLOSES_WITHIN: ClassVar[float] = 2.0
+    BUSY: ClassVar[float] = 0.0
+    """Seconds for a step of the firmware that does not end in sleep; in real time it takes what it takes."""
 
     def __init__(self, settings: BoardSettings, environment: BoardEnvironment) -> None:
         super().__init__(self.KIND, self.FEATURES, library_path(), settings, environment)
@@ -56,7 +58,7 @@ class NativeBoard(BridgedBoard):
         self._node.power_on(provisioning_blob(settings, environment), seed)
         bridge = Bridge(self.name, settings.gateway, environment.network, environment.tap)
         self._attach(bridge)
-        self._processor = Processor(self._node, environment.clock, bridge, self.console.feed)
+        self._processor = Processor(self._node, environment.clock, bridge, self.console.feed, self.BUSY)
         self._processor.boot()
         if (halted := self.console.lines[-1:]) and halted[0].startswith(HALT):
             await self.cut_power()

@@ -16,15 +16,20 @@ class Processor(asyncio.Transport):
     the board writes.
 
     After :meth:`boot`, a step runs in its own turn of the event loop, never inside a call of the protocol: what arrives
-    meanwhile waits.
+    meanwhile waits. A step that does not end in sleep is followed by the next one ``busy`` seconds later.
     """
 
     def __init__(
-        self, node: Node, clock: Clock, protocol: asyncio.Protocol, console: Callable[[bytes], object]
+        self,
+        node: Node,
+        clock: Clock,
+        protocol: asyncio.Protocol,
+        console: Callable[[bytes], object],
+        busy: float = 0.0,
     ) -> None:
         super().__init__()
         self._node, self._clock, self._protocol, self._console = node, clock, protocol, console
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._busy = asyncio.get_running_loop(), busy
         self._began = clock.now()
         self._paused_at: float | None = None
         self._arrived = bytearray()
@@ -84,12 +89,12 @@ class Processor(asyncio.Transport):
         if self._is_full and not step.unread and not self._arrived:
             self._is_full = False
             self._protocol.resume_writing()
-        if step.wake <= now:
+        if step.wake <= now and not self._busy:
             self.run()
         elif step.wake != NEVER and self._next is None and self._paused_at is None:
             self._alarm_at = step.wake
             delay = self._began + step.wake / 1000 - self._clock.now()
-            self._alarm = self._clock.call_later(max(delay, 0.0), self._wake)
+            self._alarm = self._clock.call_later(max(delay, self._busy), self._wake)
 
     # the serial line
 

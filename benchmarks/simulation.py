@@ -1,0 +1,74 @@
+"""Simulated stacks: how much faster than real time idle boards are, and how many heartbeats one process simulates."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from benchmarks.figure import Figure
+from harness.core.clock import SystemClock
+from harness.sim import SimNativeTier
+from harness.stack import Stack, StackOptions
+from harness.stack.hosted import HostedStack
+
+BOARDS = 100
+IDLE = 300.0
+"""Virtual seconds of the idle fleet."""
+FORWARD = 30.0
+"""Virtual seconds between the heartbeats of an idle board."""
+OFTEN = 0.1
+"""Virtual seconds between the heartbeats of a busy board: many of them for each status that the gateway writes."""
+BUSY = 20.0
+"""Virtual seconds of the busy fleet."""
+
+
+async def measure() -> list[Figure]:
+    figures = [await asyncio.to_thread(_heartbeats), await asyncio.to_thread(_speedup, "sim", 1000)]
+    if (why := SimNativeTier.unavailable()) is None:
+        figures.append(await asyncio.to_thread(_speedup, "sim-native", 200))
+    else:
+        print(f"the figure sim_native_speedup is left out: {why}", file=sys.stderr)
+    return figures
+
+
+def _speedup(boards: str, wanted: int) -> Figure:
+    seconds, _ = _run(boards, FORWARD, IDLE)
+    return Figure(
+        f"{boards.replace('-', '_')}_speedup",
+        IDLE / seconds,
+        "virtual s/s",
+        "real time",
+        1.0,
+        f"at least {wanted}",
+        lambda _, ratio: ratio >= wanted,
+    )
+
+
+def _heartbeats() -> Figure:
+    seconds, heartbeats = _run("sim", OFTEN, BUSY)
+    return Figure(
+        "sim_heartbeats",
+        heartbeats / seconds,
+        "heartbeats/s",
+        "limit",
+        20_000,
+        "at least the limit",
+        lambda _, ratio: ratio >= 1,
+    )
+
+
+def _run(boards: str, interval: float, virtual: float) -> tuple[float, int]:
+    """Real seconds for that many virtual ones of a fleet, and the heartbeats that it sent in them."""
+    clock = SystemClock()
+
+    async def up(stack: Stack) -> None:
+        for board in await stack.boards.power_on(count=BOARDS):
+            await stack.device(board).until(phase="Connected", within=300)
+
+    options = StackOptions(boards=boards, heartbeat=interval, deadline=10 * virtual)
+    with HostedStack.opened(options, None) as hosted:
+        stack = hosted.stack
+        hosted.run(up(stack))
+        before, begun = len(stack.history.find("Heartbeat")), clock.now()
+        hosted.run(stack.clock.sleep(virtual))
+        return clock.now() - begun, len(stack.history.find("Heartbeat")) - before
