@@ -103,6 +103,8 @@ class Ledger:
         self._stalls: list[tuple[float, float]] = []
         """When the machine was suspended, from and until."""
         self.board_kind = ""
+        self.records_at_once = True
+        """Whether a write is recorded when its answer comes. On an API server outside it waits for what caused it."""
         """The tier of the boards."""
 
     def link(self, event: Event) -> Link | None:
@@ -258,6 +260,7 @@ class Ledger:
                 self._mocks.add(device)
             case "stack started":
                 self.board_kind = str(event.data.get("boards") or "")
+                self.records_at_once = event.data.get("cluster") == "embedded"
             case "gateway up":
                 self.gateways[str(event.data.get("gateway"))] = event
             case "stood still":
