@@ -18,6 +18,8 @@ from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
+
 from harness.core.errors import RigError
 from mutants.defect import AREAS, Area, Defect, mutated
 from mutants.executed import MEASURED, Executed
@@ -275,7 +277,7 @@ class Scratch:
                 process.wait()
             said.seek(0)
             words = said.read()[-300:]
-        if ended < 0 or (ended and known):
+        if ended < 0 or (ended and known) or ended == pytest.ExitCode.USAGE_ERROR:
             do = "run it again: what it had found is kept"
             raise RigError(f"the scenarios were cut off: {words}", where=f"exit code {ended} of {path}", do=do)
         if not known:

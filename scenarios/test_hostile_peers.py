@@ -152,8 +152,8 @@ async def test_a_device_that_never_reads_disconnects_no_other_device(stack: Stac
     deaf = [await stack.mock_board(f"deaf-{number}") for number in range(2)]
     before = stack.history[-1]
     floods = []
-    for peer in deaf:
-        device_id = await peer.enroll()
+    ids = [await peer.enroll() for peer in deaf]
+    for peer, device_id in zip(deaf, ids, strict=True):
         peer.stop_reading()
         floods.append(asyncio.create_task(_send_on(peer, Heartbeat(device_id, 0, "active", {}, "ready"))))
     for peer in deaf:

@@ -206,6 +206,24 @@ async def test_a_heartbeat_does_not_decide_what_is_under_way(stack: Stack) -> No
     await application.until(phase="Stopped")
 
 
+@pytest.mark.requires("gateway-http")
+async def test_a_stop_under_way_is_not_ordered_again(stack: Stack) -> None:
+    """The controller looks at the application once more, because its spec is changed meanwhile."""
+    meter = await enrolled(stack)
+    application = await stack.deploy("hello", to="meter", name="app")
+    await meter.run_module()
+    await application.until(phase="Running")
+    await application.stop()
+    await meter.expect(Stop)
+    own = meter.latest
+    await application.until(phase="Stopping", observed_generation=2)
+    await stack.api.patch(APPLICATION, "app", {"spec": {"config": {"args": ["later"]}}})
+    await application.until(phase="Stopping", observed_generation=3)
+    meter.send(StopResult("app", ok=True), own)
+    await application.until(phase="Stopped")
+    assert len(stack.history.find("StopApplication")) == 1
+
+
 async def _settled(stack: Stack) -> None:
     """Return when everything that was sent before has been dealt with: something newer has come all the way through."""
     probe = await enrolled(stack, f"probe-{stack.history.recorded}")

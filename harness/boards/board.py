@@ -274,6 +274,10 @@ class Tier(ABC):
     def about(self, kind: str) -> About:
         """Describe boards of ``kind``."""
 
+    def check(self, kind: str) -> None:  # noqa: B027, most boards need nothing
+        """Raise RigError, or UsageError for another project's image, if a board of ``kind`` could not be switched on
+        for want of a file, or because of one."""
+
     @abstractmethod
     def make(self, kind: str, settings: BoardSettings, environment: BoardEnvironment) -> Board:
         """Make a board, without power. Raises UsageError for an unknown kind."""

@@ -171,6 +171,11 @@ class Catalogue:
             counts[kind, link] = counts.get((kind, link), 0) + _count(number or "1", part)
         return [Selection(kind, count, link) for (kind, link), count in counts.items()]
 
+    def check(self, kind: str) -> None:
+        """Raise RigError or UsageError if boards of that kind could not be switched on because of their image."""
+        tier, kind = self._find(kind)
+        tier.check(kind)
+
     def make(self, kind: str, settings: BoardSettings, environment: BoardEnvironment) -> Board:
         """Make a board of that kind or tier, without power. Raises like :meth:`find`."""
         tier, kind = self._find(kind)

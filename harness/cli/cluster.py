@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.wasmbed.resources.api import ResourceApi
     from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 
-__all__ = ["access_options", "asynchronous", "cluster_options", "connected", "explained", "opened"]
+__all__ = ["access_options", "asynchronous", "cluster_options", "connected", "explained", "in_documents_form", "opened"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -73,16 +73,20 @@ def asynchronous(command: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]
 @asynccontextmanager
 async def connected(kubeconfig: Path | None, namespace: str) -> AsyncIterator[ResourceApi]:
     """The cluster's API in the documents' form, whatever the system's own is; errors as in :func:`opened`."""
-    name = click.get_current_context().meta.get(_GATEWAY)
     async with opened(kubeconfig, namespace) as api:
-        if name is None:
-            yield api
-            return
-        from harness.clusters.mapped import MappedApi
-        from harness.stack.gateway_choice import find_system
-        from harness.stack.options import StackOptions
+        yield in_documents_form(api)
 
-        yield MappedApi(api, find_system(StackOptions(gateway=name)).mapping)
+
+def in_documents_form(api: KubernetesApi) -> ResourceApi:
+    """A client in the documents' form, whatever the resource types of the system are that ``--gateway`` names."""
+    name = click.get_current_context().meta.get(_GATEWAY)
+    if name is None:
+        return api
+    from harness.clusters.mapped import MappedApi
+    from harness.stack.gateway_choice import find_system
+    from harness.stack.options import StackOptions
+
+    return MappedApi(api, find_system(StackOptions(gateway=name)).mapping)
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.cluster import access_options, asynchronous, opened
+from harness.cli.cluster import asynchronous, cluster_options, in_documents_form, opened
 from harness.cli.ending import End
 from harness.cli.output import Stream
 from harness.core.errors import UsageError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.argument("name", metavar="BOARD|DEVICE")
 @click.option("--follow", "-f", is_flag=True, help="Continue with new lines until Ctrl-C.")
 @click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Show only the last N lines.")
-@access_options
+@cluster_options
 @asynchronous
 async def logs(name: str, follow: bool, tail: int | None, kubeconfig: Path | None, namespace: str) -> None:
     """Show the console of a board that wasmbed up runs, by the name of the board or of its device."""
@@ -40,7 +40,7 @@ async def _show(api: KubernetesApi, name: str, follow: bool, tail: int | None) -
             async for piece in pieces:
                 console.write(piece)
     except NotFound as error:
-        known = ", ".join([item["metadata"]["name"] for item in (await api.list(DEVICE)).items][:20])
+        known = ", ".join([item["metadata"]["name"] for item in (await in_documents_form(api).list(DEVICE)).items][:20])
         raise UsageError(
             "no console of this board: only boards of wasmbed up on its embedded cluster have one",
             where=name,

@@ -143,7 +143,10 @@ async def up(
     if cluster == EXISTING:
         given["kubeconfig"] = str(kubeconfig) if kubeconfig else None
     options = StackOptions.parse(given, {})
-    fleet = board_catalogue(options).parse(_boards(boards, only))
+    catalogue = board_catalogue(options)
+    fleet = catalogue.parse(_boards(boards, only))
+    for selection in fleet:
+        catalogue.check(selection.kind)
     check_options(options)
     check_gateway_choice(options, find_root(Path.cwd()))
     file = Kubeconfig(kubeconfig) if cluster != EXISTING else None

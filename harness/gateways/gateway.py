@@ -17,6 +17,7 @@ from harness.core.errors import UsageError
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
+from harness.wasmbed.protocol.dialects.wires import VERSION_1, WIRES
 from harness.wasmbed.resources.api import ResourceApi
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class Choice:
     """The file of the system that it is a part of (``system.toml``)."""
     lacks: frozenset[str] = frozenset()
     """Features of gateways and boards that the system under test lacks, whatever its parts can do."""
+    wire: str = VERSION_1
+    """The wire that it speaks with devices, of :data:`~harness.wasmbed.protocol.dialects.wires.WIRES`."""
 
     def at(self, key: str) -> str:
         """Where a key is written, for messages."""
@@ -101,6 +104,8 @@ class Gateway(ABC):
     """The names in :data:`FEATURES` that apply, whatever a table says."""
     described: ClassVar[bool] = False
     """Whether only a table says which program it is, so that the kind's name alone cannot be chosen."""
+    wires: ClassVar[frozenset[str]] = frozenset(WIRES)
+    """The wires that it can speak with devices."""
     records: ClassVar[bool] = False
     """Whether it reports its links and HTTP requests to the tap itself; otherwise the harness records them outside."""
 

@@ -18,6 +18,7 @@ from harness.wasmbed.gateway.revocations import IN_FORCE, REFUSED
 from harness.wasmbed.gateway.settings_file import parse_endpoint, write_settings
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import write_file
+from harness.wasmbed.protocol.dialects.wires import VERSION_1
 
 __all__ = ["ProcessGateway"]
 
@@ -32,6 +33,7 @@ class ProcessGateway(Gateway):
     """SIGTERM drains it, SIGHUP makes it read its certificates again."""
 
     kind: ClassVar[str] = "process"
+    wires: ClassVar[frozenset[str]] = frozenset({VERSION_1})
     features: ClassVar[frozenset[str]] = frozenset(FEATURES) - {"gateway-reasons"}
 
     def __init__(self, setup: GatewaySetup, choice: Choice) -> None:

@@ -11,6 +11,7 @@ from harness.gateways.gateway import FEATURES, Choice, Gateway, GatewaySetup
 from harness.wasmbed.gateway.gateway import Gateway as WasmbedGateway
 from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.identity import Identity
+from harness.wasmbed.protocol.dialects.wires import VERSION_1
 
 __all__ = ["ReferenceGateway"]
 
@@ -19,6 +20,7 @@ class ReferenceGateway(Gateway):
     """Records itself: its taps see what crosses its boundaries."""
 
     kind: ClassVar[str] = "reference"
+    wires: ClassVar[frozenset[str]] = frozenset({VERSION_1})
     features: ClassVar[frozenset[str]] = frozenset(FEATURES)
     records: ClassVar[bool] = True
 

@@ -201,6 +201,13 @@ class LiveIsNotDisconnected(Invariant):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._since: dict[str, float | None] = {}
+        self._ended: dict[str, Event] = {}
+        """By device, the end of its latest link that ended."""
+
+    @on("ConnectionClosed")
+    def closed(self, event: Event) -> Iterator[Violation]:
+        self._ended[str(event.data.get("device") or event.correlation)] = event
+        yield from ()
 
     @on("state Device")
     def changed(self, event: Event) -> Iterator[Violation]:
@@ -213,6 +220,9 @@ class LiveIsNotDisconnected(Invariant):
         write, link = self.ledger.writer("Device", name, "Disconnected"), self.ledger.connected_link(name)
         if write is None or write.source != "Gateway" or link is None or not link.known or link.connected is None:
             return
+        ended = self._ended.get(name)
+        if ended is not None and ended.n < link.opened.n and before <= ended.at:
+            return  # it was Connected for a session that ended before this one began
         if link.opened.at - LEEWAY <= before and write.n > link.connected.n and link.refused is None:
             message = f"the gateway wrote {name} Disconnected while its session goes on; {link.last_said()}"
             yield self.broken(event, message, cause=link.connected, link=link)

@@ -128,6 +128,37 @@ class BoardKeywords(StackKeywords):
         """Let a board connect again."""
         await board_of(self.stack, board).restore_link()
 
+    @async_keyword("boards", "faults")
+    async def disturb_the_link_of(
+        self,
+        board: Board | str,
+        *,
+        cut: bool = False,
+        half_open: str | None = None,
+        silent: bool = False,
+        delay: Duration | None = None,
+        bandwidth: int = 0,
+        drop: int = 0,
+    ) -> None:
+        """Disturb the links between a board and its gateway until `Stop Disturbing The Link Of`.
+
+        ``cut``: the gateway sees a reset, the board hears nothing any more, and no other connection is made.
+        ``half_open`` is the end, ``device`` or ``gateway``, that still takes the present connection for open.
+        ``silent``: nothing passes, and nothing is lost. ``delay`` is the time by which everything passes later,
+        ``bandwidth`` the bytes a second in each direction, and with ``drop`` every Nth frame is lost.
+
+        The links of the gateway kind ``reference`` pass a relay with the option ``RELAY`` only.
+
+        | Disturb The Link Of    ${board}    delay=200ms    bandwidth=2000
+        """
+        given = {"cut": cut, "half_open": half_open, "silent": silent, "bandwidth": bandwidth, "drop": drop}
+        self.stack.links.disturb(board_of(self.stack, board), delay=float(delay or 0), **given)
+
+    @async_keyword("boards")
+    async def stop_disturbing_the_link_of(self, board: Board | str) -> None:
+        """End what `Disturb The Link Of` began."""
+        self.stack.links.restore(board_of(self.stack, board))
+
     @async_keyword("boards")
     async def board_console_should_show(self, board: Board | str, pattern: str, within: Duration = SOON) -> str:
         """Wait until a line on a board's console matches the regular expression ``pattern``, and return the match.

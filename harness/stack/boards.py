@@ -43,9 +43,11 @@ class Boards:
         recorder: Recorder,
         gateway: Endpoint,
         folder: Path | None = None,
+        wire: str = VERSION_1,
     ) -> None:
+        """``wire`` is what they speak unless an option names another."""
         self._options, self._environment, self._pki, self._recorder = options, environment, pki, recorder
-        self._folder = folder
+        self._folder, self._wire = folder, wire
         self.gateway = gateway
         """The gateway's address for boards that are made from now on."""
         self._catalogue = board_catalogue(options)
@@ -78,7 +80,7 @@ class Boards:
         check_options(options)
         tier, kind, link = self._catalogue.find(kind or self._options.boards, options.get("link"))
         options["link"] = link
-        if options.get("wire") not in (None, VERSION_1) and "dialects" not in tier.features(kind):
+        if (options.get("wire") or self._wire) != VERSION_1 and "dialects" not in tier.features(kind):
             raise UsageError(f"boards of kind {kind} speak protocol 1 only", where="wire", do="take virtual boards")
         recordings = self._recordings(tier.features(kind), kind, options.get("record"))
         check_fits(count or 1, tier.memory(kind), kind, opened=tier.descriptors(kind))
@@ -116,7 +118,7 @@ class Boards:
             self_test=options.get("self_test"),
             watchdog=options.get("watchdog"),
             link=options.get("link"),
-            wire=options.get("wire") or VERSION_1,
+            wire=options.get("wire") or self._wire,
             recording=recording,
         )
 

@@ -15,6 +15,7 @@ from harness.stack.credentials import Pki
 from harness.stack.recorder import Recorder
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.pki.identity import Identity
+from harness.wasmbed.protocol.dialects.wires import VERSION_1
 from harness.wasmbed.resources.api import ResourceApi
 
 __all__ = ["ANY_PORT", "GatewayAccess", "GatewayBoundary"]
@@ -45,8 +46,10 @@ class GatewayBoundary:
         recorder: Recorder,
         tamper: Tamper | None = None,
         tunnel: bool = False,
+        wire: str = VERSION_1,
     ) -> None:
-        """``tamper`` alters the frames of its links. ``tunnel``: pass on TLS that the harness has no identities for."""
+        """``tamper`` alters the frames of its links. ``tunnel``: pass on TLS that the harness has no identities for.
+        ``wire`` is what its links speak."""
         self._http = HttpRecorder(settings.name, recorder.reserve, clock, network)
         self._relay = Relay(
             settings.listen,
@@ -59,6 +62,7 @@ class GatewayBoundary:
             name=settings.name,
             device_authority=pki.devices.certificate,
             limit=settings.frame_limit,
+            wire=wire,
             tamper=tamper,
         )
         self._prepared = False

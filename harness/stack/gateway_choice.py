@@ -79,6 +79,13 @@ def _loaded(choice: Choice) -> type[Gateway]:
     loaded: type[Gateway] = load_kind(GATEWAYS, choice.kind)
     if why := loaded.unavailable():
         raise RigError(why, where=choice.where, do="see wasmbed doctor")
+    if choice.wire not in loaded.wires:
+        spoken = ", ".join(sorted(loaded.wires))
+        raise UsageError(
+            f"a gateway of kind {choice.kind} does not speak the wire {choice.wire!r} of its system",
+            where=choice.where,
+            do=f"it speaks {spoken}: correct wire in {choice.system}, or bring a gateway that does",
+        )
     return loaded
 
 
@@ -90,7 +97,7 @@ def _described(name: str, file: str, table: Mapping[str, Any], kinds: list[str])
     if _SYSTEM in table:
         system = read_system(choice.folder / str(table[_SYSTEM]), choice.at(_SYSTEM))
         file_of = (choice.folder / str(table[_SYSTEM])).resolve()
-        choice = replace(choice, table={**system.gateway, **rest}, system=file_of, lacks=system.lacks)
+        choice = replace(choice, table={**system.gateway, **rest}, system=file_of, lacks=system.lacks, wire=system.wire)
     if choice.kind not in kinds:
         do = f"{suggestion(choice.kind, kinds)}the kinds are {', '.join(kinds)}"
         raise UsageError(f"unknown kind {choice.kind!r}", where=choice.at(_KIND), do=do)

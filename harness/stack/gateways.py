@@ -28,6 +28,7 @@ from harness.stack.timeouts import bounded
 from harness.stack.waiting import Watched
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.gateway.status_target import PER_DEVICE
+from harness.wasmbed.protocol.dialects.wires import VERSION_1, is_framed
 from harness.wasmbed.resources.api import ApiError
 from harness.wasmbed.resources.kinds import GATEWAY, SECRET
 from harness.wasmbed.resources.names import TOKEN_KEY, gateway_api_secret
@@ -72,6 +73,8 @@ class GatewayControl(Watched[GatewayResource]):
         self._identities = pki.gateway(settings.name)
         self._defect_noted = False
         defect = find_defect(wire_defect) if wire_defect is not None else None
+        if defect is not None and choice.wire != VERSION_1:
+            raise UsageError(f"defects are of the wire {VERSION_1!r}", where="--wire-defect", do="leave it out")
         self._boundary = self._make_boundary(defect) if relay or defect or not kind.records else None
         self._gateway: Gateway | None = None
         self._starts = 0
@@ -155,6 +158,7 @@ class GatewayControl(Watched[GatewayResource]):
             self._recorder,
             tamper=defect.tamper(applied) if defect is not None else None,
             tunnel=self._kind.tunnelled(self._choice),
+            wire=self._choice.wire,
         )
 
     def _setup(self) -> GatewaySetup:
@@ -193,6 +197,11 @@ class GatewayControl(Watched[GatewayResource]):
                 do="disturb all links, and drop no frames",
             )
 
+        if fault.drop and not is_framed(self._choice.wire):
+            raise UsageError(
+                f"the wire {self._choice.wire!r} has no frames", where=f"gateway {self.name}", do="drop none"
+            )
+
     def disturb(self, fault: LinkFault = NO_FAULT, device: str = "") -> None:
         """Disturb its links with a device, or all of them; see :class:`~harness.stack.link_faults.LinkFaults`."""
         if self._boundary is not None:
@@ -225,15 +234,21 @@ class GatewayControl(Watched[GatewayResource]):
             return ""
 
     def _described(self) -> dict[str, Any]:
-        """Return the facts that judges need: settings (times in milliseconds), token, and shown certificates."""
+        """Return the facts that judges need: settings (times in milliseconds), token, and shown certificates.
+
+        A gateway that does not take the settings is not judged by them.
+        """
         settings = self._settings
+        taken = {
+            "retryAfter": int(1000 * settings.retry_after),
+            "statusInterval": int(1000 * settings.status_interval),
+            "chunkWindow": settings.chunk_window,
+        }
         return {
             "token": self._token,
             "heartbeatInterval": int(1000 * settings.heartbeat_interval),
             "missedHeartbeats": settings.missed_heartbeats,
-            "retryAfter": int(1000 * settings.retry_after),
-            "chunkWindow": settings.chunk_window,
-            "statusInterval": int(1000 * settings.status_interval) if "gateway-settings" in self.features else None,
+            **(taken if "gateway-settings" in self.features else {}),
             "restPerDevice": 1000 * PER_DEVICE if self._kind.records else None,
             "certificates": [validity(identity.certificate) for identity in self._identities],
             "deviceAuthority": validity(self._pki.devices.certificate),

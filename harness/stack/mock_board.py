@@ -19,6 +19,7 @@ from harness.stack.mock_link import MockEnd, MockLink
 from harness.wasmbed.pki.identity import Identity, create_signing_request
 from harness.wasmbed.pki.keys import load_private_key, public_key_der
 from harness.wasmbed.pki.tls import client_context
+from harness.wasmbed.protocol.dialects.wires import VERSION_1, find_wire
 from harness.wasmbed.protocol.link import Side
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
@@ -72,8 +73,11 @@ class MockBoard(MockEnd):
         randomness: Randomness | None = None,
         *,
         patience: float = 30.0,
+        wire: str = VERSION_1,
     ) -> None:
-        super().__init__(name, MockLink(Side.DEVICE, opened=lambda link: None), clock or SystemClock(), patience)
+        """``wire``: what it speaks, of :data:`~harness.wasmbed.protocol.dialects.wires.WIRES`."""
+        link = MockLink(Side.DEVICE, opened=lambda link: None, codec=find_wire(wire))
+        super().__init__(name, link, clock or SystemClock(), patience)
         self._key = load_private_key(credentials.private_key, f"the private key of {name}")
         self.credentials = credentials
         self.device_id = ""

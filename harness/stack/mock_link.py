@@ -20,7 +20,7 @@ __all__ = ["MockEnd", "MockLink"]
 
 M = TypeVar("M", bound=Message)
 SMALLEST = 1
-"""Bytes of a receive buffer; the system makes it the smallest that it can."""
+"""Bytes that wait for this end; the system makes them as few as it can."""
 
 
 class MockLink(Link):
@@ -68,11 +68,13 @@ class MockEnd:
     def stop_reading(self) -> None:
         """Read nothing from now on, so that what the other end sends waits there.
 
-        Socket and TLS take little more, as on a board; a computer's take megabytes.
+        TLS takes little more, as on a board, and the socket what the other end was promised. A smaller buffer would
+        break that promise: Linux drops what does not fit, and with it the acknowledgments of what this end sends.
         """
         if (limit := getattr(self.link.raw, "set_read_buffer_limits", None)) is not None:
             limit(high=SMALLEST, low=0)  # TLS reads on until a quarter of a megabyte waits
-        self.link.raw.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALLEST)
+        connection = self.link.raw.get_extra_info("socket")
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, SMALLEST)
         self.link.raw.pause_reading()
 
     def read_again(self) -> None:

@@ -171,7 +171,15 @@ class Stack:
         environment = BoardEnvironment(
             self.clock, self.network, self.randomness.fork("boards"), self._recorder.platform, self._recorder.failure
         )
-        self.boards = Boards(self.options, environment, self.pki, self._recorder, self.gateway.endpoint, self._folder)
+        self.boards = Boards(
+            self.options,
+            environment,
+            self.pki,
+            self._recorder,
+            self.gateway.endpoint,
+            self._folder,
+            self._system.wire,
+        )
         self._ends.push_async_callback(self.boards.stop)
         self.history.note("stack started", **self._described())
         self._ends.callback(self.history.note, "stack stopping")
@@ -273,7 +281,7 @@ class Stack:
         else:
             self.pki.know(credentials)
         randomness = self.randomness.fork(f"peer {name} {self.history.recorded}")
-        board = MockBoard(name, credentials, self.clock, randomness)
+        board = MockBoard(name, credentials, self.clock, randomness, wire=self._system.wire)
         self.history.note("mock board", name)
         await board.connect(endpoint or self.gateway.endpoint, self.network)
         self._recorder.note("peer connected", name, address=board.address)

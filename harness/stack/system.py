@@ -37,6 +37,7 @@ import yaml
 
 from harness.clusters.mapping import EACH, ResourceForm, ResourceMapping
 from harness.core.errors import UsageError, reason, suggestion
+from harness.wasmbed.protocol.dialects.wires import VERSION_1, WIRES
 from harness.wasmbed.resources.api import Object, Resource
 
 __all__ = ["System", "read_system"]
@@ -48,7 +49,6 @@ _COMMON = ("group", "version")
 _OF_RESOURCES = (*_COMMON, "definitions", *_KINDS)
 _NAMES = (*_COMMON, "kind", "plural")
 _OF_KIND = (*_NAMES, "fields", "phases")
-_WIRES = ("1",)
 _WORD = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?")
 _FIELD = re.compile(r"(spec|status)(\.(\w[\w-]*|\*))*\.\w[\w-]*")
 
@@ -61,6 +61,8 @@ class System:
     """The keys of a gateway's table that it gives."""
     lacks: frozenset[str] = frozenset()
     """Features of gateways and boards that tests cannot ask of it."""
+    wire: str = VERSION_1
+    """The wire that devices and gateway speak, of :data:`~harness.wasmbed.protocol.dialects.wires.WIRES`."""
     mapping: ResourceMapping = field(default_factory=ResourceMapping)
     definitions: tuple[Object, ...] = ()
     """CustomResourceDefinitions to install; the cluster has those of other types already."""
@@ -92,14 +94,16 @@ class _Reader:
         except (ValueError, RecursionError) as error:
             raise UsageError(f"invalid TOML: {error}", where=str(self._path), do="correct it there") from error
         self._check(system, _PARTS)
-        if (wire := system.get("wire", "1")) not in _WIRES:
-            do = f"the platform speaks {', '.join(map(repr, _WIRES))}; only boards and mock gateways take others"
+        wire = system.get("wire", VERSION_1)
+        if not isinstance(wire, str) or wire not in WIRES:
+            do = f"the wires are {', '.join(map(repr, WIRES))}"
             raise self._wrong((), "wire", f"unknown wire {wire!r}", do)
         gateway = self._table(system, (), "gateway", _GATEWAY)
         resources = self._table(system, (), "resources", _OF_RESOURCES)
         return System(
             gateway,
             self._lacks(system.get("lacks", [])),
+            wire,
             ResourceMapping(self._form(resources, kind) for kind in _KINDS),
             tuple(self._definitions(resources.get("definitions", []))),
             str(self._path),

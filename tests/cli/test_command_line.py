@@ -244,6 +244,14 @@ def test_an_image_that_the_boards_cannot_have_is_refused(
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.skipif(QemuTier.unavailable_for_images() is not None, reason=str(QemuTier.unavailable_for_images()))
+def test_up_looks_at_an_image_before_it_starts_a_platform(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["up", "--port=0", "--http-port=0", "--boards=mps2-an385", f"--image={sys.executable}"]) == 2
+    shown = capsys.readouterr()
+    assert re.search(r"--image: .* is (for another processor|not)", shown.err)
+    assert (shown.out, "HTTP API" in shown.err) == ("", False)
+
+
 def test_boards_of_a_kind_are_checked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     few = {name: BOARD_CHECKS[name] for name in ("enrolls_with_certificate", "tells_about_itself")}
     monkeypatch.setattr("harness.testing.board.BOARD_CHECKS", few)

@@ -22,7 +22,7 @@ from harness.testing.cluster import CLUSTER_CHECKS, check_cluster
 from harness.wasmbed.resources import kubernetes_api
 from harness.wasmbed.resources.api import ApiError, Gone, NotFound, Resource
 from harness.wasmbed.resources.informer import Informer
-from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY, NAMESPACE
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY, LEASE, NAMESPACE
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 from harness.wasmbed.resources.manifests import application, device
 from harness.wasmbed.resources.names import HOST_LABEL, PROCESS_ANNOTATION, STOP_FINALIZER
@@ -120,6 +120,37 @@ async def test_a_namespace_of_another_run_is_refused(embedded, path, process, ho
     assert refused.value.what == why
     assert refused.value.do.startswith(do)
     assert await embedded.client("Test").get(NAMESPACE, "mine") == made
+
+
+@pytest.mark.settings(namespace="other")
+@pytest.mark.parametrize(
+    ("process", "why", "do"),
+    [
+        ("{machine} 1 {started}", "process 1 uses it", "end it, or choose another: --namespace=NAME"),
+        ("{machine} 1 0", "a run that was killed left it", "delete what it left, or choose another: kubectl delete -n"),
+    ],
+)
+async def test_another_run_in_a_namespace_that_somebody_made_is_noticed(embedded, path, process, why, do):
+    """Two platforms in one namespace write over each other's resources."""
+    await embedded.client("Test").create(NAMESPACE, {"metadata": {"name": "mine"}})
+    others = await KubernetesApi.open("mine", kubeconfig=path)
+    first, second = (KubeconfigCluster(SystemClock(), Randomness(), "mine", _tap, kubeconfig=path) for _ in range(2))
+    await first.start()
+    (lease,) = (await others.list(LEASE)).items
+    mark = lease["metadata"]["annotations"][PROCESS_ANNOTATION]
+    other = process.format(machine=mark.split()[0], started=_started(1))
+    await others.patch(LEASE, "wasmbed-run", {"metadata": {"annotations": {PROCESS_ANNOTATION: other}}})
+    with pytest.raises(RigError) as refused:
+        await second.start()
+    await second.stop()
+    assert refused.value.what == why
+    assert refused.value.where == "namespace mine"
+    assert refused.value.do.startswith(do)
+    await first.stop()
+    assert (await others.list(LEASE)).items == []
+    await second.start()
+    await second.stop()
+    await others.close()
 
 
 @pytest.mark.settings(namespace="other")

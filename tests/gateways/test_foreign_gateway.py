@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from harness.core.errors import ProductFailure
 from harness.stack import Stack
 from harness.testing.gateway import GATEWAY_CHECKS, check_gateway
 from tests.gateways.go_gateway import with_go_gateway
+from tests.processes import PYTEST
 
 LACKS = frozenset(
     {
@@ -54,3 +56,20 @@ async def test_a_planted_defect_is_blamed_on_the_gateway(tmp_path: Path) -> None
             stack.history.follows("device-enrollment")
         assert caught.value.party == "gateway"
         assert str(caught.value).endswith("convicts gateway")
+
+
+@pytest.mark.parametrize(
+    ("file", "chosen", "passed"),
+    [
+        ("test_link_faults.py", "takes_the_old_link_for_open", 1),
+        ("test_gateway_security.py", "nonce_belongs or message_id or another_id or twin or expired_authority", 5),
+    ],
+)
+def test_scenarios_pass_on_it(file: str, chosen: str, passed: int, tmp_path: Path) -> None:
+    """Links that break, and what a gateway has to refuse; it is not judged by settings that it does not take."""
+    options = with_go_gateway(tmp_path)
+    named = [f"--gateway={options.gateway}", f"--gateway-file={options.gateway_file}", f"--reports={tmp_path}"]
+    command = [*PYTEST, f"scenarios/{file}", "-k", chosen, "-q", *named]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout
+    assert f"{passed} passed" in done.stdout

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from harness.cli.main import run
+from harness.clusters.embedded import EmbeddedCluster
 from harness.core.errors import ProductFailure, UsageError
 from harness.core.history import History, Kind
 from harness.stack import Stack
@@ -109,6 +111,8 @@ async def test_commands_show_its_resources(
     monkeypatch.chdir(tmp_path)
     async with Stack(reference) as stack:
         board = await stack.boards.power_on(name="meter")
+        assert isinstance(stack.cluster, EmbeddedCluster)
+        stack.cluster.serve_logs({"meter": board.console}.get)
         await stack.device(board).until(phase="Connected")
         await (await stack.deploy("hello", to=board)).until(phase="Running")
         await stack.cluster.write_kubeconfig(tmp_path / "kubeconfig")
@@ -120,6 +124,11 @@ async def test_commands_show_its_resources(
         assert re.search(r"meter +Connected", shown["devices"])
         assert re.search(r"hello-1 +Running +1/1", shown["apps"])
         assert re.search(r"gateway-1 +Online", shown["status"])
+        logs = [sys.executable, "-P", "-m", "harness.cli", "logs", *at, "--gateway=mine"]
+        told = await asyncio.to_thread(subprocess.run, [*logs, "meter"], capture_output=True, text=True, check=True)
+        assert "connecting to" in told.stdout
+        told = await asyncio.to_thread(subprocess.run, [*logs, "other"], capture_output=True, text=True, check=False)
+        assert "existing devices: meter" in told.stderr
         assert await asyncio.to_thread(run, ["devices", *at]) == 0
         assert capsys.readouterr().out == "no devices in namespace wasmbed\n"
 

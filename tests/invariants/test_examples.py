@@ -40,6 +40,16 @@ def test_a_stop_that_comes_late_is_judged_by_what_was_said_before_it() -> None:
     assert "stops are awaited" not in [violation.rule for violation in story.violations()]
 
 
+def test_a_loss_that_is_written_when_the_device_is_back_belongs_to_the_session_before() -> None:
+    story = Story()
+    story.enrolls()
+    story.closes()
+    story.connects(link=2)
+    story.beats(link=2)
+    story.becomes_disconnected()
+    assert [violation.rule for violation in story.violations()] == []
+
+
 @pytest.mark.parametrize(("late", "stands_still"), [("heartbeat", True), ("answer", False)])
 def test_a_gateway_reads_its_clock_after_the_heartbeat_and_may_be_late_to_answer(late: str, stands_still: bool) -> None:
     """The same time twice: in answers to heartbeats that came apart, and in answers that came apart."""

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import sys
+import tempfile
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 
 from harness.clusters.embedded import EmbeddedCluster
+from harness.clusters.existing import KubeconfigCluster
 from harness.core.clock import SystemClock
 from harness.core.errors import UsageError
 from harness.core.identifiers import Randomness
+from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.resources import manifests
 from harness.wasmbed.resources.api import ApiError
 from harness.wasmbed.resources.kinds import DEVICE
@@ -110,3 +116,47 @@ async def test_a_user_without_credentials_is_anonymous(config: dict[str, Any], t
     with pytest.raises(ApiError, match='User "system:anonymous" cannot list resource "devices"'):
         await api.list(DEVICE)
     await api.close()
+
+
+@pytest.mark.parametrize("through", ["original", "copy"])
+async def test_a_relative_plugin_command_begins_in_the_kubeconfigs_folder(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, through: str
+) -> None:
+    """As kubectl reads it; the working directory has no such command."""
+    (tmp_path / "token").write_text(config["users"][0]["user"]["token"])
+    script = tmp_path / "bin" / "plugin"
+    script.parent.mkdir()
+    script.write_text(f"#!{sys.executable} -S\n{PLUGIN % str(tmp_path / 'token')}")
+    script.chmod(0o700)
+    path = write(tmp_path / "mine", config, exec={**plugin(script), "command": "./bin/plugin", "args": []})
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    if through == "copy":
+        copy = tmp_path / "elsewhere" / "copy"
+        await KubeconfigCluster(SystemClock(), Randomness(), kubeconfig=path).write_kubeconfig(copy)
+        path = copy
+    api = await KubernetesApi.open("wasmbed", kubeconfig=path)
+    assert (await api.list(DEVICE)).items == []
+    await api.close()
+
+
+async def test_no_copy_of_a_key_stays_while_a_client_is_open(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is killed would leave it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    identity = Authority.create("users", SystemClock()).issue_server("me")
+    certificate = ssl.DER_cert_to_PEM_cert(identity.certificate)
+    key = load_der_private_key(identity.private_key_der, None)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    user = {
+        "token": config["users"][0]["user"]["token"],
+        "client-certificate-data": b64encode(certificate.encode()).decode(),
+        "client-key-data": b64encode(pem).decode(),
+    }
+    path = write(tmp_path / "mine", config, **user)
+    for _ in range(2):
+        api = await KubernetesApi.open("wasmbed", kubeconfig=path)
+        assert list((tmp_path / "temporary").iterdir()) == []
+        await api.close()

@@ -81,7 +81,7 @@ def test_each_kind_may_have_a_group_of_its_own(tmp_path: Path) -> None:
     ("text", "line", "message"),
     [
         ("\nlack = []", 2, "unknown field 'lack'\n  -> did you mean 'lacks'?"),
-        ("wire = '2'", 1, "unknown wire '2'\n  -> the platform speaks '1'"),
+        ("wire = '2'", 1, "unknown wire '2'\n  -> the wires are '1', 'u', 'r'"),
         ("\nlacks = ['gateway-paring']", 2, "unknown feature 'gateway-paring'\n  -> did you mean 'gateway-pairing'?"),
         ("resources = 1", 1, "resources is not a table\n  -> write [resources]"),
         ("[resources.Divice]", 1, "unknown field 'Divice'\n  -> did you mean 'Device'?"),

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from harness.boards.board import About, Board, BoardEnvironment, BoardSettings, Tier
 from harness.boards.foreign import ForeignImage
+from harness.boards.image import check_image
 from harness.boards.platform import GET_IMAGES, Platform, find_platforms
 from harness.boards.qemu.board import PLAIN_SERIAL, QemuBoard, emulated_features
 from harness.core.errors import RigError, UsageError
@@ -98,6 +99,9 @@ class QemuTier(Tier):
         if platform.foreign is not None:
             summary += f", with the image {platform.foreign.path}"
         return About(summary, platform.cannot, refused or _no_emulator(platform) or _no_image(platform))
+
+    def check(self, kind: str) -> None:
+        check_image(self._platforms[kind])
 
     def make(self, kind: str, settings: BoardSettings, environment: BoardEnvironment) -> Board:
         platform = self._platforms.get(kind)

@@ -6,6 +6,7 @@ import os
 from typing import ClassVar
 
 from harness.boards.board import About, Board, BoardEnvironment, BoardSettings, Tier
+from harness.boards.image import check_image
 from harness.boards.platform import GET_IMAGES
 from harness.boards.renode.board import EMULATED, RenodeBoard
 from harness.boards.renode.farm import MACHINES, Farm
@@ -61,6 +62,9 @@ class RenodeTier(Tier):
         platform = self._kind(kind).platform
         missing = f"{platform.missing_image}: {GET_IMAGES}" if platform.missing_image is not None else None
         return About(platform.summary, platform.cannot, platform.refused or missing)
+
+    def check(self, kind: str) -> None:
+        check_image(self._kind(kind).platform)
 
     def make(self, kind: str, settings: BoardSettings, environment: BoardEnvironment) -> Board:
         found = self._kind(kind)

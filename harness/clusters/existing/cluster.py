@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +13,14 @@ from harness.clusters.existing.access import check_context, check_rights, check_
 from harness.clusters.existing.client import Connection, Tapped, TappedClient
 from harness.clusters.existing.definitions import install
 from harness.clusters.existing.disturbances import is_of_server
-from harness.clusters.existing.namespaces import Leaving, delete_made, delete_namespace, make_namespace
+from harness.clusters.existing.namespaces import (
+    Leaving,
+    delete_made,
+    delete_namespace,
+    leave_namespace,
+    make_namespace,
+    occupy_namespace,
+)
 from harness.clusters.existing.proxy import RecordingProxy
 from harness.clusters.files import replace_file
 from harness.clusters.gate import Gate
@@ -25,15 +31,13 @@ from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import SystemNetwork
 from harness.wasmbed.resources.api import ApiError, ResourceApi
-from harness.wasmbed.resources.credentials import kubeconfig_of_environment
+from harness.wasmbed.resources.credentials import absolute_paths, kubeconfig_of_environment
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 from harness.wasmbed.resources.outages import OutageLog
 
 __all__ = ["LEAVING", "KubeconfigCluster"]
 
-_FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
-"""The members of a kubeconfig's clusters and users whose relative paths begin in its folder."""
 ANSWERS_WITHIN = 10.0
 GIVEN_UP_AFTER = 120.0
 """Seconds without an answer after which a cluster counts as lost; a control plane restarts in less."""
@@ -79,6 +83,7 @@ class KubeconfigCluster(Cluster):
         self._clients: list[TappedClient] = []
         self._proxies: list[RecordingProxy] = []
         self._owns_namespace = False
+        self._mark = ""
         self._outages = OutageLog(clock)
 
     @classmethod
@@ -100,6 +105,8 @@ class KubeconfigCluster(Cluster):
             await self._check((await self._connection.opened()).share(self.namespace, "Harness"))
             await self._install(harness)
             self._owns_namespace = await make_namespace(harness, self.namespace, self._clock)
+            if not self._owns_namespace:
+                self._mark = await occupy_namespace(harness)
         except ApiError as error:
             raise RigError(
                 f"the cluster refused to be set up: {reason(error)}",
@@ -162,9 +169,8 @@ class KubeconfigCluster(Cluster):
                 self._owns_namespace = False
                 if await self._insist(lambda: delete_namespace(self._clients[0])):
                     self._left_behind()
-            elif self._tapped is not None and self._tapped.made:
-                made, self._tapped.made = self._tapped.made, {}
-                await self._insist(lambda: delete_made(self._clients[0], made))
+            elif self._mark or (self._tapped is not None and self._tapped.made):
+                await self._insist(self._leave)
         finally:
             proxies, self._proxies = self._proxies, []
             for proxy in proxies:
@@ -173,6 +179,15 @@ class KubeconfigCluster(Cluster):
             for client in clients:
                 await client.close()
             await self._connection.close()
+
+    async def _leave(self) -> None:
+        """Remove what this run made in a namespace that stays, and then its mark."""
+        if self._tapped is not None:
+            await delete_made(self._clients[0], self._tapped.made)
+            self._tapped.made = {}
+        if self._mark:
+            await leave_namespace(self._clients[0], self._mark)
+            self._mark = ""
 
     async def _insist(self, delete: Callable[[], Awaitable[None]]) -> bool:
         """Delete, and try again where the cluster does not answer as it should; returns whether it worked. Such trouble
@@ -235,14 +250,9 @@ def _in_namespace(kubeconfig: bytes, namespace: str, folder: Path) -> bytes:
         config = yaml.safe_load(kubeconfig)
         (context,) = [each["context"] for each in config["contexts"] if each["name"] == config["current-context"]]
         context["namespace"] = namespace
-        entries = [each["cluster"] for each in config["clusters"]] + [
-            each["user"] for each in config.get("users") or ()
-        ]
-        for entry, key in itertools.product(filter(None, entries), _FILES):
-            if entry.get(key):
-                entry[key] = str(folder / entry[key])
     except (yaml.YAMLError, TypeError, AttributeError, LookupError, ValueError):
         return kubeconfig  # its reader says what is wrong with it
+    absolute_paths(config, folder)
     return yaml.safe_dump(config, sort_keys=False).encode()
 
 

@@ -17,10 +17,13 @@ from harness.clusters.existing.ownership import ownership, why_taken
 from harness.core.clock import Clock
 from harness.core.errors import RigError, reason
 from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, Resource, ResourceApi
-from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY, NAMESPACE
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY, LEASE, NAMESPACE
 from harness.wasmbed.resources.names import GROUP
 
-__all__ = ["Leaving", "delete_made", "delete_namespace", "make_namespace"]
+__all__ = ["Leaving", "delete_made", "delete_namespace", "leave_namespace", "make_namespace", "occupy_namespace"]
+
+_RUN = "wasmbed-run"
+"""The Lease that marks a namespace of somebody else as used."""
 
 GONE_WITHIN = 60.0
 
@@ -48,6 +51,31 @@ async def make_namespace(api: ResourceApi, name: str, clock: Clock) -> bool:
                 where=f"namespace {name}",
                 do=f"see: kubectl get namespace {name} -o yaml; or choose another: --namespace=NAME",
             )
+
+
+async def occupy_namespace(api: ResourceApi) -> str:
+    """Mark a namespace that somebody else made as used by this process; returns the UID of the mark, or nothing if this
+    process has marked it already. Raises RigError if another run uses it, or left its objects there."""
+    try:
+        made = await api.create(LEASE, {"metadata": {"name": _RUN, **ownership()}, "spec": {}})
+        return str(made["metadata"]["uid"])
+    except Conflict:
+        why = why_taken(await api.get(LEASE, _RUN))
+    if why is None:
+        return ""
+    clean = f"{why[1]}, or choose another: --namespace=NAME"
+    if "killed" in why[0]:
+        clean = (
+            f"delete what it left, or choose another: kubectl delete -n {api.namespace} "
+            f"applications,devices,gateways --all; kubectl delete -n {api.namespace} lease {_RUN}"
+        )
+    raise RigError(why[0], where=f"namespace {api.namespace}", do=clean)
+
+
+async def leave_namespace(api: ResourceApi, mark: str) -> None:
+    """Remove the mark."""
+    with suppress(NotFound, Conflict):
+        await api.delete(LEASE, _RUN, uid=mark)
 
 
 async def delete_namespace(api: ResourceApi) -> None:

@@ -22,7 +22,7 @@ from harness.gateways.relay.passing import Passing, Tamper
 from harness.gateways.relay.records import RecordReader
 from harness.gateways.relay.stream import Stream
 from harness.gateways.relay.valve import MOST_WAITING
-from harness.wasmbed.protocol.link import Direction, Side
+from harness.wasmbed.protocol.link import Codec, Direction, Side
 
 __all__ = ["LinkOptions", "RelayedLink"]
 
@@ -45,6 +45,7 @@ class LinkOptions:
     signatures: frozenset[int]
     key_of: KeyOf
     limit: int
+    codec: Codec
     tap: Tap
     clock: Clock
     tamper: Tamper | None
@@ -77,7 +78,9 @@ class RelayedLink:
         self._hello = bytearray()
         self._negotiation: Negotiation | None = None
         self._passing: Passing | None = None
-        self._observer: LinkObserver | CiphertextObserver = LinkObserver(options.tap, name, options.limit)
+        self._observer: LinkObserver | CiphertextObserver = LinkObserver(
+            options.tap, name, options.limit, options.codec
+        )
         self._ended: set[Stream] = set()
         self._lost: set[Stream] = set()
         self._believing: Stream | None = None

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from harness.core.history import Tap
 from harness.core.network import Endpoint
 from harness.gateways.relay.records import ALERT, alert_name
 from harness.wasmbed.gateway.link_recorder import LinkRecorder
-from harness.wasmbed.protocol import codec
 from harness.wasmbed.protocol.errors import ProtocolError
 from harness.wasmbed.protocol.framing import FrameDecoder
-from harness.wasmbed.protocol.link import Direction
-from harness.wasmbed.protocol.messages import Envelope, Error
+from harness.wasmbed.protocol.link import Codec, Direction, new_decoder
+from harness.wasmbed.protocol.messages import Error
 
 __all__ = ["CiphertextObserver", "LinkObserver"]
 
@@ -21,10 +20,6 @@ MOST_HELD = 64
 """Events that wait until the gateway has accepted a doubtful certificate."""
 ALERT_SIZE = 7
 """Bytes of a record with an alert that is not encrypted; the last is its code."""
-_DECODERS: Mapping[Direction, Callable[[bytes], Envelope]] = {
-    Direction.RECEIVED: codec.decode_device,
-    Direction.SENT: codec.decode_gateway,
-}
 
 
 class CiphertextObserver:
@@ -82,9 +77,13 @@ class LinkObserver:
     refusal. An end is reported once, when the first side ends; bytes that pass afterwards are not reported.
     """
 
-    def __init__(self, tap: Tap, link: str, limit: int) -> None:
+    def __init__(self, tap: Tap, link: str, limit: int, codec: Codec) -> None:
         self._tap, self._link = tap, link
-        self._decoders: dict[Direction, FrameDecoder | None] = {each: FrameDecoder(limit) for each in Direction}
+        self._decoders: dict[Direction, FrameDecoder | None] = {
+            Direction.RECEIVED: new_decoder(codec, limit, from_device=True),
+            Direction.SENT: new_decoder(codec, limit, from_device=False),
+        }
+        self._decode = {Direction.RECEIVED: codec.decode_device, Direction.SENT: codec.decode_gateway}
         self._recorder: LinkRecorder | None = None
         self._held: list[tuple[str, str, str, Mapping[str, Any], str]] | None = None
         self._last_error: Error | None = None
@@ -145,7 +144,7 @@ class LinkObserver:
 
     def _frame(self, recorder: LinkRecorder, direction: Direction, payload: bytes) -> None:
         try:
-            envelope = _DECODERS[direction](payload)
+            envelope = self._decode[direction](payload)
         except ProtocolError as error:
             recorder(direction, error, payload)
             return

@@ -22,6 +22,7 @@ from harness.gateways.relay.passing import Tamper
 from harness.gateways.relay.stream import Stream
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import Algorithm, algorithm_of
+from harness.wasmbed.protocol.dialects.wires import VERSION_1, find_wire
 from harness.wasmbed.protocol.framing import DEFAULT_LIMIT
 
 __all__ = ["Relay"]
@@ -39,8 +40,8 @@ class Relay:
     board has shown and the key that ``key_of`` has for it. Without identities it is a tunnel: it reports how many bytes
     pass, and cannot read them. ``name`` is the gateway's, for the names of links. ``device_authority`` (DER) is the one
     that the gateway trusts: the relay refuses nobody, but it reports the messages of a device with another authority's
-    certificate only after the gateway has answered. ``limit`` is the largest frame that it decodes, in bytes.
-    ``tamper`` alters frames.
+    certificate only after the gateway has answered. ``limit`` is the largest frame that it decodes, in bytes,
+    ``wire`` what devices and gateway speak. ``tamper`` alters frames.
 
     What it cannot keep: where the gateway does not accept connections, a board sees a reset instead of a refusal; and
     it sees the relay's certificate, and no session tickets.
@@ -59,6 +60,7 @@ class Relay:
         name: str,
         device_authority: bytes | None = None,
         limit: int = DEFAULT_LIMIT,
+        wire: str = VERSION_1,
         tamper: Tamper | None = None,
     ) -> None:
         identities = tuple(identities)
@@ -71,6 +73,7 @@ class Relay:
             signatures=frozenset(_SIGNATURES[algorithm_of(identity.private_key)] for identity in identities),
             key_of=key_of,
             limit=limit,
+            codec=find_wire(wire),
             tap=tap,
             clock=clock,
             tamper=tamper,

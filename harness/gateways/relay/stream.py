@@ -116,8 +116,9 @@ class Stream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=MOST_WAITING)
-        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):  # not Linux's megabytes: back-pressure passes
-            self._socket().setsockopt(socket.SOL_SOCKET, option, MOST_WAITING)
+        # Not Linux's megabytes: back-pressure passes. The receive buffer is Linux's own: one of a fixed size overflows
+        # by small segments, and Linux (6.17) then ignores the peer's acknowledgments too, until it is read.
+        self._socket().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MOST_WAITING)
         if self._holds:
             self._transport.pause_reading()
         self._owner.opened(self)

@@ -20,7 +20,7 @@ from harness.wasmbed.protocol.errors import LinkClosed, ProtocolError
 from harness.wasmbed.protocol.framing import DEFAULT_LIMIT, FrameDecoder, frame
 from harness.wasmbed.protocol.messages import Envelope, Message
 
-__all__ = ["Codec", "Direction", "Link", "LinkTap", "Side"]
+__all__ = ["Codec", "Direction", "Link", "LinkTap", "Side", "new_decoder"]
 
 
 class Side(Enum):
@@ -48,6 +48,12 @@ class Codec(Protocol):
     def encode(self, envelope: Envelope) -> bytes: ...
     def decode_device(self, data: bytes) -> Envelope: ...
     def decode_gateway(self, data: bytes) -> Envelope: ...
+
+
+def new_decoder(codec: Codec, limit: int, *, from_device: bool) -> FrameDecoder:
+    """A decoder that cuts the bytes of one direction into the messages of a wire."""
+    reads: Callable[..., FrameDecoder] | None = getattr(codec, "ReadDecoder", None)
+    return FrameDecoder(limit) if reads is None else reads(from_device=from_device)
 
 
 class Link(asyncio.Protocol):
@@ -101,9 +107,8 @@ class Link(asyncio.Protocol):
         self._limit = limit
         self._codec = codec
         self._decode = codec.decode_device if side is Side.GATEWAY else codec.decode_gateway
-        reads: Callable[..., FrameDecoder] | None = getattr(codec, "ReadDecoder", None)
-        self._is_framed = reads is None
-        self._frames = FrameDecoder(limit) if reads is None else reads(from_device=side is Side.GATEWAY)
+        self._frames = new_decoder(codec, limit, from_device=side is Side.GATEWAY)
+        self._is_framed = isinstance(self._frames, FrameDecoder)
         self._next_id = 1
         self._transport: asyncio.Transport | None = None
         self._paused = False

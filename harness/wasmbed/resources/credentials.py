@@ -1,17 +1,29 @@
 """A kubeconfig's credentials: loaded, and renewed. The official client loads them once, but the tokens of credential
 plugins and token files expire while a platform runs, some after 15 minutes.
+
+The client copies certificates and keys that a kubeconfig holds itself into files, and deletes them when Python ends; a
+process that is killed leaves them. Here they exist only until the client has read them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from harness.core.errors import UsageError, reason
 
-__all__ = ["Credentials", "kubeconfig_of_environment"]
+__all__ = ["Credentials", "absolute_paths", "kubeconfig_of_environment"]
+
+_FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
+"""The members of a kubeconfig's clusters and users whose relative paths begin in its folder."""
 
 
 class Credentials:
@@ -22,8 +34,10 @@ class Credentials:
         self._kubeconfig, self._context = kubeconfig, context
         self._renewing = asyncio.Lock()
 
-    async def load(self, configuration: Any) -> None:
-        """Set server and credentials of a ``kubernetes.aio.client.Configuration``.
+    @asynccontextmanager
+    async def loaded(self, configuration: Any) -> AsyncIterator[None]:
+        """Set server and credentials of a ``kubernetes.aio.client.Configuration``. Inside, the files that it names
+        exist, for a client that reads them.
 
         Raises UsageError for a credential plugin that fails, and what the client raises for what is not a kubeconfig.
         """
@@ -32,19 +46,28 @@ class Credentials:
         config: Any = untyped
         if self._kubeconfig is None:
             config.load_incluster_config(client_configuration=configuration)
+            yield
             return
-        loader = await config.load_kube_config(
-            str(self._kubeconfig), self._context, client_configuration=configuration, persist_config=False
-        )
-        if "token" not in vars(loader) and not vars(loader).get("cert_file"):
-            await self._check_plugin(loader)
+        content = yaml.safe_load(self._kubeconfig.read_bytes())
+        absolute_paths(content, self._kubeconfig.parent.absolute())
+        with tempfile.TemporaryDirectory(prefix="wasmbed-credentials-") as folder:
+            try:
+                loader = await config.load_kube_config_from_dict(
+                    content, self._context, client_configuration=configuration, temp_file_path=folder
+                )
+                if "token" not in vars(loader) and not vars(loader).get("cert_file"):
+                    await self._check_plugin(loader)
+                yield
+            finally:
+                _forget(folder)
 
     async def renew(self, configuration: Any, used: dict[str, str]) -> bool:
         """Load the credentials again after the server refused those in ``used``; return whether there are others."""
         async with self._renewing:
             if self._kubeconfig is not None and configuration.api_key == used:
                 try:
-                    await self.load(configuration)
+                    async with self.loaded(configuration):
+                        pass
                 except Exception:  # a plugin that fails, or a file that is gone: the refusal stands
                     return False
             return bool(configuration.api_key != used)
@@ -68,6 +91,33 @@ class Credentials:
             where=str(self._kubeconfig),
             do=f"see what it prints: {command}",
         )
+
+
+def absolute_paths(config: Any, folder: Path) -> None:
+    """Replace the relative paths in a kubeconfig's content by absolute ones from its ``folder``, as kubectl reads them:
+    files, and commands of credential plugins that are not looked up in ``PATH``. Leaves what is not a kubeconfig."""
+    try:
+        entries = [each["cluster"] for each in config["clusters"]] + [
+            each["user"] for each in config.get("users") or ()
+        ]
+    except (TypeError, AttributeError, LookupError):
+        return
+    for entry, key in itertools.product(entries, (*_FILES, "command")):
+        found = entry.get("exec") if isinstance(entry, dict) and key == "command" else entry
+        if not isinstance(found, dict) or not isinstance(path := found.get(key), str):
+            continue
+        if path and (key != "command" or os.sep in path):
+            found[key] = str(folder / path)
+
+
+def _forget(folder: str) -> None:
+    """Make the client forget its files in a folder that is deleted: it would use them again."""
+    from kubernetes.aio.config import kube_config as untyped
+
+    client: Any = untyped
+    for content, path in tuple(client._temp_files.items()):
+        if path.startswith(folder):
+            del client._temp_files[content]
 
 
 def kubeconfig_of_environment() -> Path | None:

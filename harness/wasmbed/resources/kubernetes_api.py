@@ -80,8 +80,8 @@ class KubernetesApi(ResourceApi):
         configuration.connection_pool_maxsize = 0  # Without a limit: each watch keeps its connection.
         where = str(kubeconfig or "the pod's service account")
         try:
-            await credentials.load(configuration)
-            api_client = client.ApiClient(configuration)
+            async with credentials.loaded(configuration):
+                api_client = client.ApiClient(configuration)
         except UsageError:
             raise
         except Exception as error:  # the client raises anything for a file that is not a kubeconfig

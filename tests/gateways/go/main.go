@@ -139,15 +139,16 @@ func (g *Gateway) release(session *Session) {
 	g.open.Done()
 }
 
-// fresh tells whether a nonce is new, and remembers it.
-func (g *Gateway) fresh(nonce []byte) bool {
+// fresh tells whether a nonce of a device is new, and remembers it.
+func (g *Gateway) fresh(device string, nonce []byte) bool {
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
 	if len(g.nonces) == 1<<16 {
 		clear(g.nonces)
 	}
-	known := g.nonces[string(nonce)]
-	g.nonces[string(nonce)] = true
+	key := device + "/" + string(nonce)
+	known := g.nonces[key]
+	g.nonces[key] = true
 	return !known
 }
 

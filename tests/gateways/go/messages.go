@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -36,6 +37,9 @@ type (
 		Metrics       map[string]int64  `cbor:"3,keyasint"`
 		RuntimeStatus string            `cbor:"4,keyasint"`
 		Applications  map[string]string `cbor:"5,keyasint"`
+	}
+	EnrollmentAcknowledgment struct {
+		DeviceID string `cbor:"0,keyasint"`
 	}
 	EnrollmentRequest struct {
 		DeviceType      string   `cbor:"0,keyasint"`
@@ -97,10 +101,25 @@ func receive(link io.Reader) (frame envelope, err error) {
 	if err = decoding.Unmarshal(item, &frame); err == nil && frame.Version != 1 {
 		err = errors.New("unknown version")
 	}
+	if err == nil {
+		err = checkDeterministic(item)
+	}
 	if err != nil {
 		err = Error{Code: "PROTOCOL_ERROR", Message: err.Error()}
 	}
 	return frame, err
+}
+
+// checkDeterministic encodes an item again: only the deterministic encoding (RFC 8949, section 4.2) comes out the same.
+func checkDeterministic(item []byte) error {
+	var value any
+	if err := decoding.Unmarshal(item, &value); err != nil {
+		return err
+	}
+	if again, err := encoding.Marshal(value); err != nil || !bytes.Equal(again, item) {
+		return errors.New("not in deterministic encoding")
+	}
+	return nil
 }
 
 func send(link io.Writer, id uint32, message any) error {

@@ -24,6 +24,7 @@ type Session struct {
 	claimed          bool
 	connected        bool
 	metrics          map[string]any // what the cluster has
+	received         []uint32       // the latest message ids that count once
 	mutex            sync.Mutex
 }
 
@@ -72,6 +73,8 @@ func (g *Gateway) serve(link *tls.Conn) {
 // handle answers one message. An Error is sent to the device; it ends the session, like any other error.
 func (s *Session) handle(frame envelope) error {
 	switch tag := frame.Message.Tag; {
+	case (tag == 0 || tag == 8) && s.repeats(frame.ID):
+		return s.send(frame.ID, Error{Code: "REPLAYED_MESSAGE", Message: "this message was received before"})
 	case tag == 0:
 		var heartbeat Heartbeat
 		if err := decode(frame.Message.Fields, &heartbeat); err != nil {
@@ -86,12 +89,28 @@ func (s *Session) handle(frame envelope) error {
 		return s.enroll(frame.ID, request)
 	case s.deviceID == "":
 		return Error{Code: "PROTOCOL_ERROR", Message: "enroll first"}
+	case tag == 3:
+		var acknowledgment EnrollmentAcknowledgment
+		if err := decode(frame.Message.Fields, &acknowledgment); err != nil {
+			return err
+		} else if acknowledgment.DeviceID != s.deviceID {
+			return Error{Code: "ENROLLMENT_FAILED", Message: "this is not the device's id"}
+		}
 	case tag == 1:
 		return s.send(frame.ID, Error{Code: "DUPLICATE_DEVICE", Message: s.device + " is enrolled already"})
 	case tag > 9:
 		return s.send(frame.ID, Error{Code: "PROTOCOL_ERROR", Message: fmt.Sprintf("unknown tag %d", tag)})
 	}
 	return nil // acknowledgments, and reports about applications that this gateway has not deployed
+}
+
+// repeats tells whether a message id is one of the latest, and remembers it.
+func (s *Session) repeats(id uint32) bool {
+	if slices.Contains(s.received, id) {
+		return true
+	}
+	s.received = append(s.received[max(0, len(s.received)-63):], id)
+	return false
 }
 
 func (s *Session) enroll(id uint32, request EnrollmentRequest) error {
@@ -111,7 +130,7 @@ func (s *Session) enroll(id uint32, request EnrollmentRequest) error {
 	if !bytes.Equal(request.PublicKey, s.publicKey) {
 		return Error{Code: "CERTIFICATE_INVALID", Message: "not the certificate's key", Action: "RENEW_CERTIFICATE"}
 	}
-	if !s.gateway.fresh(request.Nonce) {
+	if !s.gateway.fresh(s.device, request.Nonce) {
 		return Error{Code: "REPLAYED_MESSAGE", Message: "this request was received before"}
 	}
 	if err := s.claim(); err != nil {
@@ -236,7 +255,7 @@ func (s *Session) endEarlier(phase string) error {
 
 func (s *Session) claim() error {
 	if s.claimed = s.gateway.claim(s); !s.claimed {
-		return Error{Code: "DUPLICATE_DEVICE", Message: s.device + " is connected", RetryAfter: 1000}
+		return Error{Code: "DUPLICATE_DEVICE", Message: s.device + " is connected", RetryAfter: min(1000, s.gateway.interval.Milliseconds())}
 	}
 	return nil
 }

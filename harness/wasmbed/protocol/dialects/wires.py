@@ -9,7 +9,7 @@ from harness.wasmbed.protocol import codec
 from harness.wasmbed.protocol.dialects import bare, u
 from harness.wasmbed.protocol.link import Codec
 
-__all__ = ["VERSION_1", "WIRES", "find_wire"]
+__all__ = ["VERSION_1", "WIRES", "find_wire", "is_framed"]
 
 VERSION_1 = "1"
 WIRES: Mapping[str, Codec] = {VERSION_1: codec, "u": u, "r": bare}
@@ -21,3 +21,8 @@ def find_wire(name: str) -> Codec:
     if name not in WIRES:
         raise UsageError(f"unknown wire {name!r}", where="wire", do=f"the wires are {', '.join(WIRES)}")
     return WIRES[name]
+
+
+def is_framed(name: str) -> bool:
+    """Whether its messages are in frames; otherwise what one read returns is a message."""
+    return not hasattr(find_wire(name), "ReadDecoder")
