@@ -48,7 +48,7 @@ class ChosenOrder(ABC):
         """The index of the task that runs next. There are at least two."""
 
     def shuffle(self, ready: list[T]) -> list[T]:
-        """The ready sockets in the order in which they are told to the loop."""
+        """The ready sockets in the order in which the loop gets them."""
         left = list(ready)
         return [left.pop(self._randomness.below(len(left))) for _ in ready]
 
