@@ -205,10 +205,10 @@ async def test_a_board_beats_on_whatever_it_is_told(stack: Stack) -> None:
         await connection.expect(Heartbeat)
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("gateway-http", "several-applications")
 @pytest.mark.stack(heartbeat=1.0)
 async def test_a_board_beats_on_through_all_that_happens_to_it(stack: Stack) -> None:
-    """Deployed, asked, changed, stopped, broken, deleted: two heartbeats follow each."""
+    """Deployed, asked, changed, joined, stopped, broken, deleted: two heartbeats follow each."""
     board = await stack.boards.power_on()
     device = await stack.device(board).until(phase="Connected")
     application = await stack.deploy("idle", to=board, name="app")
@@ -218,6 +218,9 @@ async def test_a_board_beats_on_through_all_that_happens_to_it(stack: Stack) -> 
     await _beats(stack, device.name)
     await application.redeploy(stack.modules("hello_again"))
     await application.until(phase="Running", observed_generation=2)
+    await _beats(stack, device.name)
+    other = await stack.deploy("idle", to=board, name="other")
+    await other.until(phase="Running")
     await _beats(stack, device.name)
     await application.stop()
     await application.until(phase="Stopped")

@@ -34,6 +34,10 @@ class Randomness:
         """``seconds`` made shorter or longer by up to ``share`` of itself, so that a fleet does not act all at once."""
         return seconds * (1 + share * (2 * self._random.random() - 1))
 
+    def below(self, count: int) -> int:
+        """A whole number from 0 to ``count`` - 1."""
+        return self._random.randrange(count)
+
     def fork(self, name: str) -> Randomness:
         """A separate source for ``name``. With a seed, its values do not depend on the order of use."""
         return Randomness(None if self.seed is None else random.Random(f"{self.seed}/{name}").getrandbits(64))  # noqa: S311

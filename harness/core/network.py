@@ -24,6 +24,8 @@ __all__ = ["Admission", "Endpoint", "Listener", "Network", "SystemNetwork"]
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
+UNSENT = 128 << 10
+"""Bytes that the system holds for a peer of a TLS listener that does not read; Linux holds four megabytes by itself."""
 Endpoint = tuple[str, int]
 """Host and port."""
 
@@ -114,6 +116,7 @@ class SystemNetwork(Network):
         host, port = endpoint
         if tls is not None:
             listener = await self._bind(host, port)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT)
             return _SecureListener(TlsListener(listener, protocol, tls, admission or Admission(), self._has_left))
         loop = asyncio.get_running_loop()
         if port == 0:

@@ -61,7 +61,7 @@ class Choice:
     lacks: frozenset[str] = frozenset()
     """Features of gateways and boards that the system under test lacks, whatever its parts can do."""
     wire: str = VERSION_1
-    """The wire that it speaks with devices, of :data:`~harness.wasmbed.protocol.dialects.wires.WIRES`."""
+    """The wire between it and devices, of :data:`~harness.wasmbed.protocol.dialects.wires.WIRES`."""
 
     def at(self, key: str) -> str:
         """Where a key is written, for messages."""

@@ -261,7 +261,8 @@ class GaugesAgree(Invariant):
     def observed(self, event: Event) -> Iterator[Violation]:
         gateway, metrics = str(event.data.get("gateway")), event.data.get("metrics")
         latest, counts = self._latest.get(gateway), self._counts[gateway]
-        quiet = latest is None or event.at - latest.at > COUNTED_WITHIN
+        asked = event.data.get("since", event.n)
+        quiet = latest is None or (latest.n < asked and event.at - latest.at > COUNTED_WITHIN)
         if gateway not in self.ledger.gateways or not isinstance(metrics, Mapping) or not metrics or not quiet:
             return
         listed = Counter(str(each.get("state")) for each in event.data.get("sessions") or ())

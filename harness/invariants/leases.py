@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.core.history import Event
+from harness.invariants.gateways import moment_of
 from harness.invariants.invariant import Invariant, Party, Violation, on, party_of
 from harness.invariants.ledger import Ledger
 
@@ -39,6 +40,8 @@ class LeasesRunOut(Invariant):
         self._held[name] = holder, float(seconds) if isinstance(seconds, int | float) else 0.0, event
         if before is None or before[0] in ("", holder) or not holder or party_of(event.source) is not Party.MANAGER:
             return
+        if _last_written(event) > before[2].at:
+            return  # what it replaces is later than the write on record: an answer was lost, perhaps of a giving back
         waited = event.at - before[2].at
         if waited < EARLY * before[1]:
             message = (
@@ -50,6 +53,12 @@ class LeasesRunOut(Invariant):
     def deleted(self, event: Event) -> Iterator[Violation]:
         self._held.pop(str(event.data.get("name")), None)
         yield from ()
+
+
+def _last_written(event: Event) -> float:
+    """When the object that a write replaces had been written last, by its managed fields; 0.0 where they do not say."""
+    fields = (event.data.get("metadata") or {}).get("managedFields") or ()
+    return max((moment_of(each.get("time"), 0.0) for each in fields), default=0.0)
 
 
 class LeasesOfOthers(Invariant):

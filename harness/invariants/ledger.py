@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.core.history import Event, Kind
 
-__all__ = ["BEATS", "Ledger", "Link", "status_of"]
+__all__ = ["Ledger", "Link", "status_of"]
 
 BEATS = 16
 """Heartbeats of a link that are remembered, the latest."""
@@ -41,8 +41,6 @@ class Link:
     """The latest EnrollmentResponse."""
     connected: Event | None = None
     """The first answer to a heartbeat."""
-    beaten: int = 0
-    """Heartbeats that the device sent."""
     acknowledged: int = 0
     """Heartbeats that were answered."""
     said: Event | None = None
@@ -105,6 +103,8 @@ class Ledger:
         self._stalls: list[tuple[float, float]] = []
         """When the machine was suspended, from and until."""
         self.board_kind = ""
+        self.records_at_once = True
+        """Whether a write is recorded when its answer comes. On an API server outside it waits for what caused it."""
         """The tier of the boards."""
 
     def link(self, event: Event) -> Link | None:
@@ -197,7 +197,6 @@ class Ledger:
         elif event.source == "Device":
             link.said = event
             if event.name == "Heartbeat":
-                link.beaten += 1
                 link.beats.append(event)
             elif event.name == "EnrollmentRequest":
                 link.request = event
@@ -261,6 +260,7 @@ class Ledger:
                 self._mocks.add(device)
             case "stack started":
                 self.board_kind = str(event.data.get("boards") or "")
+                self.records_at_once = event.data.get("cluster") == "embedded"
             case "gateway up":
                 self.gateways[str(event.data.get("gateway"))] = event
             case "stood still":

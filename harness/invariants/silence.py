@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from harness.core.history import Event
 from harness.invariants.invariant import Invariant, Party, Violation, on
-from harness.invariants.ledger import BEATS, Ledger, Link
+from harness.invariants.ledger import Ledger, Link
 
 __all__ = ["SILENCE", "BoardsStay", "SilenceIsMeasured"]
 
@@ -21,6 +21,10 @@ SLACK = 0.1
 """Seconds by which two clocks of one process may differ."""
 CROSSING = 2.0
 """Seconds for an answer to reach a board at most."""
+UNDONE = frozenset({"power on", "restore link", "resume"})
+"""The latest thing done to a board that ends no link."""
+SOON = 1.5
+"""Intervals after an answer: a board that waits for three of them is not there yet."""
 PATIENCE = 3
 """Unanswered heartbeats after which a board may give its link up."""
 _MISSED = re.compile(r"(\d{1,4}) heartbeats missed")
@@ -69,7 +73,7 @@ class SilenceIsMeasured(Invariant):
         last, said = sessions.pop(link, None), _MISSED.match(str(event.data.get("reason")))
         if event.source != "Gateway" or last is None or said is None:
             return
-        silence, least = event.at - last.at, int(said[1]) * self._interval(link)
+        silence, least = event.at - last.at, int(said[1]) * _interval(self.ledger, link)
         if silence < ROUNDING * least - SLACK:
             message = f"the gateway gave {link.device} up ({said[0]}) after {silence:.2f} s; they take {least:.2f} s"
             yield self.broken(event, message, cause=last, link=link)
@@ -83,16 +87,10 @@ class SilenceIsMeasured(Invariant):
             )
             yield self.broken(event, message, cause=earlier, link=other)
 
-    def _interval(self, link: Link) -> float:
-        """Seconds between two heartbeats of a device."""
-        up = self.ledger.gateways.get(link.gateway)
-        told = up.data.get("heartbeatInterval") if up is not None else None
-        return told / 1000 if isinstance(told, int) else 0.0
-
 
 class BoardsStay(Invariant):
-    """A virtual board that was accepted ends its link only after an error, after three heartbeats without an answer, or
-    because the test did something to it."""
+    """A virtual board does not end its link at the next heartbeat after one that was answered, unless it was sent an
+    error, or the test did something to it."""
 
     name = "boards stay"
     party = Party.BOARD
@@ -100,31 +98,41 @@ class BoardsStay(Invariant):
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
-        self._answers: dict[Link, deque[float]] = {}
-        """By link, when the latest heartbeats were answered."""
+        self._answers: dict[Link, deque[Event]] = {}
+        """By link, the latest answers to heartbeats."""
 
     @on("HeartbeatAcknowledgment")
     def answered(self, event: Event) -> Iterator[Violation]:
         if (link := self.ledger.link(event)) is not None:
-            self._answers.setdefault(link, deque(maxlen=BEATS)).append(event.at)
+            self._answers.setdefault(link, deque(maxlen=PATIENCE)).append(event)
         yield from ()
 
     @on("ConnectionClosed")
     def ended(self, event: Event) -> Iterator[Violation]:
         link = self.ledger.link(event)
-        answers = self._answers.pop(link, ()) if link is not None else ()
-        if link is None or event.source != "Device" or link.connected is None or not link.known:
+        answers = self._answers.pop(link, None) if link is not None else None
+        if link is None or not answers or event.source != "Device" or not link.known:
             return
         if not self.ledger.board_kind.startswith("virtual") or link.device not in self.ledger.boots:
             return
         is_excused = link.refused is not None or (link.said is not None and link.said.name == "Error")
+        latest = self.ledger.disturbed.get(link.device)
+        is_excused |= latest is not None and latest.name not in UNDONE  # it may have begun before the link
         if is_excused or self.ledger.is_disturbed(link.device, link.opened):
             return
-        # What was answered just now may have crossed the link's end.
-        unanswered = link.beaten - link.acknowledged + sum(at > event.at - CROSSING for at in answers)
-        if unanswered < PATIENCE:
-            message = f"{link.device} ended its link, on which {unanswered} heartbeats had no answer"
-            yield self.broken(event, f"{message}; {link.last_said()}", cause=link.connected, link=link)
+        # Answers that came together may have crossed the end of a board that had waited for them.
+        together = len(answers) == PATIENCE and event.at - answers[0].at < CROSSING
+        since = event.at - answers[-1].at
+        if not together and since < SOON * _interval(self.ledger, link):
+            message = f"{link.device} ended its link {since:.2f} s after the answer to a heartbeat"
+            yield self.broken(event, f"{message}; {link.last_said()}", cause=answers[-1], link=link, waited=answers[-1])
+
+
+def _interval(ledger: Ledger, link: Link) -> float:
+    """Seconds between two heartbeats of a device; 0 if they are not known."""
+    up = ledger.gateways.get(link.gateway)
+    told = up.data.get("heartbeatInterval") if up is not None else None
+    return told / 1000 if isinstance(told, int) else 0.0
 
 
 SILENCE = (SilenceIsMeasured, BoardsStay)

@@ -18,6 +18,8 @@ ANSWER_TIME = 60.0
 """Seconds within which a deployment that a gateway took on must have an outcome."""
 GIVEN_UP = 8.0
 """Seconds without progress after which a gateway may give a deployment up and begin another."""
+CROSSING = 0.5
+"""Seconds in which an acknowledgment and the chunk that is sent again may cross."""
 WINDOW = 16
 """Chunks sent ahead of their acknowledgment at most, where the record does not say the gateway's window."""
 FIELDS = ("size", "sha256", "limits", "entry", "arguments")
@@ -29,7 +31,7 @@ class _Transfer:
     sent: int = 0
     """Chunks sent at least once; they are sent in order."""
     unacknowledged: set[int] = field(default_factory=set)
-    acknowledged: set[int] = field(default_factory=set)
+    acknowledged: dict[int, Event] = field(default_factory=dict)
     moved: float = 0.0
     """When anything of it crossed the link last."""
     over: Event | None = None
@@ -92,8 +94,9 @@ class Transfers(Invariant):
         if index > transfer.sent:
             message = f"{about} was sent before chunk {transfer.sent}"
             yield self.broken(event, message, cause=transfer.deploy, link=link)
-        if index in transfer.acknowledged:
-            yield self.broken(event, f"{about} was acknowledged before", cause=transfer.deploy, link=link)
+        told = transfer.acknowledged.get(index)
+        if told is not None and event.at - told.at > CROSSING:
+            yield self.broken(event, f"{about} was acknowledged before", cause=told, link=link, waited=told)
         transfer.sent = max(transfer.sent, index + 1)
         transfer.unacknowledged.add(index)
         yield from self._judge_content(event, transfer, about, index, link)
@@ -129,7 +132,7 @@ class Transfers(Invariant):
         transfer = self._current.get(link) if link is not None else None
         if transfer is not None and transfer.deploy.correlation == event.correlation:
             transfer.unacknowledged.discard(event.data.get("index", -1))
-            transfer.acknowledged.add(event.data.get("index", -1))
+            transfer.acknowledged.setdefault(event.data.get("index", -1), event)
             transfer.moved = event.at
         yield from ()
 

@@ -15,6 +15,7 @@ from typing import Any, NoReturn, cast
 
 from harness.core.errors import RigError
 from harness.sim.guard import Guard
+from harness.sim.order import ChosenOrder, ReadyQueue
 from harness.sim.selector import SimulatedSelector
 from harness.sim.simulated_time import SimulatedTime
 from harness.sim.sockets import SimulatedSocket, SimulatedSockets
@@ -29,13 +30,16 @@ MOST_BUSY_TURNS = 1_000_000
 
 
 class SimulatedLoop(asyncio.SelectorEventLoop):
-    """The loop of one simulation. When nothing can run, it moves ``time`` to the next timer."""
+    """The loop of one simulation. When nothing can run, it moves ``time`` to the next timer. ``order`` chooses among
+    what is ready at the same time; None: first in, first out."""
 
-    def __init__(self, time: SimulatedTime, sockets: SimulatedSockets) -> None:
+    def __init__(self, time: SimulatedTime, sockets: SimulatedSockets, order: ChosenOrder | None = None) -> None:
         self._time, self._sockets = time, sockets
         self._guard = Guard(time)
         self._busy_turns = 0
-        super().__init__(SimulatedSelector(sockets, self._data_arrived, self._idle))
+        super().__init__(SimulatedSelector(sockets, self._data_arrived, self._idle, order))
+        if order is not None:
+            self._ready: Any = ReadyQueue(order)
 
     def time(self) -> float:
         return self._time.seconds

@@ -6,6 +6,7 @@ import selectors
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from harness.sim.order import ChosenOrder
 from harness.sim.sockets import SimulatedSockets
 
 __all__ = ["SimulatedSelector"]
@@ -18,9 +19,14 @@ class SimulatedSelector(selectors.BaseSelector):
     that the loop may wait: 0 if anything can run; None if no timer is set."""
 
     def __init__(
-        self, sockets: SimulatedSockets, arrived: Callable[[], object], idle: Callable[[float | None], object]
+        self,
+        sockets: SimulatedSockets,
+        arrived: Callable[[], object],
+        idle: Callable[[float | None], object],
+        order: ChosenOrder | None = None,
     ) -> None:
-        self._sockets, self._arrived, self._idle = sockets, arrived, idle
+        """``order`` is that of several ready sockets; None: the order in which they became ready."""
+        self._sockets, self._arrived, self._idle, self._order = sockets, arrived, idle, order
         self._keys: dict[int, selectors.SelectorKey] = {}
         self._touched: dict[int, None] = {}
         """Sockets that may be ready, in the order in which that was noticed: the order of a set differs by run."""
@@ -56,6 +62,8 @@ class SimulatedSelector(selectors.BaseSelector):
                 del self._touched[descriptor]
         if ready:
             self._arrived()
+            if self._order is not None:
+                ready = self._order.shuffle(ready)
         else:
             self._idle(timeout)
         return ready

@@ -13,8 +13,13 @@ START = 1_767_225_600.0
 """2026-01-01T00:00:00Z: the moment at which every simulation begins."""
 
 
+LOOK = 1e-6
+"""Virtual seconds that a look at the clock takes: of two events the later one has a later time, also in Kubernetes'
+microseconds, as on a machine."""
+
+
 class SimulatedTime:
-    """The seconds that have passed in one simulation. Only its event loop moves them."""
+    """The seconds that have passed in one simulation. Its event loop moves them, and each look at its clock."""
 
     __slots__ = ("seconds",)
 
@@ -29,6 +34,7 @@ class SimulatedClock(Clock):
         self._time = time
 
     def now(self) -> float:
+        self._time.seconds += LOOK
         return START + self._time.seconds
 
     def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:

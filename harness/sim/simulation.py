@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from harness.core.identifiers import Randomness
 from harness.sim.loop import SimulatedLoop
 from harness.sim.network import SimulatedNetwork
+from harness.sim.order import ScheduleOrder, order_of
 from harness.sim.simulated_time import SimulatedClock, SimulatedTime
 from harness.sim.sockets import SimulatedSockets
 
@@ -13,9 +15,12 @@ __all__ = ["Simulation"]
 
 
 class Simulation:
-    """One simulation, from time zero. ``clock`` and ``network`` work on the loop of :meth:`new_runner` only."""
+    """One simulation, from time zero. ``clock`` and ``network`` work on the loop of :meth:`new_runner` only.
 
-    def __init__(self) -> None:
+    ``order`` is a :class:`~harness.sim.order.ScheduleOrder`, whose choices follow from ``seed``."""
+
+    def __init__(self, order: str = ScheduleOrder.FIFO, seed: int = 0) -> None:
+        self._order = order_of(order, Randomness(seed).fork("order"))
         self._time, self._sockets = SimulatedTime(), SimulatedSockets()
         self.clock = SimulatedClock(self._time)
         self.network = SimulatedNetwork(self._sockets)
@@ -32,4 +37,4 @@ class Simulation:
 
     def new_runner(self) -> asyncio.Runner:
         """A runner with an event loop in this simulation's time."""
-        return asyncio.Runner(loop_factory=lambda: SimulatedLoop(self._time, self._sockets))
+        return asyncio.Runner(loop_factory=lambda: SimulatedLoop(self._time, self._sockets, self._order))

@@ -241,15 +241,15 @@ class GatewayControl(Watched[GatewayResource]):
         settings = self._settings
         taken = {
             "retryAfter": int(1000 * settings.retry_after),
-            "statusInterval": int(1000 * settings.status_interval),
             "chunkWindow": settings.chunk_window,
+            "statusInterval": int(1000 * settings.status_interval),
         }
         return {
             "token": self._token,
             "heartbeatInterval": int(1000 * settings.heartbeat_interval),
             "missedHeartbeats": settings.missed_heartbeats,
-            **(taken if "gateway-settings" in self.features else {}),
             "restPerDevice": 1000 * PER_DEVICE if self._kind.records else None,
+            **(taken if "gateway-settings" in self.features else {}),
             "certificates": [validity(identity.certificate) for identity in self._identities],
             "deviceAuthority": validity(self._pki.devices.certificate),
         }

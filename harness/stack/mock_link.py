@@ -7,7 +7,6 @@ by itself, except what its subclass names as an aside.
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import ClassVar, TypeVar, cast
 
 from harness.core.clock import Clock, time_to_wait
@@ -20,7 +19,7 @@ __all__ = ["MockEnd", "MockLink"]
 
 M = TypeVar("M", bound=Message)
 SMALLEST = 1
-"""Bytes that wait for this end; the system makes them as few as it can."""
+"""Bytes that TLS keeps for a reader that does not read."""
 
 
 class MockLink(Link):
@@ -66,15 +65,14 @@ class MockEnd:
         await self.link.drain()
 
     def stop_reading(self) -> None:
-        """Read nothing from now on, so that what the other end sends waits there.
+        """Read nothing from now on, so that what the other end sends waits there, after some megabytes that the two
+        sockets take.
 
-        TLS takes little more, as on a board, and the socket what the other end was promised. A smaller buffer would
-        break that promise: Linux drops what does not fit, and with it the acknowledgments of what this end sends.
+        The socket's receive buffer stays as it is: Linux drops segments that a buffer made smaller has no room for,
+        with the acknowledgments in them, and then neither end gets on.
         """
         if (limit := getattr(self.link.raw, "set_read_buffer_limits", None)) is not None:
             limit(high=SMALLEST, low=0)  # TLS reads on until a quarter of a megabyte waits
-        connection = self.link.raw.get_extra_info("socket")
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, SMALLEST)
         self.link.raw.pause_reading()
 
     def read_again(self) -> None:

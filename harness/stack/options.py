@@ -23,6 +23,9 @@ NOT_REPEATED = {"profile", "reports", "keep", "summary", "annotations"}
 """Options that a command to run a test again does not need."""
 SIMULATED = frozenset({"sim", "sim-native"})
 """The tiers of boards with which the whole stack is simulated."""
+SEED = 0
+"""The seed of a simulation without ``--seed``."""
+ORDERS = ("fifo", "random", "pct")
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -71,6 +74,12 @@ def _watches(text: str) -> WatchTimes:
     if text not in tuple(WatchTimes):
         raise ValueError(f"must be one of {', '.join(WatchTimes)}")
     return WatchTimes(text)
+
+
+def _order(text: str) -> str:
+    if text not in ORDERS:
+        raise ValueError(f"must be one of {', '.join(ORDERS)}")
+    return text
 
 
 def _wire_defect(text: str) -> str:
@@ -155,6 +164,14 @@ class StackOptions:
     )
     seed: int | None = field(
         default=None, metadata={"parse": _seed, "help": "seed of all random values except keys", "metavar": "N"}
+    )
+    schedule_order: str = field(
+        default="fifo",
+        metadata={
+            "parse": _order,
+            "help": "which of several ready tasks of a simulation runs first, by the seed: fifo, random, pct",
+            "metavar": "ORDER",
+        },
     )
     kubeconfig: Path | None = field(
         default=None,

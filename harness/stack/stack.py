@@ -34,7 +34,7 @@ from harness.stack.link_faults import LinkFaults
 from harness.stack.mock_board import MockBoard
 from harness.stack.mock_gateway import MockGateway
 from harness.stack.modules import Modules
-from harness.stack.options import StackOptions
+from harness.stack.options import SEED, StackOptions
 from harness.stack.record import Record
 from harness.stack.recorder import RECORDER, Recorder
 from harness.stack.stalls import note_stalls
@@ -60,8 +60,6 @@ RETRY_AFTER = 0.5
 GATEWAY_CLIENT = "Gateway"
 """A gateway's name at the cluster."""
 ANY_PORT: Endpoint = ("127.0.0.1", 0)
-SEED = 0
-"""The seed of a simulation without ``--seed``."""
 
 
 class Stack:

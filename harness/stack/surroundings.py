@@ -12,7 +12,7 @@ from harness.core.descriptors import count_sockets
 from harness.core.errors import UsageError
 from harness.core.loop import new_runner
 from harness.core.network import Network, SystemNetwork
-from harness.stack.options import StackOptions
+from harness.stack.options import ORDERS, SEED, StackOptions
 
 __all__ = ["FEATURES", "Runner", "Surroundings", "surroundings_of"]
 
@@ -52,6 +52,8 @@ def surroundings_of(options: StackOptions, new_runner: Callable[[], Runner] = ne
     Raises UsageError for options that a simulation cannot have.
     """
     if not options.simulated:
+        if options.schedule_order != ORDERS[0]:
+            raise UsageError("is for --boards=sim", where="--schedule-order", do="add that, or leave this out")
         return Surroundings.of_machine(new_runner)
     for name, value in _NEEDS.items():
         if (given := getattr(options, name)) != value:
@@ -62,7 +64,7 @@ def surroundings_of(options: StackOptions, new_runner: Callable[[], Runner] = ne
             )
     from harness.sim import Simulation  # late: most runs need none
 
-    simulation = Simulation()
+    simulation = Simulation(options.schedule_order, options.seed or SEED)
     return Surroundings(
         simulation.clock, simulation.network, simulation.new_runner, lambda: simulation.open_sockets, simulated=True
     )

@@ -62,7 +62,7 @@ class System:
     lacks: frozenset[str] = frozenset()
     """Features of gateways and boards that tests cannot ask of it."""
     wire: str = VERSION_1
-    """The wire that devices and gateway speak, of :data:`~harness.wasmbed.protocol.dialects.wires.WIRES`."""
+    """The wire between devices and gateway, of :data:`~harness.wasmbed.protocol.dialects.wires.WIRES`."""
     mapping: ResourceMapping = field(default_factory=ResourceMapping)
     definitions: tuple[Object, ...] = ()
     """CustomResourceDefinitions to install; the cluster has those of other types already."""

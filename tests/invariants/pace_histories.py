@@ -86,19 +86,12 @@ PACES: Mapping[str, Example] = {
     ),
     "boards stay": example(
         Party.BOARD,
+        all(on_virtual_boards, enrolled, lambda s: s.later(0.5), lambda s: s.closes()),
         all(
             on_virtual_boards,
             enrolled,
             lambda s: s.later(3),
             lambda s: s.beats(3, answered=False),
-            lambda s: s.closes(),
-        ),
-        all(
-            on_virtual_boards,
-            enrolled,
-            lambda s: s.beats(3, answered=False),
-            lambda s: s.beats(4, answered=False),
-            lambda s: s.beats(5, answered=False),
             lambda s: s.closes(),
         ),
     ),

@@ -6,7 +6,7 @@ import pytest
 
 from harness.invariants import RULES
 from tests.invariants.histories import EXAMPLES
-from tests.invariants.story import START, Story
+from tests.invariants.story import START, Story, moment
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -47,6 +47,29 @@ def test_a_loss_that_is_written_when_the_device_is_back_belongs_to_the_session_b
     story.connects(link=2)
     story.beats(link=2)
     story.becomes_disconnected()
+    assert [violation.rule for violation in story.violations()] == []
+
+
+def test_writes_that_are_recorded_late_show_nothing_about_their_pace() -> None:
+    story = Story()
+    story.note("stack started", cluster="kubeconfig", boards="virtual")
+    EXAMPLES["applications rest between writes"].breaks(story)
+    assert "applications rest between writes" not in [violation.rule for violation in story.violations()]
+
+
+def test_a_lease_that_was_given_back_without_an_answer_may_be_taken() -> None:
+    """The managed fields of what the next holder replaces are later than the last write on record."""
+    story = Story()
+    story.leases("one")
+    story.later(5)
+    given_back = {"manager": "ControllerManager", "operation": "Update", "time": moment(story.clock.now() - 1)}
+    story.writes(
+        "ControllerManager",
+        "PUT Lease",
+        "wasmbed-controllers",
+        metadata={"managedFields": [given_back]},
+        spec={"holderIdentity": "two", "leaseDurationSeconds": 15},
+    )
     assert [violation.rule for violation in story.violations()] == []
 
 
