@@ -8,7 +8,6 @@ import pytest
 
 from harness.boards.board import Board
 from harness.core.history import Event
-from harness.core.loop import give_way
 from harness.stack import Stack
 from harness.stack.mock_board import MockBoard
 from harness.wasmbed.pki.tls import client_context
@@ -215,7 +214,6 @@ async def _send_on(peer: MockBoard, message: Heartbeat) -> None:
         while True:
             peer.send(message)
             await peer.drain()
-            await give_way()  # the system takes megabytes at once, and a hundred boards share this loop
 
 
 async def _crowd(stack: Stack) -> list[Board]:
