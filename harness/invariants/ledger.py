@@ -158,8 +158,8 @@ class Ledger:
         return (order.correlation, str(order.data.get("device"))) in self._by_hand
 
     def interval(self, link: Link) -> float:
-        """Seconds between two heartbeats of a device, as the gateway said on the link, or else as it was set; 0 if neither
-        is known."""
+        """Seconds between two heartbeats of a device, as the gateway said on the link, or else as it was set; 0 if it
+        is known from neither."""
         up = self.gateways.get(link.gateway)
         told = link.response.data.get("heartbeatInterval") if link.response is not None else None
         if not isinstance(told, int | float) and up is not None:
