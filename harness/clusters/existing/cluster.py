@@ -194,6 +194,8 @@ class KubeconfigCluster(Cluster):
         changes no verdict, as the test is over: the session's end tells what stays, unless the cluster is gone."""
         why: Exception | None = None
         for failures in range(_ATTEMPTS):
+            if failures:
+                await self._clock.sleep(_AGAIN.delay(failures - 1, self._randomness))
             try:
                 await delete()
             except ApiError as error:
@@ -204,7 +206,6 @@ class KubeconfigCluster(Cluster):
                 why = error
             else:
                 return True
-            await self._clock.sleep(_AGAIN.delay(failures, self._randomness))
         if isinstance(why, ApiError):
             LEAVING.failed(self.namespace, reason(why))
         return False
