@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from harness.core.clock import Timer
 from harness.wasmbed.gateway.nonces import RecentIds
 from harness.wasmbed.protocol.link import Link
-from harness.wasmbed.protocol.messages import ApplicationState, Heartbeat
+from harness.wasmbed.protocol.messages import Heartbeat
 
 if TYPE_CHECKING:
     from harness.wasmbed.gateway.application_status import ApplicationRecord
@@ -180,8 +180,7 @@ class Session:
     def forget_states(self) -> None:
         """Have the states in the next heartbeat written as changes. A failed deployment stays failed."""
         for record in (self.applications or {}).values():
-            if record.state is not ApplicationState.FAILED:
-                record.state = None
+            record.is_overwritten = True
 
     def attach_queue(self, queue: DeviceQueue) -> None:
         """Keep the device's work in ``queue``."""
