@@ -304,8 +304,11 @@ class SpecFollowsRequest(Invariant):
         link = self.ledger.link(event)
         if link is None or link.request is None or event.data.get("certificate") or link.device in self._foreign:
             return
-        write = self._own.get(link.device)
-        if write is not None and write.n < min(link.request.n, self._seen.get(link.device, -1)):
+        write, spec = self._own.get(link.device), self.ledger.object("Device", link.device).get("spec") or {}
+        if write is None or not write.n < min(link.request.n, self._seen.get(link.device, -1)):
+            return
+        written = write.data.get("spec") or {}
+        if all(spec.get(field) == value for field, value in written.items()):  # else an older form came late
             yield from self._compare(event, link.device, link)
 
     def _compare(self, event: Event, name: str, link: Link) -> Iterator[Violation]:

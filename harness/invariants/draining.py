@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from harness.core.history import Event
 from harness.invariants.invariant import Invariant, Party, Violation, on
-from harness.invariants.ledger import Ledger
+from harness.invariants.ledger import Ledger, Link
 
 __all__ = ["DRAINING", "DrainingTakesNoDevice", "ReturnsAreSpread"]
 
@@ -46,10 +46,27 @@ class DrainingTakesNoDevice(Invariant):
         if link is None or told is None or not link.known or link.opened.n > told.n or link.said is None:
             return
         itself = link.refused is not None and link.refused.data.get("code") == "GATEWAY_DRAINING"
-        is_first = link.connected in (None, event) and event.name == "HeartbeatAcknowledgment"
-        if itself or event.name == "EnrollmentResponse" or (is_first and link.said.n > told.n):
+        if itself or self._is_late(event, link, told):
             message = f"the gateway sent {event.name} to {link.device} after it had told that it shuts down"
             yield self.broken(event, message, cause=told, link=link)
+
+    @staticmethod
+    def _is_late(event: Event, link: Link, told: Event) -> bool:
+        """Whether the gateway sent an answer after ``told``, which crossed another link.
+
+        A relay may read the two in any order, so there the question has to be later than ``told``.
+        """
+        if event.name == "EnrollmentResponse":
+            is_relayed, asked = bool(link.opened.data.get("relayed")), link.request
+            return not is_relayed or (asked is not None and asked.n > told.n)
+        asked = _answered(event, link) if link.connected in (None, event) else None
+        return asked is not None and asked.n > told.n
+
+
+def _answered(event: Event, link: Link) -> Event | None:
+    """The heartbeat that an acknowledgment answers."""
+    number = event.data.get("messageId")
+    return next((beat for beat in reversed(link.beats) if beat.data.get("messageId") == number), None)
 
 
 class ReturnsAreSpread(Invariant):

@@ -13,8 +13,10 @@ from typing import Any
 
 from harness.core.history import Event, Kind
 
-__all__ = ["Ledger", "Link", "status_of"]
+__all__ = ["LONGEST_INTERVAL", "Ledger", "Link", "status_of"]
 
+LONGEST_INTERVAL = 1e12
+"""Milliseconds between two heartbeats; a history may name more than a float holds."""
 BEATS = 16
 """Heartbeats of a link that are remembered, the latest."""
 _WRITES = ("POST ", "PATCH ", "PUT ")
@@ -103,9 +105,9 @@ class Ledger:
         self._stalls: list[tuple[float, float]] = []
         """When the machine was suspended, from and until."""
         self.board_kind = ""
+        """The tier of the boards."""
         self.records_at_once = True
         """Whether a write is recorded when its answer comes. On an API server outside it waits for what caused it."""
-        """The tier of the boards."""
 
     def link(self, event: Event) -> Link | None:
         """The link that a message crossed."""
@@ -154,6 +156,15 @@ class Ledger:
     def is_ordered_by_hand(self, order: Event) -> bool:
         """Whether a test gives such orders itself, so that they say nothing of the controller."""
         return (order.correlation, str(order.data.get("device"))) in self._by_hand
+
+    def interval(self, link: Link) -> float:
+        """Seconds between two heartbeats of a device, as the gateway said on the link, or else as it was set; 0 if it
+        is known from neither."""
+        up = self.gateways.get(link.gateway)
+        told = link.response.data.get("heartbeatInterval") if link.response is not None else None
+        if not isinstance(told, int | float) and up is not None:
+            told = up.data.get("heartbeatInterval")
+        return min(told, LONGEST_INTERVAL) / 1000 if isinstance(told, int | float) else 0.0
 
     def stood_still(self, begin: float, end: float) -> bool:
         """Whether the machine was suspended meanwhile, so that lateness convicts no party."""

@@ -18,7 +18,7 @@ __all__ = ["SILENCE", "BoardsStay", "SilenceIsMeasured"]
 
 ROUNDING = 0.98
 SLACK = 0.1
-"""Seconds by which two clocks of one process may differ."""
+"""Seconds by which two readings of a clock may differ."""
 CROSSING = 2.0
 """Seconds for an answer to reach a board at most."""
 UNDONE = frozenset({"power on", "restore link", "resume"})
@@ -41,15 +41,18 @@ class SilenceIsMeasured(Invariant):
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
-        self._heard: defaultdict[str, OrderedDict[Link, Event]] = defaultdict(OrderedDict)
-        """By gateway, its sessions in the order in which they were heard last, and when."""
+        self._heard: defaultdict[str, OrderedDict[Link, tuple[Event, Event]]] = defaultdict(OrderedDict)
+        """By gateway, its sessions in the order in which they were heard last: what was said, and its answer.
+
+        The gateway read its clock between the two, which are as far apart as the machine was slow."""
 
     @on("EnrollmentResponse", "HeartbeatAcknowledgment")
     def heard(self, event: Event) -> Iterator[Violation]:
         link = self.ledger.link(event)
         if link is not None and link.known and not event.data.get("certificate"):
             sessions = self._heard[link.gateway]
-            sessions[link] = event
+            is_beat = event.name == "HeartbeatAcknowledgment" and link.beats
+            sessions[link] = link.beats[-1] if is_beat else event, event
             sessions.move_to_end(link)
         yield from ()
 
@@ -70,14 +73,15 @@ class SilenceIsMeasured(Invariant):
         if (link := self.ledger.link(event)) is None:
             return
         sessions = self._heard[link.gateway]
-        last, said = sessions.pop(link, None), _MISSED.match(str(event.data.get("reason")))
-        if event.source != "Gateway" or last is None or said is None:
+        heard, said = sessions.pop(link, None), _MISSED.match(str(event.data.get("reason")))
+        if event.source != "Gateway" or heard is None or said is None:
             return
-        silence, least = event.at - last.at, int(said[1]) * _interval(self.ledger, link)
+        last, _ = heard
+        silence, least = event.at - last.at, int(said[1]) * self.ledger.interval(link)
         if silence < ROUNDING * least - SLACK:
             message = f"the gateway gave {link.device} up ({said[0]}) after {silence:.2f} s; they take {least:.2f} s"
             yield self.broken(event, message, cause=last, link=link)
-        other, earlier = next(iter(sessions.items()), (None, None))
+        other, (_, earlier) = next(iter(sessions.items()), (None, (None, None)))
         # A machine that was late with this one may be as late with the other.
         late = SLACK + max(silence - least, 0.0)
         if other is not None and earlier is not None and earlier.at < last.at - late:
@@ -123,16 +127,9 @@ class BoardsStay(Invariant):
         # Answers that came together may have crossed the end of a board that had waited for them.
         together = len(answers) == PATIENCE and event.at - answers[0].at < CROSSING
         since = event.at - answers[-1].at
-        if not together and since < SOON * _interval(self.ledger, link):
+        if not together and since < SOON * self.ledger.interval(link):
             message = f"{link.device} ended its link {since:.2f} s after the answer to a heartbeat"
             yield self.broken(event, f"{message}; {link.last_said()}", cause=answers[-1], link=link, waited=answers[-1])
-
-
-def _interval(ledger: Ledger, link: Link) -> float:
-    """Seconds between two heartbeats of a device; 0 if they are not known."""
-    up = ledger.gateways.get(link.gateway)
-    told = up.data.get("heartbeatInterval") if up is not None else None
-    return told / 1000 if isinstance(told, int) else 0.0
 
 
 SILENCE = (SilenceIsMeasured, BoardsStay)

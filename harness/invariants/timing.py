@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from harness.core.history import Event
 from harness.invariants.invariant import EVERY, Invariant, Party, Violation, on
-from harness.invariants.ledger import Ledger, Link, status_of
+from harness.invariants.ledger import LONGEST_INTERVAL, Ledger, Link, status_of
 
 __all__ = ["TIMING", "Deadlines"]
 
@@ -17,8 +17,6 @@ HOUR = 3600.0
 """Seconds by which a clock may be wrong: a wrong unit is wrong by more."""
 LONGEST_RETRY = 600_000
 """Milliseconds after which a device is asked to come back at most."""
-LONGEST_INTERVAL = 1e12
-"""Milliseconds between two heartbeats; a history may name more than a float holds."""
 ROUNDING = 0.98
 EARLY = 0.75
 """The part of a retry-after that a device waits at least: an emulator's clock may run fast."""
@@ -227,7 +225,7 @@ class BoardsBeat(Invariant):
         link = self.ledger.link(event)
         if link is None or event.source != "Gateway" or link.connected is None or not link.beats:
             return
-        interval = self._interval(link)
+        interval = self.ledger.interval(link)
         last = link.beats[-1]
         silence = event.at - last.at
         virtual = self.ledger.board_kind.startswith("virtual")
@@ -239,13 +237,6 @@ class BoardsBeat(Invariant):
             )
             against = "" if virtual else "an emulator on a busy machine may be suspended"
             yield self.broken(event, message, cause=last, link=link, against=against, waited=last)
-
-    def _interval(self, link: Link) -> float:
-        told = link.response.data.get("heartbeatInterval") if link.response is not None else None
-        if not isinstance(told, int | float):
-            up = self.ledger.gateways.get(link.gateway)
-            told = up.data.get("heartbeatInterval") if up is not None else 0
-        return min(float(told or 0), LONGEST_INTERVAL) / 1000
 
 
 class LiveLinksConnect(Invariant):

@@ -300,8 +300,8 @@ class SimulatedSockets:
         """Reserve a port, 0 for a free one. Raises OSError if it is taken."""
         host, port = address[:2]
         if port == 0:
-            port = next(port for port in self._free if port not in self._listeners)
-        if port in self._listeners:
+            port = next((port for port in self._free if port not in self._listeners), 0)
+        if port == 0 or port in self._listeners:
             raise _error(errno.EADDRINUSE)
         self._listeners[port] = listener
         return host, port

@@ -65,8 +65,7 @@ class MockEnd:
         await self.link.drain()
 
     def stop_reading(self) -> None:
-        """Read nothing from now on, so that what the other end sends waits there, after some megabytes that the two
-        sockets take.
+        """Read nothing from now on, so that what the other end sends waits there, beyond what the two sockets take.
 
         The socket's receive buffer stays as it is: Linux drops segments that a buffer made smaller has no room for,
         with the acknowledgments in them, and then neither end gets on.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
 from harness.clusters.existing import KubeconfigCluster
 from harness.clusters.existing.cluster import LEAVING
-from harness.clusters.existing.disturbances import FLOOD, Disturbances
-from harness.core.clock import SystemClock
+from harness.clusters.existing.disturbances import FLOOD, SLOW, Disturbances
+from harness.core.clock import ManualClock, SystemClock
 from harness.core.errors import RigError
 from harness.core.identifiers import Randomness
 from harness.wasmbed.resources.api import ApiError, NotFound
@@ -107,7 +108,7 @@ async def test_an_answer_about_the_request_itself_excuses_nobody(disturbed, clus
 
 
 def test_what_a_flood_provokes_excuses_nobody():
-    disturbances = Disturbances()
+    disturbances = Disturbances(ManualClock())
     under_way = [disturbances.asking("PATCH Device d1 of Gateway") for _ in range(FLOOD + 1)]
     for each in under_way:
         each.__enter__()
@@ -117,6 +118,20 @@ def test_what_a_flood_provokes_excuses_nobody():
         each.__exit__(None, None, None)
     disturbances.answered(429, "PATCH Device d1 of Gateway")
     assert "1 answered with 429" in str(disturbances)
+
+
+@pytest.mark.parametrize("ends", ["with its answer", "given up"])
+async def test_a_request_that_waits_long_is_the_rigs_fault(ends):
+    clock = ManualClock()
+    disturbances = Disturbances(clock)
+    with suppress(asyncio.CancelledError), disturbances.asking("PATCH Device d1 of Gateway"):
+        await clock.advance(SLOW - 0.1)
+    assert str(disturbances) == ""
+    with suppress(asyncio.CancelledError), disturbances.asking("PATCH Device d2 of Gateway"):
+        await clock.advance(SLOW)
+        if ends == "given up":
+            raise asyncio.CancelledError
+    assert "1 that waited 2 s or more); the first: PATCH Device d2 of Gateway" in str(disturbances)
 
 
 async def test_a_run_ends_on_a_cluster_in_trouble(disturbed, tmp_path):

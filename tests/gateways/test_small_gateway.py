@@ -62,7 +62,7 @@ async def test_it_keeps_the_rules_of_its_features(rule: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("sequence", ["device-enrollment", "heartbeat-and-monitoring", "connection-lost"])
 async def test_it_follows_the_diagrams_of_what_it_does(sequence: str, tmp_path: Path) -> None:
-    async with Stack(small_gateway(tmp_path).replace(heartbeat=0.3)) as stack:
+    async with Stack(small_gateway(tmp_path).replace(heartbeat=1.0)) as stack:
         board = await stack.boards.power_on()
         await stack.device(board).until(phase="Connected")
         for _ in range(3):

@@ -6,7 +6,7 @@ import pytest
 
 from harness.invariants import RULES
 from tests.invariants.histories import EXAMPLES
-from tests.invariants.story import START, Story, moment
+from tests.invariants.story import OTHER_ID, START, Story, moment, registered
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -87,6 +87,56 @@ def test_a_gateway_reads_its_clock_after_the_heartbeat_and_may_be_late_to_answer
         story.later(1)
     story.gateway("HeartbeatAcknowledgment", messageId=4, gatewayTime=told)
     assert ("gateway time" in [violation.rule for violation in story.violations()]) is stands_still
+
+
+def test_silence_counts_from_the_heartbeat_and_not_from_its_answer() -> None:
+    """The machine stood still between the gateway's look at its clock and the answer."""
+    story = Story()
+    story.enrolls()
+    story.later(0.5)
+    story.beats(3, answered=False)
+    story.later(0.5)
+    story.gateway("HeartbeatAcknowledgment", messageId=3, gatewayTime=int(story.clock.now() * 1000) - 500)
+    story.later(2.5)
+    story.closes("Gateway", reason="3 heartbeats missed")
+    assert [violation.rule for violation in story.violations()] == []
+
+
+@pytest.mark.parametrize("asks", ["before", "after"])
+def test_behind_a_relay_what_was_asked_before_a_shutdown_may_be_answered(asks: str) -> None:
+    """It reads two links in any order. A request after the device got the shutdown's word cannot be answered."""
+    story = Story()
+    story.enrolls()
+    story.device("TlsConnected", device="pump-2", link=2, address="127.0.0.1:2", relayed="127.0.0.1:3", certificate={})
+    if asks == "before":
+        story.asks("pump-2", 2)
+    story.gateway("Error", messageId=70, code="GATEWAY_DRAINING", retryAfter=500)
+    if asks == "after":
+        story.asks("pump-2", 2)
+    story.responds("pump-2", 2, deviceId=OTHER_ID)
+    rules = [violation.rule for violation in story.violations()]
+    assert ("draining gateways take no device" in rules) is (asks == "after")
+
+
+def test_an_endpoint_that_was_written_counts_before_its_change_comes() -> None:
+    story = Story()
+    registered(story)
+    story.writes("Gateway", "PATCH Gateway", "gateway-1", spec={"endpoint": "10.0.0.2:4433"})
+    story.responds(gatewayName="gateway-1", gatewayEndpoint="10.0.0.2:4433")
+    assert "gateways name themselves" not in [violation.rule for violation in story.violations()]
+
+
+def test_a_spec_is_compared_once_the_gateways_write_is_in_it() -> None:
+    """An older form of the Device may come after the write."""
+    story = Story()
+    story.enrolls()
+    story.closes()
+    story.writes("Gateway", "PATCH Device", "pump-1", spec={"firmwareVersion": "2"})
+    story.state("Device", "pump-1", spec={"firmwareVersion": "1"}, status={"phase": "Disconnected"})
+    story.connects(link=2)
+    story.asks(link=2, firmwareVersion="2")
+    story.responds(link=2)
+    assert "spec follows the request" not in [violation.rule for violation in story.violations()]
 
 
 def test_every_invariant_has_a_sentence_and_a_source() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -97,13 +98,13 @@ async def test_objects_that_stay_in_a_cluster_are_listed_at_the_end(
     await cluster.stop()
     done = project.run(LEAVES, "--cluster=kubeconfig", f"--kubeconfig={path}", *workers)
     assert "1 passed" in done.stdout, done.stdout
-    assert "is still there: " in done.stdout
+    assert re.search(r"namespace \S+ (is still|may still be) there: ", done.stdout), done.stdout
 
 
 async def test_on_a_cluster_that_disturbs_requests_a_failure_is_the_rigs(project: Project, tmp_path: Path) -> None:
     """Whatever fails then: a wait, the test's own request, an assertion. What passes all the same has passed."""
     async with disturbed_cluster(tmp_path, in_trouble()) as cluster:
-        arguments = ("--cluster=kubeconfig", f"--kubeconfig={cluster.path}", "--deadline=3")
+        arguments = ("--cluster=kubeconfig", f"--kubeconfig={cluster.path}", "--deadline=10")
         done = await asyncio.to_thread(project.run, DISTURBED, *arguments)
     assert "1 passed, 4 not run" in done.stdout, done.stdout
     assert done.returncode == 3

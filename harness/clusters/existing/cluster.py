@@ -76,7 +76,7 @@ class KubeconfigCluster(Cluster):
         ``allow_cluster``: the context, if the cluster is on another machine."""
         self._clock, self._randomness = clock, randomness
         self.namespace = namespace
-        self._tapped = Tapped(tap) if tap is not None else None
+        self._tapped = Tapped(tap, clock) if tap is not None else None
         self._path = kubeconfig or self.default_path()
         self._allowed = allow_cluster
         self._connection = Connection(self._path)
@@ -194,6 +194,8 @@ class KubeconfigCluster(Cluster):
         changes no verdict, as the test is over: the session's end tells what stays, unless the cluster is gone."""
         why: Exception | None = None
         for failures in range(_ATTEMPTS):
+            if failures:
+                await self._clock.sleep(_AGAIN.delay(failures - 1, self._randomness))
             try:
                 await delete()
             except ApiError as error:
@@ -204,7 +206,6 @@ class KubeconfigCluster(Cluster):
                 why = error
             else:
                 return True
-            await self._clock.sleep(_AGAIN.delay(failures, self._randomness))
         if isinstance(why, ApiError):
             LEAVING.failed(self.namespace, reason(why))
         return False
@@ -225,7 +226,7 @@ class KubeconfigCluster(Cluster):
         if self._tapped is None and gate is None:
             await self.write_kubeconfig(path)
             return
-        tapped = self._tapped or Tapped(_record_nothing)
+        tapped = self._tapped or Tapped(_record_nothing, self._clock)
         proxy = RecordingProxy(self._path, self.namespace, name, tapped, self._clock, SystemNetwork(), gate)
         self._proxies.append(proxy)
         await proxy.start()

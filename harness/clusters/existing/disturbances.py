@@ -10,14 +10,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
+from harness.core.clock import Clock
 from harness.core.errors import reason
 from harness.wasmbed.resources.api import ApiError
 
-__all__ = ["FLOOD", "Disturbances", "is_of_server"]
+__all__ = ["FLOOD", "SLOW", "Disturbances", "is_of_server"]
 
 FLOOD = 100
 """Requests under way at once from which on 429 is the answer to the stack's own load. A cluster that Kubernetes'
 defaults protect queues several times as many before it refuses one."""
+SLOW = 2.0
+"""Seconds from which on a request waited too long for its answer. A server, and the machine under both, that has time
+for them answers in milliseconds."""
 _OF_THE_SERVER = frozenset({401, 429, 500, 502, 503, 504})
 _QUOTED = 200
 
@@ -34,15 +38,18 @@ class Disturbances:
     test describes, and where an answer was lost, the record lacks the write.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._counts: Counter[str] = Counter()
         self._first = ""
         self._under_way = 0
 
     @contextmanager
     def asking(self, request: str) -> Iterator[None]:
-        """Inside, ``request`` is under way (``PATCH Device d1 of Gateway``); the error that ends it is counted."""
+        """Inside, ``request`` is under way (``PATCH Device d1 of Gateway``); the error that ends it is counted, and a
+        wait of :data:`SLOW`, also one that was given up."""
         self._under_way += 1
+        begin = self._clock.now()
         try:
             yield
         except ApiError as error:
@@ -52,6 +59,8 @@ class Disturbances:
             self.cut(request, error)
             raise
         finally:
+            if self._clock.now() - begin >= SLOW and self._under_way <= FLOOD:
+                self._count(f"that waited {SLOW:g} s or more", request)
             self._under_way -= 1
 
     def answered(self, code: int, request: str, message: str = "") -> None:

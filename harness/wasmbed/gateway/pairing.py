@@ -125,18 +125,23 @@ class Pairing:
         return secret
 
     async def _remove(self, secret: Object) -> None:
-        """Delete a token that was used. One that stays serves nobody but its user."""
-        name, version, why = secret["metadata"]["name"], secret["metadata"]["resourceVersion"], ""
-        for failures in range(_ATTEMPTS):
-            try:
-                async with self._clock.deadline(self._settings.api_timeout):
-                    await self._api.delete(SECRET, name, resource_version=version)
-                    return
-            except (Conflict, NotFound):  # it was deleted, or replaced by a new one
-                return
-            except (OSError, ApiError) as error:
-                why = reason(error)
-            await self._clock.sleep(_BACKOFF.delay(failures, self._randomness))
+        """Delete a token that was used, in the time of one request, since its device waits for the certificate. One
+        that stays serves nobody but its user."""
+        name, why = secret["metadata"]["name"], "no answer in time"
+        try:
+            async with self._clock.deadline(self._settings.api_timeout):
+                for failures in range(_ATTEMPTS):
+                    if failures:
+                        await self._clock.sleep(_BACKOFF.delay(failures - 1, self._randomness))
+                    try:
+                        await self._api.delete(SECRET, name, resource_version=secret["metadata"]["resourceVersion"])
+                        return
+                    except (Conflict, NotFound):  # it was deleted, or replaced by a new one
+                        return
+                    except (OSError, ApiError) as error:
+                        why = reason(error)
+        except TimeoutError:
+            pass
         log.warning("Secret %s: a pairing token was used and could not be deleted: %s; delete it", name, why)
 
     def _check_key(self, name: str, public_key: bytes) -> None:
