@@ -465,8 +465,8 @@ async def test_a_token_is_spent_before_the_certificate_is_there(stack: Stack) ->
 async def test_a_peer_without_a_certificate_may_not_beat(stack: Stack) -> None:
     """It may ask for a certificate; a heartbeat is refused, with any id."""
     meter = await stack.mock_board("meter", certificate="request")
-    asked = meter.send(meter.heartbeat())
-    await meter.expect(Error, asked)
+    asked = meter.send(replace(meter.heartbeat(), device_id="00000000-0000-4000-8000-000000000000"))
+    assert (await meter.expect(Error, asked)).code == ErrorCode.ENROLLMENT_FAILED
     await meter.until_closed()
     assert not stack.history.find("HeartbeatAcknowledgment")
 
