@@ -55,7 +55,8 @@ def test_options_of_commands_exist(page: Path) -> None:
     unknown = []
     for words in commands(page):
         command: click.Command = wasmbed
-        known = {f"--{name}" for name in StackOptions.names()} | {"--live", "--alluredir", "--junitxml", "--debug"}
+        known = {f"--{name.replace('_', '-')}" for name in StackOptions.names()}
+        known |= {"--live", "--alluredir", "--junitxml", "--debug"}
         if words[0] == "wasmbed":
             for word in words[1:]:
                 if isinstance(command, click.Group):

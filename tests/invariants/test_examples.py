@@ -104,7 +104,7 @@ def test_silence_counts_from_the_heartbeat_and_not_from_its_answer() -> None:
 
 @pytest.mark.parametrize("asks", ["before", "after"])
 def test_behind_a_relay_what_was_asked_before_a_shutdown_may_be_answered(asks: str) -> None:
-    """It reads two links in any order. What is asked after a device was told of the shutdown cannot be answered."""
+    """It reads two links in any order. A request after the device got the shutdown's word cannot be answered."""
     story = Story()
     story.enrolls()
     story.device("TlsConnected", device="pump-2", link=2, address="127.0.0.1:2", relayed="127.0.0.1:3", certificate={})

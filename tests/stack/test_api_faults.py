@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.clusters.existing.cluster import LEAVING
 from harness.core.errors import UsageError
 from harness.core.history import Kind
 from harness.stack import Stack, StackOptions
@@ -124,3 +125,4 @@ async def test_another_program_loses_answers_too(tmp_path: Path, cluster: str) -
             found = [each["metadata"]["name"] for each in (await stack.api.list(CONFIG_MAP)).items]
             assert {"lost-0", "lost-504"} <= set(found)
             await stack.cluster.check()
+        await LEAVING.settle(outer.clock)  # while its cluster is there

@@ -147,7 +147,7 @@ class Leaving:
 
 
 async def _until_gone(api: ResourceApi, names: set[str], clock: Clock) -> dict[str, str]:
-    left: dict[str, Object] = {}
+    left: dict[str, Object] | None = None
     try:
         async with clock.deadline(GONE_WITHIN):
             while True:
@@ -166,6 +166,8 @@ async def _until_gone(api: ResourceApi, names: set[str], clock: Clock) -> dict[s
                         if not left:
                             return {}
     except TimeoutError:
+        if left is None:
+            raise ConnectionError(f"no answer within {GONE_WITHIN:g} s") from None
         return {name: _reasons(namespace) for name, namespace in left.items()}
 
 
