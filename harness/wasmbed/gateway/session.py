@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from harness.core.clock import Timer
 from harness.wasmbed.gateway.nonces import RecentIds
 from harness.wasmbed.protocol.link import Link
-from harness.wasmbed.protocol.messages import ApplicationState, Heartbeat
+from harness.wasmbed.protocol.messages import Heartbeat
 
 if TYPE_CHECKING:
     from harness.wasmbed.gateway.application_status import ApplicationRecord
@@ -177,11 +177,10 @@ class Session:
         if self.applications is not None:
             self.applications.pop(name, None)
 
-    def forget_states(self) -> None:
-        """Have the states in the next heartbeat written as changes. A failed deployment stays failed."""
+    def doubt_record(self) -> None:
+        """Have the states in the next heartbeat written as changes. What the device has is known all the same."""
         for record in (self.applications or {}).values():
-            if record.state is not ApplicationState.FAILED:
-                record.state = None
+            record.in_doubt = True
 
     def attach_queue(self, queue: DeviceQueue) -> None:
         """Keep the device's work in ``queue``."""
