@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
 from harness.clusters.existing import KubeconfigCluster
 from harness.clusters.existing.cluster import LEAVING
-from harness.clusters.existing.disturbances import FLOOD, Disturbances
-from harness.core.clock import SystemClock
+from harness.clusters.existing.disturbances import FLOOD, SLOW, Disturbances
+from harness.core.clock import ManualClock, SystemClock
 from harness.core.errors import RigError
 from harness.core.identifiers import Randomness
 from harness.wasmbed.resources.api import ApiError, NotFound
@@ -117,6 +118,24 @@ def test_what_a_flood_provokes_excuses_nobody():
         each.__exit__(None, None, None)
     disturbances.answered(429, "PATCH Device d1 of Gateway")
     assert "1 answered with 429" in str(disturbances)
+
+
+async def test_an_answer_that_is_late_is_the_rigs_fault():
+    clock = ManualClock()
+    disturbances = Disturbances(clock)
+    with disturbances.asking("GET Device d1 of Gateway"):
+        await clock.advance(SLOW)
+    assert str(disturbances) == ""
+    with suppress(asyncio.CancelledError), disturbances.asking("PATCH Device d1 of Gateway"):
+        await clock.advance(SLOW + 1)
+        raise asyncio.CancelledError  # the client's own deadline
+    assert str(disturbances) == (
+        "1 requests or watches (1 late by more than 5 s); the first: PATCH Device d1 of Gateway: 6.0 s"
+    )
+    with suppress(ApiError), disturbances.asking("PATCH Device d2 of Gateway"):
+        await clock.advance(SLOW + 1)
+        raise ApiError({"code": 504})
+    assert "(1 late by more than 5 s, 1 answered with 504)" in str(disturbances)
 
 
 async def test_a_run_ends_on_a_cluster_in_trouble(disturbed, tmp_path):

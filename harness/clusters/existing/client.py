@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from harness.clusters.existing.causality import Causality
 from harness.clusters.existing.disturbances import Disturbances
 from harness.clusters.recording import RequestRecorder
+from harness.core.clock import Clock
 from harness.core.errors import UsageError
 from harness.core.history import Tap
 from harness.wasmbed.resources.api import ApiError, Gone, Object, Resource, ResourceApi, ResourceList, WatchEvent
@@ -25,12 +26,12 @@ T = TypeVar("T")
 class Tapped:
     """The tap that all clients of one cluster share."""
 
-    def __init__(self, tap: Tap) -> None:
+    def __init__(self, tap: Tap, clock: Clock | None = None) -> None:
         self.recorder = RequestRecorder(tap)
         self.causality = Causality(self.recorder.order)
         self.made: dict[tuple[Resource, str], str] = {}
         """The UIDs of the objects that they made in their namespace."""
-        self.disturbances = Disturbances()
+        self.disturbances = Disturbances(clock)
 
     def note(self, resource: Resource, made: Object) -> None:
         """Note an object that was made."""

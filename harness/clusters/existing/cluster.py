@@ -76,7 +76,7 @@ class KubeconfigCluster(Cluster):
         ``allow_cluster``: the context, if the cluster is on another machine."""
         self._clock, self._randomness = clock, randomness
         self.namespace = namespace
-        self._tapped = Tapped(tap) if tap is not None else None
+        self._tapped = Tapped(tap, clock) if tap is not None else None
         self._path = kubeconfig or self.default_path()
         self._allowed = allow_cluster
         self._connection = Connection(self._path)
@@ -226,7 +226,7 @@ class KubeconfigCluster(Cluster):
         if self._tapped is None and gate is None:
             await self.write_kubeconfig(path)
             return
-        tapped = self._tapped or Tapped(_record_nothing)
+        tapped = self._tapped or Tapped(_record_nothing, self._clock)
         proxy = RecordingProxy(self._path, self.namespace, name, tapped, self._clock, SystemNetwork(), gate)
         self._proxies.append(proxy)
         await proxy.start()
