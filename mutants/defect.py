@@ -14,9 +14,11 @@ from pathlib import Path
 
 from harness.core.errors import UsageError
 
-__all__ = ["AREAS", "Area", "Defect", "load", "mutated"]
+__all__ = ["AREAS", "SIMULATED", "Area", "Defect", "load", "mutated"]
 
 FOLDER = Path(__file__).parent / "defects"
+SIMULATED = "sim"
+"""The board that scenarios run on: in virtual time, so that a busy machine lets no wait end too early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Area:
     parties: tuple[str, ...]
     """The parties of which a verdict has to name one."""
     first: tuple[str, ...]
-    board: str = "virtual"
+    board: str = SIMULATED
     """The board that the scenarios run on. A board with firmware has its image built anew with each defect."""
 
 
@@ -58,7 +60,7 @@ class Defect:
 def _areas() -> dict[str, Area]:
     content = tomllib.loads((FOLDER.parent / "areas.toml").read_text("utf-8"))
     return {
-        name: Area(area["end"], tuple(area["parties"]), tuple(area["first"]), area.get("board", "virtual"))
+        name: Area(area["end"], tuple(area["parties"]), tuple(area["first"]), area.get("board", SIMULATED))
         for name, area in content.items()
     }
 

@@ -1,7 +1,7 @@
 """Runs scenarios in processes of their own, copies (``fork``) of one that has imported and collected everything.
 
 ``python -m mutants.isolated JOB``: the job's file and its results are JSON. A defect is put into the copies only.
-Scenarios mostly wait, so several run at the same time, and the first that fails may end the others of its task. One
+Several run at the same time, and the first that fails may end the others of its task. One
 that hangs is killed and decides nothing. A scenario that fails with a defect runs once more without it, at once: so a
 defect's result is known as soon as it was judged.
 """

@@ -21,7 +21,7 @@ from typing import Any, Self
 import pytest
 
 from harness.core.errors import RigError
-from mutants.defect import AREAS, Area, Defect, mutated
+from mutants.defect import AREAS, SIMULATED, Area, Defect, mutated
 from mutants.executed import MEASURED, Executed
 from mutants.isolated import UNDECIDED, WITHOUT, Job, Outcome, Task, is_catch
 from mutants.swap import can_swap
@@ -29,8 +29,8 @@ from mutants.swap import can_swap
 __all__ = ["Result", "Scratch", "digest"]
 
 COPIED = ("harness", "mutants", "scenarios", "platforms", "conftest.py", "pyproject.toml", "harness.toml")
-TOGETHER = {"native": 8, "virtual": 8}
-"""Scenarios at the same time, by board; elsewhere two."""
+TOGETHER = {"virtual": 8}
+"""Scenarios at the same time, by board; elsewhere two. Those in virtual time do not wait."""
 DEADLINE = "150s"
 """The time of a test's body: more than its waits, which name a party when their time is over."""
 MEASURED_AT_ONCE = 60
@@ -154,12 +154,12 @@ class Scratch:
             name: Task(name, self._order(each, caught_by), each.file, mutated(self.folder, each))
             for name, each in waiting.items()
         }
-        green = self._known_green("virtual")
+        green = self._known_green(SIMULATED)
         settled, found = set(green), {name: list[dict[str, Any]]() for name in waiting}
-        for outcome in self._outcomes(list(tasks.values()), "virtual", green=sorted(green)):
+        for outcome in self._outcomes(list(tasks.values()), SIMULATED, green=sorted(green)):
             if outcome["task"] == WITHOUT:
                 settled.add(outcome["test"])
-                self._keep_green([outcome])
+                self._keep_green([outcome], SIMULATED)
                 green |= {outcome["test"]} if outcome["outcome"] == "passed" else set()
             else:
                 found[outcome["task"]].append(outcome)
@@ -214,11 +214,11 @@ class Scratch:
             _write(path, original)
 
     def _build(self, area: Area) -> str:
-        """Build the image of a board that has firmware. Returns the compiler's error, which is not a catch."""
-        return self._build_board(area.board) if area.end == "firmware" else ""
+        """Build the firmware for boards that run it. Returns the compiler's error, which is not a catch."""
+        return self._build_firmware() if area.end == "firmware" else ""
 
-    def _build_board(self, board: str) -> str:
-        command = [sys.executable, "firmware/build.py", board]
+    def _build_firmware(self) -> str:
+        command = [sys.executable, "firmware/build.py", "native"]
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
         return f"does not build: {done.stderr[-200:]}" if done.returncode else ""
 
@@ -238,8 +238,8 @@ class Scratch:
         """Those known to pass on a board, among them the scenario, if it does: it is run unless that is known."""
         green = self._known_green(board)
         if test not in green:
-            if board != "virtual":
-                self._build_board(board)
+            if board != SIMULATED:
+                self._build_firmware()
             self._keep_green(self._outcomes([Task(WITHOUT, [test])], board, to_the_end=True), board)
             green = self._known_green(board)
         return green

@@ -22,10 +22,10 @@ async def deployed(stack: Stack, module: bytes | str, **limits: int) -> tuple[Ap
 async def assert_never_sent(stack: Stack, application: ApplicationHandle, reason: str) -> None:
     """The application Failed for ``reason``, and not a byte of it has left the gateway."""
     await application.until(phase="Failed", health="unhealthy")
+    assert not stack.history.find("Deploy", source="Gateway")
     assert application.status.error is not None
     assert reason in application.status.error
     assert application.status.statistics.running == 0
-    assert not stack.history.find("Deploy", source="Gateway")
 
 
 @pytest.mark.requires("gateway-http")

@@ -463,6 +463,20 @@ async def test_a_token_is_spent_before_the_certificate_is_there(stack: Stack) ->
     assert spent.n < issued.n
 
 
+@pytest.mark.requires("gateway-api-faults", "gateway-pairing")
+async def test_a_token_that_could_not_be_deleted_serves_only_the_key_that_used_it(stack: Stack) -> None:
+    """The API server refuses to delete a used token. Another key gets nothing for it."""
+    meter = await stack.mock_board("meter", certificate="request")
+    thief = await stack.mock_board("thief", certificate="request")
+    stolen = replace(thief.credentials, pairing_token=meter.credentials.pairing_token)
+    with stack.api_faults.failing("delete", client="Gateway", kind="Secret"):
+        meter.send(meter.pairing_request())
+        assert (await meter.expect(EnrollmentResponse)).certificate
+        twin = await stack.mock_board("meter", credentials=stolen)
+        twin.send(twin.pairing_request())
+        await refused(stack, twin, ErrorCode.ENROLLMENT_FAILED, "token")
+
+
 @pytest.mark.requires("gateway-pairing")
 async def test_a_certificate_that_was_issued_is_for_the_key_and_the_name_that_asked(stack: Stack) -> None:
     """The issued certificate names the device; the device that returns with it enrolls under the same id."""

@@ -222,8 +222,8 @@ async def test_an_import_with_another_signature_is_not_sent(stack: Stack, signat
     text = f'(module (import "wasmbed" "publish" (func {signature})) {pages(1)[8:]}'
     application, _ = await deployed(stack, text)
     await application.until(phase="Failed")
-    assert "publish" in (application.status.error or "")
     assert not stack.history.find("Deploy", source="Gateway")
+    assert "publish" in (application.status.error or "")
 
 
 @pytest.mark.requires("gateway-http")

@@ -101,6 +101,7 @@ async def test_a_gateway_that_was_only_cut_off_knows_what_its_devices_run(stack:
     await application.until(phase="Running", error=None, statistics={"running": 1, "unknown": 0}, within=30)
     assert application.on("meter").error is None
     assert len(stack.history.find("Deploy", about="app")) == 1
+    assert len(stack.history.find("DeployApplication", about="app")) == 1
 
 
 @pytest.mark.requires("gateway-http")

@@ -172,9 +172,9 @@ def _relayed(history: History, application: str, path: Sequence[str]) -> Author 
         if not said or device in mocks:
             continue
         last = said[-1]
-        outputs = [each.get("payload") for event in said for each in event.data.get("publications") or ()]
-        lost = len(entry.get("output") or ()) < min(len(outputs), KEPT)
-        if entry.get("state") == _state(last) and not lost:
+        topics = [each.get("topic") for event in said for each in event.data.get("publications") or ()]
+        written = [each.get("topic") for each in entry.get("output") or ()]
+        if entry.get("state") == _state(last) and written == topics[-KEPT:]:
             code = last.data.get("code")
             word = f"{last.name} {code}" if code else last.name
             message = f"{application} on {device} is {entry.get('state')}, as {device} said ({word}, event {last.n})"

@@ -183,7 +183,8 @@ class Record(History):
         source, device = verdict.suspect()
         party = party_of(source)
         if party is Party.GATEWAY and (field := verdict.differing_field()):
-            return next(named, author_of_field(self, "Device", device, [field]).party)
+            author = author_of_field(self, "Device", device, [field]).party
+            return next(named, author if author.startswith(Party.BOARD) else str(party))
         who = f" {device}" if party is Party.BOARD and device else ""
         return next(named, "" if party is Party.PRODUCT else f"{party}{who}")
 

@@ -221,6 +221,8 @@ class Watched(Generic[View]):
         crashed = crashes(self._record, devices, self._since())
         missing = None if crashed or why else self._missing()
         author = unmet(self._informer.get(self.name))
+        if missing is not None and missing.party is Party.BOARD and {missing.who} & mock_boards(self._record):
+            missing = replace(missing, party=Party.PRODUCT, who="")  # the test's own turn
         if (
             author is not None
             and missing is not None
@@ -228,8 +230,6 @@ class Watched(Generic[View]):
             and missing.party is not Party.PRODUCT
         ):
             author = None
-        if missing is not None and missing.party is Party.BOARD and {missing.who} & mock_boards(self._record):
-            missing = replace(missing, party=Party.PRODUCT, who="")  # the test's own turn
         if crashed:
             party = f"{Party.BOARD} {crashed[-1].data.get('device')}"
         else:

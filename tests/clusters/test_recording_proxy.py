@@ -53,7 +53,7 @@ async def scene(tmp_path, settings):
     embedded = EmbeddedCluster(clock, Randomness(), "wasmbed", of_server, **settings)
     await embedded.start()
     await embedded.write_kubeconfig(tmp_path / "config")
-    proxy = RecordingProxy(tmp_path / "config", "wasmbed", "Gateway", Tapped(record), clock, network)
+    proxy = RecordingProxy(tmp_path / "config", "wasmbed", "Gateway", Tapped(record, clock), clock, network)
     await proxy.start()
     proxy.write_kubeconfig(tmp_path / "proxied")
     api = await KubernetesApi.open("wasmbed", kubeconfig=tmp_path / "proxied", name="Gateway")

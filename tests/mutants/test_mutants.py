@@ -19,7 +19,7 @@ from harness.core.errors import RigError, UsageError
 from mutants import __main__ as command
 from mutants import defect as module
 from mutants.__main__ import main
-from mutants.defect import AREAS, Defect, load, mutated
+from mutants.defect import AREAS, SIMULATED, Defect, load, mutated
 from mutants.executed import MEASURED, Executed
 from mutants.isolated import WITHOUT, Job, Outcome, Task, is_catch
 from mutants.scratch import Result, Scratch, digest
@@ -240,7 +240,7 @@ def test_a_result_is_known_when_its_own_scenarios_have_ended(tmp_path: Path, mon
         "second is known",
         (third, "unsound", ""),
     ]
-    assert scratch._known_green("virtual") == {"scenarios/t::one"}
+    assert scratch._known_green(SIMULATED) == {"scenarios/t::one"}
 
 
 @pytest.mark.parametrize("has_begun", [False, True])

@@ -26,7 +26,7 @@ T = TypeVar("T")
 class Tapped:
     """The tap that all clients of one cluster share."""
 
-    def __init__(self, tap: Tap, clock: Clock | None = None) -> None:
+    def __init__(self, tap: Tap, clock: Clock) -> None:
         self.recorder = RequestRecorder(tap)
         self.causality = Causality(self.recorder.order)
         self.made: dict[tuple[Resource, str], str] = {}

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
-from harness.core.clock import Clock, SystemClock
+from harness.core.clock import Clock
 from harness.core.errors import reason
 from harness.wasmbed.resources.api import ApiError
 
@@ -19,8 +19,9 @@ __all__ = ["FLOOD", "SLOW", "Disturbances", "is_of_server"]
 FLOOD = 100
 """Requests under way at once from which on 429 is the answer to the stack's own load. A cluster that Kubernetes'
 defaults protect queues several times as many before it refuses one."""
-SLOW = 5.0
-"""Seconds from which on an answer is late: an enrollment takes four requests, and gateways give it ten seconds."""
+SLOW = 2.0
+"""Seconds from which on a request waited too long for its answer. A server, and the machine under both, that has time
+for them answers in milliseconds."""
 _OF_THE_SERVER = frozenset({401, 429, 500, 502, 503, 504})
 _QUOTED = 200
 
@@ -37,44 +38,40 @@ class Disturbances:
     test describes, and where an answer was lost, the record lacks the write.
     """
 
-    def __init__(self, clock: Clock | None = None) -> None:
-        self._clock = clock or SystemClock()
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._counts: Counter[str] = Counter()
         self._first = ""
         self._under_way = 0
 
     @contextmanager
     def asking(self, request: str) -> Iterator[None]:
-        """Inside, ``request`` is under way (``PATCH Device d1 of Gateway``). The error that ends it is counted; so is
-        an answer that is late, also if nobody waited for it in the end."""
-        begin, is_counted = self._clock.now(), False
+        """Inside, ``request`` is under way (``PATCH Device d1 of Gateway``); the error that ends it is counted, and a
+        wait of :data:`SLOW`, also one that was given up."""
         self._under_way += 1
+        begin = self._clock.now()
         try:
             yield
         except ApiError as error:
-            is_counted = self.answered(error.code, request, str(error))
+            self.answered(error.code, request, str(error))
             raise
         except OSError as error:
-            is_counted = self.cut(request, error)
+            self.cut(request, error)
             raise
         finally:
-            seconds = self._clock.now() - begin
-            if seconds > SLOW and self._under_way <= FLOOD and not is_counted:
-                self._count(f"late by more than {SLOW:g} s", f"{request}: {seconds:.1f} s")
+            if self._clock.now() - begin >= SLOW and self._under_way <= FLOOD:
+                self._count(f"that waited {SLOW:g} s or more", request)
             self._under_way -= 1
 
-    def answered(self, code: int, request: str, message: str = "") -> bool:
-        """Count an answer to ``request``, or its watch's end, if ``code`` is not one about the request itself; returns
-        whether it was counted."""
+    def answered(self, code: int, request: str, message: str = "") -> None:
+        """Count an answer to ``request``, or its watch's end, if ``code`` is not one about the request itself."""
         if not is_of_server(code) or (code == HTTPStatus.TOO_MANY_REQUESTS and self._under_way > FLOOD):
-            return False
+            return
         self._count(f"answered with {code}", f"{request}: {message or HTTPStatus(code).phrase}")
-        return True
 
-    def cut(self, request: str, error: Exception) -> bool:
+    def cut(self, request: str, error: Exception) -> None:
         """Count a request without a whole answer, or a watch that was cut."""
         self._count("cut off or not answered", f"{request}: {reason(error)}")
-        return True
 
     def expired(self, request: str) -> None:
         """Count a watch that ended with 410: what changed until the next list is not in the record."""

@@ -44,12 +44,12 @@ def is_name(text: str) -> bool:
 class ApplicationRecord:
     """The gateway's knowledge of one application on one device."""
 
-    __slots__ = ("generation", "in_doubt", "orphan", "output", "request", "state")
+    __slots__ = ("generation", "is_overwritten", "orphan", "output", "request", "state")
 
     def __init__(self) -> None:
         self.state: ApplicationState | None = None
-        self.in_doubt = False
-        """The Application may say something else: the next report is written as a change."""
+        self.is_overwritten = False
+        """Whether another party judged the device meanwhile: its next heartbeat is written, changed or not."""
         self.generation: int | None = None
         self.request: bytes | None = None
         """The digest of the latest deployment that was sent in this session."""
@@ -106,7 +106,7 @@ class ApplicationStatusWriter:
             record.output = record.output or deque(maxlen=OUTPUTS)
             record.output.extend(map(_output, status.publications))
             more["output"] = list(record.output)
-        if status.error is not None or status.state is not record.state or record.in_doubt:
+        if status.error is not None or status.state is not record.state or record.is_overwritten:
             self._change(session, status.application_id, record, status.state, error=status.error, **more)
         else:
             self._write(session, status.application_id, record, more, after=self._settings.status_interval)
@@ -144,11 +144,12 @@ class ApplicationStatusWriter:
         queue = session.queue
         for application, state in heartbeat.applications.items():
             record = self._record(session, application)
-            if (state is record.state and not record.in_doubt) or record.state is ApplicationState.FAILED:
+            is_known = state is record.state and not record.is_overwritten
+            if is_known or record.state is ApplicationState.FAILED:
                 continue
             if queue is not None and queue.is_dealing_with(application):
                 continue
-            record.state, record.in_doubt = state, False
+            record.state, record.is_overwritten = state, False
             healthy = state not in (ApplicationState.ERROR, ApplicationState.FAILED)
             entry = {"state": state.value, "code": None, "error": None} if healthy else {"state": state.value}
             self._write(session, application, record, entry)
@@ -175,7 +176,7 @@ class ApplicationStatusWriter:
         error: str | None = None,
         **more: Any,
     ) -> None:
-        record.state, record.in_doubt = state, False
+        record.state, record.is_overwritten = state, False
         self._write(session, application, record, {"state": state.value, "code": code, "error": error, **more})
 
     def _write(

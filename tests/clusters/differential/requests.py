@@ -111,7 +111,7 @@ def definition(schema: Any, plural: str = "things", **changes: Any) -> dict[str,
 
 
 def custom(made: dict[str, Any]) -> list[Request]:
-    """Make a CustomResourceDefinition and wait until its objects are served."""
+    """Make a CustomResourceDefinition and wait until its objects are served and its version is discovered."""
     spec = made["spec"]
     plural = spec["names"]["plural"]
     version = next(one["name"] for one in spec["versions"] if one["served"])
@@ -119,4 +119,5 @@ def custom(made: dict[str, Any]) -> list[Request]:
     return prepare(
         post(f"define {plural}", DEFINITIONS, made, until=(201,)),
         get(f"{plural} are served", f"/apis/$GROUP/{version}/{place}{plural}", until=(200,)),
+        get(f"{version} is discovered", f"/apis/$GROUP/{version}", until=(200,)),
     )

@@ -109,6 +109,8 @@ static void handle_tcp(const uint8_t *ip, size_t length)
         return;
     }
     if (state == SYN_SENT) {
+        if (flags & ACK && acknowledges != next) // of a connection from before a reset: RFC 9293, section 3.5.1
+            segment(RST, acknowledges, NULL, 0);
         if ((flags & (SYN | ACK)) != (SYN | ACK) || acknowledges != next)
             return;
         expected = sequence + 1;
