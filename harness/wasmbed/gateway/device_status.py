@@ -83,7 +83,7 @@ class DeviceStatusWriter:
                 recorded_as_away = phase in (DevicePhase.DISCONNECTED, DevicePhase.ENROLLED)
                 if session.state is SessionState.CONNECTED and recorded_as_away:
                     self.connected(session)
-                    session.doubt_record()
+                    session.forget_states()
             elif phase in LINKED_PHASES and device.status.gateway == self._settings.name:
                 self.disconnected(device.name)
 

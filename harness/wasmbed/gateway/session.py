@@ -177,8 +177,8 @@ class Session:
         if self.applications is not None:
             self.applications.pop(name, None)
 
-    def doubt_record(self) -> None:
-        """Have the states in the next heartbeat written as changes. What the device has is known all the same."""
+    def forget_states(self) -> None:
+        """Have the states in the next heartbeat written as changes. A failed deployment stays failed."""
         for record in (self.applications or {}).values():
             record.is_overwritten = True
 
