@@ -190,7 +190,9 @@ def _deployment(application: str, device: str, chain: Sequence[Event]) -> list[_
         *_chunks(device, chain),
         _Step(_named("DeploymentResult"), Party.BOARD, f"{device} has all of {application} and has not answered"),
         _Step(
-            lambda event: _wrote_entry(event, device, "failed" if failed is not None else "deployed", "running"),
+            lambda event: _wrote_entry(
+                event, device, "failed" if failed is not None else "deployed", "running", "error"
+            ),
             Party.GATEWAY,
             f"{device} has answered its deployment, and the gateway has not written that",
             is_answered=True,
