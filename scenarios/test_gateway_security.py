@@ -463,6 +463,16 @@ async def test_a_token_is_spent_before_the_certificate_is_there(stack: Stack) ->
     assert spent.n < issued.n
 
 
+@pytest.mark.requires("gateway-pairing")
+async def test_a_peer_without_a_certificate_may_not_beat(stack: Stack) -> None:
+    """It may ask for a certificate; a heartbeat is refused, with any id."""
+    meter = await stack.mock_board("meter", certificate="request")
+    asked = meter.send(replace(meter.heartbeat(), device_id="00000000-0000-4000-8000-000000000000"))
+    assert (await meter.expect(Error, asked)).code == ErrorCode.ENROLLMENT_FAILED
+    await meter.until_closed()
+    assert not stack.history.find("HeartbeatAcknowledgment")
+
+
 @pytest.mark.requires("gateway-api-faults", "gateway-pairing")
 async def test_a_token_that_could_not_be_deleted_serves_only_the_key_that_used_it(stack: Stack) -> None:
     """The API server refuses to delete a used token. Another key gets nothing for it."""
