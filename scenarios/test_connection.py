@@ -68,7 +68,7 @@ async def test_heartbeats_keep_coming(stack: Stack) -> None:
     assert beat is not None
     assert beat.data["deviceId"] == device.status.device_id
     assert beat.data["runtimeStatus"] == "ready"
-    assert device.status.phase == "Connected"
+    await device.until(phase="Connected")
     stack.history.follows("heartbeat-and-monitoring")
 
 

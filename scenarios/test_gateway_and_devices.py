@@ -272,7 +272,7 @@ async def test_two_devices_are_served_at_the_same_time(stack: Stack) -> None:
     await slow.expect(Deploy)
     await quick.run_module()
     await application.until_on("quick", state="running")
-    assert application.on("slow").state == "receiving"
+    await application.until_on("slow", state="receiving")
 
 
 @pytest.mark.requires("gateway-http")

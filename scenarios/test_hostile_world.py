@@ -292,6 +292,28 @@ async def test_a_deployment_that_is_lost_from_the_record_is_not_repeated_on_the_
 
 
 @pytest.mark.requires("gateway-http")
+@pytest.mark.stack(beat=0.5)
+async def test_what_a_device_has_is_known_after_its_record_was_corrected(stack: Stack) -> None:
+    """Another client writes the Device Disconnected, and garbles the Application's status. The gateway corrects the
+    Device; when the deployment is ordered again, it knows without a heartbeat that the device has just that."""
+    meter = await enrolled(stack)
+    application = await stack.deploy("hello", to="meter")
+    await meter.run_module()
+    await application.until(phase="Running")
+    ordered = await stack.history.until("DeployApplication", about=application.name)
+    device = stack.device("meter")
+    since = device.status.connected_since
+    lost = {"phase": "Disconnected", "error": "says who", "connectedSince": None, "lastHeartbeat": None}
+    await device.wrote(await stack.api.patch_status(DEVICE, "meter", {"status": lost}))
+    await device.until(phase="Connected", error=None, connected_since=since)
+    garbled = {"state": None, "deployment": {"session": "2020-01-01T00:00:00Z"}}
+    await stack.api.patch_status(APPLICATION, application.name, {"status": {"deviceStatuses": {"meter": garbled}}})
+    await stack.history.until("DeployApplication", about=application.name, after=ordered)
+    await application.until_on("meter", state="running")
+    assert len(stack.history.find("Deploy", about=application.name)) == 1
+
+
+@pytest.mark.requires("gateway-http")
 async def test_labels_decide_and_changed_labels_decide_anew(stack: Stack) -> None:
     """A selector with two labels means devices that have both. One that loses a label is stopped and forgotten; one
     that gets it is deployed to."""

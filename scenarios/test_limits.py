@@ -292,6 +292,7 @@ async def test_the_same_spec_again_changes_nothing(stack: Stack) -> None:
     await application.until(phase="Running")
     await application.redeploy(stack.modules("idle"), fuel=50_000)
     await application.redeploy(None, fuel=60_000)
+    await stack.history.until("Deploy", about="app", limits=lambda limits: limits["fuel"] == 60_000)
     await application.until(phase="Running", observed_generation=lambda generation: generation >= 2)
     assert [event.data["limits"]["fuel"] for event in stack.history.find("Deploy", about="app")] == [50_000, 60_000]
 

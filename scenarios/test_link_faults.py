@@ -66,4 +66,4 @@ async def test_lost_frames_end_a_session_not_a_device(stack: Stack) -> None:
     with stack.links.disturbed(board, drop=1):
         await device.until(phase="Disconnected", within=60)
     await device.until(phase="Connected", within=60)
-    assert stack.history.find("ConnectionClosed", about=device.name)
+    await stack.history.until("ConnectionClosed", about=device.name)

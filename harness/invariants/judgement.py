@@ -21,6 +21,7 @@ from harness.invariants.leases import LEASES
 from harness.invariants.ledger import Ledger
 from harness.invariants.moments import MOMENTS
 from harness.invariants.pacing import PACING
+from harness.invariants.registrations import REGISTRATIONS
 from harness.invariants.requests import REQUESTS
 from harness.invariants.sessions import SESSIONS
 from harness.invariants.silence import SILENCE
@@ -47,6 +48,7 @@ RULES: Mapping[str, type[Invariant]] = {
         *SILENCE,
         *DRAINING,
         *DEVICE_STATUS,
+        *REGISTRATIONS,
         *PACING,
         *MOMENTS,
         *TRANSFERS,

@@ -57,6 +57,8 @@ STATUS_INTERVAL = 0.5
 """Seconds between two writes of heartbeats or outputs: short, because tests wait for them."""
 RETRY_AFTER = 0.5
 """Seconds after which a device that the gateway refused for now may try again."""
+ENROLLMENT_TIMEOUT = 25.0
+"""Seconds for an enrollment: on a busy machine a real API server takes some for each write, and boards wait for 30."""
 GATEWAY_CLIENT = "Gateway"
 """A gateway's name at the cluster."""
 ANY_PORT: Endpoint = ("127.0.0.1", 0)
@@ -396,6 +398,7 @@ class Stack:
             status_interval=STATUS_INTERVAL,
             last_seen_interval=self.options.beat,
             retry_after=RETRY_AFTER,
+            enrollment_timeout=ENROLLMENT_TIMEOUT,
         )
 
     def _client(self, name: str) -> ResourceApi:

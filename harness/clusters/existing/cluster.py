@@ -167,7 +167,8 @@ class KubeconfigCluster(Cluster):
         try:
             if self._owns_namespace:
                 self._owns_namespace = False
-                if await self._insist(lambda: delete_namespace(self._clients[0])):
+                trouble = await self._insist(lambda: delete_namespace(self._clients[0]))
+                if not isinstance(trouble, ApiError):  # without an answer it may be deleted or not
                     self._left_behind()
             elif self._mark or (self._tapped is not None and self._tapped.made):
                 await self._insist(self._leave)
@@ -189,9 +190,9 @@ class KubeconfigCluster(Cluster):
             await leave_namespace(self._clients[0], self._mark)
             self._mark = ""
 
-    async def _insist(self, delete: Callable[[], Awaitable[None]]) -> bool:
-        """Delete, and try again where the cluster does not answer as it should; returns whether it worked. Such trouble
-        changes no verdict, as the test is over: the session's end tells what stays, unless the cluster is gone."""
+    async def _insist(self, delete: Callable[[], Awaitable[None]]) -> Exception | None:
+        """Delete, and try again where the cluster does not answer as it should; returns why it did not work. Such
+        trouble changes no verdict, as the test is over: the session's end tells what stays."""
         why: Exception | None = None
         for failures in range(_ATTEMPTS):
             if failures:
@@ -205,10 +206,10 @@ class KubeconfigCluster(Cluster):
             except OSError as error:
                 why = error
             else:
-                return True
+                return None
         if isinstance(why, ApiError):
             LEAVING.failed(self.namespace, reason(why))
-        return False
+        return why
 
     def _left_behind(self) -> None:
         """Note the namespace as being deleted."""
