@@ -98,7 +98,9 @@ async def test_a_device_that_returned_and_falls_silent_is_given_up_each_time(sta
         before = stack.history[-1]
         again = await stack.mock_board("sleeper", credentials=first.credentials)
         await again.beat(device_id)
-        await stack.history.until("ConnectionClosed", about="sleeper", source="Gateway", after=before)
+        closed = await stack.history.until("ConnectionClosed", about="sleeper", source="Gateway", after=before)
+        if "gateway-reasons" in stack.gateway.features:
+            assert "heartbeat" in closed.data["reason"]
         await stack.history.until(
             "Device", about="sleeper", after=before, status=lambda status: "Disconnected" in str(status)
         )
