@@ -120,22 +120,35 @@ func (g *Gateway) report(phase string, every time.Duration) error {
 		"lastSeen": now(), "lastSeenIntervalMilliseconds": every.Milliseconds(), "error": nil})
 }
 
-// claim gives a device's name to a session, unless another one has it.
+// claim gives a device's name to a session, unless another one has it. It waits for one whose end is being written.
 func (g *Gateway) claim(session *Session) bool {
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
-	if g.sessions[session.device] != nil {
-		return false
+	for holder := g.sessions[session.device]; holder != nil; holder = g.sessions[session.device] {
+		if !holder.ending {
+			return false
+		}
+		g.mutex.Unlock()
+		<-holder.released
+		g.mutex.Lock()
 	}
 	g.sessions[session.device] = session
 	g.open.Add(1)
 	return true
 }
 
+// end notes that a session's end is being written.
+func (g *Gateway) end(session *Session) {
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	session.ending = true
+}
+
 func (g *Gateway) release(session *Session) {
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
 	delete(g.sessions, session.device)
+	close(session.released)
 	g.open.Done()
 }
 

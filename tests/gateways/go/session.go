@@ -23,6 +23,8 @@ type Session struct {
 	publicKey        []byte
 	claimed          bool
 	connected        bool
+	ending           bool           // its end is being written
+	released         chan struct{}  // closed when that is done
 	metrics          map[string]any // what the cluster has
 	received         []uint32       // the latest message ids that count once
 	mutex            sync.Mutex
@@ -45,7 +47,7 @@ func (g *Gateway) serve(link *tls.Conn) {
 	}
 	certificate := link.ConnectionState().PeerCertificates[0]
 	session := &Session{gateway: g, link: link, device: certificate.Subject.CommonName,
-		publicKey: certificate.RawSubjectPublicKeyInfo}
+		publicKey: certificate.RawSubjectPublicKeyInfo, released: make(chan struct{})}
 	for {
 		frame, err := receive(link)
 		if err == nil {
@@ -63,6 +65,7 @@ func (g *Gateway) serve(link *tls.Conn) {
 	}
 	link.Close()
 	if session.claimed {
+		g.end(session)
 		if err := session.write(disconnected()); err != nil {
 			log.Printf("device %s: %v", session.device, err)
 		}
