@@ -5,8 +5,9 @@
 Tiers may differ in the boards' descriptions and in times, but not in the messages, their order, and the phases of
 resources. So a history is reduced, for each device and each application, to the messages in each direction and the
 phases. Names and ids become ``device 1``, ``id 1`` in the order of their appearance; times, measurements, keys and free
-text become ``...``; only the first heartbeat of a connection counts. Requests to the cluster are left out, because
-their number depends on timing, and so are messages about an application after its deletion.
+text become ``...``; only the first heartbeat of a connection counts, and of a link's end not which side was first:
+both may close it. Requests to the cluster are left out, because their number depends on timing, and so are messages
+about an application after its deletion.
 """
 
 from __future__ import annotations
@@ -99,7 +100,8 @@ class _Subjects:
             subject = self._subject(event.correlation, "application")
             data = {key: self._field(key, value) for key, value in event.data.items() if key not in LEFT_OUT}
             on = f" on {device}" if subject.label.startswith("application") else ""
-            subject.add(f"{event.source} to {event.target}", event.name, f"{event.name}{on} {_text(data)}")
+            lane = "ends" if event.name == "ConnectionClosed" else f"{event.source} to {event.target}"
+            subject.add(lane, event.name, f"{event.name}{on} {_text(data)}")
         elif event.kind is Kind.STATE and event.name in ("Device", "Application"):
             subject = self._subject(event.correlation, event.name.lower())
             phase = (event.data.get("status") or {}).get("phase")
