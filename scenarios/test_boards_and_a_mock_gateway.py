@@ -237,6 +237,7 @@ async def test_a_forgotten_board_enrolls_anew(stack: Stack) -> None:
     again.reply(Error("ENROLLMENT_FAILED", "unknown device id"))
     again.release()
     await again.enroll(OTHER_ID)
+    await stack.recorded()
     assert stack.history.find("EnrollmentRequest")[-1].data["nonce"] != first
 
 

@@ -112,6 +112,7 @@ async def test_a_changed_module_replaces_the_one_that_is_under_way(stack: Stack)
     assert deploy.size == len(replacement)
     for _ in range(-(-deploy.size // deploy.chunk_size)):
         await peer.expect(ModuleChunk)
+    await stack.recorded()
     announced = stack.history.find("Deploy", about="heavy", source="Gateway")[-1]
     for sent in stack.history.find("ModuleChunk", about="heavy", source="Gateway"):
         if sent.n > announced.n:
@@ -151,6 +152,7 @@ async def test_one_that_waits_behind_another_is_never_sent(stack: Stack) -> None
     stop = await stack.history.until("Stop", about="waiting", source="Gateway")
     peer.send(StopResult("waiting", True), stop.data["messageId"])
     await waiting.until_gone()
+    await stack.recorded()
     assert not stack.history.find("Deploy", about="waiting")
 
 

@@ -132,12 +132,14 @@ async def test_no_more_than_a_window_is_under_way(stack: Stack) -> None:
         assert (await meter.expect(ModuleChunk)).index == index
         ids.append(meter.latest)
     await meter.beat()
+    await stack.recorded()
     assert len(stack.history.find("ModuleChunk", about="app")) == 4
     for index in range(4, 8):
         meter.send(ChunkAcknowledgment("app", index - 4), ids[index - 4])
         assert (await meter.expect(ModuleChunk)).index == index
         ids.append(meter.latest)
         await meter.beat()
+        await stack.recorded()
         assert len(stack.history.find("ModuleChunk", about="app")) == index + 1
 
 
@@ -176,6 +178,7 @@ async def test_acknowledgments_in_another_order_and_twice(stack: Stack) -> None:
     assert (await meter.expect(ModuleChunk)).index == 4
     ids.append(meter.latest)
     await meter.beat()
+    await stack.recorded()
     assert len(stack.history.find("ModuleChunk", about="app")) == 5
     meter.send(ChunkAcknowledgment("app", 1), ids[1])
     assert (await meter.expect(ModuleChunk)).index == 5
@@ -239,6 +242,7 @@ async def test_a_frame_may_come_in_pieces(stack: Stack) -> None:
         data = frame(encode(Envelope(5000 + number, meter.heartbeat())))
         meter.write(data[:cut])
         await other.beat()
+        await stack.recorded()
         assert not stack.history.find("Heartbeat", about="meter", messageId=5000 + number)
         meter.write(data[cut:])
         await meter.expect(HeartbeatAcknowledgment, 5000 + number)
@@ -253,6 +257,7 @@ async def test_one_deployment_at_a_time_goes_to_a_device(stack: Stack) -> None:
     two = await stack.deploy("hello", to="meter", name="two")
     await stack.history.until("DeployApplication", about="two")
     await meter.beat()
+    await stack.recorded()
     assert not stack.history.find("Deploy", about="two")
     meter.send(DeploymentResult("one", ok=True), first.message_id)
     meter.send(ApplicationStatus("one", ApplicationState.RUNNING))
@@ -291,6 +296,7 @@ async def test_a_device_that_refuses_says_why_and_is_not_asked_again(stack: Stac
     await application.until(phase="Failed", health="unhealthy", statistics={"failed": 1})
     assert (application.on("meter").code, application.on("meter").error) == ("NOT_ENOUGH_MEMORY", "no room")
     await meter.beat()
+    await stack.recorded()
     assert len(stack.history.find("Deploy", about="app")) == 1
     following = await stack.deploy("hello", to="meter", name="following")
     await meter.run_module()
@@ -342,6 +348,7 @@ async def test_an_application_is_stopped_when_its_device_says_so(stack: Stack) -
     await application.until(phase="Stopping")
     await meter.beat()
     assert application.status.phase == "Stopping"
+    await stack.recorded()
     assert len(stack.history.find("StopApplication", about="app")) == 1
     meter.reply(StopResult(stop.application_id, ok=True))
     await application.until(phase="Stopped")
@@ -389,7 +396,8 @@ async def test_an_enrollment_is_answered_when_it_is_on_record(stack: Stack) -> N
         assert not stack.history.find("EnrollmentResponse")
     response = await meter.expect(EnrollmentResponse)
     assert response.device_id == stack.device("meter").status.device_id
-    assert await _phase(stack, "meter", "Enrolled") < stack.history.find("EnrollmentResponse")[0].n
+    answered = await stack.history.until("EnrollmentResponse")
+    assert await _phase(stack, "meter", "Enrolled") < answered.n
 
 
 async def test_nothing_is_written_of_a_device_after_its_link_has_ended(stack: Stack) -> None:

@@ -364,6 +364,7 @@ async def test_an_enrollment_request_in_a_session_is_refused(stack: Stack) -> No
     meter.send(meter.request())
     assert (await meter.expect(Error)).code == ErrorCode.DUPLICATE_DEVICE
     await meter.beat()
+    await stack.recorded()
     assert len(stack.history.find("POST Device", source="Gateway")) == 1
 
 
@@ -412,6 +413,7 @@ async def test_only_its_own_token_opens_a_gateways_api(stack: Stack, token: str)
         assert (status, "sessions" in text and "meter" in text) == (401, False)
     assert (await stack.gateway.ask("GET", "/api/v1/sessions"))[0] == 200
     await meter.beat()
+    await stack.recorded()
     assert not stack.history.find("StopApplication")
 
 

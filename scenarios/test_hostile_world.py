@@ -242,6 +242,7 @@ async def test_a_device_that_another_client_wrote_disconnected_is_corrected(stac
     await device.wrote(await stack.api.patch_status(DEVICE, "meter", {"status": lost}))
     await stack.device("meter").until(phase="Connected", error=None, connected_since=since)
     await meter.beat()
+    await stack.recorded()
     assert not stack.history.find("ConnectionClosed")
 
 
@@ -332,6 +333,7 @@ async def test_labels_decide_and_changed_labels_decide_anew(stack: Stack) -> Non
         statistics={"target": 1, "running": 1}, device_statuses=lambda entries: list(entries) == ["one"]
     )
     await none.beat()
+    await stack.recorded()
     assert {event.data["device"] for event in stack.history.find("Deploy")} == {"both", "one"}
 
 

@@ -79,4 +79,5 @@ async def test_a_transfer_that_lost_its_link(stack: Stack) -> None:
     await again.run_module(within=20)
     await application.until(phase="Running", within=20)
     await again.beat(meter.device_id, app=ApplicationState.RUNNING)
+    await stack.recorded()
     assert len(stack.history.find("Deploy", about="app")) == 2

@@ -200,5 +200,6 @@ async def test_unanswered_peers_leave_no_timer(stack: Stack) -> None:
     other = await enrolled(stack, "other")
     sent = other.send(other.heartbeat())
     await other.expect(HeartbeatAcknowledgment, sent)
+    await stack.recorded()
     assert len(stack.history.find("ConnectionClosed", about="meter")) == 1
     assert stack.history.phases("meter").count("Disconnected") == 1

@@ -41,6 +41,7 @@ async def test_a_deployment_waits_for_the_answer_to_its_stop(stack: Stack) -> No
     assert (await stack.gateway.ask("PUT", PATH.format("app"), body=order(stack.modules("hello_again"))))[0] == 202
     await meter.beat()
     await meter.beat()
+    await stack.recorded()
     assert len(stack.history.find("Deploy", about="app")) == 1
     meter.send(StopResult("app", ok=True), stopping)
     await meter.run_module()
@@ -58,6 +59,7 @@ async def test_a_module_is_judged_for_the_limits_of_each_order(stack: Stack) -> 
         "PATCH Application", about="tight", source="Gateway", status=lambda status: "INVALID_MODULE" in str(status)
     )
     await meter.beat()
+    await stack.recorded()
     assert not stack.history.find("Deploy", about="tight")
 
 

@@ -81,6 +81,10 @@ class Recorder:
     def _put(self, kind: Kind, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
         self._order.put(lambda: self.record.record(kind, source, target, name, data, correlation))
 
+    async def recorded(self) -> None:
+        """Wait until everything that the taps have seen so far is in the record."""
+        await self._order.reached()
+
     async def watch(self, api: ResourceApi, clock: Clock, randomness: Randomness) -> None:
         """Start to record changes of the three custom resources; returns once their present state is known."""
         self._clock = clock

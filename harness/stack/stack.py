@@ -328,6 +328,11 @@ class Stack:
         for gateway in self._gateways:
             await gateway.observe()
 
+    async def recorded(self) -> None:
+        """Wait until all that was seen so far is in the history. What comes after a request is recorded after it, once
+        the cluster has answered: a test that counts events waits for that first."""
+        await self._recorder.recorded()
+
     def judge(self) -> None:
         """Judge the history so far by the invariants. Raises ProductFailure naming each broken one, and RigError if the
         oldest events are no longer in memory."""

@@ -88,6 +88,19 @@ async def test_every_part_stops_before_its_connection_is_closed(monkeypatch: pyt
     assert late == []
 
 
+async def test_a_test_can_wait_for_what_is_behind_an_unanswered_request() -> None:
+    async with Stack(OPTIONS) as stack:
+        request = stack._recorder.reserve()
+        stack._recorder.note("seen")
+        waiting = asyncio.ensure_future(stack.recorded())
+        await asyncio.wait({waiting}, timeout=0)
+        assert not waiting.done()
+        assert not stack.history.find("seen")
+        request.release()
+        await waiting
+        assert stack.history.find("seen")
+
+
 async def test_two_stacks_run_side_by_side() -> None:
     async with Stack(OPTIONS) as one, Stack(OPTIONS) as other:
         board = await one.boards.power_on(name="mine")
