@@ -22,7 +22,7 @@ PLACES = 4
 MANY = 8
 FAILURES = 5
 ROUNDS = 3
-"""Pauses of which the shortest counts: a machine that stands still makes one of them longer."""
+"""Pauses of which the shortest counts: each is longer or shorter by up to half."""
 
 
 async def enrolled(stack: Stack, name: str = "meter") -> MockBoard:
@@ -98,7 +98,7 @@ async def test_peers_that_have_gone_leave_their_places(stack: Stack) -> None:
         await peer.enroll()
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("gateway-http", "virtual-time")
 async def test_a_controller_forgets_its_failures_after_a_success(stack: Stack) -> None:
     """Its pauses grow while a write fails; when the next write of the object fails, they are short again."""
     with stack.api_faults.failing(
@@ -115,6 +115,7 @@ async def test_a_controller_forgets_its_failures_after_a_success(stack: Stack) -
     assert min(again.pauses) < max(first.pauses) / 2
 
 
+@pytest.mark.requires("virtual-time")
 async def test_a_board_forgets_its_failures_after_a_session(stack: Stack) -> None:
     """Its pauses grow while the gateway drops it; after a session the first is short again."""
     gateway = await stack.mock_gateway()

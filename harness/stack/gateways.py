@@ -40,6 +40,8 @@ __all__ = ["GatewayControl"]
 START = 60.0
 STOP = 60.0
 _ORDER = re.compile(r"/api/v1/applications/([^/]+)/devices/([^/]+)")
+RECORDED_INSIDE = frozenset({"gateway-reasons"})
+"""The features that a gateway loses where a relay records its links."""
 ENDED = "GatewayEnded"
 """The fault in the history when a gateway ends by itself."""
 
@@ -86,7 +88,8 @@ class GatewayControl(Watched[GatewayResource]):
     @property
     def features(self) -> frozenset[str]:
         """The features that it has; the names are in :data:`harness.gateways.gateway.FEATURES`."""
-        return self._kind.features_of(self._choice) - self._choice.lacks
+        hidden = frozenset() if self._boundary is None else RECORDED_INSIDE
+        return self._kind.features_of(self._choice) - self._choice.lacks - hidden
 
     @property
     def in_process(self) -> bool:

@@ -17,8 +17,11 @@ from harness.stack.options import ORDERS, SEED, StackOptions
 __all__ = ["FEATURES", "Runner", "Surroundings", "surroundings_of"]
 
 T = TypeVar("T")
-FEATURES: Mapping[str, str] = {"other-programs": "has other programs beside it: emulators, tools, real sockets"}
-"""The features of stacks that are not simulated, each with its meaning."""
+FEATURES: Mapping[str, str] = {
+    "other-programs": "has other programs beside it: emulators, tools, real sockets",
+    "virtual-time": "its time passes only while nothing can run: a pause is as long as it was meant to be",
+}
+"""The features of stacks, each with its meaning: the first only without a simulation, the second only in one."""
 _NEEDS = {"cluster": "embedded", "gateway": "reference"}
 """The options of a stack that is one event loop without threads and processes."""
 

@@ -99,6 +99,11 @@ def test_a_scenario_with_other_programs_is_left_out() -> None:
     assert lacking(StackOptions(), ["other-programs"]) is None
 
 
+def test_a_scenario_of_exact_pauses_is_left_out_in_real_time() -> None:
+    assert lacking(StackOptions(), ["virtual-time"]) == "a stack in real time has no virtual-time"
+    assert lacking(OPTIONS, ["virtual-time"]) is None
+
+
 def test_two_stacks_of_one_process_do_not_meet(hosted: HostedStack) -> None:
     """The ports of one simulation are not those of another."""
 
