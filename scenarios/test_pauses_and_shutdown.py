@@ -1,6 +1,8 @@
 """Times to wait: silence is measured for each device, pauses begin anew after a success, returns are spread."""
 
 import asyncio
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -111,6 +113,25 @@ async def test_a_controller_forgets_its_failures_after_a_success(stack: Stack) -
         "patch_status", client="ApplicationController", kind="Application", code=503
     ) as again:
         await application.redeploy(None, fuel=60_000)
+        await again.met(1 + ROUNDS)
+    assert min(again.pauses) < max(first.pauses) / 2
+
+
+@pytest.mark.requires("gateway-api-faults", "virtual-time")
+async def test_a_gateway_forgets_its_failures_after_a_success(stack: Stack) -> None:
+    """Writes of a Device fail, and one succeeds while the next heartbeat waits for its turn: the pauses of that one's
+    failures are short again."""
+    meter = await enrolled(stack)
+    writes: dict[str, Any] = {"client": "Gateway", "kind": "Device", "name": "meter"}
+    with ExitStack() as faults:
+        first = faults.enter_context(stack.api_faults.failing("patch_status", **writes, code=503, times=FAILURES))
+        held = faults.enter_context(stack.api_faults.holding("patch_status", **writes))
+        await meter.beat()
+        await first.met(FAILURES)
+        await held.reached.wait()
+        await meter.beat()
+        again = faults.enter_context(stack.api_faults.failing("patch_status", **writes, code=503))
+        held.released.set()
         await again.met(1 + ROUNDS)
     assert min(again.pauses) < max(first.pauses) / 2
 
