@@ -171,8 +171,8 @@ class RelayedLink:
     def ended(self, stream: Stream) -> None:
         if self._phase is _Phase.HELLO and self._hello:
             self._pass_raw("it is not a whole ClientHello")
-        self._note_end(stream, self._closed_early(stream))
         if stream is self._believing:
+            self._note_end(stream, self._closed_early(stream))
             stream.close()
             return
         finish = partial(self._end_other, stream)
@@ -183,6 +183,7 @@ class RelayedLink:
             finish()
 
     def _end_other(self, stream: Stream) -> None:
+        self._note_end(stream, self._closed_early(stream))
         self._ended.add(stream)
         if stream is self.near and self._negotiation is not None:
             self._negotiation.board_left()
