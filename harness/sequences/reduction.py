@@ -1,4 +1,4 @@
-"""What is left of a diagram for a system that lacks some of the documents' kinds, phases, or fields.
+"""Reduces a diagram for a system that lacks some of the documents' kinds, phases, or fields.
 
 A write of a phase that the system does not have may still happen without the phase, any number of times. A controller
 that would write one has nothing to wait for: what it hears then has no place in the order, and if it writes nothing

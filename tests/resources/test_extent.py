@@ -1,4 +1,4 @@
-"""What a system lacks is passed over: moves over absent phases are one move."""
+"""Judges pass over what a system lacks: moves over absent phases are one move."""
 
 from __future__ import annotations
 

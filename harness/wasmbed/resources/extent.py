@@ -1,4 +1,4 @@
-"""What a system has of the documents' resource types, phases, and fields: judges and waits ask for nothing else.
+"""The part of the documents' resource types, phases, and fields that a system has: judges and waits ask for no more.
 
 A phase that a system does not have is passed without being written: the moves over it are one move.
 """
@@ -73,7 +73,7 @@ WHOLE = Extent()
 
 
 def extent_of(events: Iterable[Event]) -> Extent:
-    """What the system of a history has, by its note; everything without one."""
+    """The extent of a history's system, by its note; everything without one."""
     for event in events:
         if event.kind is Kind.NOTE and event.name == EXTENT_NOTE:
             return Extent(frozenset(map(str, event.data.get("lacks") or ())))
