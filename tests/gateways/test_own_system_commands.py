@@ -37,7 +37,7 @@ class Commands:
         return await asyncio.create_subprocess_exec(*COMMAND, *words, *self._at, stdout=PIPE, stderr=PIPE)
 
     async def run(self, *words: str, code: int = 0) -> str:
-        """What a command says, all of it."""
+        """The output of a command, both streams."""
         ended = await asyncio.to_thread(run, [*words, *self._at])
         said = "".join(self._output.readouterr())
         assert ended == code, said
