@@ -184,7 +184,7 @@ async def test_a_device_that_reads_nothing_is_given_up(stack: Stack) -> None:
     await device.until(phase="Disconnected", error="Connection lost")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.stack(boards="virtual", heartbeat=5.0)
 async def test_idle_connections_do_not_keep_others_out(stack: Stack) -> None:
     """More idle connections than there are places, at the devices' port and at the HTTP API: a board still enrolls, an
