@@ -101,8 +101,8 @@ def _is_local(url: str) -> bool:
 
 
 async def check_version(api: KubernetesApi, where: str) -> None:
-    """Raise RigError for a Kubernetes that is too old. One that is newer than all that scenarios ran on is told in the
-    log, which a failure shows."""
+    """Raise RigError for a Kubernetes that is too old. The log, which a failed test shows, names one that is
+    newer than all that scenarios ran on."""
     version = await api.version()
     found = tuple(int("".join(filter(str.isdigit, str(version.get(part) or "0"))) or 0) for part in ("major", "minor"))
     if found < OLDEST:
