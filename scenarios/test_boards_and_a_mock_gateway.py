@@ -291,7 +291,7 @@ async def test_an_expired_gateway_is_told_nothing(stack: Stack) -> None:
     assert not stack.history.find("EnrollmentRequest")
 
 
-@pytest.mark.requires("wasm")
+@pytest.mark.requires("applications", "wasm")
 async def test_a_module_is_reported_with_the_ids_of_its_announcement(stack: Stack) -> None:
     """Each acknowledgment answers its chunk, the result answers the announcement, and the state follows."""
     _, _, connection = await enrolled(stack)
@@ -362,7 +362,7 @@ async def test_a_chunk_that_comes_twice_is_acknowledged_twice_and_counted_once(s
     assert (await connection.expect(DeploymentResult, announced)).ok
 
 
-@pytest.mark.requires("wasm")
+@pytest.mark.requires("applications", "wasm")
 async def test_a_stop_is_answered_and_the_application_is_gone(stack: Stack) -> None:
     """With the stop's id; heartbeats do not name it any more; a second stop is as good; a status says stopped."""
     _, _, connection = await enrolled(stack, interval=BEAT)
@@ -377,7 +377,7 @@ async def test_a_stop_is_answered_and_the_application_is_gone(stack: Stack) -> N
     assert status.state == ApplicationState.STOPPED
 
 
-@pytest.mark.requires("wasm")
+@pytest.mark.requires("applications", "wasm")
 async def test_a_second_deployment_of_what_runs_is_refused_and_the_first_goes_on(stack: Stack) -> None:
     """ALREADY_DEPLOYED, with the second announcement's id."""
     _, _, connection = await enrolled(stack)
@@ -389,7 +389,7 @@ async def test_a_second_deployment_of_what_runs_is_refused_and_the_first_goes_on
     assert status.state == ApplicationState.RUNNING
 
 
-@pytest.mark.requires("wasm")
+@pytest.mark.requires("applications", "wasm")
 async def test_a_board_goes_on_beating_while_its_gateway_deploys(stack: Stack) -> None:
     """A deployment, a run and a stop end no heartbeats: a board that is alive says so."""
     _, _, connection = await enrolled(stack, interval=BEAT)
@@ -425,7 +425,7 @@ async def test_what_broke_without_a_link_is_reported_once_with_one(stack: Stack)
     assert status.state == ApplicationState.ERROR
 
 
-@pytest.mark.requires("wasm")
+@pytest.mark.requires("applications", "wasm")
 async def test_a_transfer_that_lost_its_link_leaves_nothing(stack: Stack) -> None:
     """Half a module is there when the connection ends. Heartbeats do not name it, and it can be sent anew."""
     gateway, _, connection = await enrolled(stack)
@@ -439,7 +439,7 @@ async def test_a_transfer_that_lost_its_link_leaves_nothing(stack: Stack) -> Non
     assert (await again.deploy("hello", module)).ok
 
 
-@pytest.mark.requires("wasm", "reset")
+@pytest.mark.requires("applications", "reset", "wasm")
 async def test_nothing_of_an_application_survives_a_reset(stack: Stack) -> None:
     """After a reset the board enrolls, names no application, and has its memory back."""
     gateway, board, connection = await enrolled(stack)
@@ -453,7 +453,7 @@ async def test_nothing_of_an_application_survives_a_reset(stack: Stack) -> None:
     assert again.heartbeats[0].metrics["memory_used_bytes"] <= before
 
 
-@pytest.mark.requires("wasm")
+@pytest.mark.requires("applications", "wasm")
 async def test_an_application_that_was_stopped_leaves_no_memory(stack: Stack) -> None:
     """Deployed and stopped five times: the heartbeat of the next session names no more memory than the first did."""
     gateway, _, connection = await enrolled(stack)

@@ -47,7 +47,7 @@ def _descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_sessions_are_those_that_are_there(stack: Stack) -> None:
     """Each device with id, state, since when, last heartbeat and applications; gone with its link."""
     meter, other = await enrolled(stack), await enrolled(stack, "other")
@@ -74,7 +74,7 @@ async def test_sessions_are_those_that_are_there(stack: Stack) -> None:
     await _until_sessions(stack, {"meter"})
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_metrics_count_what_happened(stack: Stack) -> None:
     """Sessions by state, messages by type, enrollments and jobs by result, rejected handshakes, status writes."""
     gateway = stack.gateway
@@ -110,7 +110,7 @@ async def test_metrics_count_what_happened(stack: Stack) -> None:
     assert await gateway.metric("sessions", state="connected") == 0
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_failed_and_cancelled_jobs_are_counted_as_such(stack: Stack) -> None:
     """A deployment that the device refuses, and one that is deleted in the middle."""
     meter = await enrolled(stack)

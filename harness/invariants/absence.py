@@ -14,6 +14,7 @@ from itertools import pairwise
 from harness.core.history import Event, Kind
 from harness.invariants.invariant import Party
 from harness.invariants.ledger import status_of
+from harness.wasmbed.resources.extent import extent_of
 
 __all__ = ["Absence", "missing_from_application", "missing_from_device"]
 
@@ -54,12 +55,14 @@ class _Step:
     party: Party
     missing: str
     is_answered: bool = False
+    phase: str = ""
+    """The phase that it writes, if it is that of a device."""
 
 
 def missing_from_device(events: Iterable[Event], device: str) -> Absence | None:
     """The first step that is missing between the device's last power-on and its phase Connected; None if none is."""
-    record = list(events)
-    of_device = [event for event in record if device in (event.correlation, event.data.get("device"))]
+    events = list(events)
+    of_device = [event for event in events if device in (event.correlation, event.data.get("device"))]
     starts = [n for n, event in enumerate(of_device) if event.name in ("power on", "TlsConnected", "reset")]
     if not starts:
         return None
@@ -68,7 +71,7 @@ def missing_from_device(events: Iterable[Event], device: str) -> Absence | None:
         message = f"no handshake of {device} was completed after it was switched on"
         return _absence(of_device, Party.PRODUCT, device, message, chain[0])
     if closed := next((event for event in chain if event.name == "ConnectionClosed"), None):
-        return _refused(of_device, chain, device, closed, _types_known(record))
+        return _refused(of_device, chain, device, closed, _types_known(events))
     asked = next((event for event in chain if event.name in ("EnrollmentRequest", "Heartbeat")), None)
     refused = next((event for event in reversed(chain) if event.name == "Error" and event.source == "Gateway"), None)
     if (
@@ -88,18 +91,25 @@ def missing_from_device(events: Iterable[Event], device: str) -> Absence | None:
     steps += [
         _Step(_named("Heartbeat"), Party.BOARD, f"{device} has not sent a heartbeat"),
         _Step(_named("HeartbeatAcknowledgment"), Party.GATEWAY, f"the gateway has not answered {device}'s heartbeat"),
-        _Step(_wrote("Device", "Connected"), Party.GATEWAY, f"the gateway has not written that {device} is Connected"),
+        _wrote_phase(Party.GATEWAY, "Connected", f"the gateway has not written that {device} is Connected"),
     ]
+    extent = extent_of(events)
+    steps = [step for step in steps if extent.has(f"Device {step.phase}")]
     return _first_missing(of_device, chain, steps, device)
+
+
+def _wrote_phase(party: Party, phase: str, missing: str) -> _Step:
+    return _Step(_wrote("Device", phase), party, missing, phase=phase)
 
 
 def _enrollment(device: str) -> list[_Step]:
     return [
-        _Step(_wrote("Device", "Enrolling"), Party.GATEWAY, f"the gateway has not written that {device} is Enrolling"),
+        _wrote_phase(Party.GATEWAY, "Enrolling", f"the gateway has not written that {device} is Enrolling"),
         _Step(
             lambda event: _wrote("Device", "Enrolled")(event) or _wrote("Device", "Failed")(event),
             Party.DEVICE_CONTROLLER,
             f"the device controller has not judged the enrollment of {device}",
+            phase="Enrolled",
         ),
         _Step(
             _named("EnrollmentResponse"), Party.GATEWAY, f"the gateway has not answered {device}'s enrollment request"

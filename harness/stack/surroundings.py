@@ -14,7 +14,7 @@ from harness.core.loop import new_runner
 from harness.core.network import Network, SystemNetwork
 from harness.stack.options import ORDERS, SEED, StackOptions
 
-__all__ = ["FEATURES", "Runner", "Surroundings", "surroundings_of"]
+__all__ = ["FEATURES", "Runner", "Surroundings", "in_virtual_time", "surroundings_of"]
 
 T = TypeVar("T")
 FEATURES: Mapping[str, str] = {
@@ -47,6 +47,13 @@ class Surroundings:
     def of_machine(cls, new_runner: Callable[[], Runner] = new_runner) -> Surroundings:
         """The machine's own."""
         return cls(SystemClock(), SystemNetwork(), new_runner)
+
+
+def in_virtual_time(options: StackOptions) -> StackOptions:
+    """The options of the same stack in a simulation, if all of it can be simulated; otherwise unchanged."""
+    if options.boards == "virtual" and all(getattr(options, name) == value for name, value in _NEEDS.items()):
+        return options.replace(boards="sim")
+    return options
 
 
 def surroundings_of(options: StackOptions, new_runner: Callable[[], Runner] = new_runner) -> Surroundings:
