@@ -249,7 +249,7 @@ class Tier(ABC):
         raise UsageError(
             f"boards of kind {image.kind} take no image",
             where=image.at("kind"),
-            do="choose a kind of the tier qemu: `wasmbed boards` lists them",
+            do="choose a kind of the tiers qemu or renode: `wasmbed boards` lists them",
         )
 
     @property

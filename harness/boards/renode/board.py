@@ -44,7 +44,8 @@ class RenodeBoard(EmulatedBoard):
         self.storage = b""
         self._place: Place | None = None
         self._power_cycle: _PowerCycle | None = None
-        self._serial: SerialLine | None = None
+        self._lines: list[SerialLine] = []
+        """The serial lines that no bridge closes."""
         self._is_paused = False
 
     @property
@@ -61,13 +62,15 @@ class RenodeBoard(EmulatedBoard):
             return
         check_image(self.platform)
         self._check_self_test(self._settings)
-        blob = provisioning_blob(self._settings, self._environment, self.platform.provisioning.size)
+        blob = b""
+        if self._speaks_to_bridge:
+            blob = provisioning_blob(self._settings, self._environment, self.platform.provisioning.size)
         if self._place is None:
             self._place = await self.farm.place(self._renode_platform, self, self._environment.clock)
         await self._start(self._place, blob)
 
     async def _start(self, place: Place, blob: bytes) -> None:
-        """Power the machine at ``place`` on and return when its firmware runs."""
+        """Power the machine at ``place`` on and return when its firmware runs. Without ``blob`` it learns nothing."""
         file = Path(place.machine.link.path).with_suffix(".blob")
         file.write_bytes(blob)
         power_cycle = self._power_cycle = _PowerCycle()
@@ -75,7 +78,7 @@ class RenodeBoard(EmulatedBoard):
         startup = Startup(self.name, self.platform, self.console)
         try:
             self._connect_lines(place)
-            await place.ask(ask.PowerOn(place.name, str(file), self.platform.provisioning.origin))
+            await place.ask(ask.PowerOn(place.name, str(file) if blob else "", self.platform.provisioning.origin))
             async with self._time_passing():
                 await startup.wait(power_cycle, self._environment.clock, self.RUNS_WITHIN)
         except BaseException:
@@ -103,17 +106,24 @@ class RenodeBoard(EmulatedBoard):
             await self.farm.run_for(self.STEP)
 
     def _connect_lines(self, place: Place) -> None:
+        link = Path(place.machine.link.path)
+        self._lines.append(SerialLine.open(Path(place.machine.console.path), ConsoleLine(self.console)))
+        if not self._speaks_to_bridge:
+            self._lines.append(SerialLine.open(link, asyncio.Protocol()))  # which drops what comes
+            return
         bridge = Bridge(self.name, self._settings.gateway, self._environment.network, self._environment.tap)
         self._attach(bridge)
-        self._serial = SerialLine.open(Path(place.machine.console.path), ConsoleLine(self.console))
-        SerialLine.open(Path(place.machine.link.path), bridge)
+        SerialLine.open(link, bridge)
 
     async def _disconnect_lines(self) -> None:
         if self._bridge is not None:
             await self._bridge.close()
-        if self._serial is not None:
-            self._serial.close()
-            self._serial = None
+        self._close_lines()
+
+    def _close_lines(self) -> None:
+        for line in self._lines:
+            line.close()
+        self._lines.clear()
 
     async def power_off(self) -> None:
         if self._power_cycle is None:
@@ -178,8 +188,7 @@ class RenodeBoard(EmulatedBoard):
                 self._report("EmulatorEnded", {"message": error.what})
         if self._bridge is not None:
             self._bridge.connection_lost(None)
-        if self._serial is not None:
-            self._serial.close()
+        self._close_lines()
 
     def save_state(self) -> object:
         return self._place, self._power_cycle is not None, self._is_paused
