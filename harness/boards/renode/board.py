@@ -12,6 +12,7 @@ from harness.boards.board import BoardEnvironment, BoardSettings, Power
 from harness.boards.bridge import Bridge
 from harness.boards.emulated import ConsoleLine, EmulatedBoard
 from harness.boards.image import check_image
+from harness.boards.platform import Platform
 from harness.boards.provisioning import provisioning_blob
 from harness.boards.renode import requests as ask
 from harness.boards.renode.farm import Farm
@@ -22,10 +23,16 @@ from harness.boards.startup import Startup
 from harness.boards.usage import Usage
 from harness.core.errors import RigError
 
-__all__ = ["EMULATED", "RenodeBoard"]
+__all__ = ["RenodeBoard", "emulated_features"]
 
-EMULATED = frozenset({"reset", "pause", "monitor"})
+EMULATED = frozenset({"claims", "reset", "pause", "monitor"})
 """The features that every board gets from Renode."""
+
+
+def emulated_features(platform: Platform) -> frozenset[str]:
+    """The features that a board gets from Renode, and from our firmware if it has that."""
+    is_ours = platform.foreign is None or platform.foreign.is_ours
+    return EMULATED if is_ours else EMULATED - {"claims"}
 
 
 class RenodeBoard(EmulatedBoard):
@@ -39,7 +46,7 @@ class RenodeBoard(EmulatedBoard):
     def __init__(
         self, kind: RenodePlatform, settings: BoardSettings, environment: BoardEnvironment, farm: Farm
     ) -> None:
-        super().__init__(kind.platform, EMULATED, settings, environment)
+        super().__init__(kind.platform, emulated_features(kind.platform), settings, environment)
         self._renode_platform, self.farm = kind, farm
         self.storage = b""
         self._place: Place | None = None

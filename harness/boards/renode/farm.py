@@ -55,7 +55,7 @@ class Farm:
         self._moving = asyncio.Lock()
         self._folder: Path | None = None
         self._images: dict[Path, Path] = {}
-        """What was made of each image, in the folder."""
+        """The loadable copy of each image, in the folder."""
         self.stands = False
         """Whether virtual time is stopped, except during :meth:`run_for`."""
 

@@ -10,7 +10,7 @@ from harness.boards.board import About, Board, BoardEnvironment, BoardSettings, 
 from harness.boards.foreign import ForeignImage
 from harness.boards.image import check_image
 from harness.boards.platform import GET_IMAGES
-from harness.boards.renode.board import EMULATED, RenodeBoard
+from harness.boards.renode.board import RenodeBoard, emulated_features
 from harness.boards.renode.farm import MACHINES, Farm
 from harness.boards.renode.installation import GET_IT, find_program
 from harness.boards.renode.library import has_library
@@ -67,7 +67,8 @@ class RenodeTier(Tier):
         self._platforms[name] = replace(kind, platform=kind.platform.with_image(name, image))
 
     def features(self, kind: str | None = None) -> frozenset[str]:
-        return self._kind(kind or self.kinds()[0]).platform.features | EMULATED
+        platform = self._kind(kind or self.kinds()[0]).platform
+        return platform.features | emulated_features(platform)
 
     def memory(self, kind: str) -> int:
         return MEMORY
