@@ -150,7 +150,7 @@ async def test_a_late_event_takes_a_gateway_back_to_nothing_older(stack: Stack) 
     assert moves == [(200, "Disconnected")]
 
 
-@pytest.mark.requires("applications", "gateway-api-faults")
+@pytest.mark.requires("applications", "gateway-api-faults", "virtual-time")
 @pytest.mark.parametrize(("client", "resource"), WATCHES, ids=[client for client, _ in WATCHES])
 async def test_a_watch_that_fails_is_tried_again_soon_and_then_less_often(
     stack: Stack, client: str, resource: Resource

@@ -126,8 +126,8 @@ def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
     from harness.stack.board_choice import board_catalogue
 
     names = set(wanted)
-    if options.simulated and (absent := names & STACK_FEATURES.keys()):
-        return f"a simulated stack has no {', '.join(sorted(absent))}"
+    if absent := names & {"other-programs" if options.simulated else "virtual-time"}:
+        return f"a {'simulated stack' if options.simulated else 'stack in real time'} has no {', '.join(absent)}"
     names -= STACK_FEATURES.keys()
     if not names:
         return None
