@@ -51,7 +51,7 @@ FEATURES: Mapping[str, str] = {
     "storage": "keeps an issued certificate without power",
     "ethernet": "can have an Ethernet link beside its serial line",
     "plain-serial": "can have a serial link without TLS, for which the bridge speaks TLS",
-    "claims": "claims another device type, and other capabilities, than its own, if it is told to",
+    "claims": "claims another device type, and other capabilities, than its own, where a test says so",
     "reset": "can be reset from outside",
     "pause": "can be paused by its emulator",
     "debug": "shows memory and registers through its emulator",

@@ -1,4 +1,4 @@
-"""An image of the user's own on a board in Renode: what its monitor is told, and where the console is."""
+"""An image of the user's own on a board in Renode: the commands for its monitor, and the place of its console."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class PlayedHost:
     typed: ClassVar[list[str]] = []
     """The commands for the monitor."""
     loaded: ClassVar[dict[str, bytes]] = {}
-    """What the files had that were loaded."""
+    """The contents of the files that were loaded, by path."""
     says: ClassVar[bytes] = b""
 
     def __init__(self, name: str, clock: Clock) -> None:
