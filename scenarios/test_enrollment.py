@@ -176,6 +176,7 @@ async def test_a_device_says_what_it_is(stack: Stack) -> None:
     stack.history.follows("device-enrollment")
 
 
+@pytest.mark.requires("claims")
 async def test_a_device_of_an_unknown_type_is_refused(stack: Stack) -> None:
     """The gateway says what it knows, and Kubernetes never hears of the device."""
     board = await stack.boards.power_on(device_type="toaster")
@@ -187,6 +188,7 @@ async def test_a_device_of_an_unknown_type_is_refused(stack: Stack) -> None:
     stack.history.follows("enrollment-failure")
 
 
+@pytest.mark.requires("claims")
 @pytest.mark.parametrize("capabilities", [("tls", "cbor", "teleport"), ("wasm",)], ids=["unknown", "missing"])
 async def test_a_device_with_unsupported_capabilities_is_refused(stack: Stack, capabilities: tuple[str, ...]) -> None:
     """A device with an unknown capability, or without a required one, is refused; the error names it, and no Device is

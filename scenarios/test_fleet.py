@@ -24,7 +24,7 @@ async def test_an_application_for_a_whole_fleet(stack: Stack) -> None:
 
 
 @pytest.mark.requires("applications", "gateway-http")
-@pytest.mark.requires("wasm")
+@pytest.mark.requires("claims", "wasm")
 async def test_partial_success_over_many_devices(stack: Stack) -> None:
     """Devices without a WASM runtime cannot; the others do; the application is PartiallyRunning and names them."""
     able = await stack.boards.power_on(count=3, name="able")

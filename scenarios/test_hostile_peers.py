@@ -42,6 +42,7 @@ async def test_garbage_ends_the_session_and_changes_nothing(stack: Stack, garbag
     assert not stack.device("vandal").exists
 
 
+@pytest.mark.requires("wasm")
 async def test_half_a_frame_does_no_harm(stack: Stack) -> None:
     """A peer that disconnects in the middle of a frame does no harm: the gateway serves the next device."""
     peer = await stack.mock_board("half")
