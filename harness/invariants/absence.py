@@ -71,7 +71,7 @@ def missing_from_device(events: Iterable[Event], device: str) -> Absence | None:
         message = f"no handshake of {device} was completed after it was switched on"
         return _absence(of_device, Party.PRODUCT, device, message, chain[0])
     if closed := next((event for event in chain if event.name == "ConnectionClosed"), None):
-        return _refused(of_device, chain, device, closed)
+        return _refused(of_device, chain, device, closed, _types_known(events))
     asked = next((event for event in chain if event.name in ("EnrollmentRequest", "Heartbeat")), None)
     refused = next((event for event in reversed(chain) if event.name == "Error" and event.source == "Gateway"), None)
     if (
@@ -118,8 +118,20 @@ def _enrollment(device: str) -> list[_Step]:
     ]
 
 
-def _refused(events: Sequence[Event], chain: Sequence[Event], device: str, closed: Event) -> Absence:
+def _types_known(record: Sequence[Event]) -> Sequence[str]:
+    """The types of device that every gateway enrolls; empty if the record does not say."""
+    told = [event.data.get("deviceTypes") or () for event in record if event.name == "gateway up"]
+    return sorted(set(told[0]).intersection(*told)) if told else ()
+
+
+def _refused(
+    events: Sequence[Event], chain: Sequence[Event], device: str, closed: Event, types: Sequence[str]
+) -> Absence:
     """The party that ended the link, and the last error on it."""
+    asked = next((event for event in chain if event.name == "EnrollmentRequest"), None)
+    if asked is not None and types and asked.data.get("deviceType") not in types:
+        kind = asked.data.get("deviceType")
+        return _absence(events, Party.BOARD, device, f"{device} asked to enroll as a {kind!r}", asked)
     error = next((event for event in reversed(chain) if event.name == "Error"), None)
     reason = closed.data.get("reason")
     if error is not None:

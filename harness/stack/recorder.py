@@ -12,6 +12,7 @@ from harness.core.errors import reason
 from harness.core.history import Kind
 from harness.core.identifiers import Randomness
 from harness.core.logs import get_log
+from harness.core.network import Endpoint
 from harness.core.order import Order, Place
 from harness.core.redaction import LAST_APPLIED, Redaction
 from harness.invariants.cbor import mask_secrets
@@ -54,6 +55,8 @@ class Recorder:
         self.cluster = _ClusterTap(self._order, record, redaction, mapping or ResourceMapping())
         """The tap for the cluster."""
         self._informers: dict[Resource, Informer] = {}
+        self.by_hand: set[str] = set()
+        """The addresses of the devices that a test drives."""
 
     def platform(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
         """The tap for links and HTTP requests."""
@@ -61,6 +64,10 @@ class Recorder:
         if name in _SECRET_FRAMES and "frame" in data:
             redacted = {**redacted, "frame": mask_secrets(data["frame"], data["frameSize"])}
         self._put(Kind.MESSAGE, source, target, name, redacted, correlation)
+
+    def is_by_hand(self, address: Endpoint | None) -> bool:
+        """Whether a test drives the device at an address."""
+        return address is not None and f"{address[0]}:{address[1]}" in self.by_hand
 
     def reserve(self) -> Reserved:
         """Reserve the next place for a message that is known later."""

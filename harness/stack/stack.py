@@ -292,6 +292,7 @@ class Stack:
         board = MockBoard(name, credentials, self.clock, randomness, wire=self._system.wire)
         self.history.note("mock board", name)
         await board.connect(endpoint or self.gateway.endpoint, self.network)
+        self._recorder.by_hand.add(board.address)
         self._recorder.note("peer connected", name, address=board.address)
         self._at_end(f"the connection of {name}", board.close)
         return board
