@@ -13,6 +13,7 @@ from functools import partial
 from OpenSSL import SSL
 
 from harness.core.client_hello import LARGEST_RECORD, ClientHello, hello_size, is_handshake, read_client_hello
+from harness.core.ahead import Ahead
 from harness.core.clock import Clock
 from harness.core.history import Tap
 from harness.gateways.relay.faults import NO_FAULT, LinkFault
@@ -49,6 +50,7 @@ class LinkOptions:
     tap: Tap
     clock: Clock
     tamper: Tamper | None
+    ahead: Ahead | None = None
 
 
 class _Phase(Enum):
@@ -168,8 +170,8 @@ class RelayedLink:
     def ended(self, stream: Stream) -> None:
         if self._phase is _Phase.HELLO and self._hello:
             self._pass_raw("it is not a whole ClientHello")
-        self._note_end(stream, self._closed_early(stream))
         if stream is self._believing:
+            self._note_end(stream, self._closed_early(stream))
             stream.close()
             return
         finish = partial(self._end_other, stream)
@@ -180,6 +182,8 @@ class RelayedLink:
             finish()
 
     def _end_other(self, stream: Stream) -> None:
+        """End the other side, after what was held back: the record has the end when the other side sees it."""
+        self._note_end(stream, self._closed_early(stream))
         self._ended.add(stream)
         if stream is self.near and self._negotiation is not None:
             self._negotiation.board_left()
@@ -287,7 +291,7 @@ class RelayedLink:
         self._observer.opened(negotiation.certificate, *addresses, is_doubtful=not negotiation.board.verified)
         options, ends = self._options, (self.near, self.far)
         self._passing = Passing(
-            negotiation.board, negotiation.gateway, *ends, self._observer, options.clock, options.tamper
+            negotiation.board, negotiation.gateway, *ends, self._observer, options.clock, options.tamper, options.ahead
         )
         self._passing.drop(self._fault.drop)
         self._phase = _Phase.OPEN

@@ -9,6 +9,7 @@ import asyncio
 import itertools
 from collections.abc import Iterable
 
+from harness.core.ahead import Ahead
 from harness.core.clock import Clock
 from harness.core.errors import RigError, reason
 from harness.core.history import Tap
@@ -41,7 +42,7 @@ class Relay:
     pass, and cannot read them. ``name`` is the gateway's, for the names of links. ``device_authority`` (DER) is the one
     that the gateway trusts: the relay refuses nobody, but it reports the messages of a device with another authority's
     certificate only after the gateway has answered. ``limit`` is the largest frame that it decodes, in bytes,
-    ``wire`` what devices and gateway speak. ``tamper`` alters frames.
+    ``wire`` what devices and gateway speak. ``tamper`` alters frames, and ``ahead`` is asked before frames that it expects.
 
     What it cannot keep: where the gateway does not accept connections, a board sees a reset instead of a refusal; and
     it sees the relay's certificate, and no session tickets.
@@ -62,6 +63,7 @@ class Relay:
         limit: int = DEFAULT_LIMIT,
         wire: str = VERSION_1,
         tamper: Tamper | None = None,
+        ahead: Ahead | None = None,
     ) -> None:
         identities = tuple(identities)
         self.target = target
@@ -77,6 +79,7 @@ class Relay:
             tap=tap,
             clock=clock,
             tamper=tamper,
+            ahead=ahead,
         )
         self._listener: Listener | None = None
         self._numbers = itertools.count(1)
