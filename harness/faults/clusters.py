@@ -19,7 +19,10 @@ __all__ = ["CLIENTS", "Compaction", "LostAnswers", "Outage", "Refusals", "Slow",
 
 CLIENTS = ("Gateway", "ControllerManager", "DeviceController", "ApplicationController", "GatewayController")
 """The platform's clients, by their names in the record."""
+
 WRITES = ("create", "replace", "patch", "patch_status", "delete")
+CHANGES = ("replace", "patch", "patch_status")
+CONFLICT = 409
 
 
 def _clients(place: str) -> tuple[str, ...]:
@@ -60,13 +63,15 @@ class Outage(_While):
 
 @dataclass(frozen=True)
 class Refusals(_While):
-    """Writes are refused with an HTTP ``code``, and are not done. They are done afterwards."""
+    """Writes are refused with an HTTP ``code``, and are not done. They are done afterwards. A 409 is for changes only:
+    for a new object it would say that there is one."""
 
     name: ClassVar[str] = "cluster.refusals"
     code: int = choice(503, 409, 429, 500)
 
     def active(self, world: World, client: str) -> AbstractContextManager[object]:
-        return world.api_faults.failing(*WRITES, client=client, code=self.code)
+        verbs = CHANGES if self.code == CONFLICT else WRITES
+        return world.api_faults.failing(*verbs, client=client, code=self.code)
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,9 @@ class LostAnswers(_While):
     how: str = choice("cut", "504")
 
     def active(self, world: World, client: str) -> AbstractContextManager[object]:
-        return world.api_faults.losing_answers(*WRITES, client=client, code=int(self.how) if self.how != "cut" else None)
+        return world.api_faults.losing_answers(
+            *WRITES, client=client, code=int(self.how) if self.how != "cut" else None
+        )
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.core.errors import UsageError
+from harness.core.errors import RigError, UsageError
 from harness.faults.fault import Fault, Lasting, Strikes
 from harness.faults.world import Gateway, World
 
 __all__ = ["Crash", "Restart", "running_gateway"]
+
+_STARTS, _START_AGAIN = 60, 1.0
+"""How often a gateway is started again, and the seconds between, as a supervisor does."""
 
 
 def running_gateway(world: World, place: str) -> Gateway:
@@ -39,8 +42,15 @@ class Crash(Lasting):
         await gateway.kill()
         begun()
         await world.clock.sleep(self.lasts)
-        if not gateway.running:
-            await gateway.start()
+        for tried in range(_STARTS):
+            if gateway.running:
+                return
+            try:
+                return await gateway.start()
+            except RigError:  # the cluster may have a fault of its own: a supervisor tries again
+                if tried == _STARTS - 1:
+                    raise
+                await world.clock.sleep(_START_AGAIN)
 
 
 @dataclass(frozen=True)

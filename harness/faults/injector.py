@@ -49,6 +49,8 @@ class Injector:
         """The faults that began, in that order."""
         self.refused: list[tuple[Entry, str]] = []
         """The faults that could not strike when their moment came, with reasons."""
+        self.failed: list[HarnessError] = []
+        """What went wrong at the end of a fault, for instance a board that did not come on again."""
 
     def begin(self) -> None:
         """Let the times of schedules count from now."""
@@ -84,9 +86,7 @@ class Injector:
             for (side, key), waiting in self._arrows.items()
         )
 
-    def __call__(
-        self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str
-    ) -> Held | None:
+    def __call__(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> Held | None:
         """Called before something crosses a boundary (:class:`harness.core.ahead.Ahead`)."""
         held = [
             Held(self._begin(each.entry, self._place(each, data, correlation)), _part(each.moment))
@@ -106,9 +106,7 @@ class Injector:
             for each in self._come(Side.AFTER, key, event.data, event.correlation):
                 self._begin(each.entry, self._place(each, event.data, event.correlation))
 
-    def _come(
-        self, side: Side, key: tuple[str, str, str], data: Mapping[str, Any], correlation: str
-    ) -> list[_Pending]:
+    def _come(self, side: Side, key: tuple[str, str, str], data: Mapping[str, Any], correlation: str) -> list[_Pending]:
         """The entries whose moment this is; they are no longer pending."""
         waiting = self._arrows.get((side, key))
         if not waiting:
@@ -156,7 +154,8 @@ class Injector:
             await entry.fault.strike(self._world, place, note_begun)
         except HarnessError as error:
             if entry in self.applied:
-                raise
+                self.failed.append(error)
+                return
             self.refused.append((entry, error.what))
             self._note("fault refused", fault=str(entry.fault), where=place, why=error.what)
         finally:
@@ -164,9 +163,11 @@ class Injector:
                 begun.set_result(None)
 
     async def settled(self) -> None:
-        """Wait until the faults that have begun are over."""
+        """Wait until the faults that have begun are over. Raises what went wrong at the end of one."""
         while self._tasks:
             await asyncio.wait(list(self._tasks))
+        for error in self.failed:
+            raise error
 
     async def stop(self) -> None:
         """End the faults that are active, and begin none any more."""
@@ -189,7 +190,12 @@ class Injector:
 
     def check_applied(self) -> None:
         """Raise UsageError naming each fault that did not apply: its moment never came, or it could not strike."""
-        never = [f"{entry}: its {'arrow' if isinstance(entry.when, ArrowMoment) else 'time'} never came" for entry in self.pending]
+        never = [
+            f"{entry}: its {'arrow' if isinstance(entry.when, ArrowMoment) else 'time'} never came"
+            for entry in self.pending
+        ]
+        for error in self.failed:
+            raise error
         lines = [*never, *(f"{entry}: {why}" for entry, why in self.refused)]
         if lines:
             first = next(iter(self.pending), None) or self.refused[0][0]

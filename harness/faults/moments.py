@@ -73,7 +73,9 @@ class ArrowMoment:
     def __post_init__(self) -> None:
         sequence, arrows = self._loaded, self._loaded.arrows
         if sequence.pending:
-            raise UsageError(f"{self.sequence} cannot happen yet: {sequence.pending}", where=self.side, do="take another")
+            raise UsageError(
+                f"{self.sequence} cannot happen yet: {sequence.pending}", where=self.side, do="take another"
+            )
         if not 1 <= self.number <= len(arrows):
             raise UsageError(
                 f"the sequence {self.sequence} has no arrow {self.number}",
@@ -112,7 +114,9 @@ class ArrowMoment:
         code = data.get("code")
         if isinstance(code, int) and code >= BAD_REQUEST and not self.arrow.label.asks_for("code"):
             return False
-        devices = (str(data.get("device") or ""), *_devices(data)) if any(each.per_device for each in conditions) else ("",)
+        devices = (
+            (str(data.get("device") or ""), *_devices(data)) if any(each.per_device for each in conditions) else ("",)
+        )
         return any(all(each.holds(data, device) for each in conditions) for device in devices)
 
     def device(self, data: Mapping[str, Any], correlation: str) -> str:

@@ -56,10 +56,14 @@ def parse_schedule(text: str, file: str) -> Schedule:
             raise UsageError(f"unknown key {key!r}", where=lines.of(0, key), do=do)
     if table.get("version") != VERSION or isinstance(table.get("version"), bool):
         found = f"version is {table['version']!r}" if "version" in table else "has no version"
-        raise UsageError(found, where=lines.of(0, "version"), do=f"write version = {VERSION}: this harness reads no other")
+        raise UsageError(
+            found, where=lines.of(0, "version"), do=f"write version = {VERSION}: this harness reads no other"
+        )
     faults = table.get("faults", [])
     if not isinstance(faults, list) or not all(isinstance(each, dict) for each in faults):
-        raise UsageError("faults is not a list of tables", where=lines.of(0, "faults"), do="write [[faults]] before each")
+        raise UsageError(
+            "faults is not a list of tables", where=lines.of(0, "faults"), do="write [[faults]] before each"
+        )
     return Schedule(tuple(_entry(each, lines, number) for number, each in enumerate(faults, 1)), file)
 
 
@@ -92,7 +96,9 @@ def _entry(table: Mapping[str, Any], lines: _Lines, number: int) -> Entry:
         entry = Entry(_moment(table), fault, _text(table, "where", ""), lines.of(number))
     except UsageError as error:
         key = error.where or ""
-        where = lines.of(number, key if key in table else next((each for each in table if error.what.startswith(each)), key))
+        where = lines.of(
+            number, key if key in table else next((each for each in table if error.what.startswith(each)), key)
+        )
         do = error.do
         if "has no parameter" in error.what:
             do = f"{suggestion(key, known)}the keys are {', '.join(known)}"
