@@ -27,8 +27,6 @@ class Ahead(Protocol):
     def expects(self, source: str, target: str) -> bool:
         """Whether anything that goes from ``source`` to ``target`` may be held: otherwise nobody needs to ask."""
 
-    def __call__(
-        self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str
-    ) -> Held | None:
+    def __call__(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> Held | None:
         """Called with the fields of the event that it will be, as far as they are known before an answer. None: it goes
         on."""

@@ -5,15 +5,15 @@ A fault (``fault``) is a small class with parameters; it acts through the action
 time, or an arrow of a sequence (``moments``). The injector applies it, and tells which faults did not apply.
 """
 
-from harness.faults.fault import FAULTS, Fault, Strikes, make_fault
-from harness.faults.injector import Injector
-from harness.faults.moments import ArrowMoment, Side, TimeMoment
 import harness.faults.applications
 import harness.faults.boards
 import harness.faults.certificates
 import harness.faults.clusters
 import harness.faults.gateways
 import harness.faults.links  # noqa: F401
+from harness.faults.fault import FAULTS, Fault, Strikes, make_fault
+from harness.faults.injector import Injector
+from harness.faults.moments import ArrowMoment, Side, TimeMoment
 from harness.faults.reading import read_schedule
 from harness.faults.schedule import Entry, Schedule
 from harness.faults.world import World

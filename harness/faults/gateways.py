@@ -13,7 +13,7 @@ from harness.faults.world import Gateway, World
 __all__ = ["Crash", "Restart", "running_gateway"]
 
 _STARTS, _START_AGAIN = 60, 1.0
-"""How often a gateway is started again, and the seconds between, as a supervisor does."""
+"""How often a gateway is started at most, and the seconds between."""
 
 
 def running_gateway(world: World, place: str) -> Gateway:
@@ -26,6 +26,19 @@ def running_gateway(world: World, place: str) -> Gateway:
     if not gateway.running:
         raise UsageError(f"the gateway {gateway.name} is not running", where="where", do="let it begin while it runs")
     return gateway
+
+
+async def _start(gateway: Gateway, world: World) -> None:
+    """Start it as a supervisor does: again and again, since the cluster may have a fault of its own."""
+    for tried in range(_STARTS):
+        if gateway.running:
+            return
+        try:
+            await gateway.start()
+        except RigError:
+            if tried == _STARTS - 1:
+                raise
+            await world.clock.sleep(_START_AGAIN)
 
 
 @dataclass(frozen=True)
@@ -42,15 +55,7 @@ class Crash(Lasting):
         await gateway.kill()
         begun()
         await world.clock.sleep(self.lasts)
-        for tried in range(_STARTS):
-            if gateway.running:
-                return
-            try:
-                return await gateway.start()
-            except RigError:  # the cluster may have a fault of its own: a supervisor tries again
-                if tried == _STARTS - 1:
-                    raise
-                await world.clock.sleep(_START_AGAIN)
+        await _start(gateway, world)
 
 
 @dataclass(frozen=True)

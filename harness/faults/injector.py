@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,8 +57,8 @@ class Injector:
         self._begun = self._world.clock.now()
 
     def add(self, schedule: Schedule) -> None:
-        """Take the faults of a schedule; times count from the stack's start. Raises UsageError for one that cannot apply
-        to this stack, and takes none then."""
+        """Take the faults of a schedule; times count from the stack's start. Raises UsageError for one that cannot
+        apply to this stack, and takes none then."""
         for entry in schedule.entries:
             self._check(entry)
         for entry in schedule.entries:
@@ -94,10 +94,7 @@ class Injector:
         ]
         if len(held) < 2:
             return held[0] if held else None
-        both = asyncio.gather(*(each.until for each in held), return_exceptions=True)
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        both.add_done_callback(lambda _: done.done() or done.set_result(None))
-        return Held(done, max(each.part for each in held))
+        return Held(_all_of([each.until for each in held]), max(each.part for each in held))
 
     def crossed(self, event: Event) -> None:
         """Called with each event of the history."""
@@ -208,3 +205,18 @@ class Injector:
 
 def _part(moment: ArrowMoment) -> float:
     return _HALF if moment.side is Side.DURING else 0.0
+
+
+def _all_of(futures: Sequence[asyncio.Future[None]]) -> asyncio.Future[None]:
+    """A future that is done when all of them are."""
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    left = set(futures)
+
+    def count(future: asyncio.Future[None]) -> None:
+        left.discard(future)
+        if not left and not done.done():
+            done.set_result(None)
+
+    for each in futures:
+        each.add_done_callback(count)
+    return done

@@ -89,7 +89,7 @@ class Drop(_Disturbance):
 
 @dataclass(frozen=True)
 class HalfOpen(Fault):
-    """The connection ends for one end only; the end ``believing`` still takes it for open, until it misses an answer."""
+    """The connection ends for one end only. The end ``believing`` takes it for open until it misses an answer."""
 
     name: ClassVar[str] = "link.half-open"
     strikes: ClassVar[Strikes] = Strikes.LINK

@@ -26,7 +26,7 @@ from typing import Any
 from harness.core.errors import UsageError, suggestion
 from harness.core.files import read_text
 from harness.faults.fault import FAULTS, make_fault
-from harness.faults.moments import ArrowMoment, Moment, Side, TimeMoment, crossing_of
+from harness.faults.moments import Moment, Side, TimeMoment, crossing_of
 from harness.faults.schedule import VERSION, Entry, Schedule
 
 __all__ = ["parse_schedule", "read_schedule"]
@@ -117,8 +117,7 @@ def _moment(table: Mapping[str, Any]) -> Moment:
                 raise UsageError(f"{key} is for an arrow", where=key, do="leave it out beside at")
         return TimeMoment(table["at"])
     side = Side(given[0])
-    found: ArrowMoment = crossing_of(side, _text(table, side), nth=table.get("nth", 1), about=_text(table, "about", ""))
-    return found
+    return crossing_of(side, _text(table, side), nth=table.get("nth", 1), about=_text(table, "about", ""))
 
 
 def _text(table: Mapping[str, Any], key: str, default: str | None = None) -> str:

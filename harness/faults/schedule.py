@@ -20,7 +20,7 @@ MOST = 1_000
 
 @dataclass(frozen=True)
 class Entry:
-    """A fault that begins at ``when`` and strikes ``where``: the name of a board, a gateway, or a client of the cluster.
+    """A fault that begins at ``when`` and strikes ``where``: a board, a gateway, or a client of the cluster, by name.
 
     Without a name, a fault of a board or its links strikes the one that the moment is about, a fault of a gateway the
     first one, and one of the cluster each client of the platform. ``line`` is where a file has it.

@@ -254,6 +254,8 @@ class LiveLinksConnect(Invariant):
     @on(EVERY)
     def passed(self, event: Event) -> Iterator[Violation]:
         for device, since in self._due.passed(event.at):
+            if self.ledger.is_disturbed(device, since):
+                continue
             link = self.ledger.link(since)
             phase = self._phases.get(device)
             if link is None or link.beats or not link.known:

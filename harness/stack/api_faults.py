@@ -231,13 +231,16 @@ class ApiFaults:
         return _Faulty(self, name, api)
 
     async def foreseen(self, client: str, change: str, resource: Resource, name: str, body: Object) -> None:
-        """Wait if a fault is to come first: before a client's request (``POST``, ``PATCH``, ...), or before a watch event
-        (``ADDED``, ...) reaches it. ``body`` is the request's, or the object."""
+        """Wait if a fault is to come first: before a client's request (``POST``, ``PATCH``, ...), or before a watch
+        event (``ADDED``, ...) reaches it. ``body`` is the request's, or the object."""
         if self.ahead is None:
             return
         ends = ("Kubernetes", client) if change in _EVENTS else (client, "Kubernetes")
         if self.ahead.expects(*ends):
-            data = {"name": name, **{part: body[part] for part in ("metadata", "spec", "status") if part in body}}
+            data: Object = {
+                "name": name,
+                **{part: body[part] for part in ("metadata", "spec", "status") if part in body},
+            }
             correlation = name if resource in (DEVICE, APPLICATION) else ""
             if (held := self.ahead(*ends, f"{change} {resource.kind}", data, correlation)) is not None:
                 await held.until

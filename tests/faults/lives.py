@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from harness.boards.board import Board, Power
+from harness.boards.board import Board
 from harness.core.errors import ProductFailure
 from harness.core.history import Event
 from harness.stack import Stack

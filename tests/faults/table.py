@@ -21,9 +21,9 @@ def write_table(outcomes: Mapping[str, str], path: Path) -> None:
     lines = [
         "# Crash-point matrix",
         "",
-        f"{count['passed']} cells recovered, {count['failed']} did not. In {count['cannot strike']} the fault had nothing to "
-        f"strike (a board without power, a gateway that was down); {count['not there']} are of arrows that the life of "
-        "their sequence does not have.",
+        f"{count['passed']} cells recovered, {count['failed']} did not. In {count['cannot strike']} the fault had "
+        "nothing to strike, such as a board without power or a gateway that was down. "
+        f"{count['not there']} are of arrows that the life of their sequence does not have.",
         "",
         "✓ recovered, **✗** did not, · nothing to strike, empty: not run, or the arrow does not come.",
         "",
@@ -34,7 +34,13 @@ def write_table(outcomes: Mapping[str, str], path: Path) -> None:
     for name, number, side in points():
         if name != sequence:
             sequence = name
-            lines += ["", f"## {name}", "", "| | arrow | " + " | ".join(FAULTS) + " |", "|---|---|" + "---|" * len(FAULTS)]
+            lines += [
+                "",
+                f"## {name}",
+                "",
+                "| | arrow | " + " | ".join(FAULTS) + " |",
+                "|---|---|" + "---|" * len(FAULTS),
+            ]
         arrow = str(ArrowMoment(side, name, number).arrow).replace("|", "\\|")
         marks = [MARKS[single.get(str(Cell(name, number, side, fault)), "not there")] for fault in FAULTS]
         lines.append(f"| {side} {number} | {arrow} | " + " | ".join(marks) + " |")

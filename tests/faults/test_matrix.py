@@ -15,7 +15,7 @@ from harness.faults import Entry, Schedule, TimeMoment
 from tests.faults.cells import FAULTS, Cell, NeverComes, cells, comes, run
 
 QUICK = 29
-"""Cells in `make test`; the step from one to the next is prime to the number of faults, so all of them are among these."""
+"""Cells in `make test`; the step from one to the next is prime to the number of faults, so each of them is there."""
 PAIRS = 3_000
 LATEST = 60.0
 """Seconds after the start at which the second fault of a pair begins at the latest."""
@@ -64,7 +64,9 @@ def test_the_platform_recovers(cell: Cell) -> None:
     strike(cell, cell.schedule)
 
 
-@pytest.mark.parametrize(("cell", "at", "fault"), [pytest.param(*each, id="{0}+{2}@{1:g}".format(*each)) for each in pairs()])
+@pytest.mark.parametrize(
+    ("cell", "at", "fault"), [pytest.param(*each, id="{0}+{2}@{1:g}".format(*each)) for each in pairs()]
+)
 def test_the_platform_recovers_from_two(cell: Cell, at: float, fault: str) -> None:
     """The same, with a second fault at some time, of the first board if it is of one."""
     second = Entry(TimeMoment(at), FAULTS[fault], where="sim-1" if fault_is_of_a_board(fault) else "")

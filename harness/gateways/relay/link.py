@@ -12,8 +12,8 @@ from functools import partial
 
 from OpenSSL import SSL
 
-from harness.core.client_hello import LARGEST_RECORD, ClientHello, hello_size, is_handshake, read_client_hello
 from harness.core.ahead import Ahead
+from harness.core.client_hello import LARGEST_RECORD, ClientHello, hello_size, is_handshake, read_client_hello
 from harness.core.clock import Clock
 from harness.core.history import Tap
 from harness.gateways.relay.faults import NO_FAULT, LinkFault

@@ -95,7 +95,8 @@ def has_module(device: Device, entry: DeviceEntry) -> bool:
     """Whether the device may hold a module of this application, of any generation.
 
     An unanswered request counts, to deploy or to stop. So does a deployment that the device refused because it has the
-    application, and a report of the application that was never requested, because an earlier application of the same name requested it.
+    application, and a report of the application that was never requested, because an earlier application of the same
+    name requested it.
     A device that enrolled since then counts as rebooted, without its modules. This may be wrong: a device that a
     gateway does not know also enrolls again, and its modules go on running. Then it refuses the next deployment.
     """

@@ -29,7 +29,7 @@ Key = tuple[Resource, str]
 
 _BACKOFF = Backoff(first=0.1, longest=10.0)
 _CONFLICTS = 5
-"""Conflicts in a row after which a write waits before it is tried again, as client-go's ``RetryOnConflict`` gives up."""
+"""Conflicts in a row after which a write waits before it is tried again."""
 _SERVER_ERROR = 500
 """HTTP statuses from here on do not say whether the server did what it was asked."""
 _PERMANENT = {400, 403, 405, 413, 415, 422}
