@@ -32,9 +32,8 @@ class Renewed(Fault):
     """The gateway of that name presents new certificates from now on. Present sessions go on, and boards accept it."""
 
     name: ClassVar[str] = "certificate.renewed"
-    strikes: ClassVar[Strikes] = Strikes.CERTIFICATE
+    strikes: ClassVar[Strikes] = Strikes.GATEWAY
     needs: ClassVar[frozenset[str]] = frozenset({"gateway-reload"})
-    names_place: ClassVar[bool] = False
 
     async def strike(self, world: World, place: str, begun: Callable[[], object]) -> None:
         await running_gateway(world, place).reload()

@@ -13,7 +13,23 @@ from typing import Any, ClassVar
 from harness.core.errors import UsageError, suggestion
 from harness.faults.world import World
 
-__all__ = ["FAULTS", "Fault", "Lasting", "Strikes", "choice", "make_fault", "number", "seconds", "whole"]
+__all__ = [
+    "FAULTS",
+    "RELAY",
+    "VALUES",
+    "Choice",
+    "Fault",
+    "Lasting",
+    "Number",
+    "Strikes",
+    "Values",
+    "Whole",
+    "choice",
+    "make_fault",
+    "number",
+    "seconds",
+    "whole",
+]
 
 
 class Strikes(StrEnum):
@@ -26,11 +42,13 @@ class Strikes(StrEnum):
     CLUSTER = "cluster"
     """The requests of the client of that name (``Gateway``, ``DeviceController``, ...); without a name, of all."""
     CERTIFICATE = "certificate"
-    """The certificate of the board of that name, or of the gateways."""
+    """The certificate of the board of that name."""
     APPLICATION = "application"
     """The board of that name, which runs the application."""
 
 
+VALUES = "values"
+"""The key of a parameter's possible values among the metadata of its field."""
 RELAY = "relay"
 """What a fault needs whose links have to pass the relay."""
 
@@ -53,10 +71,10 @@ class Fault(ABC):
 
     def __post_init__(self) -> None:
         for each in dataclasses.fields(self):
-            check = each.metadata.get("check")
-            if check is not None and (wrong := check(getattr(self, each.name))):
-                do = f"give {each.name} {each.metadata['of']}"
-                raise UsageError(f"{each.name} is {getattr(self, each.name)!r}: {wrong}", where=self.name, do=do)
+            values: Values = each.metadata[VALUES]
+            if wrong := values.wrong(getattr(self, each.name)):
+                what = f"{each.name} is {getattr(self, each.name)!r}: {wrong}"
+                raise UsageError(what, where=self.name, do=f"give {each.name} {values.of}")
 
     @abstractmethod
     async def strike(self, world: World, place: str, begun: Callable[[], object]) -> None:
@@ -91,15 +109,57 @@ FAULTS: dict[str, type[Fault]] = {}
 DAY = 86_400.0
 
 
-def number(default: float, of: str, *, least: float = 0.0, most: float = DAY) -> Any:
-    """A parameter that is a number above ``least``; ``of`` says what it counts."""
+@dataclass(frozen=True)
+class Number:
+    """The values of a parameter that is a number above ``least`` and at most ``most``; ``of`` says what it counts."""
 
-    def check(value: object) -> str:
+    of: str
+    least: float
+    most: float
+
+    def wrong(self, value: object) -> str:
+        """Why the parameter cannot have this value; empty if it can."""
         if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
             return "it is not a number"
-        return "" if least < value <= most else f"it is not above {least:g} and at most {most:g}"
+        return "" if self.least < value <= self.most else f"it is not above {self.least:g} and at most {self.most:g}"
 
-    return field(default=default, metadata={"check": check, "of": of})
+
+@dataclass(frozen=True)
+class Whole:
+    """The values of a parameter that is a whole number from ``least`` to ``most``."""
+
+    of: str
+    least: int
+    most: int
+
+    def wrong(self, value: object) -> str:
+        """Why the parameter cannot have this value; empty if it can."""
+        if not isinstance(value, int) or isinstance(value, bool):
+            return "it is not a whole number"
+        return "" if self.least <= value <= self.most else f"it is not from {self.least} to {self.most}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The few values of a parameter."""
+
+    known: tuple[str | int, ...]
+
+    @property
+    def of(self) -> str:
+        return f"one of {', '.join(map(str, self.known))}"
+
+    def wrong(self, value: object) -> str:
+        """Why the parameter cannot have this value; empty if it can."""
+        return "" if any(value == each and type(value) is type(each) for each in self.known) else f"it is not {self.of}"
+
+
+Values = Number | Whole | Choice
+
+
+def number(default: float, of: str, *, least: float = 0.0, most: float = DAY) -> Any:
+    """A parameter that is a number."""
+    return field(default=default, metadata={VALUES: Number(of, least, most)})
 
 
 def seconds(default: float) -> Any:
@@ -109,24 +169,12 @@ def seconds(default: float) -> Any:
 
 def whole(default: int, of: str, *, least: int = 1, most: int = 1_000) -> Any:
     """A parameter that is a whole number."""
-
-    def check(value: object) -> str:
-        if not isinstance(value, int) or isinstance(value, bool):
-            return "it is not a whole number"
-        return "" if least <= value <= most else f"it is not from {least} to {most}"
-
-    return field(default=default, metadata={"check": check, "of": of})
+    return field(default=default, metadata={VALUES: Whole(of, least, most)})
 
 
 def choice(default: str | int, *others: str | int) -> Any:
     """A parameter with a few possible values."""
-    known = (default, *others)
-    listed = ", ".join(map(str, known))
-
-    def check(value: object) -> str:
-        return "" if value in known and type(value) is type(default) else f"it is not one of {listed}"
-
-    return field(default=default, metadata={"check": check, "of": f"one of {listed}"})
+    return field(default=default, metadata={VALUES: Choice((default, *others))})
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ class ArrowMoment:
 
     @cached_property
     def _loaded(self) -> Sequence:
-        return load(self.sequence)
+        return _load(self.sequence, self.side)
 
     @property
     def arrow(self) -> BoundArrow:
@@ -160,11 +160,18 @@ def crossing_of(side: Side, text: str, *, nth: int = 1, about: str = "") -> Arro
         raise UsageError(f"{text!r} is not an arrow", where=side, do="write SEQUENCE: NUMBER, or SEQUENCE: ARROW")
     if _NUMBER.fullmatch(arrow):
         return ArrowMoment(side, name, int(arrow), nth, about)
-    texts = [str(each) for each in load(name).arrows]
+    texts = [str(each) for each in _load(name, side).arrows]
     if arrow not in texts:
         do = f"{suggestion(arrow, texts)}`wasmbed sequences list --arrows {name}` lists its arrows"
         raise UsageError(f"the sequence {name} has no arrow {arrow!r}", where=side, do=do)
     return ArrowMoment(side, name, texts.index(arrow) + 1, nth, about)
+
+
+def _load(name: str, side: Side) -> Sequence:
+    try:
+        return load(name)
+    except UsageError as error:
+        raise UsageError(error.what, where=error.where or side, do=error.do) from error
 
 
 def _devices(data: Mapping[str, Any]) -> Iterator[str]:

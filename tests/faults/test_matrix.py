@@ -11,7 +11,7 @@ from itertools import islice
 import pytest
 
 from harness.core.identifiers import Randomness
-from harness.faults import Entry, Schedule, TimeMoment
+from harness.faults import Entry, Schedule, Strikes, TimeMoment
 from tests.faults.cells import FAULTS, Cell, NeverComes, cells, comes, run
 
 QUICK = 29
@@ -74,4 +74,4 @@ def test_the_platform_recovers_from_two(cell: Cell, at: float, fault: str) -> No
 
 
 def fault_is_of_a_board(fault: str) -> bool:
-    return FAULTS[fault].strikes not in ("gateway", "cluster") and FAULTS[fault].name != "certificate.renewed"
+    return FAULTS[fault].strikes not in (Strikes.GATEWAY, Strikes.CLUSTER)

@@ -30,6 +30,8 @@ Tamper = Callable[[Direction, bytes], Tampered]
 _KEY_UPDATE = 24
 _LARGEST_CONTENT = 1 << 14
 _CLOSE_NOTIFY = 0
+_UNTIL_ENDED = 0.001
+"""Seconds after the beginning of a fault in which the relay sees that an end has gone, before a held frame goes on."""
 
 
 class _Way:
@@ -72,7 +74,7 @@ class Passing:
             Direction.RECEIVED: _Way(board.protection(client), gateway.protection(client), far, clock),
             Direction.SENT: _Way(gateway.protection(server), board.protection(server), near, clock),
         }
-        self._observer, self._tamper, self._ahead = observer, tamper, ahead
+        self._observer, self._tamper, self._ahead, self._clock = observer, tamper, ahead, clock
         self._drop = 0
         for way in self._ways.values():
             way.is_framed = tamper is not None
@@ -104,8 +106,13 @@ class Passing:
         # What is left are session tickets: the board could not use those of the relay's handshake.
 
     def end(self, direction: Direction, rest: bytes, finish: Callable[[], object]) -> None:
-        """Pass on the beginning of a record at the end of a direction, and then call ``finish``."""
+        """Pass on the beginning of a record at the end of a direction, and then call ``finish``. What is held for a
+        fault is lost: its sender has ended before it."""
         way = self._ways[direction]
+        if way.valve.is_held:
+            way.valve.clear()
+            finish()
+            return
         self._pass_held(direction, way)
         way.valve.push(partial(way.to.write, rest))
         way.valve.push(finish)
@@ -146,7 +153,7 @@ class Passing:
         way.valve.push(partial(self._send, direction, way, data[:first]), delay=delay)
         way.valve.hold()
         way.valve.push(partial(self._send, direction, way, data[first:]), delay=delay)
-        held.until.add_done_callback(lambda _: way.valve.release())
+        held.until.add_done_callback(lambda _: self._clock.call_later(_UNTIL_ENDED, way.valve.release))
 
     def _pass_held(self, direction: Direction, way: _Way) -> None:
         """Pass on what is not a whole frame."""

@@ -41,6 +41,11 @@ class Valve:
         """Let nothing pass until :meth:`release`."""
         self._holds += 1
 
+    @property
+    def is_held(self) -> bool:
+        """Whether :meth:`hold` has stopped it."""
+        return self._holds > 0
+
     def release(self) -> None:
         """Let pass again what :meth:`hold` has stopped."""
         self._holds -= 1
