@@ -15,7 +15,7 @@ __all__ = ["Ahead", "Held"]
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What is about to cross waits for ``until``; a ``part`` of its bytes (0 to 1) crosses before."""
+    """The thing that is about to cross waits for ``until``; a ``part`` of its bytes (0 to 1) crosses before."""
 
     until: asyncio.Future[None]
     part: float = 0.0

@@ -33,7 +33,7 @@ __all__ = [
 
 
 class Strikes(StrEnum):
-    """What a fault strikes; its place is the name of one."""
+    """The kinds of things that a fault strikes; its place is the name of one."""
 
     LINK = "link"
     """The links of the board of that name; without a name, of all boards."""
@@ -50,7 +50,7 @@ class Strikes(StrEnum):
 VALUES = "values"
 """The key of a parameter's possible values among the metadata of its field."""
 RELAY = "relay"
-"""What a fault needs whose links have to pass the relay."""
+"""The need of a fault whose links have to pass the relay."""
 
 
 @dataclass(frozen=True)

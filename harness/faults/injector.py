@@ -50,7 +50,7 @@ class Injector:
         self.refused: list[tuple[Entry, str]] = []
         """The faults that could not strike when their moment came, with reasons."""
         self.failed: list[HarnessError] = []
-        """What went wrong at the end of a fault, for instance a board that did not come on again."""
+        """Errors at the end of a fault, for instance a board that did not come on again."""
 
     def begin(self) -> None:
         """Let the times of schedules count from now."""
@@ -182,7 +182,7 @@ class Injector:
         return [*self._timers.values(), *arrows]
 
     def account(self) -> str:
-        """What applied so far, in a line."""
+        """Return the faults that applied so far, in a line."""
         return "; ".join(f"{entry.fault} {entry.when}" for entry in self.applied) or "none applied"
 
     def check_applied(self) -> None:

@@ -78,7 +78,8 @@ class Bandwidth(_Disturbance):
 
 @dataclass(frozen=True)
 class Drop(_Disturbance):
-    """Of the frames in each direction, ``every`` so many-th is lost. Who waits for an answer gives up in its time."""
+    """Of the frames in each direction, ``every`` so many-th is lost. An end that waits for an answer gives up in
+    its time."""
 
     name: ClassVar[str] = "link.drop"
     every: int = whole(2, "as a number of frames")

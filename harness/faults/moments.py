@@ -18,7 +18,7 @@ from harness.sequences.bindings import Subject
 __all__ = ["ArrowMoment", "Moment", "Side", "TimeMoment", "crossing_of"]
 
 NOT_BEFORE = frozenset({"TlsConnected", "TlsRejected", "ConnectionClosed"})
-"""Events of a link that are no message: they have no bytes of their own."""
+"""Events of a link without bytes of their own: they are not messages."""
 BAD_REQUEST = 400
 _NUMBER = re.compile(r"[1-9]\d*")
 
@@ -44,7 +44,7 @@ class TimeMoment:
 
     @property
     def needs(self) -> frozenset[str]:
-        """What it needs of a stack: nothing."""
+        """The needs of a stack: none."""
         return frozenset()
 
     def given(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class ArrowMoment:
 
     @property
     def needs(self) -> frozenset[str]:
-        """What it needs of a stack: a relay where it comes before a message of a link, or in the middle of it."""
+        """The needs of a stack: a relay where it comes before a message of a link, or in the middle of it."""
         is_link = {self.arrow.event.source, self.arrow.event.target} == {"Device", "Gateway"}
         return frozenset({"relay"}) if is_link and self.side is not Side.AFTER else frozenset()
 

@@ -85,7 +85,7 @@ class HostedStack:
         history = getattr(self.stack, "history", None)
         if history is None or isinstance(error, RigError | UsageError):
             return
-        if replay := self.stack.replay:
+        if replay := getattr(self.stack, "replay", ""):  # it may not have started
             error.add_note(f"faults: {self.stack.faults.account()}\nreplay: {replay}")
         if found := find_violations(history):
             error.add_note(describe(found))

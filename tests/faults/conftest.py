@@ -25,7 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Matrix:
-    """The hooks of a run of the whole matrix; only the process that is no worker writes."""
+    """The hooks of a run of the whole matrix; only the first process writes, not the workers."""
 
     def __init__(self, is_worker: bool) -> None:
         self._is_worker, self._digest = is_worker, digest()

@@ -1,4 +1,4 @@
-"""What each fault does to a simulated stack, and that the stack recovers."""
+"""The effects of each fault on a simulated stack, and that the stack recovers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHOWN: dict[str, Callable[[Stack], object]] = {}
 """By fault: what the history shows of it. Each returns something true."""
 GIVEN: dict[str, dict[str, Any]] = {}
 BODIES: dict[str, Callable[[Stack], Awaitable[object]]] = {}
-"""What a test does meanwhile, where the fault needs something to strike."""
+"""Actions of a test meanwhile, where the fault needs something to strike."""
 GONE = {"certificate.revoked"}
 """After these the device may not come back."""
 

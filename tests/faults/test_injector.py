@@ -1,4 +1,4 @@
-"""Schedules on a running stack: moments at arrows, what is told, and how to replay a run."""
+"""Schedules on a running stack: moments at arrows, errors, and how to replay a run."""
 
 from __future__ import annotations
 
