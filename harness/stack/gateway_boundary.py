@@ -67,6 +67,7 @@ class GatewayBoundary:
             wire=wire,
             tamper=tamper,
             ahead=ahead,
+            is_by_hand=recorder.is_by_hand,
         )
         self._prepared = False
 

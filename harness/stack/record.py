@@ -16,6 +16,7 @@ from harness.invariants.absence import Absence, missing_from_application, missin
 from harness.invariants.invariant import Party, party_of
 from harness.invariants.judgement import find_violations
 from harness.stack.authors import ORDERS, Author, author_of_field, author_of_message, author_of_order
+from harness.wasmbed.resources.extent import WHOLE, Extent
 
 if TYPE_CHECKING:
     from harness.sequences import SequenceVerdict
@@ -35,6 +36,9 @@ _ANSWERED_WITHIN = 5.0
 
 class Record(History):
     """The history of a stack, to search and to wait for."""
+
+    extent: Extent = WHOLE
+    """The resource types, phases, and fields that the system under test has."""
 
     def find(
         self,

@@ -16,10 +16,11 @@ from harness.core.ahead import Ahead
 from harness.core.client_hello import LARGEST_RECORD, ClientHello, hello_size, is_handshake, read_client_hello
 from harness.core.clock import Clock
 from harness.core.history import Tap
+from harness.core.network import Endpoint
 from harness.gateways.relay.faults import NO_FAULT, LinkFault
 from harness.gateways.relay.negotiation import KeyOf, Negotiation
 from harness.gateways.relay.observer import CiphertextObserver, LinkObserver
-from harness.gateways.relay.passing import Passing, Tamper
+from harness.gateways.relay.passing import Passing, Tamper, Tampered
 from harness.gateways.relay.records import RecordReader
 from harness.gateways.relay.stream import Stream
 from harness.gateways.relay.valve import MOST_WAITING
@@ -50,6 +51,8 @@ class LinkOptions:
     tap: Tap
     clock: Clock
     tamper: Tamper | None
+    is_by_hand: Callable[[Endpoint | None], bool]
+    """Whether a test drives the device at an address: what it sends is not altered."""
     ahead: Ahead | None = None
 
 
@@ -290,12 +293,19 @@ class RelayedLink:
         addresses = self.far.local_address, self.near.peer_address
         self._observer.opened(negotiation.certificate, *addresses, is_doubtful=not negotiation.board.verified)
         options, ends = self._options, (self.near, self.far)
+        tamper = self._tampered if options.tamper is not None else None
         self._passing = Passing(
-            negotiation.board, negotiation.gateway, *ends, self._observer, options.clock, options.tamper, options.ahead
+            negotiation.board, negotiation.gateway, *ends, self._observer, options.clock, tamper, options.ahead
         )
         self._passing.drop(self._fault.drop)
         self._phase = _Phase.OPEN
         self._named(self)
+
+    def _tampered(self, direction: Direction, payload: bytes) -> Tampered:
+        assert self._options.tamper is not None, "it is called where there is one"
+        if direction is Direction.RECEIVED and self._options.is_by_hand(self.near.peer_address):
+            return [(0.0, payload)]
+        return self._options.tamper(direction, payload)
 
     def _refused(self, direction: Direction, reason: str) -> None:
         self._observer.ended(by_device=direction is Direction.RECEIVED, reason=reason, refused=True)
