@@ -1,4 +1,4 @@
-"""The world that faults act on: the parts of a running stack that they need, with the actions that tests use by hand."""
+"""The world that faults act on: the parts of a running stack that they need, with the actions that tests have."""
 
 from __future__ import annotations
 
