@@ -173,6 +173,14 @@ class StackOptions:
             "metavar": "ORDER",
         },
     )
+    schedule: Path | None = field(
+        default=None,
+        metadata={
+            "parse": Path,
+            "help": "TOML file with faults and the moments at which they happen, in each test",
+            "metavar": "FILE",
+        },
+    )
     kubeconfig: Path | None = field(
         default=None,
         metadata={
