@@ -42,7 +42,7 @@ help:
 	@echo "make docs       the documentation, in docs/build"
 	@echo "make bench      benchmarks against other implementations, in reports/bench.json"
 	@echo "make soak       ten minutes of a platform with 200 boards; fails if memory grows by more than 1 MiB an hour"
-	@echo "make clean-histories  random runs of a sound platform, each judged; fails if a judge convicts anybody (MINUTES=n)"
+	@echo "make clean-histories  random runs of a sound platform, and all scenarios in virtual time by other seeds; fails if a judge convicts anybody (MINUTES=n)"
 	@echo "make sequences  the scenarios; fails if an arrow of a sequence diagram was not exercised"
 	@echo "make mutants    defects in a copy of the sources, one by one, and the scenario that catches each (MUTANTS_ARGS=\"-j 2 --area wire\")"
 	@echo "make coverage   line coverage of harness/"
@@ -164,6 +164,7 @@ soak: $(READY)
 # A run that was stopped goes on with the next seed: reports/clean-histories has a line for each.
 clean-histories: $(READY)
 	@$(BIN)/python -m benchmarks.clean --minutes $(or $(MINUTES),10)
+	@$(BIN)/python -m benchmarks.clean.suites --minutes $(or $(MINUTES),10)
 
 sequences: $(READY)
 	@$(BIN)/pytest scenarios -q -n $(WORKERS) && $(BIN)/wasmbed sequences --check

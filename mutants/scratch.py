@@ -29,9 +29,9 @@ from mutants.swap import can_swap
 __all__ = ["Result", "Scratch", "digest"]
 
 COPIED = ("harness", "mutants", "scenarios", "platforms", "conftest.py", "pyproject.toml", "harness.toml")
-TOGETHER = {"virtual": 8}
-"""Scenarios at the same time, by board; elsewhere two. Those in virtual time do not wait."""
-DEADLINE = "150s"
+TOGETHER = 2
+"""Scenarios at the same time: those in virtual time do not wait."""
+DEADLINE = "400s"
 """The time of a test's body: more than its waits, which name a party when their time is over."""
 MEASURED_AT_ONCE = 60
 """Scenarios of which the measurement is kept together: one that is stopped goes on behind the last of them."""
@@ -121,15 +121,15 @@ class Scratch:
         return self._executed
 
     def measure(self, path: Path, *, anew: bool = True) -> None:
-        """Run every scenario without a defect, on virtual boards, and keep which lines each executes. Unless ``anew``,
+        """Run every scenario without a defect, in virtual time, and keep which lines each executes. Unless ``anew``,
         only those that were not measured before."""
         before = None if anew or not path.exists() else Executed.read(path)
         listed = self._pytest("--collect-only").stdout.splitlines()
         tests = [line for line in listed if "::" in line and (before is None or line not in before.seconds)]
         for start in range(0, len(tests), MEASURED_AT_ONCE):
             task = Task(WITHOUT, tests[start : start + MEASURED_AT_ONCE])
-            found = list(self._outcomes([task], "virtual", to_the_end=True, measured=[*MEASURED]))
-            self._keep_green(found)
+            found = list(self._outcomes([task], SIMULATED, to_the_end=True, measured=[*MEASURED]))
+            self._keep_green(found, SIMULATED)
             before = Executed.of(self.folder, found, before)
             before.write(path)
 
@@ -244,7 +244,7 @@ class Scratch:
             green = self._known_green(board)
         return green
 
-    def _keep_green(self, outcomes: Iterable[Mapping[str, Any]], board: str = "virtual") -> None:
+    def _keep_green(self, outcomes: Iterable[Mapping[str, Any]], board: str) -> None:
         self.output.mkdir(parents=True, exist_ok=True)
         with (self.output / "green.jsonl").open("a", encoding="utf-8") as file:
             for each in outcomes:
@@ -259,7 +259,7 @@ class Scratch:
         reports.mkdir()
         path, options = reports / "job.json", [f"--boards={board}", f"--reports={reports}", f"--deadline={DEADLINE}"]
         reading, writing = os.pipe()
-        whole = Job(list(tasks), f"/dev/fd/{writing}", options, together=TOGETHER.get(board, 2), limit=LIMIT)
+        whole = Job(list(tasks), f"/dev/fd/{writing}", options, together=TOGETHER, limit=LIMIT)
         path.write_text(json.dumps(asdict(replace(whole, **job))), "utf-8")
         command, known = self._command("-m", "mutants.isolated", str(path)), False
         with os.fdopen(reading, encoding="utf-8") as pipe, (reports / "said.txt").open("w+", encoding="utf-8") as said:

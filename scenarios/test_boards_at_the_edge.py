@@ -50,6 +50,7 @@ async def enrolled(stack: Stack) -> tuple[MockGateway, BoardConnection]:
     return gateway, connection
 
 
+@pytest.mark.requires("applications")
 @pytest.mark.parametrize(
     "text",
     [
@@ -77,6 +78,7 @@ async def test_a_board_does_not_load_what_it_cannot_run(stack: Stack, text: str)
     assert (good.ok, good.error) == (True, None)
 
 
+@pytest.mark.requires("applications")
 @pytest.mark.parametrize("content", [b"not a module", b"\0asm\x01\0\0\0\xff"], ids=["text", "a-broken-section"])
 async def test_a_board_does_not_load_what_is_not_a_module(stack: Stack, content: bytes) -> None:
     """Bytes that arrive as announced and are not WebAssembly."""
@@ -102,6 +104,7 @@ async def test_a_chunk_that_is_left_out_is_missed_at_once(stack: Stack, left_out
     assert str(left_out) in (envelope.message.error or "")
 
 
+@pytest.mark.requires("applications")
 async def test_a_board_reports_the_memory_that_a_module_has(stack: Stack) -> None:
     """memory_bytes is the size of its linear memory, before it grows and afterwards."""
     _, connection = await enrolled(stack)
@@ -115,6 +118,7 @@ async def test_a_board_reports_the_memory_that_a_module_has(stack: Stack) -> Non
         assert status.metrics["memory_bytes"] == memory
 
 
+@pytest.mark.requires("applications")
 async def test_fuel_is_used_and_ends(stack: Stack) -> None:
     """More turns of a loop use more fuel, the same turns the same; a loop without end has a fault, within its limit."""
     _, connection = await enrolled(stack)
@@ -140,6 +144,7 @@ async def test_fuel_is_used_and_ends(stack: Stack) -> None:
     assert 0 <= message.resource_use.get("fuel_used", 0) <= limits.fuel
 
 
+@pytest.mark.requires("applications")
 async def test_a_stop_in_the_middle_of_a_transfer_answers_both(stack: Stack) -> None:
     """The deployment is answered with CANCELLED under its own id, the stop under its own, and the next module loads."""
     _, connection = await enrolled(stack)
@@ -170,6 +175,7 @@ async def test_a_message_that_a_board_does_not_know_is_answered(stack: Stack, pa
     await connection.expect(DeviceInfo, connection.send(DeviceInfoRequest()))
 
 
+@pytest.mark.requires("applications")
 async def test_a_board_beats_on_whatever_it_is_told(stack: Stack) -> None:
     """Each message of a gateway, and each that it should not send, is followed by a second heartbeat."""
     gateway = await stack.mock_gateway()
@@ -205,7 +211,7 @@ async def test_a_board_beats_on_whatever_it_is_told(stack: Stack) -> None:
         await connection.expect(Heartbeat)
 
 
-@pytest.mark.requires("gateway-http", "several-applications")
+@pytest.mark.requires("applications", "gateway-http", "several-applications")
 @pytest.mark.stack(heartbeat=1.0)
 async def test_a_board_beats_on_through_all_that_happens_to_it(stack: Stack) -> None:
     """Deployed, asked, changed, joined, stopped, broken, deleted: two heartbeats follow each."""
@@ -241,7 +247,7 @@ async def _beats(stack: Stack, device: str) -> None:
         last = await stack.history.until("Heartbeat", about=device, after=last)
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.requires("wasm")
 async def test_a_board_without_power_runs_nothing(stack: Stack) -> None:
     """A module that ticks ends with the power: nothing of it is left, and the board that is switched on again gets it

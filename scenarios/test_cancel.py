@@ -52,7 +52,7 @@ def chunks(stack: Stack) -> int:
     return len(stack.history.find("ModuleChunk", about="heavy", source="Gateway"))
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.parametrize("how", ["deleted", "stopped"])
 async def test_a_transfer_that_is_not_wanted_any_more_ends_at_once(stack: Stack, how: str) -> None:
     """Of fifteen chunks the device has acknowledged one. The gateway sends no further one, and the resource does not
@@ -70,7 +70,7 @@ async def test_a_transfer_that_is_not_wanted_any_more_ends_at_once(stack: Stack,
     stack.history.follows("transfer-cancelled")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_target_that_leaves_in_the_middle_of_a_transfer(stack: Stack) -> None:
     """A device's labels no longer match during its transfer: the transfer ends, and the application forgets the
     device."""
@@ -87,7 +87,7 @@ async def test_a_target_that_leaves_in_the_middle_of_a_transfer(stack: Stack) ->
     await application.until(device_statuses=lambda entries: not entries, statistics={"target": 0})
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_device_that_is_deleted_in_the_middle_of_a_transfer(stack: Stack) -> None:
     """Nothing more is sent to it, and the application says why. When it enrolls again it gets the whole module."""
     peer, device_id, application = await receiving(stack)
@@ -102,7 +102,7 @@ async def test_a_device_that_is_deleted_in_the_middle_of_a_transfer(stack: Stack
     assert chunks(stack) == sent + -(-delivery.deploy.size // delivery.deploy.chunk_size)
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_changed_module_replaces_the_one_that_is_under_way(stack: Stack) -> None:
     peer, _, application = await receiving(stack)
     replacement = padded(stack.modules("hello_again"), 5_000)
@@ -121,7 +121,7 @@ async def test_a_changed_module_replaces_the_one_that_is_under_way(stack: Stack)
     await application.until_on("by-hand", state="deployed", generation=2)
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_an_application_of_the_same_name_made_anew_in_the_middle_of_a_transfer(stack: Stack) -> None:
     """Another client removes the Application's finalizer: the old resource is deleted at once. The device gets the new
     one."""
@@ -142,7 +142,7 @@ async def test_an_application_of_the_same_name_made_anew_in_the_middle_of_a_tran
     await again.until_on("by-hand", state="deployed")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_one_that_waits_behind_another_is_never_sent(stack: Stack) -> None:
     """An application that is cancelled while it waits for another transfer is never sent, and does not wait for it."""
     peer, _, _ = await receiving(stack)
@@ -156,7 +156,7 @@ async def test_one_that_waits_behind_another_is_never_sent(stack: Stack) -> None
     assert not stack.history.find("Deploy", about="waiting")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_one_that_waited_is_not_sent_when_its_turn_comes(stack: Stack) -> None:
     """The transfer before it ends after the stop of the one that waited: the next to be sent is another."""
     meter = await stack.mock_board("meter")
@@ -177,7 +177,7 @@ async def test_one_that_waited_is_not_sent_when_its_turn_comes(stack: Stack) -> 
     assert not stack.history.find("Deploy", about="waiting")
 
 
-@pytest.mark.requires("gateway-http", "gateway-kill", "gateway-stop")
+@pytest.mark.requires("applications", "gateway-http", "gateway-kill", "gateway-stop")
 async def test_a_gateway_that_is_killed_in_the_middle_of_a_transfer_that_is_then_deleted(stack: Stack) -> None:
     """The successor of a killed gateway sends nothing of a deleted application, and stops it if a device names it all
     the same."""
@@ -195,7 +195,7 @@ async def test_a_gateway_that_is_killed_in_the_middle_of_a_transfer_that_is_then
     assert chunks(stack) == before
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.requires("wasm")
 @pytest.mark.parametrize("how", ["deleted", "stopped"])
 async def test_a_board_runs_nothing_of_what_was_cancelled(stack: Stack, how: str) -> None:

@@ -16,6 +16,7 @@ async def test_a_lost_connection_is_noticed_at_once(stack: Stack) -> None:
     stack.history.follows("connection-lost")
 
 
+@pytest.mark.requires("device-phases")
 async def test_a_device_reconnects_without_enrolling_again(stack: Stack) -> None:
     """A heartbeat with its id on a new mutual TLS session is enough for a device that did not reboot."""
     board = await stack.boards.power_on()

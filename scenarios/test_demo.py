@@ -6,7 +6,7 @@ from harness.boards.qemu import QemuTier
 from harness.stack import Stack
 
 
-@pytest.mark.requires("wasm")
+@pytest.mark.requires("device-fields", "wasm")
 async def test_a_fleet_enrolls(stack: Stack) -> None:
     """Every board proves who it is over mutual TLS 1.3 and becomes a Connected device in Kubernetes."""
     boards = await stack.boards.power_on(count=stack.options.fleet)
@@ -17,7 +17,7 @@ async def test_a_fleet_enrolls(stack: Stack) -> None:
     stack.history.follows("device-enrollment")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.requires("wasm")
 async def test_a_fleet_runs_an_application(stack: Stack) -> None:
     """One resource in Kubernetes, and a WebAssembly module runs on every board and publishes its readings."""
@@ -32,7 +32,7 @@ async def test_a_fleet_runs_an_application(stack: Stack) -> None:
     stack.history.follows("application-monitoring")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.requires("wasm")
 async def test_a_broken_module_harms_no_other(stack: Stack) -> None:
     """An endless loop is cut by its fuel on every board; the boards stay Connected and run the next application."""
@@ -67,7 +67,7 @@ async def test_a_fleet_survives_the_death_of_its_gateway(stack: Stack) -> None:
 
 
 @pytest.mark.system("QEMU")
-@pytest.mark.requires("gateway-http", "other-programs")
+@pytest.mark.requires("applications", "gateway-http", "other-programs")
 @pytest.mark.skipif(QemuTier.unavailable() is not None, reason=f"no emulated boards: {QemuTier.unavailable()}")
 async def test_real_firmware_joins_the_fleet(stack: Stack) -> None:
     """Three emulated microcontrollers boot our firmware beside virtual boards; the same bytes run on all of them."""

@@ -13,7 +13,7 @@ from harness.wasmbed.resources.kinds import SECRET
 pytestmark = pytest.mark.requires("wasm")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_an_application_is_deployed_and_runs(stack: Stack) -> None:
     """A module reaches the device in chunks, runs, and what it published can be read in Kubernetes."""
     board = await stack.boards.power_on()
@@ -33,7 +33,7 @@ async def test_an_application_is_deployed_and_runs(stack: Stack) -> None:
     stack.history.follows("execution-on-device")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_deployment_goes_step_by_step(stack: Stack) -> None:
     """Resource, request to the gateway, announcement, chunks with acknowledgments, result, status: in order."""
     board = await stack.boards.power_on()
@@ -57,7 +57,7 @@ async def test_a_deployment_goes_step_by_step(stack: Stack) -> None:
     stack.history.follows("application-deployment")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_module_that_ticks_reads_its_sensor(stack: Stack) -> None:
     """Three readings, one a tick, the same on every board without a sensor."""
     board = await stack.boards.power_on()
@@ -70,7 +70,7 @@ async def test_a_module_that_ticks_reads_its_sensor(stack: Stack) -> None:
     stack.history.follows("application-monitoring")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_arguments_and_environment_reach_the_module(stack: Stack) -> None:
     """``config.args`` and ``config.env`` are what the module reads."""
     board = await stack.boards.power_on()
@@ -81,7 +81,7 @@ async def test_arguments_and_environment_reach_the_module(stack: Stack) -> None:
     stack.history.follows("execution-on-device")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_large_module_arrives_whole(stack: Stack) -> None:
     """A module of many chunks goes over, every one acknowledged, and the hash is right."""
     board = await stack.boards.power_on()
@@ -97,7 +97,7 @@ async def test_a_large_module_arrives_whole(stack: Stack) -> None:
     stack.history.follows("application-deployment")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_an_application_is_stopped_and_started_again(stack: Stack) -> None:
     """``spec.stopped`` stops it on its devices, and back; the resource stays."""
     board = await stack.boards.power_on()
@@ -115,7 +115,7 @@ async def test_an_application_is_stopped_and_started_again(stack: Stack) -> None
     stack.history.follows("application-stop")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_deleted_application_is_stopped_first(stack: Stack) -> None:
     """The resource goes when its devices have stopped it, not before."""
     board = await stack.boards.power_on()
@@ -130,7 +130,7 @@ async def test_a_deleted_application_is_stopped_first(stack: Stack) -> None:
     stack.history.follows("application-stop")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.requires("several-applications")
 @pytest.mark.stack(heartbeat=0.3)
 async def test_an_application_deleted_while_its_device_was_away_is_stopped_when_it_returns(stack: Stack) -> None:
@@ -162,7 +162,7 @@ async def test_an_application_deleted_while_its_device_was_away_is_stopped_when_
     stack.history.follows("device-connection")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_changed_module_is_redeployed(stack: Stack) -> None:
     """The old module is stopped, the new one runs, and its output is the new one's."""
     board = await stack.boards.power_on()
@@ -178,7 +178,7 @@ async def test_a_changed_module_is_redeployed(stack: Stack) -> None:
     stack.history.follows("execution-on-device")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_an_application_for_labelled_devices(stack: Stack) -> None:
     """A selector means the devices that carry the labels, and those only."""
     boards = await stack.boards.power_on(count=3)
@@ -192,7 +192,7 @@ async def test_an_application_for_labelled_devices(stack: Stack) -> None:
     stack.history.follows("application-deployment")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_device_that_comes_later_gets_the_application_too(stack: Stack) -> None:
     """An application for all devices reaches one that was not there when it was made."""
     first = await stack.boards.power_on()
@@ -204,7 +204,7 @@ async def test_a_device_that_comes_later_gets_the_application_too(stack: Stack) 
     stack.history.follows("execution-on-device")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.requires("reset")
 async def test_an_application_returns_after_a_reboot(stack: Stack) -> None:
     """A reset device has lost its module and gets it again."""
@@ -220,7 +220,7 @@ async def test_an_application_returns_after_a_reboot(stack: Stack) -> None:
     stack.history.follows("execution-on-device")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.parametrize("to", ["by name", "all"])
 @pytest.mark.parametrize("lost", [False, True], ids=["running", "rebooted"])
 async def test_a_deleted_device_enrolls_again_and_runs_its_application(stack: Stack, to: str, lost: bool) -> None:
@@ -253,7 +253,7 @@ async def test_a_deleted_device_enrolls_again_and_runs_its_application(stack: St
     stack.history.follows("device-deleted")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_device_is_asked_how_its_application_is(stack: Stack) -> None:
     """The gateway's HTTP API asks the device itself, and the device answers for what runs and for what does not."""
     board = await stack.boards.power_on()
@@ -279,7 +279,7 @@ async def test_a_device_is_asked_how_its_application_is(stack: Stack) -> None:
     stack.history.follows("application-deployment", only=[application.name])
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.requires("several-applications")
 async def test_two_applications_share_a_device(stack: Stack) -> None:
     """Of two applications on a device, one that stops does not disturb the other."""

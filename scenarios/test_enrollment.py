@@ -15,7 +15,7 @@ from harness.wasmbed.protocol.messages import EnrollmentAcknowledgment, Enrollme
 pytestmark = pytest.mark.severity("critical")
 
 
-@pytest.mark.requires("wasm")
+@pytest.mark.requires("device-phases", "wasm")
 async def test_a_device_with_a_certificate_enrolls(stack: Stack) -> None:
     """A board with a certificate becomes a Connected device, and Kubernetes knows all of it."""
     board = await stack.boards.power_on()
@@ -35,7 +35,7 @@ async def test_a_device_with_a_certificate_enrolls(stack: Stack) -> None:
     stack.history.follows("device-enrollment")
 
 
-@pytest.mark.requires("wasm")
+@pytest.mark.requires("device-phases", "wasm")
 async def test_enrollment_goes_step_by_step(stack: Stack) -> None:
     """Handshake, request, resource, confirmation by the controller, response, acknowledgment, heartbeat: in order."""
     board = await stack.boards.power_on()
@@ -157,7 +157,7 @@ async def test_a_device_keeps_its_id_over_a_reboot(stack: Stack) -> None:
     stack.history.follows("device-connection")
 
 
-@pytest.mark.requires("gateway-device-info")
+@pytest.mark.requires("device-fields", "gateway-device-info")
 @pytest.mark.requires("wasm")
 @pytest.mark.stack(heartbeat=0.5)
 async def test_a_device_says_what_it_is(stack: Stack) -> None:
@@ -176,6 +176,7 @@ async def test_a_device_says_what_it_is(stack: Stack) -> None:
     stack.history.follows("device-enrollment")
 
 
+@pytest.mark.requires("claims")
 async def test_a_device_of_an_unknown_type_is_refused(stack: Stack) -> None:
     """The gateway says what it knows, and Kubernetes never hears of the device."""
     board = await stack.boards.power_on(device_type="toaster")
@@ -187,6 +188,7 @@ async def test_a_device_of_an_unknown_type_is_refused(stack: Stack) -> None:
     stack.history.follows("enrollment-failure")
 
 
+@pytest.mark.requires("claims")
 @pytest.mark.parametrize("capabilities", [("tls", "cbor", "teleport"), ("wasm",)], ids=["unknown", "missing"])
 async def test_a_device_with_unsupported_capabilities_is_refused(stack: Stack, capabilities: tuple[str, ...]) -> None:
     """A device with an unknown capability, or without a required one, is refused; the error names it, and no Device is

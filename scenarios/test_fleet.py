@@ -9,7 +9,7 @@ from harness.wasmbed.resources.api import Conflict
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.requires("wasm")
 async def test_an_application_for_a_whole_fleet(stack: Stack) -> None:
     """Every device runs it, and the statistics say so."""
@@ -23,8 +23,8 @@ async def test_an_application_for_a_whole_fleet(stack: Stack) -> None:
     stack.history.follows("application-deployment")
 
 
-@pytest.mark.requires("gateway-http")
-@pytest.mark.requires("wasm")
+@pytest.mark.requires("applications", "gateway-http")
+@pytest.mark.requires("claims", "wasm")
 async def test_partial_success_over_many_devices(stack: Stack) -> None:
     """Devices without a WASM runtime cannot; the others do; the application is PartiallyRunning and names them."""
     able = await stack.boards.power_on(count=3, name="able")
@@ -42,7 +42,7 @@ async def test_partial_success_over_many_devices(stack: Stack) -> None:
     stack.history.follows("execution-on-device")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.requires("wasm")
 async def test_an_application_outlives_a_lost_connection(stack: Stack) -> None:
     """A device without a link goes on with its application. Whether it does is unknown until the device is back."""
@@ -75,7 +75,7 @@ async def test_an_outdated_write_is_a_conflict(stack: Stack) -> None:
     stack.history.follows("device-enrollment")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.requires("wasm")
 async def test_the_platform_wins_over_a_writer_that_interferes(stack: Stack) -> None:
     """Another client changes the Application after each change of the controller: the application is deployed all the

@@ -84,7 +84,7 @@ async def test_every_answer_carries_its_requests_id(stack: Stack) -> None:
     await meter.expect(Error, 99)
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_gateway_uses_no_id_twice(stack: Stack) -> None:
     """The requests that it sends on one connection has ids that differ: questions, announcements, chunks, stops."""
     meter, application, _ = await running(stack)
@@ -104,7 +104,7 @@ async def test_a_gateway_uses_no_id_twice(stack: Stack) -> None:
 # Modules.
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_module_is_cut_as_announced(stack: Stack) -> None:
     """Number, order and size of the chunks are the announcement's, none is sent twice, and the whole is the module."""
     meter = await enrolled(stack)
@@ -121,7 +121,7 @@ async def test_a_module_is_cut_as_announced(stack: Stack) -> None:
     assert [event.data["data"]["size"] for event in sent] == [CHUNK] * 5 + [len(module) - 5 * CHUNK]
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_no_more_than_a_window_is_under_way(stack: Stack) -> None:
     """Four chunks wait for their acknowledgment and no fifth comes; each acknowledgment lets one more out."""
     meter = await enrolled(stack)
@@ -143,7 +143,7 @@ async def test_no_more_than_a_window_is_under_way(stack: Stack) -> None:
         assert len(stack.history.find("ModuleChunk", about="app")) == index + 1
 
 
-@pytest.mark.requires("gateway-http", "gateway-settings", "gateway-stop")
+@pytest.mark.requires("applications", "gateway-http", "gateway-settings", "gateway-stop")
 async def test_what_was_not_acknowledged_is_sent_again_and_nothing_else(stack: Stack) -> None:
     """A device misses each chunk once: it gets that one again, and no silence counts for the next chunk."""
     await stack.gateway.restart(reply_timeout=1.0, chunk_window=1)
@@ -163,7 +163,7 @@ async def test_what_was_not_acknowledged_is_sent_again_and_nothing_else(stack: S
     await application.until(phase="Running")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_acknowledgments_in_another_order_and_twice(stack: Stack) -> None:
     """The window goes on by what was acknowledged, in any order; one that comes twice lets nothing more out."""
     meter = await enrolled(stack)
@@ -189,7 +189,7 @@ async def test_acknowledgments_in_another_order_and_twice(stack: Stack) -> None:
     await application.until_on("meter", state="deployed")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.parametrize("wrong", ["id", "application"])
 async def test_a_result_for_another_exchange_is_no_result(stack: Stack, wrong: str) -> None:
     """A DeploymentResult has another message id, or names another application: the deployment continues until its own
@@ -215,7 +215,7 @@ async def test_a_result_for_another_exchange_is_no_result(stack: Stack, wrong: s
     assert not [event for event in written if "deployed" in str(event.data["status"])]
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_stop_that_another_exchange_answers_is_still_under_way(stack: Stack) -> None:
     """A StopResult with another id: the application is Stopping until the stop's own result comes."""
     meter, application, _ = await running(stack)
@@ -248,7 +248,7 @@ async def test_a_frame_may_come_in_pieces(stack: Stack) -> None:
         await meter.expect(HeartbeatAcknowledgment, 5000 + number)
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_one_deployment_at_a_time_goes_to_a_device(stack: Stack) -> None:
     """The second application is announced when the first has its result, and not before."""
     meter = await enrolled(stack)
@@ -269,7 +269,7 @@ async def test_one_deployment_at_a_time_goes_to_a_device(stack: Stack) -> None:
     assert result.n < announced.n
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_two_devices_are_served_at_the_same_time(stack: Stack) -> None:
     """A device that answers nothing does not hold up another device."""
     slow, quick = await enrolled(stack, "slow"), await enrolled(stack, "quick")
@@ -280,7 +280,7 @@ async def test_two_devices_are_served_at_the_same_time(stack: Stack) -> None:
     await application.until_on("slow", state="receiving")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.parametrize("how", ["error-to-the-announcement", "error-to-a-chunk", "result"])
 async def test_a_device_that_refuses_says_why_and_is_not_asked_again(stack: Stack, how: str) -> None:
     """Code and words reach the Application; the device stays Connected and takes the next one."""
@@ -303,6 +303,7 @@ async def test_a_device_that_refuses_says_why_and_is_not_asked_again(stack: Stac
     await following.until(phase="Running")
 
 
+@pytest.mark.requires("applications")
 async def test_what_a_device_reports_of_an_application_that_it_was_not_given(stack: Stack) -> None:
     """States, faults and publications of an application that does not exist: it gets a stop, nothing is made of
     it, and the session goes on."""
@@ -314,7 +315,7 @@ async def test_what_a_device_reports_of_an_application_that_it_was_not_given(sta
     await meter.beat()
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_metrics_and_outputs_reach_the_application(stack: Stack) -> None:
     """Of a status: metrics, publications in order, text and binary; the newest stay."""
     meter, application, _ = await running(stack)
@@ -325,6 +326,7 @@ async def test_metrics_and_outputs_reach_the_application(stack: Stack) -> None:
     assert entry.output[-1] == {"topic": "raw", "payload": "/wA=", "encoding": "base64"}
 
 
+@pytest.mark.requires("device-fields")
 async def test_what_a_device_tells_of_itself_is_on_record(stack: Stack) -> None:
     """The gateway asks after an enrollment; the answer is the device's deviceInfo."""
     meter = await stack.mock_board("meter")
@@ -339,7 +341,7 @@ async def test_what_a_device_tells_of_itself_is_on_record(stack: Stack) -> None:
 # Order.
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_an_application_is_stopped_when_its_device_says_so(stack: Stack) -> None:
     """Until the device has answered it is Stopping; the answer comes before the phase."""
     meter, application, _ = await running(stack)
@@ -357,7 +359,7 @@ async def test_an_application_is_stopped_when_its_device_says_so(stack: Stack) -
     stack.history.follows("application-stop")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_deleted_application_is_there_until_its_device_has_stopped_it(stack: Stack) -> None:
     """The finalizer holds it; the answer comes before its end."""
     meter, application, _ = await running(stack)
@@ -374,7 +376,7 @@ async def test_a_deleted_application_is_there_until_its_device_has_stopped_it(st
     stack.history.follows("application-stop")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_device_that_cannot_stop_an_application_says_so(stack: Stack) -> None:
     """StopResult with ok false: the application is not Stopped, and the reason is where people look."""
     meter, application, _ = await running(stack)
@@ -385,6 +387,7 @@ async def test_a_device_that_cannot_stop_an_application_says_so(stack: Stack) ->
     assert entry.error == "the pump does not stop"
 
 
+@pytest.mark.requires("device-phases")
 async def test_an_enrollment_is_answered_when_it_is_on_record(stack: Stack) -> None:
     """While the controller's word cannot be written there is no response, and no id is given away."""
     meter = await stack.mock_board("meter")
@@ -416,7 +419,7 @@ async def test_nothing_is_written_of_a_device_after_its_link_has_ended(stack: St
     assert stack.history.phases("meter")[-1] == "Disconnected"
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_connection_that_ends_in_a_transfer_loses_nothing(stack: Stack) -> None:
     """Half a module is there. After the device is back it gets the whole, from the first chunk on."""
     meter = await enrolled(stack)
@@ -433,7 +436,7 @@ async def test_a_connection_that_ends_in_a_transfer_loses_nothing(stack: Stack) 
     await application.until(phase="Running", statistics={"running": 1})
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_fault_ends_what_ran(stack: Stack) -> None:
     """A runtime error with backtrace: Error, the words are kept, and a heartbeat that says otherwise heals nothing by
     itself but what it says."""

@@ -262,7 +262,7 @@ async def test_another_key_under_a_known_name_cannot_resume(stack: Stack) -> Non
     await refused(stack, impostor, ErrorCode.CERTIFICATE_INVALID)
 
 
-@pytest.mark.requires("gateway-api-faults")
+@pytest.mark.requires("device-phases", "gateway-api-faults")
 async def test_a_device_that_has_failed_cannot_resume(stack: Stack) -> None:
     """Its Device became Failed while it was away: a heartbeat is not enough, it has to enroll again."""
     meter = await enrolled(stack, "meter")

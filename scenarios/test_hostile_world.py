@@ -77,7 +77,7 @@ async def test_devices_live_through_an_outage_of_the_api_server(stack: Stack, co
     assert stack.history.phases("meter").count("Disconnected") == 0
 
 
-@pytest.mark.requires("gateway-api-faults")
+@pytest.mark.requires("device-phases", "gateway-api-faults")
 @pytest.mark.parametrize("code", [500, 409, None], ids=["500", "409", "away"])
 async def test_an_enrollment_lives_through_a_failing_write(stack: Stack, code: int | None) -> None:
     """The first two status writes of an enrollment fail; the gateway repeats them and answers the device once."""
@@ -106,7 +106,7 @@ async def test_a_device_that_comes_in_an_outage_is_told_to_come_again(stack: Sta
     await stack.device("meter").until(phase="Connected")
 
 
-@pytest.mark.requires("gateway-api-faults", "gateway-http")
+@pytest.mark.requires("applications", "gateway-api-faults", "gateway-http")
 @pytest.mark.parametrize("code", [0, 410, 500], ids=["ended", "410", "500"])
 @pytest.mark.requires("wasm")
 async def test_watches_that_end_are_taken_up_again(stack: Stack, code: int) -> None:
@@ -150,7 +150,7 @@ async def test_a_late_event_takes_a_gateway_back_to_nothing_older(stack: Stack) 
     assert moves == [(200, "Disconnected")]
 
 
-@pytest.mark.requires("gateway-api-faults")
+@pytest.mark.requires("applications", "gateway-api-faults", "virtual-time")
 @pytest.mark.parametrize(("client", "resource"), WATCHES, ids=[client for client, _ in WATCHES])
 async def test_a_watch_that_fails_is_tried_again_soon_and_then_less_often(
     stack: Stack, client: str, resource: Resource
@@ -168,7 +168,7 @@ async def test_a_watch_that_fails_is_tried_again_soon_and_then_less_often(
     await application.until_gone(within=60)
 
 
-@pytest.mark.requires("gateway-api-faults", "gateway-http")
+@pytest.mark.requires("applications", "gateway-api-faults", "gateway-http")
 @pytest.mark.parametrize("client", ["ApplicationController", "DeviceController", "Gateway"])
 @pytest.mark.requires("wasm")
 async def test_conflicts_are_resolved(stack: Stack, client: str) -> None:
@@ -182,7 +182,7 @@ async def test_conflicts_are_resolved(stack: Stack, client: str) -> None:
     stack.history.follows("application-deployment")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.requires("wasm")
 async def test_an_application_lives_through_an_outage(stack: Stack) -> None:
     """The application controller cannot write while the device answers; afterwards the Application shows the device's
@@ -195,7 +195,7 @@ async def test_an_application_lives_through_an_outage(stack: Stack) -> None:
     await application.until(phase="Running", statistics={"running": 1}, within=60)
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_device_that_is_deleted_while_watches_are_down_is_noticed(stack: Stack) -> None:
     """The controllers' watches end with 410, and a device is deleted before they are back: the list says that it is
     gone, and the application has a target less."""
@@ -215,6 +215,7 @@ async def test_a_device_that_is_deleted_while_watches_are_down_is_noticed(stack:
 # Others who write.
 
 
+@pytest.mark.requires("device-phases")
 async def test_a_device_that_another_client_creates_is_judged(stack: Stack) -> None:
     """Another client creates a Device whose key is invalid: the controller does not enroll it, and says why."""
     spec = {"publicKey": b64encode(b"no key").decode(), "deviceType": "mcu"}
@@ -257,7 +258,7 @@ async def test_a_device_that_another_client_wrote_connected_is_corrected(stack: 
     await stack.device("meter").until(phase="Disconnected", error="Connection lost")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.requires("wasm")
 async def test_an_application_that_a_stranger_rewrote_is_set_right(stack: Stack) -> None:
     """Another client's statistics and health are replaced when the device reports; its annotations stay."""
@@ -273,7 +274,7 @@ async def test_an_application_that_a_stranger_rewrote_is_set_right(stack: Stack)
     assert application.resource.metadata["annotations"] == {"example.com/mine": "1"}
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_deployment_that_is_lost_from_the_record_is_not_repeated_on_the_device(stack: Stack) -> None:
     """Another client garbles an Application's status, so that its deployment is ordered again: the gateway knows that
     the device has just that, sends nothing, and writes its state again."""
@@ -292,7 +293,7 @@ async def test_a_deployment_that_is_lost_from_the_record_is_not_repeated_on_the_
     assert len(stack.history.find("Deploy", about=application.name)) == 1
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.stack(beat=0.5)
 async def test_what_a_device_has_is_known_after_its_record_was_corrected(stack: Stack) -> None:
     """Another client writes the Device Disconnected, and garbles the Application's status. The gateway corrects the
@@ -314,7 +315,7 @@ async def test_what_a_device_has_is_known_after_its_record_was_corrected(stack: 
     assert len(stack.history.find("Deploy", about=application.name)) == 1
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_labels_decide_and_changed_labels_decide_anew(stack: Stack) -> None:
     """A selector with two labels means devices that have both. One that loses a label is stopped and forgotten; one
     that gets it is deployed to."""
@@ -337,7 +338,7 @@ async def test_labels_decide_and_changed_labels_decide_anew(stack: Stack) -> Non
     assert {event.data["device"] for event in stack.history.find("Deploy")} == {"both", "one"}
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_target_that_leaves_while_its_device_is_away(stack: Stack) -> None:
     """The spec names another device meanwhile. The one that is back is stopped when it names the application."""
     first, second = await enrolled(stack, "first"), await enrolled(stack, "second")
@@ -402,7 +403,7 @@ async def test_a_draining_gateway_asks_each_device_to_return_later(stack: Stack)
     stack.history.follows("gateway-drained")
 
 
-@pytest.mark.requires("gateway-http", "gateway-kill", "several-gateways")
+@pytest.mark.requires("applications", "gateway-http", "gateway-kill", "several-gateways")
 @pytest.mark.stack(beat=0.3)
 async def test_a_device_moves_to_another_gateway_when_its_own_dies(stack: Stack) -> None:
     """A device of a killed gateway resumes at another under its id, with its application; the killed one is Offline and
@@ -471,7 +472,7 @@ async def test_a_killed_gateway_leaves_nothing_connected_that_its_successor_does
     await stack.device("meter").until(phase="Connected")
 
 
-@pytest.mark.requires("gateway-http", "gateway-stop")
+@pytest.mark.requires("applications", "gateway-http", "gateway-stop")
 async def test_a_token_that_was_replaced_is_read_again(stack: Stack) -> None:
     """The gateway starts with another token; deployments go on, and the old one opens nothing."""
     meter = await enrolled(stack)
@@ -491,7 +492,7 @@ async def test_a_token_that_was_replaced_is_read_again(stack: Stack) -> None:
     assert (await stack.gateway.ask("GET", "/api/v1/sessions", token=old))[0] == 401
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_gateway_without_its_answer_is_asked_again_later(stack: Stack) -> None:
     """The Secret with its token is gone: the deployment waits, says why, and goes on when it is there again."""
     meter = await enrolled(stack)
@@ -508,7 +509,7 @@ async def test_a_gateway_without_its_answer_is_asked_again_later(stack: Stack) -
     await application.until(phase="Running", error=None)
 
 
-@pytest.mark.requires("gateway-http", "gateway-settings", "gateway-stop")
+@pytest.mark.requires("applications", "gateway-http", "gateway-settings", "gateway-stop")
 async def test_a_gateway_that_is_full_of_work_is_asked_again_after_growing_pauses(stack: Stack) -> None:
     """While the device's queue is full the gateway refuses; the controller asks again, each time later, and it is
     served when there is a place."""
@@ -534,7 +535,7 @@ async def test_a_gateway_that_is_full_of_work_is_asked_again_after_growing_pause
 # Managers.
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_second_manager_acts_when_the_first_has_gone(stack: Stack) -> None:
     """A second manager waits for the lease and deploys after it has it. At no time do both act."""
     meter = await enrolled(stack)
@@ -558,7 +559,7 @@ async def test_a_second_manager_acts_when_the_first_has_gone(stack: Stack) -> No
     assert lease["spec"]["leaseTransitions"] >= 1
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.stack(heartbeat=60.0)
 async def test_a_manager_that_lost_its_lease_acts_no_more(stack: Stack) -> None:
     """Another holder has the lease: the manager leaves all requests to it until the lease is free."""

@@ -35,7 +35,7 @@ def pages(count: int, body: str = "") -> str:
     return f'(module (memory (export "memory") {count}) (func (export "run") {body}))'
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_module_that_needs_exactly_its_limit_runs(stack: Stack) -> None:
     """Two pages of memory under a limit of two pages."""
     application, device = await deployed(stack, pages(2), memory=2 * PAGE)
@@ -43,7 +43,7 @@ async def test_a_module_that_needs_exactly_its_limit_runs(stack: Stack) -> None:
     assert application.on(device).state == "running"
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.parametrize("limit", [2 * PAGE - 1, PAGE], ids=["a-byte-less", "a-page-less"])
 async def test_a_module_that_needs_more_than_its_limit_is_not_sent(stack: Stack, limit: int) -> None:
     """Two pages under a limit that is a byte, or a page, smaller."""
@@ -53,7 +53,7 @@ async def test_a_module_that_needs_more_than_its_limit_is_not_sent(stack: Stack,
     assert not stack.history.find("Deploy", source="Gateway")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_memory_grows_to_the_limit_and_not_beyond(stack: Stack) -> None:
     """A page more is granted up to the limit; the next growth is refused with -1, and the module goes on."""
     text = f"""(module {PUBLISH} (memory (export "memory") 1)
@@ -69,7 +69,7 @@ async def test_memory_grows_to_the_limit_and_not_beyond(stack: Stack) -> None:
     assert application.output(device) == [("n", "2")]
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_trap_after_a_refused_growth_names_the_memory(stack: Stack) -> None:
     """MEMORY_LIMIT where the module broke because it got no more, and TRAP where it broke for another reason."""
     text = pages(1, "(drop (memory.grow (i32.const 9))) unreachable")
@@ -79,7 +79,7 @@ async def test_a_trap_after_a_refused_growth_names_the_memory(stack: Stack) -> N
     await other.until_on(device, state="error", code="TRAP")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_refused_growth_explains_a_trap_in_its_own_call_only(stack: Stack) -> None:
     """A module gets no more memory in one call and breaks in the next one: that is a TRAP."""
     text = """(module (memory (export "memory") 1) (func (export "run") (drop (memory.grow (i32.const 9))))
@@ -88,7 +88,7 @@ async def test_a_refused_growth_explains_a_trap_in_its_own_call_only(stack: Stac
     await application.until_on(device, state="error", code="TRAP")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_start_function_has_the_fuel_of_a_deployment(stack: Stack) -> None:
     """Its calls may take ten times as much: the deployment fails where loading takes more than that."""
     text = f"""(module (memory (export "memory") 1) (func (export "run"))
@@ -100,7 +100,7 @@ async def test_a_start_function_has_the_fuel_of_a_deployment(stack: Stack) -> No
     await application.until_on(device, state="failed", code="OUT_OF_FUEL", within=30)
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_an_argument_is_copied_as_far_as_there_is_room_and_measured_whole(stack: Stack) -> None:
     """Five bytes where there is room for two: two are written, and five is what the module gets to know."""
     text = """(module (import "wasmbed" "argument" (func $argument (param i32 i32 i32) (result i32)))
@@ -116,7 +116,7 @@ async def test_an_argument_is_copied_as_far_as_there_is_room_and_measured_whole(
     await application.until_on(board.name, state="running")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.parametrize("address", [PAGE - 4, PAGE - 3], ids=["the-last-word", "a-byte-beyond"])
 async def test_memory_ends_where_it_ends(stack: Stack, address: int) -> None:
     """The last word can be written, and a byte beyond is a trap."""
@@ -128,7 +128,7 @@ async def test_memory_ends_where_it_ends(stack: Stack, address: int) -> None:
         await application.until_on(device, state="error", code="TRAP")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.parametrize("length", [4, 5, PAGE], ids=["to-the-last-byte", "a-byte-beyond", "far-beyond"])
 async def test_a_range_for_the_host_ends_inside_the_memory(stack: Stack, length: int) -> None:
     """The host reads up to the last byte; a range that begins inside and ends outside is a trap."""
@@ -142,7 +142,7 @@ async def test_a_range_for_the_host_ends_inside_the_memory(stack: Stack, length:
         await application.until_on(device, state="error", code="TRAP")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_the_fuel_that_is_reported_is_what_was_used(stack: Stack) -> None:
     """The same work with twice the fuel uses as much, and less than there was."""
     board, used = await connected(stack), []
@@ -155,7 +155,7 @@ async def test_the_fuel_that_is_reported_is_what_was_used(stack: Stack) -> None:
     assert used[0] < 100_000
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_topic_and_a_payload_may_have_their_whole_size(stack: Stack) -> None:
     """A publication of exactly the largest topic and payload is taken; with a byte more of either it is refused."""
     sizes = [(MAXIMUM_TOPIC, MAXIMUM_PAYLOAD), (MAXIMUM_TOPIC + 1, 1), (1, MAXIMUM_PAYLOAD + 1), (0, 1)]
@@ -172,7 +172,7 @@ async def test_a_topic_and_a_payload_may_have_their_whole_size(stack: Stack) -> 
     assert [(len(topic), len(payload)) for topic, payload in application.output(device)] == sizes[:1]
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.stack(boards="virtual")
 async def test_a_board_keeps_as_many_publications_as_it_says(stack: Stack) -> None:
     """A call publishes what the board keeps, and once more: the last is refused, and the module goes on."""
@@ -190,7 +190,7 @@ async def test_a_board_keeps_as_many_publications_as_it_says(stack: Stack) -> No
     await application.until_on(device, state="running")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.stack(boards="virtual")
 async def test_a_board_holds_as_many_applications_as_it_says(stack: Stack) -> None:
     """Eight run at the same time; the ninth is refused and says why, and takes no other's place."""
@@ -205,7 +205,7 @@ async def test_a_board_holds_as_many_applications_as_it_says(stack: Stack) -> No
     assert {application.status.phase for application in applications} == {"Running"}
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_call_ends_at_its_time(stack: Stack) -> None:
     """A second is a second, and not ten: the invariant compares the time of the call with its limit."""
     text = pages(1, "(loop (br 0))")
@@ -213,7 +213,7 @@ async def test_a_call_ends_at_its_time(stack: Stack) -> None:
     await application.until_on(device, state="error", code="TIME_LIMIT", within=60)
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.parametrize(
     "signature", ["(param i32 i32 i32)", "(param i32 i32 i32 i32)", "(param i32 i32 i32 i64) (result i32)"]
 )
@@ -226,7 +226,7 @@ async def test_an_import_with_another_signature_is_not_sent(stack: Stack, signat
     assert "publish" in (application.status.error or "")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.parametrize("entry", ["(param i32)", "(result i32)"])
 async def test_an_entry_that_cannot_be_called_is_not_sent(stack: Stack, entry: str) -> None:
     """The entry takes nothing; what it returns is passed over."""
@@ -240,7 +240,7 @@ async def test_an_entry_that_cannot_be_called_is_not_sent(stack: Stack, entry: s
         await application.until(phase="Running")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_fuel_is_counted_for_each_call(stack: Stack) -> None:
     """A module that ticks ten times under a limit for one call goes on; one call that takes more ends it."""
     text = f"""(module {PUBLISH} (memory (export "memory") 1) (global $n (mut i32) (i32.const 0))
@@ -263,7 +263,7 @@ async def test_fuel_is_counted_for_each_call(stack: Stack) -> None:
     await other.until_on(device, state="error", code="OUT_OF_FUEL")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_the_same_module_under_other_limits_is_deployed_again(stack: Stack) -> None:
     """A module gets other limits for memory, fuel and time: it is stopped, sent with the new limits, and runs."""
     board = await connected(stack)
@@ -284,7 +284,7 @@ async def test_the_same_module_under_other_limits_is_deployed_again(stack: Stack
     assert len(stack.history.find("Deploy", about="app")) == 4
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_the_same_spec_again_changes_nothing(stack: Stack) -> None:
     """A write that leaves module and limits as they are deploys nothing."""
     board = await connected(stack)
@@ -297,7 +297,7 @@ async def test_the_same_spec_again_changes_nothing(stack: Stack) -> None:
     assert [event.data["limits"]["fuel"] for event in stack.history.find("Deploy", about="app")] == [50_000, 60_000]
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.requires("several-applications")
 async def test_time_ends_one_call_and_nothing_else(stack: Stack) -> None:
     """An endless loop is cut by its wall time; another application on the board goes on, and so do the heartbeats."""

@@ -7,6 +7,7 @@ from harness.stack import Stack
 pytestmark = pytest.mark.stack(relay=True, heartbeat=0.3)
 
 
+@pytest.mark.requires("wasm")
 async def test_a_slow_link_only_takes_longer(stack: Stack) -> None:
     """Each message is late, the order stays, and nobody gives up."""
     stack.links.disturb(delay=0.02, bandwidth=20_000)

@@ -14,7 +14,7 @@ def moves(stack: Stack, device: str, phase: str) -> list[Event]:
     return [event for event in patches if event.data.get("status", {}).get("phase") == phase]
 
 
-@pytest.mark.requires("gateway-api-faults")
+@pytest.mark.requires("device-phases", "gateway-api-faults")
 @CODES
 async def test_a_device_that_was_made_enrolls(stack: Stack, code: int | None) -> None:
     """The Device is there, and its gateway does not know: it looks, and goes on with the enrollment."""
@@ -27,7 +27,7 @@ async def test_a_device_that_was_made_enrolls(stack: Stack, code: int | None) ->
     assert stack.history.phases(device.name) == ["Pending", "Enrolling", "Enrolled", "Connected"]
 
 
-@pytest.mark.requires("gateway-api-faults")
+@pytest.mark.requires("device-phases", "gateway-api-faults")
 @CODES
 async def test_each_phase_is_written_once(stack: Stack, code: int | None) -> None:
     """The answers to the writes of Enrolling and Connected are lost: neither is written a second time."""
@@ -57,6 +57,7 @@ async def test_a_lost_device_is_disconnected_once(stack: Stack, code: int | None
     assert len(moves(stack, device.name, "Connected")) == 2
 
 
+@pytest.mark.requires("device-phases")
 @CODES
 async def test_a_device_is_enrolled_once(stack: Stack, code: int | None) -> None:
     """The device controller's answer is lost: the enrollment counts once."""
@@ -80,7 +81,7 @@ async def test_a_pairing_token_is_not_used_up(stack: Stack, code: int | None, ve
     assert not stack.history.find("Error", about=device.name, source="Gateway")
 
 
-@pytest.mark.requires("gateway-api-faults", "gateway-http", "wasm")
+@pytest.mark.requires("applications", "gateway-api-faults", "gateway-http", "wasm")
 @pytest.mark.parametrize("client", ["ApplicationController", "Gateway"])
 @CODES
 async def test_an_application_is_deployed_once(stack: Stack, code: int | None, client: str) -> None:

@@ -31,6 +31,7 @@ async def test_a_loss_and_a_return(stack: Stack) -> None:
     await stack.device("meter").until(phase="Disconnected", error="Connection lost")
 
 
+@pytest.mark.requires("device-phases")
 async def test_a_loss_before_the_first_heartbeat(stack: Stack) -> None:
     """A device that goes after its enrollment, before it is Connected, does not stay as if it were coming."""
     meter = await stack.mock_board("meter")
@@ -66,7 +67,7 @@ async def test_a_revocation_before_the_first_heartbeat(stack: Stack) -> None:
     await stack.device("meter").until(phase="Disconnected")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_transfer_that_lost_its_link(stack: Stack) -> None:
     """The deployment under way is decided with the loss, and asked for again with the return."""
     meter = await enrolled(stack)

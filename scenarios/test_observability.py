@@ -1,6 +1,7 @@
 """A gateway describes itself - sessions, metrics, its resource - and keeps nothing of connections that have ended."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,11 @@ import pytest
 from harness.core.loop import give_way
 from harness.stack import MockBoard, Stack
 from harness.wasmbed.protocol.framing import frame
-from harness.wasmbed.protocol.messages import ApplicationState, Error, HeartbeatAcknowledgment
+from harness.wasmbed.protocol.messages import ApplicationState, Deploy, Error, HeartbeatAcknowledgment, Stop, StopResult
+
+PLACES = 2
+SETTLES = 30
+"""Looks at a gateway that ends what it is about, and writes what is due."""
 
 
 async def enrolled(stack: Stack, name: str = "meter") -> MockBoard:
@@ -42,7 +47,7 @@ def _descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_sessions_are_those_that_are_there(stack: Stack) -> None:
     """Each device with id, state, since when, last heartbeat and applications; gone with its link."""
     meter, other = await enrolled(stack), await enrolled(stack, "other")
@@ -69,7 +74,7 @@ async def test_sessions_are_those_that_are_there(stack: Stack) -> None:
     await _until_sessions(stack, {"meter"})
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_metrics_count_what_happened(stack: Stack) -> None:
     """Sessions by state, messages by type, enrollments and jobs by result, rejected handshakes, status writes."""
     gateway = stack.gateway
@@ -105,7 +110,7 @@ async def test_metrics_count_what_happened(stack: Stack) -> None:
     assert await gateway.metric("sessions", state="connected") == 0
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_failed_and_cancelled_jobs_are_counted_as_such(stack: Stack) -> None:
     """A deployment that the device refuses, and one that is deleted in the middle."""
     meter = await enrolled(stack)
@@ -174,6 +179,52 @@ async def test_a_hundred_connections_leave_nothing_behind(stack: Stack) -> None:
     kept = 1 if stack.gateway.in_process else 20  # of a hundred; a gateway elsewhere is a client of the cluster
     assert len(asyncio.all_tasks()) <= before + kept, [task.get_name() for task in asyncio.all_tasks()]
     assert _descriptors() <= files + 5  # of a hundred; clients of a cluster keep some connections
+
+
+@pytest.mark.requires("gateway-settings", "gateway-stop")
+async def test_work_that_is_done_leaves_no_object_behind(stack: Stack) -> None:
+    """A deployment that ran, one that was deleted in the middle, and a device that has gone: the gateway has the
+    objects that it had before."""
+    await stack.gateway.restart(status_interval=0.1)
+    meter = await enrolled(stack)
+    before = stack.gateway.objects()
+    for name in ("runs", "cancelled"):
+        application = await stack.deploy("hello", to="meter", name=name)
+        if name == "runs":
+            await meter.run_module()
+            await application.until(phase="Running")
+        else:
+            await meter.expect(Deploy)
+        await application.delete()
+        while not isinstance((await meter.receive()).message, Stop):  # chunks were under way
+            pass
+        meter.send(StopResult(name, ok=True), meter.latest)
+        await application.until_gone()
+    await gone(stack, await enrolled(stack, "guest"))
+    await stack.device("guest").until(phase="Disconnected")
+    for _ in range(SETTLES):
+        if not stack.gateway.objects() - before:
+            break
+        await stack.clock.sleep(0.1)
+    assert stack.gateway.objects() - before == Counter()
+
+
+@pytest.mark.requires("gateway-settings", "gateway-stop")
+async def test_deployments_that_failed_keep_no_place(stack: Stack) -> None:
+    """A device has as many applications as the gateway keeps for one at most; all are refused, and deleted: the next
+    one runs."""
+    await stack.gateway.restart(device_applications=PLACES)
+    meter = await enrolled(stack)
+    for number in range(PLACES):
+        refused = await stack.deploy("hello", to="meter", name=f"refused-{number}")
+        delivery = await meter.receive_module()
+        meter.send(Error("TOO_LARGE", "no room"), delivery.message_id)
+        await refused.until_on("meter", state="failed")
+        await refused.delete()
+        await refused.until_gone()
+    application = await stack.deploy("hello_again", to="meter", name="following")
+    await meter.run_module()
+    await application.until(phase="Running")
 
 
 @pytest.mark.requires("gateway-http")

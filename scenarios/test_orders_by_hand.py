@@ -29,6 +29,7 @@ def order(module: bytes, memory: int = 4 * PAGE, generation: int = 1) -> dict[st
     return DeploymentRequest(module, memory, 1_000_000, 2_000, generation=generation).to_json()
 
 
+@pytest.mark.requires("applications")
 async def test_a_deployment_waits_for_the_answer_to_its_stop(stack: Stack) -> None:
     """A client stops an application on a device and deploys it again at once: the announcement follows the answer."""
     meter = await enrolled(stack)
@@ -47,6 +48,7 @@ async def test_a_deployment_waits_for_the_answer_to_its_stop(stack: Stack) -> No
     await meter.run_module()
 
 
+@pytest.mark.requires("applications")
 async def test_a_module_is_judged_for_the_limits_of_each_order(stack: Stack) -> None:
     """A module of two pages is fine with four. With one it is not sent, although it was found valid before."""
     meter = await enrolled(stack)
@@ -63,6 +65,7 @@ async def test_a_module_is_judged_for_the_limits_of_each_order(stack: Stack) -> 
     assert not stack.history.find("Deploy", about="tight")
 
 
+@pytest.mark.requires("applications")
 async def test_a_module_of_the_largest_size_is_sent_and_a_larger_one_is_not(stack: Stack) -> None:
     """The device says how large a module may be: exactly that is sent, a byte more is refused by the gateway."""
     meter = await stack.mock_board("meter")

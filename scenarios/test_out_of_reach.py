@@ -11,7 +11,7 @@ pytestmark = pytest.mark.requires("wasm")
 DAY = 86_400.0
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_boards_without_power_are_counted_apart(stack: Stack) -> None:
     """Of five boards two lose their power: it does not run on five any more, and says so until they are back."""
     boards = await stack.boards.power_on(count=5)
@@ -38,7 +38,7 @@ async def test_boards_without_power_are_counted_apart(stack: Stack) -> None:
     await application.until(phase="Running", statistics={"running": 5, "unknown": 0}, health="healthy", within=60)
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_an_application_of_which_nothing_is_heard_is_unknown(stack: Stack) -> None:
     """An application is unknown while its only device has no link; when the device is back, its heartbeat says that the
     module ran on."""
@@ -56,7 +56,7 @@ async def test_an_application_of_which_nothing_is_heard_is_unknown(stack: Stack)
     assert phases == ["Pending", "Creating", "Deploying", "Deployed", "Running", "Unknown", "Running"]
 
 
-@pytest.mark.requires("gateway-http", "gateway-kill", "gateway-stop")
+@pytest.mark.requires("applications", "gateway-http", "gateway-kill", "gateway-stop")
 @pytest.mark.stack(beat=0.5)
 async def test_a_gateway_that_dies_leaves_nothing_that_is_known_to_run(stack: Stack) -> None:
     """A gateway that misses three of its own heartbeats is Offline, and the verdict names them; its devices are
@@ -79,7 +79,7 @@ async def test_a_gateway_that_dies_leaves_nothing_that_is_known_to_run(stack: St
     assert outage == ["gateway up", "kill gateway", "gateway down", "gateway up"]
 
 
-@pytest.mark.requires("gateway-api-faults", "gateway-http")
+@pytest.mark.requires("applications", "gateway-api-faults", "gateway-http")
 @pytest.mark.requires("gateway-api-faults", "gateway-http")
 @pytest.mark.stack(beat=0.5)
 async def test_a_gateway_that_was_only_cut_off_knows_what_its_devices_run(stack: Stack) -> None:
@@ -104,7 +104,7 @@ async def test_a_gateway_that_was_only_cut_off_knows_what_its_devices_run(stack:
     assert len(stack.history.find("DeployApplication", about="app")) == 1
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_wish_that_cannot_come_true_is_not_waited_for(stack: Stack) -> None:
     """A module that broke does not run by itself, however long one waits."""
     board = await stack.boards.power_on()
@@ -119,7 +119,7 @@ async def test_a_wish_that_cannot_come_true_is_not_waited_for(stack: Stack) -> N
     await application.until(phase="Running")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_what_was_stopped_or_deleted_is_not_waited_for(stack: Stack) -> None:
     board = await stack.boards.power_on()
     device = await stack.device(board).until(phase="Connected")
@@ -137,7 +137,7 @@ async def test_what_was_stopped_or_deleted_is_not_waited_for(stack: Stack) -> No
         await application.until_on(device.name, state="error", within=DAY)
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.requires("reset")
 async def test_what_the_test_has_just_done_may_change_everything(stack: Stack) -> None:
     """A wait does not fail early between a reset and its consequences."""

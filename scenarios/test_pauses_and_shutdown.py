@@ -1,6 +1,8 @@
 """Times to wait: silence is measured for each device, pauses begin anew after a success, returns are spread."""
 
 import asyncio
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -22,7 +24,7 @@ PLACES = 4
 MANY = 8
 FAILURES = 5
 ROUNDS = 3
-"""Pauses of which the shortest counts: a machine that stands still makes one of them longer."""
+"""Pauses of which the shortest counts: each is longer or shorter by up to half."""
 
 
 async def enrolled(stack: Stack, name: str = "meter") -> MockBoard:
@@ -98,7 +100,7 @@ async def test_peers_that_have_gone_leave_their_places(stack: Stack) -> None:
         await peer.enroll()
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http", "virtual-time")
 async def test_a_controller_forgets_its_failures_after_a_success(stack: Stack) -> None:
     """Its pauses grow while a write fails; when the next write of the object fails, they are short again."""
     with stack.api_faults.failing(
@@ -115,6 +117,26 @@ async def test_a_controller_forgets_its_failures_after_a_success(stack: Stack) -
     assert min(again.pauses) < max(first.pauses) / 2
 
 
+@pytest.mark.requires("gateway-api-faults", "virtual-time")
+async def test_a_gateway_forgets_its_failures_after_a_success(stack: Stack) -> None:
+    """Writes of a Device fail, and one succeeds while the next heartbeat waits for its turn: the pauses of that one's
+    failures are short again."""
+    meter = await enrolled(stack)
+    writes: dict[str, Any] = {"client": "Gateway", "kind": "Device", "name": "meter"}
+    with ExitStack() as faults:
+        first = faults.enter_context(stack.api_faults.failing("patch_status", **writes, code=503, times=FAILURES))
+        held = faults.enter_context(stack.api_faults.holding("patch_status", **writes))
+        await meter.beat()
+        await first.met(FAILURES)
+        await held.reached.wait()
+        await meter.beat()
+        again = faults.enter_context(stack.api_faults.failing("patch_status", **writes, code=503))
+        held.released.set()
+        await again.met(1 + ROUNDS)
+    assert min(again.pauses) < max(first.pauses) / 2
+
+
+@pytest.mark.requires("virtual-time")
 async def test_a_board_forgets_its_failures_after_a_session(stack: Stack) -> None:
     """Its pauses grow while the gateway drops it; after a session the first is short again."""
     gateway = await stack.mock_gateway()

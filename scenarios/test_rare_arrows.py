@@ -38,7 +38,7 @@ def written(phase: str) -> Callable[[dict[str, object]], bool]:
     return lambda status: status.get("phase") == phase
 
 
-@pytest.mark.requires("gateway-api-faults")
+@pytest.mark.requires("device-fields", "gateway-api-faults")
 async def test_a_heartbeat_that_was_being_written_when_the_link_ended(stack: Stack) -> None:
     """A heartbeat's write is answered after the link's end and before the loss is written: nothing of it remains."""
     meter = await enrolled(stack)
@@ -105,7 +105,7 @@ async def test_a_heartbeat_that_was_being_written_when_the_gateway_was_gone_for_
     stack.history.follows("gateway-drained")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_an_application_that_is_stopped_while_its_phase_is_being_written(stack: Stack) -> None:
     """Running is written after the user has asked for the stop; Stopping and Stopped follow."""
     meter = await enrolled(stack)
@@ -122,6 +122,7 @@ async def test_an_application_that_is_stopped_while_its_phase_is_being_written(s
     stack.history.follows("application-stop")
 
 
+@pytest.mark.requires("device-phases")
 async def test_a_device_that_is_on_record_at_a_gateway_that_is_no_more(stack: Stack) -> None:
     """A Device is Connected at a gateway that no longer exists. The board enrolls at another: Disconnected in between,
     then as usual."""
@@ -185,7 +186,7 @@ async def _admitted(stack: Stack, meter: MockBoard) -> str:
         await stack.clock.sleep((message.retry_after or 0) / 1000)
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_devices_that_answer_one_after_the_other(stack: Stack) -> None:
     """Each answer is on record when it comes, without a phase of its own until it is the last."""
     one, two = await enrolled(stack, "one"), await enrolled(stack, "two")
@@ -204,7 +205,7 @@ async def test_devices_that_answer_one_after_the_other(stack: Stack) -> None:
     stack.history.follows("application-deployment")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_devices_that_refuse_one_after_the_other(stack: Stack) -> None:
     """One refusal is on record and decides nothing; the last does."""
     one, two = await enrolled(stack, "one"), await enrolled(stack, "two")
@@ -217,7 +218,7 @@ async def test_devices_that_refuse_one_after_the_other(stack: Stack) -> None:
     stack.history.follows("deployment-failure", only=["one"])
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_devices_on_which_it_breaks_one_after_the_other(stack: Stack) -> None:
     """An application fails on one device before it runs on the other, and then there too: PartiallyRunning, then
     Error."""

@@ -5,7 +5,7 @@ import pytest
 from harness.stack import Stack
 
 
-@pytest.mark.requires("wasm")
+@pytest.mark.requires("applications", "wasm")
 async def test_a_device_enrolls_and_runs_a_module(stack: Stack) -> None:
     """From power-on to a running module and a cut link, judged by the diagram of device enrollment."""
     board = await stack.boards.power_on()

@@ -26,7 +26,7 @@ async def enrolled(stack: Stack, name: str = "meter") -> MockBoard:
     return board
 
 
-@pytest.mark.requires("gateway-http", "gateway-settings", "gateway-stop")
+@pytest.mark.requires("applications", "gateway-http", "gateway-settings", "gateway-stop")
 @pytest.mark.parametrize("what", ["first-chunk", "result"])
 async def test_a_device_that_falls_silent_in_a_transfer_holds_up_no_other(stack: Stack, what: str) -> None:
     """A device acknowledges no chunk, or never sends the result: the deployment fails with a reason, and the next
@@ -67,7 +67,7 @@ async def test_a_connection_that_says_nothing_is_closed(stack: Stack) -> None:
     await meter.beat()
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_slow_device_is_waited_for(stack: Stack) -> None:
     """A device acknowledges one chunk at a time, each after a heartbeat was answered; the transfer completes."""
     meter = await enrolled(stack)
@@ -90,7 +90,7 @@ async def test_a_slow_device_is_waited_for(stack: Stack) -> None:
     await application.until(phase="Running")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_device_that_forgets_is_deployed_to_again(stack: Stack) -> None:
     """A device resumes without the application: its heartbeat does not name it, and the application is deployed
     again."""
@@ -106,6 +106,7 @@ async def test_a_device_that_forgets_is_deployed_to_again(stack: Stack) -> None:
     await application.until(phase="Running", statistics={"running": 1, "unknown": 0})
 
 
+@pytest.mark.requires("device-phases")
 async def test_a_link_that_stays_silent_after_the_enrollment(stack: Stack) -> None:
     """The response is out and nothing follows: the device is never called Connected."""
     meter = await stack.mock_board("meter")

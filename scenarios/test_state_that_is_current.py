@@ -80,6 +80,7 @@ async def test_a_second_loss_is_noticed_as_the_first_was(stack: Stack) -> None:
     stack.history.follows("device-resumed")
 
 
+@pytest.mark.requires("device-fields")
 @pytest.mark.parametrize(
     ("status", "runtime", "health"),
     [("running", "ready", "healthy"), ("degraded", "ready", "degraded"), ("running", "unavailable", "degraded")],
@@ -94,6 +95,7 @@ async def test_health_is_what_the_last_heartbeat_said(stack: Stack, status: str,
     await device.until(health="healthy", wasm_runtime="ready", device_metrics=lambda metrics: not metrics)
 
 
+@pytest.mark.requires("device-fields")
 async def test_what_a_device_is_now_replaces_what_it_was(stack: Stack) -> None:
     """A device returns with other firmware and capabilities: the spec shows them, the id and the key are the same."""
     meter = await enrolled(stack)
@@ -129,7 +131,7 @@ async def test_heartbeats_that_follow_each_other_are_written_together(stack: Sta
     await stack.device("meter").until(last_heartbeat=lambda moment: moment != before)
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_an_application_of_many_devices_rests_between_writes(stack: Stack) -> None:
     """Reports of one of 400 devices are written after a pause; the invariant compares it with their number."""
     meter, application = await running(stack)
@@ -144,7 +146,7 @@ async def test_an_application_of_many_devices_rests_between_writes(stack: Stack)
     await application.until(phase="Running", device_statuses=lambda entries: list(entries) == ["meter"])
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_the_outputs_of_an_earlier_run_are_gone(stack: Stack) -> None:
     """After a new module nothing of the old one's output, code, error or metrics is there."""
     meter, application = await running(stack)
@@ -163,7 +165,7 @@ async def test_the_outputs_of_an_earlier_run_are_gone(stack: Stack) -> None:
     assert application.output("meter") == [("new", "2")]
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_heartbeat_does_not_revive_what_failed(stack: Stack) -> None:
     """The deployment failed; a heartbeat that names the application as running changes nothing."""
     meter = await enrolled(stack)
@@ -180,7 +182,7 @@ async def test_a_heartbeat_does_not_revive_what_failed(stack: Stack) -> None:
     assert (application.on("meter").state, application.on("meter").code) == ("failed", "HASH_MISMATCH")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_heartbeat_does_not_decide_what_is_under_way(stack: Stack) -> None:
     """While a module is on its way the device's heartbeat names it as running, and while it is being stopped as gone:
     what counts is the answer to the deployment, and to the stop."""
@@ -206,7 +208,7 @@ async def test_a_heartbeat_does_not_decide_what_is_under_way(stack: Stack) -> No
     await application.until(phase="Stopped")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_stop_under_way_is_not_ordered_again(stack: Stack) -> None:
     """The controller looks at the application once more, because its spec is changed meanwhile."""
     meter = await enrolled(stack)
@@ -236,7 +238,7 @@ async def gone(stack: Stack, board: MockBoard) -> None:
     await stack.device(board.name).until(phase="Disconnected")
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_late_status_of_what_was_stopped_does_not_revive_it(stack: Stack) -> None:
     """The device has confirmed the stop. The application stays Stopped whatever is repeated of its past."""
     meter, application = await running(stack)
@@ -250,7 +252,7 @@ async def test_a_late_status_of_what_was_stopped_does_not_revive_it(stack: Stack
     assert phases[-2:] == ["Stopping", "Stopped"]
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_attempts_are_counted_for_one_revision(stack: Stack) -> None:
     """Each deployment that comes to nothing counts; a new module begins at none."""
     meter = await enrolled(stack)
@@ -274,7 +276,7 @@ async def test_attempts_are_counted_for_one_revision(stack: Stack) -> None:
     await application.until(phase="Running", retry_count=0)
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_condition_changes_its_time_with_its_status_and_not_before(stack: Stack) -> None:
     """Running stays True while metrics change; it is False with the fault, at another time, and True again later."""
     meter, application = await running(stack)
@@ -295,6 +297,7 @@ async def test_a_condition_changes_its_time_with_its_status_and_not_before(stack
     assert third[1] > second[1]
 
 
+@pytest.mark.requires("device-fields")
 async def test_a_changed_spec_is_observed(stack: Stack) -> None:
     """Another client changes the spec of a connected device: its controller judges it again, and says so. The session
     goes on."""
@@ -317,7 +320,7 @@ def _running(application: ApplicationHandle) -> tuple[str, str]:
     return condition["status"], condition["lastTransitionTime"]
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_statistics_are_of_the_present_targets(stack: Stack) -> None:
     """Two run, one breaks, one is deleted: target, running, failed and deployedDevices follow."""
     one, two = await enrolled(stack, "one"), await enrolled(stack, "two")
@@ -334,7 +337,7 @@ async def test_statistics_are_of_the_present_targets(stack: Stack) -> None:
     assert list(application.status.deployed_devices) == ["two"]
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_metrics_are_the_sum_of_all_devices(stack: Stack) -> None:
     """Each device reports its own fuel: the application's is the sum."""
     one, two = await enrolled(stack, "one"), await enrolled(stack, "two")
@@ -345,7 +348,7 @@ async def test_metrics_are_the_sum_of_all_devices(stack: Stack) -> None:
     await application.until(metrics={"fuel_used": 12}, within=20)
 
 
-@pytest.mark.requires("gateway-http")
+@pytest.mark.requires("applications", "gateway-http")
 async def test_unknown_is_said_with_its_reason_and_taken_back(stack: Stack) -> None:
     """Out of reach since when and why; back with the word of the device, without the words of before."""
     meter, application = await running(stack)

@@ -51,6 +51,7 @@ FEATURES: Mapping[str, str] = {
     "storage": "keeps an issued certificate without power",
     "ethernet": "can have an Ethernet link beside its serial line",
     "plain-serial": "can have a serial link without TLS, for which the bridge speaks TLS",
+    "claims": "claims another device type, and other capabilities, than its own, where a test says so",
     "reset": "can be reset from outside",
     "pause": "can be paused by its emulator",
     "debug": "shows memory and registers through its emulator",
@@ -249,7 +250,7 @@ class Tier(ABC):
         raise UsageError(
             f"boards of kind {image.kind} take no image",
             where=image.at("kind"),
-            do="choose a kind of the tier qemu: `wasmbed boards` lists them",
+            do="choose a kind of the tiers qemu or renode: `wasmbed boards` lists them",
         )
 
     @property

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.cluster import asynchronous, cluster_options, connected
+from harness.cli.cluster import asynchronous, check_applications, cluster_options, connected
 from harness.cli.output import cell, console, say
 from harness.core.errors import ProductFailure, UsageError
 
@@ -57,6 +57,7 @@ async def deploy(
     from harness.wasmbed.resources.views import ApplicationConfig
     from harness.wasmbed.runtime.validation import InvalidModule, validate
 
+    check_applications()
     binary = read_module(module)
     given = {"memoryLimit": memory, "fuel": fuel, "timeLimit": time_limit, "entry": entry}
     config = {key: value for key, value in given.items() if value is not None}
@@ -103,6 +104,7 @@ async def stop(name: str, wait: float, kubeconfig: Path | None, namespace: str) 
     from harness.cli.resources import find_application
     from harness.wasmbed.resources.kinds import APPLICATION
 
+    check_applications()
     async with connected(kubeconfig, namespace) as api:
         await find_application(api, name, namespace)
         changed = await api.patch(APPLICATION, name, {"spec": {"stopped": True}})

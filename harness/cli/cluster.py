@@ -17,10 +17,21 @@ from harness.wasmbed.resources.credentials import kubeconfig_of_environment
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
+    from harness.stack.system import System
     from harness.wasmbed.resources.api import ResourceApi
     from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 
-__all__ = ["access_options", "asynchronous", "cluster_options", "connected", "explained", "in_documents_form", "opened"]
+__all__ = [
+    "access_options",
+    "asynchronous",
+    "check_applications",
+    "cluster_options",
+    "connected",
+    "explained",
+    "has_applications",
+    "in_documents_form",
+    "opened",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -79,14 +90,36 @@ async def connected(kubeconfig: Path | None, namespace: str) -> AsyncIterator[Re
 
 def in_documents_form(api: KubernetesApi) -> ResourceApi:
     """A client in the documents' form, whatever the resource types of the system are that ``--gateway`` names."""
-    name = click.get_current_context().meta.get(_GATEWAY)
-    if name is None:
+    system = _system()
+    if system is None:
         return api
     from harness.clusters.mapped import MappedApi
+
+    return MappedApi(api, system.mapping)
+
+
+def has_applications() -> bool:
+    """Whether the system that ``--gateway`` names has Applications."""
+    system = _system()
+    return system is None or system.extent.has("Application")
+
+
+def check_applications() -> None:
+    """Raise UsageError if the system that ``--gateway`` names has no Applications."""
+    system = _system()
+    if system is not None and not has_applications():
+        raise UsageError("the system has no Applications", where=system.where, do="deploy with its own tools")
+
+
+def _system() -> System | None:
+    """The system that ``--gateway`` names."""
+    name = click.get_current_context().meta.get(_GATEWAY)
+    if name is None:
+        return None
     from harness.stack.gateway_choice import find_system
     from harness.stack.options import StackOptions
 
-    return MappedApi(api, find_system(StackOptions(gateway=name)).mapping)
+    return find_system(StackOptions(gateway=name))
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.cluster import asynchronous, cluster_options, connected
+from harness.cli.cluster import asynchronous, check_applications, cluster_options, connected, has_applications
 from harness.cli.output import cell, say, show
 from harness.core.errors import UsageError, suggestion
 
@@ -52,10 +52,11 @@ async def status(kubeconfig: Path | None, namespace: str) -> None:
     async with connected(kubeconfig, namespace) as api:
         gateways = (await api.list(GATEWAY)).items
         devices = [Device(item) for item in (await api.list(DEVICE)).items]
-        applications = [Application(item) for item in (await api.list(APPLICATION)).items]
+        known = (await api.list(APPLICATION)).items if has_applications() else []
     _print(gateway_table(gateways), f"no gateways in namespace {namespace}")
     say(f"devices: {_count(device.status.phase for device in devices)}")
-    say(f"applications: {_count(application.status.phase for application in applications)}")
+    if has_applications():
+        say(f"applications: {_count(application.status.phase for application in map(Application, known))}")
 
 
 @click.command()
@@ -81,6 +82,7 @@ async def apps(name: str | None, kubeconfig: Path | None, namespace: str) -> Non
     """
     from harness.wasmbed.resources.kinds import APPLICATION
 
+    check_applications()
     async with connected(kubeconfig, namespace) as api:
         found = [await find_application(api, name, namespace)] if name else (await api.list(APPLICATION)).items
     _print(application_table(found), f"no applications in namespace {namespace}")

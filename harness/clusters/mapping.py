@@ -36,8 +36,9 @@ class ResourceForm:
     own: Resource
     moves: tuple[_Move, ...] = ()
     """The fields that are elsewhere: the documents' path, and its own with the same number of :data:`EACH`."""
-    phases: Mapping[str, str] = field(default_factory=dict)
-    """Its own names of phases by the documents'. A phase without an entry has the same name."""
+    phases: Mapping[str, str | None] = field(default_factory=dict)
+    """Its own names of phases by the documents'; None for one that it does not have. A phase without an entry has the
+    same name."""
 
     def to_own(self, value: Object) -> Object:
         """An object, a part of one, or a merge patch, in the system's form. The given one is not changed."""
@@ -80,12 +81,13 @@ class ResourceForm:
             name, sign = (name[:-1], "!=") if name.endswith("!") else (name, "=")
             path, value = tuple(name.split(".")), value.removeprefix("=")
             own = ".".join(_renamed(path, self.moves))
-            terms.append(f"{own}{sign}{self.phases.get(value, value) if path == PHASE else value}")
+            terms.append(f"{own}{sign}{(self.phases.get(value) or value) if path == PHASE else value}")
         return ",".join(terms)
 
     def _phases_to_documents(self) -> dict[str, str]:
         """A name that only the documents have is marked as wrong, so that no judge takes it for the right one."""
-        return {ours: f"?{ours}" for ours in self.phases} | {own: ours for ours, own in self.phases.items()}
+        own = {own: ours for ours, own in self.phases.items() if own is not None}
+        return {ours: f"?{ours}" for ours in self.phases} | own
 
     @staticmethod
     def _named(value: Object, resource: Resource) -> Object:
@@ -96,10 +98,14 @@ class ResourceForm:
         return value
 
     @staticmethod
-    def _rename_phase(value: Object, names: Mapping[str, str]) -> None:
+    def _rename_phase(value: Object, names: Mapping[str, str | None]) -> None:
         status = value.get("status")
         if isinstance(status, dict) and isinstance(phase := status.get("phase"), str):
-            status["phase"] = names.get(phase, phase)
+            name = names.get(phase, phase)
+            if name is None:
+                del status["phase"]
+            else:
+                status["phase"] = name
 
 
 class ResourceMapping:

@@ -19,6 +19,7 @@ from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
 from harness.wasmbed.protocol.dialects.wires import VERSION_1, WIRES
 from harness.wasmbed.resources.api import ResourceApi
+from harness.wasmbed.resources.extent import WHOLE, Extent
 
 if TYPE_CHECKING:
     from harness.wasmbed.gateway.settings import GatewaySettings
@@ -62,6 +63,8 @@ class Choice:
     """Features of gateways and boards that the system under test lacks, whatever its parts can do."""
     wire: str = VERSION_1
     """The wire between it and devices, of :data:`~harness.wasmbed.protocol.dialects.wires.WIRES`."""
+    extent: Extent = WHOLE
+    """The resource types, phases, and fields that the system has."""
 
     def at(self, key: str) -> str:
         """Where a key is written, for messages."""
@@ -106,6 +109,8 @@ class Gateway(ABC):
     """Whether only a table says which program it is, so that the kind's name alone cannot be chosen."""
     wires: ClassVar[frozenset[str]] = frozenset(WIRES)
     """The wires that it can speak with devices."""
+    writes_everything: ClassVar[bool] = False
+    """Whether it works only where the cluster has every phase and field of a Device and a Gateway."""
     records: ClassVar[bool] = False
     """Whether it reports its links and HTTP requests to the tap itself; otherwise the harness records them outside."""
 

@@ -34,6 +34,7 @@ class ProcessGateway(Gateway):
 
     kind: ClassVar[str] = "process"
     wires: ClassVar[frozenset[str]] = frozenset({VERSION_1})
+    writes_everything = True
     features: ClassVar[frozenset[str]] = frozenset(FEATURES) - {"gateway-reasons"}
 
     def __init__(self, setup: GatewaySetup, choice: Choice) -> None:

@@ -21,6 +21,7 @@ class ReferenceGateway(Gateway):
 
     kind: ClassVar[str] = "reference"
     wires: ClassVar[frozenset[str]] = frozenset({VERSION_1})
+    writes_everything = True
     features: ClassVar[frozenset[str]] = frozenset(FEATURES)
     records: ClassVar[bool] = True
 

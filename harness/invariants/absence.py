@@ -14,6 +14,7 @@ from itertools import pairwise
 from harness.core.history import Event, Kind
 from harness.invariants.invariant import Party
 from harness.invariants.ledger import status_of
+from harness.wasmbed.resources.extent import extent_of
 
 __all__ = ["Absence", "missing_from_application", "missing_from_device"]
 
@@ -54,10 +55,13 @@ class _Step:
     party: Party
     missing: str
     is_answered: bool = False
+    phase: str = ""
+    """The phase that it writes, if it is that of a device."""
 
 
 def missing_from_device(events: Iterable[Event], device: str) -> Absence | None:
     """The first step that is missing between the device's last power-on and its phase Connected; None if none is."""
+    events = list(events)
     of_device = [event for event in events if device in (event.correlation, event.data.get("device"))]
     starts = [n for n, event in enumerate(of_device) if event.name in ("power on", "TlsConnected", "reset")]
     if not starts:
@@ -67,7 +71,7 @@ def missing_from_device(events: Iterable[Event], device: str) -> Absence | None:
         message = f"no handshake of {device} was completed after it was switched on"
         return _absence(of_device, Party.PRODUCT, device, message, chain[0])
     if closed := next((event for event in chain if event.name == "ConnectionClosed"), None):
-        return _refused(of_device, chain, device, closed)
+        return _refused(of_device, chain, device, closed, _types_known(events))
     asked = next((event for event in chain if event.name in ("EnrollmentRequest", "Heartbeat")), None)
     refused = next((event for event in reversed(chain) if event.name == "Error" and event.source == "Gateway"), None)
     if (
@@ -87,18 +91,25 @@ def missing_from_device(events: Iterable[Event], device: str) -> Absence | None:
     steps += [
         _Step(_named("Heartbeat"), Party.BOARD, f"{device} has not sent a heartbeat"),
         _Step(_named("HeartbeatAcknowledgment"), Party.GATEWAY, f"the gateway has not answered {device}'s heartbeat"),
-        _Step(_wrote("Device", "Connected"), Party.GATEWAY, f"the gateway has not written that {device} is Connected"),
+        _wrote_phase(Party.GATEWAY, "Connected", f"the gateway has not written that {device} is Connected"),
     ]
+    extent = extent_of(events)
+    steps = [step for step in steps if extent.has(f"Device {step.phase}")]
     return _first_missing(of_device, chain, steps, device)
+
+
+def _wrote_phase(party: Party, phase: str, missing: str) -> _Step:
+    return _Step(_wrote("Device", phase), party, missing, phase=phase)
 
 
 def _enrollment(device: str) -> list[_Step]:
     return [
-        _Step(_wrote("Device", "Enrolling"), Party.GATEWAY, f"the gateway has not written that {device} is Enrolling"),
+        _wrote_phase(Party.GATEWAY, "Enrolling", f"the gateway has not written that {device} is Enrolling"),
         _Step(
             lambda event: _wrote("Device", "Enrolled")(event) or _wrote("Device", "Failed")(event),
             Party.DEVICE_CONTROLLER,
             f"the device controller has not judged the enrollment of {device}",
+            phase="Enrolled",
         ),
         _Step(
             _named("EnrollmentResponse"), Party.GATEWAY, f"the gateway has not answered {device}'s enrollment request"
@@ -107,8 +118,20 @@ def _enrollment(device: str) -> list[_Step]:
     ]
 
 
-def _refused(events: Sequence[Event], chain: Sequence[Event], device: str, closed: Event) -> Absence:
+def _types_known(record: Sequence[Event]) -> Sequence[str]:
+    """The types of device that every gateway enrolls; empty if the record does not say."""
+    told = [event.data.get("deviceTypes") or () for event in record if event.name == "gateway up"]
+    return sorted(set(told[0]).intersection(*told)) if told else ()
+
+
+def _refused(
+    events: Sequence[Event], chain: Sequence[Event], device: str, closed: Event, types: Sequence[str]
+) -> Absence:
     """The party that ended the link, and the last error on it."""
+    asked = next((event for event in chain if event.name == "EnrollmentRequest"), None)
+    if asked is not None and types and asked.data.get("deviceType") not in types:
+        kind = asked.data.get("deviceType")
+        return _absence(events, Party.BOARD, device, f"{device} asked to enroll as a {kind!r}", asked)
     error = next((event for event in reversed(chain) if event.name == "Error"), None)
     reason = closed.data.get("reason")
     if error is not None:

@@ -58,6 +58,8 @@ class _Pair:
 class _Pairs(Invariant):
     """The state of each application on each device."""
 
+    needs = frozenset({"Application"})
+
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._pairs: dict[tuple[str, str], _Pair] = {}

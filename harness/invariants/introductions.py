@@ -69,12 +69,58 @@ def _field(event: Event, name: str) -> bytes | None:
     return found.value if found is not None and isinstance(found.value, bytes) else None
 
 
+class OwnProof(Invariant):
+    """A device asks to enroll with the key of its certificate; one without a certificate with a certification request
+    and with a pairing token that was issued."""
+
+    name = "own proof"
+    party = Party.BOARD
+    source = "diagrams device-enrollment and device-enrollment-by-request"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._issued: set[object] = set()
+
+    @on("note pairing token issued")
+    def issued(self, event: Event) -> Iterator[Violation]:
+        self._issued.add(event.data.get("token"))
+        yield from ()
+
+    @on("EnrollmentRequest")
+    def asked(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        if link is None or not link.known or "certificate" not in link.opened.data:
+            return
+        who = link.device or "a device without a certificate"
+        proved, asked, token = link.certificate, event.data.get("publicKey"), event.data.get("pairingToken")
+        if proved is not None:
+            if proved.get("publicKey") and asked and not same_key(proved["publicKey"], asked):
+                message = f"{who} asked to enroll with another key than its certificate's"
+                yield self.broken(event, message, cause=link.opened, link=link)
+        elif event.data.get("csr") is None or token is None:
+            message = f"{who} asked to enroll without a certification request, or without a pairing token"
+            yield self.broken(event, message, cause=link.opened, link=link)
+        elif self._issued and token not in self._issued:
+            yield self.broken(event, f"{who} sent a pairing token that nobody has issued", link=link)
+
+
 class OneDescription(Invariant):
-    """A device says the same of itself in its enrollment request and in the information that it is asked for."""
+    """A device says the same of itself in its enrollment request, in its heartbeats, and in the information that it is
+    asked for."""
 
     name = "one description"
     party = Party.BOARD
-    source = "wasmbed.cddl (enrollment-request, device-info: architecture, largest module)"
+    source = "wasmbed.cddl (enrollment-request, heartbeat, device-info: architecture, largest module, runtime)"
+
+    @on("Heartbeat")
+    def beat(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        if link is None or link.connected is not None or (request := link.request) is None:
+            return
+        capabilities = request.data.get("capabilities")
+        if isinstance(capabilities, list) and "wasm" not in capabilities and event.data.get("runtimeStatus") == "ready":
+            message = f"{link.device} asked to enroll without the capability wasm, and its runtime is ready"
+            yield self.broken(event, message, cause=request, link=link)
 
     @on("DeviceInfo")
     def told(self, event: Event) -> Iterator[Violation]:
@@ -121,4 +167,4 @@ class GatewaysNameThemselves(Invariant):
                 yield self.broken(event, message, link=link)
 
 
-INTRODUCTIONS = (SignedRequests, OneDescription, GatewaysNameThemselves)
+INTRODUCTIONS = (SignedRequests, OwnProof, OneDescription, GatewaysNameThemselves)

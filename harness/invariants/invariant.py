@@ -124,6 +124,9 @@ class Invariant:
     """The party that a violation convicts, unless it says another."""
     source: ClassVar[str]
     """The document that requires it."""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """The kinds, phases, and fields (as of :class:`~harness.wasmbed.resources.extent.Extent`) without which it says
+    nothing of a system."""
 
     _keys: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Each key, and the name of the method that is called with its events."""

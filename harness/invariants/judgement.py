@@ -29,6 +29,7 @@ from harness.invariants.timing import TIMING
 from harness.invariants.transfers import TRANSFERS
 from harness.invariants.unwanted import NothingRunsUnwanted
 from harness.invariants.wire import WIRE
+from harness.wasmbed.resources.extent import EXTENT_NOTE, extent_of
 
 __all__ = ["RULES", "Judgement", "describe", "find_violations", "judge"]
 
@@ -71,10 +72,7 @@ class Judgement:
         self._ledger = Ledger()
         self._invariants = [rule(self._ledger) for rule in RULES.values()]
         self._handlers: defaultdict[str, list[Handler]] = defaultdict(list)
-        for invariant in self._invariants:
-            for key, handler in invariant.handlers():
-                self._handlers[key].append(handler)
-        self._every = self._handlers.pop(EVERY, [])
+        self._connect()
         self._found: list[Violation] = []
         self._last: Event | None = None
         self.unjudged: list[str] = []
@@ -85,6 +83,8 @@ class Judgement:
         self._last = event
         if "mock" in event.data:
             return
+        if key_of(event) == f"note {EXTENT_NOTE}":
+            self._leave_out(event)
         try:
             self._ledger.see(event)
         except MISSHAPEN as error:
@@ -95,6 +95,19 @@ class Judgement:
             except MISSHAPEN as error:
                 self._cannot_read(event, handler.__qualname__, error)
         self._ledger.settle(event)
+
+    def _connect(self) -> None:
+        self._handlers.clear()
+        for invariant in self._invariants:
+            for key, handler in invariant.handlers():
+                self._handlers[key].append(handler)
+        self._every = self._handlers.pop(EVERY, [])
+
+    def _leave_out(self, note: Event) -> None:
+        """Judge no more by the invariants about what the system does not have."""
+        extent = self._ledger.extent = extent_of([note])
+        self._invariants = [each for each in self._invariants if all(map(extent.has, each.needs))]
+        self._connect()
 
     def _cannot_read(self, event: Event, reader: str, error: Exception) -> None:
         if len(self.unjudged) < TOLD:

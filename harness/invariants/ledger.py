@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.core.history import Event, Kind
+from harness.wasmbed.resources.extent import WHOLE, Extent
 
 __all__ = ["LONGEST_INTERVAL", "Ledger", "Link", "status_of"]
 
@@ -106,6 +107,8 @@ class Ledger:
         """When the machine was suspended, from and until."""
         self.board_kind = ""
         """The tier of the boards."""
+        self.extent: Extent = WHOLE
+        """The resource types, phases, and fields that the system has."""
         self.records_at_once = True
         """Whether a write is recorded when its answer comes. On an API server outside it waits for what caused it."""
 

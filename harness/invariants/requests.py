@@ -74,6 +74,7 @@ class _Orders(Invariant):
     """Orders of the application controller, which begin anew with another manager or another session."""
 
     party = Party.APPLICATION_CONTROLLER
+    needs = frozenset({"Application"})
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)

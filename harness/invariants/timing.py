@@ -245,6 +245,7 @@ class LiveLinksConnect(Invariant):
     name = "live links are connected"
     party = Party.GATEWAY
     source = "diagrams device-connection and heartbeat-and-monitoring"
+    needs = frozenset({"Device Connected"})
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)

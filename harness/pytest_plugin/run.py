@@ -13,7 +13,7 @@ import pytest
 from harness.core.clock import SystemClock
 from harness.core.plain_json import plain
 from harness.pytest_plugin.session import Session
-from harness.pytest_plugin.settings import options_of
+from harness.pytest_plugin.settings import options_of, required
 from harness.pytest_plugin.verdict import begin, folder_of, has_stack, record, recorded
 from harness.reporting import allure
 from harness.reporting.tally import Tally
@@ -143,7 +143,7 @@ class PytestRun:
             allure.distinguish(name.removeprefix(item.nodeid).strip())
         if has_stack(item):
             begin(item)
-        wanted = {str(feature) for marker in item.iter_markers("requires") for feature in marker.args}
+        wanted = required(item)
         if not wanted:
             return
         from harness.stack.backends import lacking

@@ -10,8 +10,9 @@ import pytest
 
 from harness.stack import sources
 from harness.stack.options import StackOptions, flag, written
+from harness.stack.surroundings import in_virtual_time
 
-__all__ = ["MARKERS", "add_options", "options_of", "project", "read_defaults", "read_options"]
+__all__ = ["MARKERS", "add_options", "options_of", "project", "read_defaults", "read_options", "required"]
 
 MARKERS = (
     "stack(**options): options of this test's stack, as in stack(heartbeat=0.5)",
@@ -50,13 +51,20 @@ def read_defaults(config: pytest.Config) -> StackOptions:
     return StackOptions.of(sources.read_file(project(config))[0])
 
 
+def required(item: pytest.Item) -> set[str]:
+    """The features that a test requires."""
+    return {str(feature) for marker in item.iter_markers("requires") for feature in marker.args}
+
+
 def options_of(item: pytest.Item, options: StackOptions) -> StackOptions:
     """``options`` changed by the test's ``stack`` markers, of which the closest wins. A relative folder of modules is
-    below the project's folder. A simulation has simulated boards where a test asks for virtual ones. Raises
-    UsageError."""
+    below the project's folder. A simulation has simulated boards where a test asks for virtual ones; a test that
+    requires virtual time is simulated where that is possible. Raises UsageError."""
     run = options
     for marker in reversed(list(item.iter_markers("stack"))):
         options = options.replace(**marker.kwargs)
     if run.simulated and options.boards == "virtual":
         options = options.replace(boards="sim")
+    elif "virtual-time" in required(item):
+        options = in_virtual_time(options)
     return options.replace(modules=project(item.config) / options.modules)

@@ -9,7 +9,7 @@ from harness.core.errors import UsageError
 from harness.reporting.runs import TestRecord
 from harness.sequences import catalogue
 from harness.sequences.behaviour import BoundArrow
-from harness.sequences.coverage import taken
+from harness.sequences.coverage import STOPPING, taken
 
 __all__ = ["Exercised"]
 
@@ -31,11 +31,12 @@ class Exercised:
         places: dict[tuple[str, str, str], list[int]] = {}
         for place, event in enumerate(test.events):
             places.setdefault((event.source, event.target, event.name), []).append(place)
+        stopping = next((event.n for event in reversed(test.events) if event.name == STOPPING), None)
         try:
             for sequence in self._sequences:
                 own = sorted(place for key in sequence.events for place in places.get(key, ()))
                 if own:
-                    self._seen[sequence.name] += taken(sequence, [test.events[place] for place in own])
+                    self._seen[sequence.name] += taken(sequence, [test.events[place] for place in own], stopping)
         except UsageError as error:
             self.problems.append(f"{test.name} is not in the sequence coverage: {error.what}")
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from harness.core.errors import UsageError
 from harness.sequences.bindings import PARTICIPANTS, EventType, bind
 from harness.sequences.labels import Label, duration, read_label
+from harness.sequences.reduction import Reduction
 from harness.sequences.tree import Arrow, Diagram, Fragment, Item, Note, Section, plain
 
 __all__ = ["Behaviour", "Block", "BoundArrow", "Expansion", "Limit", "expand"]
@@ -75,16 +76,28 @@ class Block:
 Behaviour = BoundArrow | Limit | Block
 
 
-def expand(diagram: Diagram, name: str, file: str, refer: Callable[[str, str], tuple[Diagram, str, str]]) -> Expansion:
+def expand(
+    diagram: Diagram,
+    name: str,
+    file: str,
+    refer: Callable[[str, str], tuple[Diagram, str, str]],
+    reduction: Reduction | None = None,
+) -> Expansion:
     """Bind each arrow of ``diagram``, and expand its references.
 
-    ``refer(name, where)`` finds a referenced diagram: the diagram, its name, and its file. Raises UsageError with the
-    file and line of an error.
+    ``refer(name, where)`` finds a referenced diagram: the diagram, its name, and its file. ``reduction`` leaves out
+    what a system lacks. Raises UsageError with the file and line of an error.
     """
-    expansion = Expansion(refer)
+    expansion = Expansion(refer, reduction)
     items, behaviour = expansion.expand(diagram.items, _Place(name, file, (file,), ()))
     expansion.diagram = replace(diagram, items=tuple(items))
     expansion.behaviour = tuple(behaviour)
+    if not expansion.arrows and reduction is not None:
+        raise UsageError(
+            f"the sequence {name} is about what the system under test does not have",
+            where="system.toml",
+            do='mark the test with @pytest.mark.requires("device-phases"), so that it is left out',
+        )
     if not expansion.arrows:
         raise UsageError("the diagram has no arrow to judge", where=file, do="add the expected messages")
     return expansion
@@ -107,32 +120,44 @@ class Expansion:
     diagram: Diagram
     behaviour: tuple[Behaviour, ...]
 
-    def __init__(self, refer: Callable[[str, str], tuple[Diagram, str, str]]) -> None:
-        self._refer = refer
+    def __init__(
+        self, refer: Callable[[str, str], tuple[Diagram, str, str]], reduction: Reduction | None = None
+    ) -> None:
+        self._refer, self._reduction = refer, reduction
+        self._left_out = 0
         self._size = 0
         self.arrows: list[BoundArrow] = []
 
     def expand(self, items: Sequence[Item], place: _Place) -> tuple[list[Item], list[Behaviour]]:
         kept: list[Item] = []
         behaviour: list[Behaviour] = []
-        for item in items:
+        for written in items:
+            left_out = self._left_out
+            item = self._reduced(written, place)
+            found: Behaviour | None = None
             match item:
+                case None:
+                    pass
                 case Arrow():
-                    behaviour.append(self._bind(item, place))
+                    found = self._bind(item, place)
                 case Note():
                     text = plain(item.text)[0]
                     where = f"{place.file}:{item.line}"
-                    if found := _REF.fullmatch(text):
-                        item, inside = self._referred(found[1], where, place)
-                        behaviour.append(Block("ref", (inside,)))
-                    elif found := _WITHIN.match(text):
-                        behaviour.append(self._limit(found[1], where))
+                    if ref := _REF.fullmatch(text):
+                        item, inside = self._referred(ref[1], where, place)
+                        found = Block("ref", (inside,))
+                    elif limit := _WITHIN.match(text):
+                        found = self._limit(limit[1], where)
                 case Fragment():
-                    item, block = self._fragment(item, place)
-                    behaviour.append(block)
+                    item, found = self._fragment(item, place)
                 case _:
                     pass
-            kept.append(item)
+            if item is not None:
+                kept.append(item)
+            if self._left_out > left_out and behaviour and isinstance(behaviour[-1], Limit):
+                behaviour.pop()  # the arrow that it was about may be gone
+            if found is not None:
+                behaviour.append(found)
         if behaviour and isinstance(behaviour[-1], Limit):
             raise UsageError(
                 "a time limit has no arrow after it",
@@ -140,6 +165,23 @@ class Expansion:
                 do="put the note between the two arrows that it is about",
             )
         return kept, behaviour
+
+    def _reduced(self, item: Item, place: _Place) -> Item | None:
+        """The item as the system under test has it; None if it is left out."""
+        if self._reduction is None or not isinstance(item, Arrow):
+            return item
+        event, label = bind(item.source, item.target, read_label(item.text))
+        kept, repeated = self._reduction.reduced(event, label)
+        if kept == label:
+            return item
+        if kept is None:
+            self._left_out += 1
+            return None
+        arrow = replace(item, text=str(kept))
+        if not repeated:
+            return arrow
+        self._left_out += 1
+        return Fragment("loop", (Section("Without a phase that the system lacks", (arrow,), item.line),))
 
     def _bind(self, arrow: Arrow, place: _Place) -> BoundArrow:
         where = f"{place.file}:{arrow.line}"
@@ -166,7 +208,7 @@ class Expansion:
             raise UsageError(
                 f"invalid time limit 'within {text}'", where=where, do="write it as within 5s or within 500ms"
             )
-        if not self.arrows:
+        if not self.arrows and self._reduction is None:
             raise UsageError(
                 "a time limit before the first arrow measures nothing", where=where, do="put it after the first arrow"
             )

@@ -11,7 +11,10 @@ from harness.sequences.flows import Sequence
 from harness.sequences.instances import collect
 from harness.sequences.words import letter, path, run
 
-__all__ = ["ArrowCoverage", "Coverage", "coverage", "taken"]
+__all__ = ["STOPPING", "ArrowCoverage", "Coverage", "coverage", "taken"]
+
+STOPPING = "stack stopping"
+"""The note behind which a stack ends what a test has left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +71,24 @@ def coverage(sequences: Iterable[Sequence], events: Iterable[Event]) -> Coverage
     """
     rows: list[ArrowCoverage] = []
     events = list(events)
+    stopping = next((event.n for event in events if event.name == STOPPING), None)
     for sequence in sequences:
-        seen = taken(sequence, events)
+        seen = taken(sequence, events, stopping)
         for bound in sequence.arrows:
             at = bound.position, bound.origin, bound.arrow.line
             rows.append(ArrowCoverage(sequence.name, *at, str(bound), seen[bound.position]))
     return Coverage(tuple(rows))
 
 
-def taken(sequence: Sequence, events: Iterable[Event]) -> Counter[int]:
-    """The number of times that each arrow (position) was taken by an instance that followed the sequence."""
+def taken(sequence: Sequence, events: Iterable[Event], stopping: int | None = None) -> Counter[int]:
+    """The number of times that each arrow (position) was taken by an instance that followed the sequence.
+
+    ``stopping``: the number of the event at which the stack began to stop. An instance counts as it was then, too:
+    boards lose their power then before the platform ends.
+    """
+    if stopping is not None:
+        events = list(events)
+        return taken(sequence, events) | taken(sequence, (event for event in events if event.n < stopping))
     seen: Counter[int] = Counter()
     if sequence.pending:
         return seen

@@ -18,7 +18,9 @@ from harness.sequences.compiler import compile_behaviour
 from harness.sequences.labels import Condition
 from harness.sequences.matcher import Matcher
 from harness.sequences.reader import parse
+from harness.sequences.reduction import Reduction
 from harness.sequences.tree import Diagram
+from harness.wasmbed.resources.extent import Extent
 
 __all__ = ["Sequence", "SequenceCatalogue", "catalogue", "load", "load_text"]
 
@@ -44,10 +46,25 @@ class Sequence:
     arrows: tuple[BoundArrow, ...]
     behaviour: tuple[Behaviour, ...] = field(repr=False)
     symbols: Mapping[tuple[str, str, str], tuple[tuple[int, tuple[Condition, ...]], ...]] = field(repr=False)
+    text: str = field(default="", repr=False)
+    folder: Path | None = field(default=None, repr=False)
 
     @property
     def title(self) -> str:
         return self.diagram.title or self.name
+
+    def within(self, extent: Extent) -> Sequence:
+        """This sequence without what a system lacks. Raises UsageError if it is about what the system lacks."""
+        if not extent:
+            return self
+        if self.subject is Subject.APPLICATION and not extent.has("Application"):
+            raise UsageError(
+                f"the sequence {self.name} is about Applications, and the system under test has none",
+                where="system.toml",
+                do='mark the test with @pytest.mark.requires("applications"), so that it is left out',
+            )
+        reduction = Reduction(extent).of_arrows((arrow.event, arrow.label) for arrow in self.arrows)
+        return _made(self.text, self.name, self.file, self.folder, reduction)
 
     @cached_property
     def subject(self) -> Subject:
@@ -102,25 +119,30 @@ def load(sequence: str | Path, folder: Path | None = None) -> Sequence:
 
 def load_text(text: str, name: str, *, file: str = "", folder: Path | None = None) -> Sequence:
     """An executable sequence from its text. Its references are looked up in ``folder``."""
-    file = file or name
-    expansion = _expanded(text, name, file, folder)
+    return _made(text, name, file or name, folder)
+
+
+def _made(text: str, name: str, file: str, folder: Path | None, reduction: Reduction | None = None) -> Sequence:
+    expansion = _expanded(text, name, file, folder, reduction)
     numbers: dict[tuple[tuple[str, str, str], tuple[Condition, ...]], int] = {}
     for arrow in expansion.arrows:
         numbers.setdefault((arrow.event.key, arrow.label.conditions), len(numbers))
     symbols: dict[tuple[str, str, str], tuple[tuple[int, tuple[Condition, ...]], ...]] = {}
     for (key, conditions), number in numbers.items():
         symbols[key] = (*symbols.get(key, ()), (number, conditions))
-    return Sequence(name, file, expansion.diagram, tuple(expansion.arrows), expansion.behaviour, symbols)
+    return Sequence(name, file, expansion.diagram, tuple(expansion.arrows), expansion.behaviour, symbols, text, folder)
 
 
 _Referred = tuple[Diagram, str, str]
-_expansions: dict[tuple[str, str, str, Path | None], tuple[Expansion, dict[tuple[str, str], _Referred]]] = {}
+_expansions: dict[
+    tuple[str, str, str, Path | None, Reduction | None], tuple[Expansion, dict[tuple[str, str], _Referred]]
+] = {}
 """Expanded texts, oldest first, each with the references in it and what they stood for."""
 
 
-def _expanded(text: str, name: str, file: str, folder: Path | None) -> Expansion:
+def _expanded(text: str, name: str, file: str, folder: Path | None, reduction: Reduction | None) -> Expansion:
     """The expansion of a text. Most sequences are read again for the next test, and their references are the same."""
-    key = text, name, file, folder
+    key = text, name, file, folder, reduction
     if key in _expansions:
         expansion, referred = _expansions[key]
         if all(_refer(wanted, where, folder) == found for (wanted, where), found in referred.items()):
@@ -131,7 +153,7 @@ def _expanded(text: str, name: str, file: str, folder: Path | None) -> Expansion
     def refer(wanted: str, where: str) -> _Referred:
         return referred.setdefault((wanted, where), _refer(wanted, where, folder))
 
-    expansion = expand(_parsed(text, file), name, file, refer)
+    expansion = expand(_parsed(text, file), name, file, refer, reduction)
     while len(_expansions) >= _KEPT:
         del _expansions[next(iter(_expansions))]
     _expansions[key] = expansion, referred

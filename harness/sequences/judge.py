@@ -17,6 +17,7 @@ from harness.sequences.instances import Instance, collect, unknown_participants
 from harness.sequences.matcher import Letter
 from harness.sequences.verdict import InstanceVerdict, SequenceVerdict
 from harness.sequences.words import letters
+from harness.wasmbed.resources.extent import Extent, extent_of
 
 __all__ = ["judge"]
 
@@ -36,6 +37,9 @@ def judge(sequence: Sequence | str, events: Iterable[Event], only: Collection[st
     if sequence.pending:
         raise UsageError(f"cannot be judged yet: {sequence.pending}", where=f"sequence {sequence.name}")
     events = list(events)
+    extent = extent_of(events)
+    if extent:
+        sequence, events = sequence.within(extent), [event for event in events if _has_place(event, extent)]
     found = collect(sequence.events, sequence.subject, events, sequence.refusals)
     instances: list[InstanceVerdict] = []
     shared: dict[int, int] = {}
@@ -53,6 +57,14 @@ def judge(sequence: Sequence | str, events: Iterable[Event], only: Collection[st
     if unknown := unknown_participants(events):
         remarks.append(f"unknown participants: {', '.join(unknown)}")
     return SequenceVerdict(sequence, tuple(instances), tuple(remarks), tuple(sorted(only)))
+
+
+def _has_place(event: Event, extent: Extent) -> bool:
+    """Whether an event has a place in a diagram: a watch event without a phase, where a phase may be lacking, has none.
+    With all phases it would be the news of one."""
+    verb, _, kind = event.name.partition(" ")
+    without = event.source == "Kubernetes" and verb == "MODIFIED" and extent.phases(kind)
+    return not without or "phase" in (event.data.get("status") or {})
 
 
 def _judge_instance(

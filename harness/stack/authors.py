@@ -32,6 +32,8 @@ _FROM_GATEWAYS = frozenset(each.__name__ for each in get_args(GatewayMessage))
 _BY_CONTROLLERS = {"DeployApplication": Party.APPLICATION_CONTROLLER, "StopApplication": Party.APPLICATION_CONTROLLER}
 _BY_GATEWAYS = frozenset({"RequestRefused", "RevocationListRefused", "TlsRejected"})
 """Events that gateways record about others."""
+_OPTIONAL = frozenset({"largestModule"})
+"""Fields of a Device's spec that a device need not tell."""
 _WRITES = ("POST ", "PUT ", "PATCH ")
 _PLATFORM = frozenset({"Gateway", "DeviceController", "ApplicationController", "GatewayController"})
 _OWNERS: Mapping[str, Mapping[str, Party]] = {
@@ -71,7 +73,7 @@ def author_of_spec(history: History, device: str, field: str) -> Author:
     """The author of a field of a Device's spec: the board, if the gateway wrote what it said of itself."""
     written = _latest(history, "Device", device, field, "spec")
     said = _last_said(history, device, "EnrollmentRequest")
-    if said is not None and written is not None and written == said.data.get(field):
+    if said is not None and written == said.data.get(field) and (written is not None or field in _OPTIONAL):
         return _board(device, f"spec.{field}", said)
     return Author(str(Party.GATEWAY), f"the spec of Device {device} is for the gateway to write")
 

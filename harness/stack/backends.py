@@ -18,6 +18,7 @@ from harness.stack.gateway_choice import find_choice, find_gateway
 from harness.stack.kinds import kind_names, load_kind
 from harness.stack.options import StackOptions, flag
 from harness.stack.surroundings import FEATURES as STACK_FEATURES
+from harness.stack.system import FEATURES as SYSTEM_FEATURES
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
 __all__ = ["CLUSTERS", "check_names", "check_options", "clusters", "lacking", "make_cluster"]
@@ -125,13 +126,14 @@ def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
     from harness.stack.board_choice import board_catalogue
 
     names = set(wanted)
-    if options.simulated and (absent := names & STACK_FEATURES.keys()):
-        return f"a simulated stack has no {', '.join(sorted(absent))}"
+    if absent := names & {"other-programs" if options.simulated else "virtual-time"}:
+        return f"a {'simulated stack' if options.simulated else 'stack in real time'} has no {', '.join(absent)}"
     names -= STACK_FEATURES.keys()
     if not names:
         return None
     if absent := names & find_choice(options).lacks:
         return f"the system of --gateway={options.gateway} has no {', '.join(sorted(absent))}"
+    names -= SYSTEM_FEATURES.keys()
     if of_gateway := names & GATEWAY_FEATURES.keys():
         gateway, choice = find_gateway(options)
         if absent := of_gateway - gateway.features_of(choice):
@@ -139,7 +141,8 @@ def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
         names -= of_gateway
     catalogue = board_catalogue(options)
     if not names <= FEATURES.keys():
-        known = sorted(FEATURES.keys() | GATEWAY_FEATURES.keys() | STACK_FEATURES.keys() | catalogue.features)
+        others = GATEWAY_FEATURES.keys() | STACK_FEATURES.keys() | SYSTEM_FEATURES.keys()
+        known = sorted(FEATURES.keys() | others | catalogue.features)
         if unknown := sorted(names.difference(known)):
             do = f"{suggestion(unknown[0], known)}the features are {', '.join(known)}"
             raise UsageError(f"no boards have the feature {unknown[0]!r}, nor does a gateway", do=do)

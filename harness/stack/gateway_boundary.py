@@ -64,6 +64,7 @@ class GatewayBoundary:
             limit=settings.frame_limit,
             wire=wire,
             tamper=tamper,
+            is_by_hand=recorder.is_by_hand,
         )
         self._prepared = False
 

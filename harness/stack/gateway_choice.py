@@ -13,6 +13,7 @@ from harness.stack import sources
 from harness.stack.kinds import kind_names, load_kind
 from harness.stack.options import StackOptions
 from harness.stack.system import System, read_system
+from harness.wasmbed.resources.kinds import APPLICATION
 
 __all__ = ["GATEWAYS", "check_gateway_choice", "find_choice", "find_gateway", "find_system", "gateways"]
 
@@ -86,6 +87,13 @@ def _loaded(choice: Choice) -> type[Gateway]:
             where=choice.where,
             do=f"it speaks {spoken}: correct wire in {choice.system}, or bring a gateway that does",
         )
+    absent = sorted(name for name in choice.extent.lacks if name.partition(" ")[0] != APPLICATION.kind)
+    if absent and loaded.writes_everything:
+        raise UsageError(
+            f"a gateway of kind {choice.kind} does not work without {', '.join(absent)}",
+            where=choice.where,
+            do=f"correct {choice.system}, or bring a gateway that does",
+        )
     return loaded
 
 
@@ -97,7 +105,14 @@ def _described(name: str, file: str, table: Mapping[str, Any], kinds: list[str])
     if _SYSTEM in table:
         system = read_system(choice.folder / str(table[_SYSTEM]), choice.at(_SYSTEM))
         file_of = (choice.folder / str(table[_SYSTEM])).resolve()
-        choice = replace(choice, table={**system.gateway, **rest}, system=file_of, lacks=system.lacks, wire=system.wire)
+        choice = replace(
+            choice,
+            table={**system.gateway, **rest},
+            system=file_of,
+            lacks=system.lacks,
+            wire=system.wire,
+            extent=system.extent,
+        )
     if choice.kind not in kinds:
         do = f"{suggestion(choice.kind, kinds)}the kinds are {', '.join(kinds)}"
         raise UsageError(f"unknown kind {choice.kind!r}", where=choice.at(_KIND), do=do)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from base64 import b64decode
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -22,6 +23,7 @@ from harness.gateways.relay.defects import WireDefect, find_defect
 from harness.gateways.relay.faults import NO_FAULT, LinkFault
 from harness.stack.credentials import Pki, validity
 from harness.stack.gateway_boundary import ANY_PORT, GatewayAccess, GatewayBoundary
+from harness.stack.leftovers import objects_of
 from harness.stack.observation import observe
 from harness.stack.recorder import Recorder
 from harness.stack.timeouts import bounded
@@ -40,6 +42,10 @@ __all__ = ["GatewayControl"]
 START = 60.0
 STOP = 60.0
 _ORDER = re.compile(r"/api/v1/applications/([^/]+)/devices/([^/]+)")
+RECORDED_INSIDE = frozenset({"gateway-reasons"})
+"""The features that a gateway loses where a relay records its links."""
+CODE = "harness.wasmbed.gateway"
+"""The package of the reference gateway."""
 ENDED = "GatewayEnded"
 """The fault in the history when a gateway ends by itself."""
 
@@ -86,12 +92,17 @@ class GatewayControl(Watched[GatewayResource]):
     @property
     def features(self) -> frozenset[str]:
         """The features that it has; the names are in :data:`harness.gateways.gateway.FEATURES`."""
-        return self._kind.features_of(self._choice) - self._choice.lacks
+        hidden = frozenset() if self._boundary is None else RECORDED_INSIDE
+        return self._kind.features_of(self._choice) - self._choice.lacks - hidden
 
     @property
     def in_process(self) -> bool:
         """Whether it runs in this process, so that its tasks and descriptors are this process's."""
         return self._boundary is None
+
+    def objects(self) -> Counter[str]:
+        """How many objects of each of the gateways' classes this process has; none of a gateway elsewhere."""
+        return objects_of(CODE) if self.in_process else Counter()
 
     @property
     def status(self) -> GatewayStatus:
@@ -243,6 +254,7 @@ class GatewayControl(Watched[GatewayResource]):
             "retryAfter": int(1000 * settings.retry_after),
             "chunkWindow": settings.chunk_window,
             "statusInterval": int(1000 * settings.status_interval),
+            "deviceTypes": sorted(settings.device_types),
         }
         return {
             "token": self._token,

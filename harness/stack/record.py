@@ -16,6 +16,7 @@ from harness.invariants.absence import Absence, missing_from_application, missin
 from harness.invariants.invariant import Party, party_of
 from harness.invariants.judgement import Judgement
 from harness.stack.authors import ORDERS, Author, author_of_field, author_of_message, author_of_order
+from harness.wasmbed.resources.extent import WHOLE, Extent
 
 if TYPE_CHECKING:
     from harness.sequences import SequenceVerdict
@@ -56,6 +57,9 @@ class Record(History):
         if self.is_judged:
             self._judgement = self.judgement()
             self.listen(self._judgement.see)
+
+    extent: Extent = WHOLE
+    """The resource types, phases, and fields that the system under test has."""
 
     def find(
         self,

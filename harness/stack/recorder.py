@@ -12,11 +12,14 @@ from harness.core.errors import reason
 from harness.core.history import Kind
 from harness.core.identifiers import Randomness
 from harness.core.logs import get_log
+from harness.core.network import Endpoint
 from harness.core.order import Order, Place
 from harness.core.redaction import LAST_APPLIED, Redaction
 from harness.invariants.cbor import mask_secrets
 from harness.stack.record import Record
+from harness.stack.system import not_in_system
 from harness.wasmbed.resources.api import ApiError, Object, Resource, ResourceApi
+from harness.wasmbed.resources.extent import EXTENT_NOTE, WHOLE, Extent
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 
@@ -37,14 +40,23 @@ _NOISE = {"managedFields", "resourceVersion", "uid", "creationTimestamp", "selfL
 class Recorder:
     """Taps, and an informer for each custom resource. Events that a tap learns late keep their place in the order."""
 
-    def __init__(self, record: Record, redaction: Redaction, mapping: ResourceMapping | None = None) -> None:
-        """``mapping``: of a system whose custom resources are its own."""
+    def __init__(
+        self,
+        record: Record,
+        redaction: Redaction,
+        mapping: ResourceMapping | None = None,
+        extent: Extent = WHOLE,
+    ) -> None:
+        """``mapping``: of a system whose custom resources are its own. ``extent``: what it has of the documents'."""
         self.record = record
+        record.extent = extent
         self._order = Order()
         self._redaction = redaction
         self.cluster = _ClusterTap(self._order, record, redaction, mapping or ResourceMapping())
         """The tap for the cluster."""
         self._informers: dict[Resource, Informer] = {}
+        self.by_hand: set[str] = set()
+        """The addresses of the devices that a test drives."""
 
     def platform(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
         """The tap for links and HTTP requests."""
@@ -52,6 +64,10 @@ class Recorder:
         if name in _SECRET_FRAMES and "frame" in data:
             redacted = {**redacted, "frame": mask_secrets(data["frame"], data["frameSize"])}
         self._put(Kind.MESSAGE, source, target, name, redacted, correlation)
+
+    def is_by_hand(self, address: Endpoint | None) -> bool:
+        """Whether a test drives the device at an address."""
+        return address is not None and f"{address[0]}:{address[1]}" in self.by_hand
 
     def reserve(self) -> Reserved:
         """Reserve the next place for a message that is known later."""
@@ -86,16 +102,21 @@ class Recorder:
         await self._order.reached()
 
     async def watch(self, api: ResourceApi, clock: Clock, randomness: Randomness) -> None:
-        """Start to record changes of the three custom resources; returns once their present state is known."""
+        """Start to record changes of the custom resources; returns once their present state is known."""
         self._clock = clock
-        for resource in (DEVICE, APPLICATION, GATEWAY):
+        extent = self.record.extent
+        if extent:
+            self.note(EXTENT_NOTE, lacks=sorted(extent.lacks))
+        for resource in (each for each in (DEVICE, APPLICATION, GATEWAY) if extent.has(each.kind)):
             informer = Informer(api, resource, clock, randomness, turn=self._order.reached)
             informer.add_handler(self._handler(resource))
             self._informers[resource] = informer
             await informer.start()
 
     def informer(self, resource: Resource) -> Informer:
-        """The live copy of a custom resource."""
+        """The live copy of a custom resource. Raises UsageError if the system does not have such resources."""
+        if resource not in self._informers:
+            raise not_in_system(f"{resource.kind} resources", "applications")
         return self._informers[resource]
 
     async def stop(self) -> None:

@@ -136,7 +136,7 @@ class Stack:
         self._ends.callback(self.history.close)
         redaction = Redaction(self.randomness.fork("redaction").bytes(32))
         self._system = find_system(self.options)
-        recorder = self._recorder = Recorder(self.history, redaction, self._system.mapping)
+        recorder = self._recorder = Recorder(self.history, redaction, self._system.mapping, self._system.extent)
 
         self.api_faults = ApiFaults(recorder.fault, self.clock)
         randomness = self.randomness.fork("cluster")
@@ -243,17 +243,23 @@ class Stack:
         if env:
             config["env"] = dict(env)
         name = name or self._name(module)
+        application = self.application(name)
         binary = self.modules.load(module)
         manifest = manifests.application(name, module=binary, config=config, **self._targets(to))
-        application = self.application(name)
         await application.wrote(await self.api.create(APPLICATION, manifest))
         return application
 
     def make_controllers(self, name: str, settings: ControllerSettings | None = None) -> ControllerManager:
         """Another manager of the controllers, which waits for the lease once it is started; stopped at the end."""
-        randomness = self.randomness.fork(name)
+        extent, randomness = self._system.extent, self.randomness.fork(name)
         manager = ControllerManager(
-            self._client, self.clock, randomness, settings=settings, identity=name, network=self.network
+            self._client,
+            self.clock,
+            randomness,
+            settings=settings,
+            identity=name,
+            network=self.network,
+            applications=extent.has(APPLICATION.kind) and not extent.phases(APPLICATION.kind),
         )
         self._at_end(name, manager.stop)
         return manager
@@ -285,6 +291,7 @@ class Stack:
         board = MockBoard(name, credentials, self.clock, randomness, wire=self._system.wire)
         self.history.note("mock board", name)
         await board.connect(endpoint or self.gateway.endpoint, self.network)
+        self._recorder.by_hand.add(board.address)
         self._recorder.note("peer connected", name, address=board.address)
         self._at_end(f"the connection of {name}", board.close)
         return board

@@ -48,7 +48,7 @@ __all__ = ["order_missing", "subject_of"]
 STEPS = 4
 """Assignments that a name is followed through."""
 OWN = "harness."
-ASKED = frozenset({"sessions", "metric", "ask"})
+ASKED = frozenset({"sessions", "metric", "ask", "objects"})
 """Methods that ask a gateway about itself."""
 
 

@@ -14,11 +14,14 @@ from harness.core.loop import new_runner
 from harness.core.network import Network, SystemNetwork
 from harness.stack.options import LINKS, ORDERS, SEED, StackOptions, flag
 
-__all__ = ["FEATURES", "Runner", "Surroundings", "surroundings_of"]
+__all__ = ["FEATURES", "Runner", "Surroundings", "in_virtual_time", "surroundings_of"]
 
 T = TypeVar("T")
-FEATURES: Mapping[str, str] = {"other-programs": "has other programs beside it: emulators, tools, real sockets"}
-"""The features of stacks that are not simulated, each with its meaning."""
+FEATURES: Mapping[str, str] = {
+    "other-programs": "has other programs beside it: emulators, tools, real sockets",
+    "virtual-time": "its time passes only while nothing can run: a pause is as long as it was meant to be",
+}
+"""The features of stacks, each with its meaning: the first only without a simulation, the second only in one."""
 _NEEDS = {"cluster": "embedded", "gateway": "reference"}
 """The options of a stack that is one event loop without threads and processes."""
 
@@ -50,6 +53,13 @@ class Surroundings:
     def of_machine(cls, new_runner: Callable[[], Runner] = new_runner) -> Surroundings:
         """The machine's own."""
         return cls(SystemClock(), SystemNetwork(), new_runner)
+
+
+def in_virtual_time(options: StackOptions) -> StackOptions:
+    """The options of the same stack in a simulation, if all of it can be simulated; otherwise unchanged."""
+    if options.boards == "virtual" and all(getattr(options, name) == value for name, value in _NEEDS.items()):
+        return options.replace(boards="sim")
+    return options
 
 
 def surroundings_of(options: StackOptions, new_runner: Callable[[], Runner] = new_runner) -> Surroundings:

@@ -17,9 +17,11 @@
 
     [resources.Device.phases]
     Connected = "online"
+    Enrolled = false
 
-A table ``[gateways.NAME]`` names the file by ``system``. What a file leaves out is as in ``reference.toml``, the file
-of the system that this project brings, which lists every field and every phase.
+A kind, a field, or a phase that the system does not have is ``false``. A table ``[gateways.NAME]`` names the file by
+``system``. What a file leaves out is as in ``reference.toml``, the file of the system that this project brings, which
+lists every field and every phase.
 """
 
 from __future__ import annotations
@@ -35,12 +37,22 @@ from typing import Any
 
 import yaml
 
-from harness.clusters.mapping import EACH, ResourceForm, ResourceMapping
+from harness.clusters.mapping import EACH, PHASE, ResourceForm, ResourceMapping
 from harness.core.errors import UsageError, reason, suggestion
 from harness.wasmbed.protocol.dialects.wires import VERSION_1, WIRES
 from harness.wasmbed.resources.api import Object, Resource
+from harness.wasmbed.resources.extent import WHOLE, Extent
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 
-__all__ = ["System", "read_system"]
+__all__ = ["FEATURES", "System", "not_in_system", "read_system"]
+
+FEATURES: Mapping[str, str] = {
+    "applications": "has Application resources with all their phases, which the harness's controllers deploy",
+    "device-phases": "writes every phase of a Device",
+    "device-fields": "has every field of a Device",
+    "gateway-fields": "has every field and phase of a Gateway",
+}
+"""The features that a system lacks by what its file says of its resources, each with its meaning."""
 
 _PARTS = ("wire", "lacks", "gateway", "resources")
 _GATEWAY = ("features", "ports")
@@ -49,6 +61,7 @@ _COMMON = ("group", "version")
 _OF_RESOURCES = (*_COMMON, "definitions", *_KINDS)
 _NAMES = (*_COMMON, "kind", "plural")
 _OF_KIND = (*_NAMES, "fields", "phases")
+_PHASE_FIELD = ".".join(PHASE)
 _WORD = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?")
 _FIELD = re.compile(r"(spec|status)(\.(\w[\w-]*|\*))*\.\w[\w-]*")
 
@@ -64,6 +77,8 @@ class System:
     wire: str = VERSION_1
     """The wire between devices and gateway, of :data:`~harness.wasmbed.protocol.dialects.wires.WIRES`."""
     mapping: ResourceMapping = field(default_factory=ResourceMapping)
+    extent: Extent = WHOLE
+    """The kinds, phases, and fields of the documents that it has."""
     definitions: tuple[Object, ...] = ()
     """CustomResourceDefinitions to install; the cluster has those of other types already."""
     where: str = ""
@@ -79,6 +94,15 @@ def read_system(path: Path, where: str) -> System:
     return _Reader(path, text).system()
 
 
+def not_in_system(what: str, feature: str) -> UsageError:
+    """The error of a test that asks the system for what it does not have."""
+    return UsageError(
+        f"the system under test has no {what}",
+        where="system.toml",
+        do=f'mark the test with @pytest.mark.requires("{feature}"), so that it is left out',
+    )
+
+
 @cache
 def _reference() -> Mapping[str, Any]:
     return tomllib.loads(files(__package__).joinpath("reference.toml").read_text("utf-8"))
@@ -87,6 +111,7 @@ def _reference() -> Mapping[str, Any]:
 class _Reader:
     def __init__(self, path: Path, text: str) -> None:
         self._path, self._text = path, text
+        self._absent: set[str] = set()
 
     def system(self) -> System:
         try:
@@ -100,14 +125,23 @@ class _Reader:
             raise self._wrong((), "wire", f"unknown wire {wire!r}", do)
         gateway = self._table(system, (), "gateway", _GATEWAY)
         resources = self._table(system, (), "resources", _OF_RESOURCES)
+        mapping = ResourceMapping([self._form(resources, kind) for kind in self._kinds(resources)])
+        extent = Extent(frozenset(self._absent))
         return System(
             gateway,
-            self._lacks(system.get("lacks", [])),
+            self._lacks(system.get("lacks", [])) | _features_lost(extent),
             wire,
-            ResourceMapping(self._form(resources, kind) for kind in _KINDS),
+            mapping,
+            extent,
             tuple(self._definitions(resources.get("definitions", []))),
             str(self._path),
         )
+
+    def _kinds(self, resources: Mapping[str, Any]) -> list[str]:
+        """The kinds that the system has: a system without Applications is judged by its devices."""
+        if resources.get(APPLICATION.kind) is False:
+            self._absent.add(APPLICATION.kind)
+        return [kind for kind in _KINDS if kind not in self._absent]
 
     def _lacks(self, names: Any) -> frozenset[str]:
         from harness.boards.board import FEATURES as OF_BOARDS  # late: not every command has boards
@@ -116,7 +150,7 @@ class _Reader:
 
         if not isinstance(names, list):
             raise self._wrong((), "lacks", "lacks is not a list", "write a list of features")
-        known = OF_GATEWAYS.keys() | OF_BOARDS.keys()
+        known = OF_GATEWAYS.keys() | OF_BOARDS.keys() | FEATURES.keys()
         if not known.issuperset(map(str, names)):
             known |= Catalogue().features
         for name in names:
@@ -162,7 +196,15 @@ class _Reader:
             while holder and holder not in at and holder.endswith(f".{EACH}"):
                 holder, last = holder.removesuffix(f".{EACH}"), f"{EACH}.{last}"
             usual = f"{at.get(holder, holder)}.{last}"
-            own = at[name] = fields.get(name, usual)
+            own = fields.get(name, usual)
+            if own is False and name != _PHASE_FIELD:
+                self._absent.add(f"{kind} {name}")
+                continue
+            if not Extent(frozenset(self._absent)).has(f"{kind} {name}"):
+                if name in fields:
+                    raise self._wrong(place, name, f"{name} is in a field that is false", "leave out one of them")
+                continue
+            at[name] = own
             if not isinstance(own, str) or not _FIELD.fullmatch(own) or own.count(EACH) != name.count(EACH):
                 raise self._wrong(place, name, f"{own!r} is not the path of a field as {name} is", _HOW)
             if own != usual:
@@ -178,11 +220,15 @@ class _Reader:
                     raise self._wrong(place, given, what, "name another path for one of them")
         return tuple(moves)
 
-    def _phases(self, kind: str, phases: Mapping[str, Any], known: Iterable[str]) -> Mapping[str, str]:
+    def _phases(self, kind: str, phases: Mapping[str, Any], known: Iterable[str]) -> Mapping[str, str | None]:
         place = ("resources", kind, "phases")
         names: dict[str, str] = {}
+        absent = {phase: None for phase in known if phases.get(phase) is False}
+        self._absent |= {f"{kind} {phase}" for phase in absent}
         for phase in known:
             own = phases.get(phase, phase)
+            if phase in absent:
+                continue
             if not isinstance(own, str) or not own:
                 raise self._wrong(place, phase, f"{phase} is not a text", "write the system's name of this phase")
             if own in names.values():
@@ -190,7 +236,9 @@ class _Reader:
                 given = phase if phase in phases else other
                 raise self._wrong(place, given, f"{other} and {phase} are both {own!r}", "give each phase its own name")
             names[phase] = own
-        return {phase: own for phase, own in names.items() if phase != own}
+        if not names:
+            raise self._wrong(place[:-1], "phases", f"{kind} has no phase", "name one that the system has")
+        return {**absent, **{phase: own for phase, own in names.items() if phase != own}}
 
     def _word(self, place: tuple[str, ...], name: str, value: Any) -> str:
         if not isinstance(value, str) or not _WORD.fullmatch(value):
@@ -215,6 +263,18 @@ class _Reader:
 
     def _wrong(self, place: tuple[str, ...], name: str, what: str, do: str) -> UsageError:
         return UsageError(what, where=f"{self._path}:{_line(self._text, place, name)}", do=do)
+
+
+def _features_lost(extent: Extent) -> frozenset[str]:
+    """The features that a system lacks by what it does not have."""
+    applications = extent.has(APPLICATION.kind) and not extent.phases(APPLICATION.kind)
+    kept = {
+        "applications": applications and not extent.fields(APPLICATION.kind),
+        "device-phases": not extent.phases(DEVICE.kind),
+        "device-fields": not extent.fields(DEVICE.kind),
+        "gateway-fields": not extent.fields(GATEWAY.kind) and not extent.phases(GATEWAY.kind),
+    }
+    return frozenset(name for name, has in kept.items() if not has)
 
 
 _LISTED = 20

@@ -17,8 +17,11 @@ from harness.stack.authors import Author, author_of_field, mock_boards
 from harness.stack.dead_ends import dead_end
 from harness.stack.diagnostics import console_ends, crashes, describe_crash, interventions, replays, summary
 from harness.stack.record import Record, format_events, plain
+from harness.stack.system import not_in_system
 from harness.wasmbed.resources.api import Object
+from harness.wasmbed.resources.extent import Extent
 from harness.wasmbed.resources.informer import Informer
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 from harness.wasmbed.resources.view_fields import View as FieldView
 from harness.wasmbed.resources.view_fields import camel_case, choices, field_names, part
 from harness.wasmbed.resources.views import Application, Device, Gateway
@@ -32,6 +35,13 @@ SHOWN = 120
 """Characters of a value that a verdict shows."""
 CRASHES = 3
 """Crashes that a verdict describes, the latest."""
+
+_FEATURES = {
+    DEVICE.kind: ("device-phases", "device-fields"),
+    APPLICATION.kind: ("applications", "applications"),
+    GATEWAY.kind: ("gateway-fields", "gateway-fields"),
+}
+"""The features of a system that has every phase, and every field, of a kind."""
 
 View = TypeVar("View", Device, Application, Gateway)
 
@@ -48,6 +58,14 @@ class Conditions:
     def phase(self) -> Any:
         """The wanted phase; None if there is no such condition."""
         return self._wanted.get("phase")
+
+    def check_extent(self, kind: str, extent: Extent) -> None:
+        """Raise UsageError for a condition on what the system does not have."""
+        if isinstance(self.phase, str) and not extent.has(f"{kind} {self.phase}"):
+            raise not_in_system(f"phase {self.phase} of a {kind}", _FEATURES[kind][0])
+        for name in self._wanted:
+            if not extent.has(f"{kind} status.{camel_case(name)}"):
+                raise not_in_system(f"field {camel_case(name)} of a {kind}", _FEATURES[kind][1])
 
     def hold(self, object: Object) -> bool:
         """Whether the object's status meets all conditions."""
@@ -155,6 +173,7 @@ class Watched(Generic[View]):
         reached.
         """
         wanted = Conditions(self.status_view, conditions)
+        wanted.check_extent(self._informer.resource.kind, self._record.extent)
 
         def judge(object: Object | None) -> bool:
             if object is not None and wanted.hold(object):

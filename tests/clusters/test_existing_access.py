@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from harness.clusters.existing.access import check_context, check_rights, check_version
+from harness.clusters.apiserver.program import version
+from harness.clusters.existing.access import NEWEST, check_context, check_rights, check_version
 from harness.clusters.existing.ownership import SELECTOR, ownership, why_kept
 from harness.core.errors import RigError, UsageError
 from harness.wasmbed.resources.names import PROCESS_ANNOTATION
@@ -63,6 +64,17 @@ async def test_a_kubernetes_that_is_too_old_is_named():
         with pytest.raises(RigError, match=rf"Kubernetes v{text}(.|\n)*-> use Kubernetes 1\.31 or newer"):
             await check_version(old, "config")
     await check_version(Answers(version={"major": "1", "minor": "36", "gitVersion": "v1.36.3"}), "config")
+
+
+def test_the_newest_kubernetes_is_the_one_that_scenarios_run_on():
+    assert tuple(map(int, version().split(".")[:2])) == NEWEST
+
+
+async def test_a_newer_kubernetes_is_told_in_the_log_and_used(caplog):
+    await check_version(Answers(version={"major": "1", "minor": "36", "gitVersion": "v1.36.3"}), "config")
+    assert not caplog.records
+    await check_version(Answers(version={"major": "1", "minor": "38+", "gitVersion": "v1.38.0-gke"}), "config")
+    assert "the cluster is Kubernetes v1.38.0-gke; the newest that this harness was tested on is 1.36" in caplog.text
 
 
 async def test_rights_that_are_missing_are_named_with_the_rules_that_give_them():

@@ -75,6 +75,20 @@ async def test_it_enrolls_and_comes_back_after_its_link_broke(project: Callable[
         stack.judge()
 
 
+async def test_a_port_that_the_peer_still_has_is_given_up(project: Callable[[str], Path]) -> None:
+    """After a reset it begins at the port of a connection that the network still has for open, and that answers no new
+    one: it resets that connection when it hears of it (RFC 9293, section 3.5.1)."""
+    folder = project(TABLE.replace("foreign.elf", "ports.elf"))
+    build(folder / "ports.elf", "-DWORDS=0x20001000", "-DPORTS_FROM=1")
+    async with Stack(StackOptions(boards="foreign", heartbeat=1.0)) as stack:
+        board = await stack.boards.power_on()
+        device = await stack.device(board).until(phase="Connected", within=60)
+        await board.reset()
+        await device.until(phase="Disconnected", within=60)
+        await device.until(phase="Connected", within=60)
+        stack.judge()
+
+
 PROMISES = {
     "enrolls_with_certificate": Verdict.KEPT,
     "survives_garbage": Verdict.KEPT,

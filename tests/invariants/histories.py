@@ -30,6 +30,7 @@ from tests.invariants.story import (
     reports_use,
     running,
     stop_frame,
+    uncertified,
     writes_output,
 )
 
@@ -312,8 +313,23 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     "signed requests": example(
         Party.BOARD,
-        all(lambda s: s.gateway_up(), lambda s: s.connects(), lambda s: s.asks_to_be_certified(damaged=True)),
-        all(lambda s: s.gateway_up(), lambda s: s.connects(), lambda s: s.asks_to_be_certified()),
+        all(lambda s: s.gateway_up(), uncertified, lambda s: s.asks_to_be_certified(damaged=True)),
+        all(lambda s: s.gateway_up(), uncertified, lambda s: s.asks_to_be_certified()),
+    ),
+    "own proof": example(
+        Party.BOARD,
+        all(
+            lambda s: s.gateway_up(),
+            lambda s: s.note("pairing token issued", "pump-1", token="(secret 2)"),
+            uncertified,
+            lambda s: s.asks(csr="3081", pairingToken="(secret 3)"),
+        ),
+        all(
+            lambda s: s.gateway_up(),
+            lambda s: s.note("pairing token issued", "pump-1", token="(secret 2)"),
+            uncertified,
+            lambda s: s.asks(csr="3081", pairingToken="(secret 2)"),
+        ),
     ),
     "gateways name themselves": example(
         Party.GATEWAY,

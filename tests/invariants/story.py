@@ -122,6 +122,7 @@ class Story:
             "architecture": "mcu",
             "capabilities": ["tls"],
             "firmwareVersion": "1.0.0",
+            "pairingToken": "(secret 2)",
             "csr": {"size": len(csr), "sha256": hashlib.sha256(csr).hexdigest()},
             "frame": b64encode(payload).decode(),
             "frameSize": len(payload),
@@ -325,6 +326,11 @@ def registered(story: Story) -> None:
     story.state("Gateway", "gateway-1", "added", spec={"endpoint": "10.0.0.1:4433"}, status={})
     story.connects()
     story.asks()
+
+
+def uncertified(story: Story) -> None:
+    """A device without a certificate connects."""
+    story.device("TlsConnected", certificate=None)
 
 
 def running(story: Story) -> None:

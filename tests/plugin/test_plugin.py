@@ -200,7 +200,7 @@ def test_an_unknown_feature_is_the_callers_error_even_if_the_boards_cannot_run(p
     done = project.run(MISSPELLED, "--boards=qemu", WASMBED_IMAGES=str(project.folder))
     assert done.returncode == 2, done.stdout
     message = (
-        "no boards have the feature 'tsl', nor does a gateway\n  -> did you mean 'tls'? the features are csr, dates, "
+        "no boards have the feature 'tsl', nor does a gateway\n  -> did you mean 'tls'? the features are applications, "
     )
     assert message in project.results()["test_typo"]["message"]
     assert "no boards have the feature" in project.results()["test_list"]["message"]

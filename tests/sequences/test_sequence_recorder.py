@@ -150,6 +150,15 @@ def test_coverage_counts_the_arrows_of_histories_that_followed(build: Any) -> No
     assert "  never  Gateway->>Kubernetes: PATCH Device" in str(table)
 
 
+def test_what_follows_the_end_of_a_test_hides_no_arrow(build: Any) -> None:
+    flow = load_text("sequenceDiagram\nDevice->>Gateway: TlsConnected\nloop\n" + BEAT + "end\n", "flow")
+    followed, after = build.history(FIRST + BEAT, "b1"), build.history(FIRST, "b1")
+    stopping = replace(followed[0], kind=Kind.NOTE, source="Harness", target="", name="stack stopping", correlation="")
+    table = coverage([flow], _renumber([*followed, stopping, *after]))
+    assert [row.seen for row in table.arrows] == [1, 1, 1]
+    assert [row.seen for row in coverage([flow], _renumber([*followed, *after])).arrows] == [0, 0, 0]
+
+
 def test_coverage_of_a_referred_sequence_counts_for_it() -> None:
     sequences = [load("device-connection"), load("parts/closed"), load("px4-communication")]
     names = {row.sequence for row in coverage(sequences, []).arrows}

@@ -17,6 +17,7 @@ from harness.stack import Stack
 from harness.stack.backends import lacking
 from harness.stack.hosted import HostedStack
 from harness.stack.options import StackOptions
+from harness.stack.surroundings import in_virtual_time
 
 OPTIONS = StackOptions(boards="sim", deadline=1e6)
 
@@ -97,6 +98,17 @@ def test_a_simulated_board_needs_a_simulated_stack() -> None:
 def test_a_scenario_with_other_programs_is_left_out() -> None:
     assert lacking(OPTIONS, ["other-programs"]) == "a simulated stack has no other-programs"
     assert lacking(StackOptions(), ["other-programs"]) is None
+
+
+def test_a_scenario_of_exact_pauses_is_left_out_in_real_time() -> None:
+    assert lacking(StackOptions(), ["virtual-time"]) == "a stack in real time has no virtual-time"
+    assert lacking(OPTIONS, ["virtual-time"]) is None
+
+
+def test_a_scenario_of_exact_pauses_is_simulated_where_all_of_its_stack_can_be() -> None:
+    assert in_virtual_time(StackOptions()).simulated
+    for other in (StackOptions(cluster="apiserver"), StackOptions(gateway="process"), StackOptions(boards="native")):
+        assert in_virtual_time(other) == other
 
 
 def test_two_stacks_of_one_process_do_not_meet(hosted: HostedStack) -> None:

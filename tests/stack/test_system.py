@@ -12,10 +12,11 @@ import pytest
 
 from harness.core.errors import UsageError
 from harness.stack.backends import lacking
+from harness.stack.gateway_choice import find_gateway
 from harness.stack.options import StackOptions
 from harness.stack.system import System, read_system
 from harness.wasmbed.resources.api import Resource
-from harness.wasmbed.resources.kinds import APPLICATION, load_crds
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, load_crds
 from harness.wasmbed.resources.phases import MOVES
 
 REFERENCE = files("harness.stack").joinpath("reference.toml").read_text("utf-8")
@@ -77,6 +78,31 @@ def test_each_kind_may_have_a_group_of_its_own(tmp_path: Path) -> None:
     assert versions == ["wasmbed.github.io/v0", "wasmbed.github.io/v1alpha1", "wasmbed.github.io/v0"]
 
 
+def test_a_system_may_lack_kinds_phases_and_fields(tmp_path: Path) -> None:
+    text = (
+        "[resources]\nApplication = false\n[resources.Device.phases]\nEnrolling = false\nPending = 'new'\n"
+        "[resources.Device.fields]\n'status.deviceInfo' = false\n[resources.Gateway.fields]\n'status.error' = false"
+    )
+    system = read(tmp_path, text)
+    lacks = {"Application", "Device Enrolling", "Device status.deviceInfo", "Gateway status.error"}
+    assert system.extent.lacks == lacks
+    assert not system.extent.has("Device status.deviceInfo.memory")
+    assert system.lacks == {"applications", "device-fields", "device-phases", "gateway-fields"}
+    form = system.mapping.form(DEVICE)
+    assert form is not None
+    assert form.to_own({"status": {"phase": "Enrolling", "gateway": "g"}}) == {"status": {"gateway": "g"}}
+    assert form.to_documents({"status": {"phase": "new"}}) == {"status": {"phase": "Pending"}}
+
+
+@pytest.mark.parametrize("kind", ["reference", "process"])
+def test_the_reference_gateway_writes_every_phase(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "system.toml").write_text("[resources.Device.phases]\nEnrolled = false\n", "utf-8")
+    file = tmp_path / "harness.toml"
+    file.write_text(f"[gateways.mine]\nkind = '{kind}'\nsystem = 'system.toml'\n", "utf-8")
+    with pytest.raises(UsageError, match=f"a gateway of kind {kind} does not work without Device Enrolled"):
+        find_gateway(StackOptions(gateway="mine", gateway_file=file))
+
+
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
@@ -122,6 +148,14 @@ def test_each_kind_may_have_a_group_of_its_own(tmp_path: Path) -> None:
         ("[resources]\ndefinitions = ['no.yaml']", 2, "no.yaml cannot be read: No such file"),
         ("[resources]\ndefinitions = ['system.toml']", 2, "system.toml cannot be read: "),
         ("resources.Device.kind = 3", 1, "3 is not a name"),
+        ("[resources]\nDevice = false", 2, "Device is not a table"),
+        ("[resources.Device.fields]\n'status.phase' = false", 2, "False is not the path of a field as status.phase is"),
+        (
+            "[resources.Device.fields]\n'status.deviceInfo' = false\n'status.deviceInfo.memory' = 'status.ram'",
+            3,
+            "status.deviceInfo.memory is in a field that is false\n  -> leave out one of them",
+        ),
+        ("[resources.Gateway.phases]\nPending = false\nOnline = false\nOffline = false", 1, "Gateway has no phase"),
         ("[", 0, "invalid TOML"),
     ],
 )

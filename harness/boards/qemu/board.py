@@ -36,7 +36,7 @@ PLAIN_SERIAL = "plain-serial"
 PLAIN_SERIAL_CAPABILITIES = ("tls", "cbor", "gpio", "sensor")
 """The capabilities that such a board claims: ``tls`` because the bridge speaks TLS for it."""
 
-EMULATED = frozenset({"dates", "reset", "pause", "debug", "record"})
+EMULATED = frozenset({"dates", "claims", "reset", "pause", "debug", "record"})
 """The features that every board with this project's firmware gets from QEMU."""
 
 
@@ -45,7 +45,7 @@ def emulated_features(platform: Platform) -> frozenset[str]:
     blob holds nor the request for a byte that a recording needs."""
     if platform.foreign is None:
         return EMULATED
-    return EMULATED - ({"record"} if platform.foreign.is_ours else {"record", "dates"})
+    return EMULATED - ({"record"} if platform.foreign.is_ours else {"record", "dates", "claims"})
 
 
 class QemuBoard(EmulatedBoard):

@@ -12,6 +12,7 @@ from harness.boards.board import BoardEnvironment, BoardSettings, Power
 from harness.boards.bridge import Bridge
 from harness.boards.emulated import ConsoleLine, EmulatedBoard
 from harness.boards.image import check_image
+from harness.boards.platform import Platform
 from harness.boards.provisioning import provisioning_blob
 from harness.boards.renode import requests as ask
 from harness.boards.renode.farm import Farm
@@ -22,10 +23,16 @@ from harness.boards.startup import Startup
 from harness.boards.usage import Usage
 from harness.core.errors import RigError
 
-__all__ = ["EMULATED", "RenodeBoard"]
+__all__ = ["RenodeBoard", "emulated_features"]
 
-EMULATED = frozenset({"reset", "pause", "monitor"})
+EMULATED = frozenset({"claims", "reset", "pause", "monitor"})
 """The features that every board gets from Renode."""
+
+
+def emulated_features(platform: Platform) -> frozenset[str]:
+    """The features that a board gets from Renode, and from our firmware if it has that."""
+    is_ours = platform.foreign is None or platform.foreign.is_ours
+    return EMULATED if is_ours else EMULATED - {"claims"}
 
 
 class RenodeBoard(EmulatedBoard):
@@ -39,12 +46,13 @@ class RenodeBoard(EmulatedBoard):
     def __init__(
         self, kind: RenodePlatform, settings: BoardSettings, environment: BoardEnvironment, farm: Farm
     ) -> None:
-        super().__init__(kind.platform, EMULATED, settings, environment)
+        super().__init__(kind.platform, emulated_features(kind.platform), settings, environment)
         self._renode_platform, self.farm = kind, farm
         self.storage = b""
         self._place: Place | None = None
         self._power_cycle: _PowerCycle | None = None
-        self._serial: SerialLine | None = None
+        self._lines: list[SerialLine] = []
+        """The serial lines that no bridge closes."""
         self._is_paused = False
 
     @property
@@ -61,13 +69,15 @@ class RenodeBoard(EmulatedBoard):
             return
         check_image(self.platform)
         self._check_self_test(self._settings)
-        blob = provisioning_blob(self._settings, self._environment, self.platform.provisioning.size)
+        blob = b""
+        if self._speaks_to_bridge:
+            blob = provisioning_blob(self._settings, self._environment, self.platform.provisioning.size)
         if self._place is None:
             self._place = await self.farm.place(self._renode_platform, self, self._environment.clock)
         await self._start(self._place, blob)
 
     async def _start(self, place: Place, blob: bytes) -> None:
-        """Power the machine at ``place`` on and return when its firmware runs."""
+        """Power the machine at ``place`` on and return when its firmware runs. Without ``blob`` it learns nothing."""
         file = Path(place.machine.link.path).with_suffix(".blob")
         file.write_bytes(blob)
         power_cycle = self._power_cycle = _PowerCycle()
@@ -75,7 +85,7 @@ class RenodeBoard(EmulatedBoard):
         startup = Startup(self.name, self.platform, self.console)
         try:
             self._connect_lines(place)
-            await place.ask(ask.PowerOn(place.name, str(file), self.platform.provisioning.origin))
+            await place.ask(ask.PowerOn(place.name, str(file) if blob else "", self.platform.provisioning.origin))
             async with self._time_passing():
                 await startup.wait(power_cycle, self._environment.clock, self.RUNS_WITHIN)
         except BaseException:
@@ -103,17 +113,24 @@ class RenodeBoard(EmulatedBoard):
             await self.farm.run_for(self.STEP)
 
     def _connect_lines(self, place: Place) -> None:
+        link = Path(place.machine.link.path)
+        self._lines.append(SerialLine.open(Path(place.machine.console.path), ConsoleLine(self.console)))
+        if not self._speaks_to_bridge:
+            self._lines.append(SerialLine.open(link, asyncio.Protocol()))  # which drops what comes
+            return
         bridge = Bridge(self.name, self._settings.gateway, self._environment.network, self._environment.tap)
         self._attach(bridge)
-        self._serial = SerialLine.open(Path(place.machine.console.path), ConsoleLine(self.console))
-        SerialLine.open(Path(place.machine.link.path), bridge)
+        SerialLine.open(link, bridge)
 
     async def _disconnect_lines(self) -> None:
         if self._bridge is not None:
             await self._bridge.close()
-        if self._serial is not None:
-            self._serial.close()
-            self._serial = None
+        self._close_lines()
+
+    def _close_lines(self) -> None:
+        for line in self._lines:
+            line.close()
+        self._lines.clear()
 
     async def power_off(self) -> None:
         if self._power_cycle is None:
@@ -178,8 +195,7 @@ class RenodeBoard(EmulatedBoard):
                 self._report("EmulatorEnded", {"message": error.what})
         if self._bridge is not None:
             self._bridge.connection_lost(None)
-        if self._serial is not None:
-            self._serial.close()
+        self._close_lines()
 
     def save_state(self) -> object:
         return self._place, self._power_cycle is not None, self._is_paused

@@ -54,6 +54,8 @@ class Farm:
         self._numbers = 0
         self._moving = asyncio.Lock()
         self._folder: Path | None = None
+        self._images: dict[Path, Path] = {}
+        """The loadable copy of each image, in the folder."""
         self.stands = False
         """Whether virtual time is stopped, except during :meth:`run_for`."""
 
@@ -87,7 +89,7 @@ class Farm:
             await host.start(runs=not self.stands)
             self._numbers += 1
             lines = (self.folder / f"{self._numbers}.{what}" for what in ("link", "console"))
-            machine = kind.machine(f"{kind.platform.name}-{self._numbers}", self._loadable(kind), *lines)
+            machine = kind.machine(f"{kind.platform.hardware}-{self._numbers}", self._loadable(kind), *lines)
             host.quantum = min(host.quantum, kind.quantum)
             await host.process.ask(ask.Create(machine, host.quantum))
             place = Place(host, kind, machine, occupant)
@@ -116,10 +118,12 @@ class Farm:
         return host
 
     def _loadable(self, kind: RenodePlatform) -> Path:
-        path = self.folder / kind.platform.image
-        if not path.exists():
-            path.write_bytes(loadable(kind.platform.image_path))
-        return path
+        image = kind.platform.image_path
+        if image not in self._images:
+            path = self.folder / f"image-{len(self._images)}"
+            path.write_bytes(loadable(image))
+            self._images[image] = path
+        return self._images[image]
 
     # time
 
@@ -227,6 +231,7 @@ class Farm:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+            self._images.clear()
 
 
 def _forget_lines(places: Iterable[Place]) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.boards.platform import Platform, Region, find_platforms, read_description
+from harness.boards.renode.image import is_elf
 from harness.boards.renode.requests import Machine, Wire
 from harness.core.errors import UsageError
 
@@ -51,17 +52,31 @@ class RenodePlatform:
 
     def machine(self, name: str, image: Path, link: Path, console: Path) -> Machine:
         """Describe a machine of this kind with that image, and its serial lines at those paths."""
+        uarts = (self.console, self.link) if self._console_is_on_the_link else (self.link, self.console)
         return Machine(
             name,
             str(self.description),
             str(image),
             self.cpu,
             self.mips,
-            Wire(self.link, str(link)),
-            Wire(self.console, str(console)),
+            Wire(uarts[0], str(link)),
+            Wire(uarts[1], str(console)),
             tuple((region.origin, region.size) for region in self.memory),
             self.commands,
+            self.platform.program_memory[0].origin if self._is_copy_of_flash else None,
         )
+
+    @property
+    def _is_copy_of_flash(self) -> bool:
+        return self.platform.foreign is not None and not is_elf(self.platform.foreign.path)
+
+    @property
+    def _console_is_on_the_link(self) -> bool:
+        """Whether another project's firmware has its console on the serial line that is the link of ours."""
+        foreign = self.platform.foreign
+        if foreign is None or (foreign.console is None and foreign.is_ours):
+            return False
+        return (foreign.console or 0) == self.platform.link
 
 
 def find_renode_platforms() -> dict[str, RenodePlatform]:

@@ -61,6 +61,8 @@ class Machine:
     memory: tuple[tuple[int, int], ...] = ()
     commands: tuple[str, ...] = ()
     """Monitor commands to execute after the description was loaded."""
+    address: int | None = None
+    """Where the image lies if it is a copy of memory; None for an ELF file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class PowerOn:
-    """Power a machine on: clear its memory, and load the blob at that address."""
+    """Power a machine on: clear its memory, and load the blob at that address, unless the path is empty."""
 
     name: str
     blob: str

@@ -50,8 +50,8 @@ def commands(request: ask.Request, machines: Mapping[str, ask.Machine]) -> list[
         case ask.PowerOn(name, blob, address):
             machine = machines[name]
             empty = [f"sysbus ZeroRange <{start:#x} {size:#x}>" for start, size in machine.memory]
-            load = _load(blob, address)
-            return _silent(_select(name), *empty, "machine Reset", load, f"{machine.cpu} IsHalted false")
+            load = [_load(blob, address)] if blob else []
+            return _silent(_select(name), *empty, "machine Reset", *load, f"{machine.cpu} IsHalted false")
         case ask.PowerOff(name) | ask.Pause(name):
             return _silent(_select(name), f"{machines[name].cpu} IsHalted true")
         case ask.Resume(name):
@@ -93,10 +93,16 @@ def _created(machine: ask.Machine) -> list[str]:
         f"machine LoadPlatformDescription {quoted_path(machine.description)}",
         *(_one_line(command) for command in machine.commands),
         f"{_checked(_OBJECT, machine.cpu, 'processor')} PerformanceInMips {machine.mips}",
-        f"sysbus LoadELF {quoted_path(machine.image)}",
+        _program(machine),
         *_wired(machine),
         f"{machine.cpu} IsHalted true",
     ]
+
+
+def _program(machine: ask.Machine) -> str:
+    if machine.address is None:
+        return f"sysbus LoadELF {quoted_path(machine.image)}"
+    return _load(machine.image, machine.address)
 
 
 def _wired(machine: ask.Machine) -> list[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import ClassVar
 
 from harness.boards.board import About, Board, BoardEnvironment, BoardSettings, Tier
+from harness.boards.foreign import ForeignImage
 from harness.boards.image import check_image
 from harness.boards.platform import GET_IMAGES
-from harness.boards.renode.board import EMULATED, RenodeBoard
+from harness.boards.renode.board import RenodeBoard, emulated_features
 from harness.boards.renode.farm import MACHINES, Farm
 from harness.boards.renode.installation import GET_IT, find_program
 from harness.boards.renode.library import has_library
@@ -35,12 +37,16 @@ class RenodeTier(Tier):
 
     @classmethod
     def unavailable(cls) -> str | None:
-        if find_program() is None and not has_library():
-            return f"there is no Renode; {GET_IT}"
+        if (missing := cls.unavailable_for_images()) is not None:
+            return missing
         kinds = [kind.platform for kind in find_renode_platforms().values() if kind.platform.refused is None]
         if all(platform.missing_image for platform in kinds):
             return f"there is no firmware image for Renode; {GET_IMAGES}"
         return None
+
+    @classmethod
+    def unavailable_for_images(cls) -> str | None:
+        return None if find_program() is not None or has_library() else f"there is no Renode; {GET_IT}"
 
     @property
     def virtual_time(self) -> Farm:
@@ -49,8 +55,20 @@ class RenodeTier(Tier):
     def kinds(self) -> tuple[str, ...]:
         return tuple(self._platforms)
 
+    def add(self, name: str, image: ForeignImage) -> None:
+        kind = self._kind(image.kind)
+        if image.connects:
+            raise UsageError(
+                f"boards of kind {image.kind} have no network, over which a firmware of another project connects",
+                where=image.at("kind"),
+                do="choose a kind of the tier qemu with Ethernet; for a firmware that does not connect, "
+                "source = 'nothing' without a port",
+            )
+        self._platforms[name] = replace(kind, platform=kind.platform.with_image(name, image))
+
     def features(self, kind: str | None = None) -> frozenset[str]:
-        return self._kind(kind or self.kinds()[0]).platform.features | EMULATED
+        platform = self._kind(kind or self.kinds()[0]).platform
+        return platform.features | emulated_features(platform)
 
     def memory(self, kind: str) -> int:
         return MEMORY
@@ -60,8 +78,13 @@ class RenodeTier(Tier):
 
     def about(self, kind: str) -> About:
         platform = self._kind(kind).platform
-        missing = f"{platform.missing_image}: {GET_IMAGES}" if platform.missing_image is not None else None
-        return About(platform.summary, platform.cannot, platform.refused or missing)
+        missing = platform.missing_image
+        if missing is not None and platform.foreign is None:
+            missing = f"{missing}: {GET_IMAGES}"
+        summary = platform.summary
+        if platform.foreign is not None:
+            summary += f", with the image {platform.foreign.path}"
+        return About(summary, platform.cannot, platform.refused or missing)
 
     def check(self, kind: str) -> None:
         check_image(self._kind(kind).platform)

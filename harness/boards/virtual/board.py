@@ -18,7 +18,7 @@ class VirtualBoard(Board):
 
     kind = "virtual"
     features = frozenset(
-        {"tls", "wasm", "several-applications", "csr", "ed25519", "dates", "storage", "reset", "dialects"}
+        {"tls", "wasm", "several-applications", "csr", "ed25519", "dates", "storage", "claims", "reset", "dialects"}
     )
 
     def __init__(

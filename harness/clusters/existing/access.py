@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from harness.core.errors import RigError, UsageError
+from harness.core.logs import get_log
 from harness.wasmbed.resources.api import Object, Resource
 from harness.wasmbed.resources.kinds import (
     APPLICATION,
@@ -27,10 +28,14 @@ from harness.wasmbed.resources.kinds import (
 )
 from harness.wasmbed.resources.kubernetes_api import CLUSTER_SCOPED, KubernetesApi
 
-__all__ = ["INSTALLING", "check_context", "check_rights", "check_version", "lacking"]
+__all__ = ["INSTALLING", "NEWEST", "check_context", "check_rights", "check_version", "lacking"]
+
+log = get_log(__name__)
 
 OLDEST = (1, 31)
 """The first Kubernetes in which ``selectableFields`` of custom resources are served."""
+NEWEST = (1, 36)
+"""The Kubernetes of the kind ``apiserver``, on which all scenarios run."""
 LOCAL = {"localhost", "kubernetes.docker.internal", "host.docker.internal"}
 _ALL = ("create", "delete", "get", "list", "patch", "update", "watch")
 
@@ -96,7 +101,8 @@ def _is_local(url: str) -> bool:
 
 
 async def check_version(api: KubernetesApi, where: str) -> None:
-    """Raise RigError for a Kubernetes that is too old."""
+    """Raise RigError for a Kubernetes that is too old. The log, which a failed test shows, names one that is
+    newer than all that scenarios ran on."""
     version = await api.version()
     found = tuple(int("".join(filter(str.isdigit, str(version.get(part) or "0"))) or 0) for part in ("major", "minor"))
     if found < OLDEST:
@@ -105,6 +111,14 @@ async def check_version(api: KubernetesApi, where: str) -> None:
             "resources",
             where=where,
             do=f"use Kubernetes {'.'.join(map(str, OLDEST))} or newer, or --cluster=apiserver",
+        )
+    if found > NEWEST:
+        log.warning(
+            "%s: the cluster is Kubernetes %s; the newest that this harness was tested on is %s. If a test fails: "
+            "does it pass with --cluster=apiserver?",
+            where,
+            version.get("gitVersion"),
+            ".".join(map(str, NEWEST)),
         )
 
 

@@ -15,10 +15,11 @@ from OpenSSL import SSL
 from harness.core.client_hello import LARGEST_RECORD, ClientHello, hello_size, is_handshake, read_client_hello
 from harness.core.clock import Clock
 from harness.core.history import Tap
+from harness.core.network import Endpoint
 from harness.gateways.relay.faults import NO_FAULT, LinkFault
 from harness.gateways.relay.negotiation import KeyOf, Negotiation
 from harness.gateways.relay.observer import CiphertextObserver, LinkObserver
-from harness.gateways.relay.passing import Passing, Tamper
+from harness.gateways.relay.passing import Passing, Tamper, Tampered
 from harness.gateways.relay.records import RecordReader
 from harness.gateways.relay.stream import Stream
 from harness.gateways.relay.valve import MOST_WAITING
@@ -49,6 +50,8 @@ class LinkOptions:
     tap: Tap
     clock: Clock
     tamper: Tamper | None
+    is_by_hand: Callable[[Endpoint | None], bool]
+    """Whether a test drives the device at an address: what it sends is not altered."""
 
 
 class _Phase(Enum):
@@ -168,8 +171,8 @@ class RelayedLink:
     def ended(self, stream: Stream) -> None:
         if self._phase is _Phase.HELLO and self._hello:
             self._pass_raw("it is not a whole ClientHello")
-        self._note_end(stream, self._closed_early(stream))
         if stream is self._believing:
+            self._note_end(stream, self._closed_early(stream))
             stream.close()
             return
         finish = partial(self._end_other, stream)
@@ -180,6 +183,7 @@ class RelayedLink:
             finish()
 
     def _end_other(self, stream: Stream) -> None:
+        self._note_end(stream, self._closed_early(stream))
         self._ended.add(stream)
         if stream is self.near and self._negotiation is not None:
             self._negotiation.board_left()
@@ -285,13 +289,18 @@ class RelayedLink:
         assert isinstance(self._observer, LinkObserver), "the relay has ended the board's TLS"
         addresses = self.far.local_address, self.near.peer_address
         self._observer.opened(negotiation.certificate, *addresses, is_doubtful=not negotiation.board.verified)
-        options, ends = self._options, (self.near, self.far)
-        self._passing = Passing(
-            negotiation.board, negotiation.gateway, *ends, self._observer, options.clock, options.tamper
-        )
+        ends, clock = (self.near, self.far), self._options.clock
+        tamper = self._tampered if self._options.tamper is not None else None
+        self._passing = Passing(negotiation.board, negotiation.gateway, *ends, self._observer, clock, tamper)
         self._passing.drop(self._fault.drop)
         self._phase = _Phase.OPEN
         self._named(self)
+
+    def _tampered(self, direction: Direction, payload: bytes) -> Tampered:
+        assert self._options.tamper is not None, "it is called where there is one"
+        if direction is Direction.RECEIVED and self._options.is_by_hand(self.near.peer_address):
+            return [(0.0, payload)]
+        return self._options.tamper(direction, payload)
 
     def _refused(self, direction: Direction, reason: str) -> None:
         self._observer.ended(by_device=direction is Direction.RECEIVED, reason=reason, refused=True)

@@ -153,4 +153,4 @@ class Passing:
         by_device = direction is Direction.RECEIVED
         is_orderly = alert[-1:] == bytes((_CLOSE_NOTIFY,))
         reason = "closed by the peer" if is_orderly else f"TLS alert {alert_name(alert[-1])}"
-        self._observer.ended(by_device=by_device, reason=reason, refused=not by_device)
+        way.valve.push(lambda: self._observer.ended(by_device=by_device, reason=reason, refused=not by_device))

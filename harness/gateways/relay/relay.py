@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from harness.core.clock import Clock
 from harness.core.errors import RigError, reason
@@ -41,7 +41,8 @@ class Relay:
     pass, and cannot read them. ``name`` is the gateway's, for the names of links. ``device_authority`` (DER) is the one
     that the gateway trusts: the relay refuses nobody, but it reports the messages of a device with another authority's
     certificate only after the gateway has answered. ``limit`` is the largest frame that it decodes, in bytes,
-    ``wire`` what devices and gateway speak. ``tamper`` alters frames.
+    ``wire`` what devices and gateway speak. ``tamper`` alters frames, but not those of a device that a test drives by
+    hand, as ``is_by_hand`` says of its address.
 
     What it cannot keep: where the gateway does not accept connections, a board sees a reset instead of a refusal; and
     it sees the relay's certificate, and no session tickets.
@@ -62,6 +63,7 @@ class Relay:
         limit: int = DEFAULT_LIMIT,
         wire: str = VERSION_1,
         tamper: Tamper | None = None,
+        is_by_hand: Callable[[Endpoint | None], bool] = lambda address: False,
     ) -> None:
         identities = tuple(identities)
         self.target = target
@@ -77,6 +79,7 @@ class Relay:
             tap=tap,
             clock=clock,
             tamper=tamper,
+            is_by_hand=is_by_hand,
         )
         self._listener: Listener | None = None
         self._numbers = itertools.count(1)

@@ -65,7 +65,8 @@ class ControllerManager:
     """The three controllers, each on its own client ``clients(<name>)``. Of several managers, the lease's holder acts.
 
     ``identity`` names this manager in the lease. ``gateway_client`` replaces the gateways' HTTP API, which is on
-    ``network``, by default the system's.
+    ``network``, by default the system's. Without ``applications`` there is no application controller: the cluster has
+    no Applications, or another program controls them.
     """
 
     def __init__(
@@ -78,11 +79,13 @@ class ControllerManager:
         identity: str | None = None,
         gateway_client: GatewayClient | None = None,
         network: Network | None = None,
+        applications: bool = True,
     ) -> None:
         self.settings = settings or ControllerSettings()
         self.identity = identity or f"controllers-{randomness.token(4)}"
         self._clients, self._clock, self._randomness = clients, clock, randomness
         self._given_client, self._network = gateway_client, network or SystemNetwork()
+        self._applications = applications
         self._client: GatewayClient | None = None
         self._apis: dict[str, ResourceApi] = {}
         self._informers: list[Informer] = []
@@ -123,14 +126,14 @@ class ControllerManager:
 
     def _build(self) -> None:
         """Make the clients, informers, controllers, and the lease, all new for each start."""
-        names = (DeviceController.name, ApplicationController.name, GatewayController.name, _OWN_CLIENT)
+        names = [DeviceController.name, GatewayController.name, _OWN_CLIENT]
+        if self._applications:
+            names.insert(1, ApplicationController.name)
         self._apis = {name: self._clients(name) for name in names}
         device_index = DeviceIndex(self._informer(DeviceController, DEVICE), self._informer(GatewayController, GATEWAY))
-        self._controllers = [
-            self._device_controller(device_index),
-            self._gateway_controller(device_index),
-            self._application_controller(device_index),
-        ]
+        self._controllers = [self._device_controller(device_index), self._gateway_controller(device_index)]
+        if self._applications:
+            self._controllers.append(self._application_controller(device_index))
         self._lease = LeaderLease(
             self._apis[_OWN_CLIENT],
             self.settings.lease_name,

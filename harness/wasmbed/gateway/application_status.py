@@ -25,13 +25,16 @@ from harness.wasmbed.resources.deployments import DeploymentRequest
 from harness.wasmbed.resources.kinds import APPLICATION
 from harness.wasmbed.resources.timestamps import format_timestamp
 
-__all__ = ["OUTPUTS", "ApplicationRecord", "ApplicationStatusWriter", "is_name"]
+__all__ = ["OUTPUTS", "OVER", "ApplicationRecord", "ApplicationStatusWriter", "is_name"]
 
 OUTPUTS = 20
 """The number of latest publications that the status keeps."""
 
 HOLDING = (ApplicationState.DEPLOYED, ApplicationState.RUNNING)
 """The states in which a device has the application, as it was deployed."""
+
+OVER = (ApplicationState.STOPPED, ApplicationState.FAILED)
+"""The states in which a device does not have the application."""
 
 _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
@@ -159,11 +162,20 @@ class ApplicationStatusWriter:
         if record is None:
             if not is_name(application):
                 raise ProtocolError(f"{application!r:.80} is not the name of an application")
-            if len(session.applications or ()) >= self._settings.device_applications:
+            is_full = len(session.applications or ()) >= self._settings.device_applications
+            if is_full and not self._forget_one(session):
                 raise ProtocolError(f"more than {self._settings.device_applications} applications on one device")
             record = ApplicationRecord()
             session.add_application(application, record)
         return record
+
+    def _forget_one(self, session: Session) -> bool:
+        """Forget the application that ended first of those that the device does not have any more, if there is one."""
+        for name, record in (session.applications or {}).items():
+            if record.state in OVER and (session.queue is None or not session.queue.is_dealing_with(name)):
+                session.remove_application(name)
+                return True
+        return False
 
     def _change(
         self,

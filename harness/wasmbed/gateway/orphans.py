@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.core.logs import get_log
+from harness.wasmbed.gateway.application_status import OVER
 from harness.wasmbed.gateway.device_queue import DeviceQueues, QueueFull
 from harness.wasmbed.gateway.sessions import Sessions
 from harness.wasmbed.protocol.messages import ApplicationState
@@ -18,8 +19,6 @@ from harness.wasmbed.resources.kinds import APPLICATION
 __all__ = ["Orphans"]
 
 log = get_log(__name__)
-
-_OVER = frozenset({ApplicationState.STOPPED, ApplicationState.FAILED})
 
 
 class Orphans:
@@ -37,7 +36,7 @@ class Orphans:
     def _stop(self, application: str, device: str, receiving: bool) -> None:
         session = self._sessions.connected(device)
         record = session.find_application(application) if session is not None else None
-        if session is None or record is None or record.orphan or record.state is None or record.state in _OVER:
+        if session is None or record is None or record.orphan or record.state is None or record.state in OVER:
             return
         if self._queues.is_about(session, application) and not receiving:
             return  # the unwritten report is older, and the application may be a new one of the same name

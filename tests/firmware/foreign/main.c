@@ -8,7 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PATIENCE = 60000 }; /* milliseconds for a connection, and for the answer to an enrollment */
 enum { HEARTBEAT = 0, ENROLLMENT = 1, FAILED = 2, ACKNOWLEDGMENT = 3, INFORMATION = 7, LARGEST = 4000 };
+
+#ifndef PORTS_FROM
+#define PORTS_FROM 0 /* for a test: begin at the same port after a reset */
+#endif
 
 static uint8_t nonce[32];
 static uint32_t gateway;
@@ -16,6 +21,8 @@ static uint16_t gateway_port;
 
 static char device_id[37];
 static uint32_t interval = 1000, message_id;
+static uint32_t asked_at; /* when the latest request was sent */
+static bool is_answered, was_served; /* whether a heartbeat of this link was answered */
 static uint8_t received[LARGEST + 4];
 static size_t received_length;
 
@@ -32,7 +39,8 @@ static const char *start(void)
     memcpy(nonce, identity[ENTROPY].bytes, sizeof nonce);
     for (int i = 0; i < 4; i++) /* what it learned is the same after a reset, the nonces must not be */
         nonce[28 + i] ^= (uint8_t)(resets() >> (8 * i));
-    net_start((uint16_t)(nonce[30] << 8 | nonce[28]));
+    /* Far from the ports before a reset, at which the peer may still have connections. */
+    net_start(PORTS_FROM ? PORTS_FROM : (uint16_t)((nonce[30] << 8 | nonce[29]) + 512 * resets()));
     return NULL;
 }
 
@@ -57,6 +65,13 @@ static void send(uint8_t *frame, struct writer writer)
         link_abort();
 }
 
+static void ask(uint8_t *frame, struct writer writer)
+{
+    asked_at = now();
+    is_answered = false;
+    send(frame, writer);
+}
+
 static void enroll(void)
 {
     uint8_t frame[600];
@@ -76,7 +91,7 @@ static void enroll(void)
     put_text(&writer, "foreign 1.0");
     put_head(&writer, UNSIGNED, 6);
     put_bytes(&writer, BYTES, nonce, sizeof nonce);
-    send(frame, writer);
+    ask(frame, writer);
     for (unsigned i = 0; i < sizeof nonce && !++nonce[i]; i++) /* another nonce next time */
         ;
 }
@@ -99,7 +114,7 @@ static void heartbeat(void)
     put_text(&writer, "unavailable");
     put_head(&writer, UNSIGNED, 5);
     put_head(&writer, MAP, 0);
-    send(frame, writer);
+    ask(frame, writer);
 }
 
 static void acknowledge(uint32_t id)
@@ -180,7 +195,9 @@ static bool handle(struct reader reader)
         printf("enrolled: %s\n", device_id);
         acknowledge((uint32_t)id);
         heartbeat();
-    } else if (tag == INFORMATION)
+    } else if (tag == HEARTBEAT)
+        is_answered = was_served = true;
+    else if (tag == INFORMATION)
         inform((uint32_t)id);
     else if (tag == FAILED)
         return read_error(&reader, fields) && false; /* the gateway closes the link, or should */
@@ -209,14 +226,27 @@ static void receive(void)
     }
 }
 
+/* One heartbeat is under way. A gateway that does not answer in three intervals, or to an enrollment, is gone. */
+static void beat(void)
+{
+    uint32_t waited = now() - asked_at;
+    if (is_answered && device_id[0] && waited >= interval)
+        heartbeat();
+    else if (!is_answered && waited > (device_id[0] ? 3 * interval : PATIENCE)) {
+        printf("link: no answer\n");
+        link_abort();
+    }
+}
+
 static void converse(void)
 {
-    uint32_t began = now(), beat = now();
+    uint32_t began = now();
     received_length = 0;
+    was_served = false;
     link_connect(gateway, gateway_port);
     while (!link_is_open()) {
         link_poll();
-        if (link_is_over() || now() - began > 60000)
+        if (link_is_over() || now() - began > PATIENCE)
             return;
         rest();
     }
@@ -225,10 +255,7 @@ static void converse(void)
     while (!link_is_over()) {
         link_poll();
         receive();
-        if (device_id[0] && now() - beat >= interval) {
-            beat = now();
-            heartbeat();
-        }
+        beat();
         rest();
     }
     receive(); /* what came with the end */
@@ -246,11 +273,10 @@ int main(void)
     }
     printf("ready: %s at %s\n", (char *)identity[NAME].bytes, (char *)identity[ENDPOINT].bytes);
     for (uint32_t pause = 250;; pause = pause < 4000 ? 2 * pause : pause) {
-        uint32_t began = now();
         converse();
-        if (now() - began > 5000)
+        if (was_served)
             pause = 250;
-        for (began = now(); now() - began < pause;) {
+        for (uint32_t began = now(); now() - began < pause;) {
             link_poll();
             rest();
         }
