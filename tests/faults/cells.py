@@ -12,6 +12,7 @@ from harness.core.history import Event, Kind
 from harness.faults import ArrowMoment, Entry, Fault, Schedule, Side, make_fault
 from harness.faults.moments import sides_of
 from harness.sequences import load
+from harness.stack import Stack
 from harness.stack.hosted import HostedStack
 from harness.stack.options import StackOptions
 from tests.faults.lives import HEARTBEAT, LIVES, Life
@@ -50,6 +51,7 @@ FAULTS: dict[str, Fault] = {
 """The columns, by the names in tests' ids."""
 
 
+NOTHING = Schedule()
 OPTIONS = StackOptions(boards="sim", deadline=1e6, heartbeat=HEARTBEAT)
 
 
@@ -111,8 +113,9 @@ def comes(sequence: str) -> Counter[int]:
     return found
 
 
-async def _live(stack: object, sequence: str) -> None:
-    life = Life(stack)  # type: ignore[arg-type]
+async def _live(stack: Stack, sequence: str, schedule: Schedule = NOTHING) -> None:
+    stack.apply(schedule)
+    life = Life(stack)
     await LIVES[sequence](life)
     await life.settle()
 
@@ -122,9 +125,8 @@ def run(sequence: str, schedule: Schedule, seed: int = 0) -> None:
     options = OPTIONS.replace(seed=seed, relay=schedule.needs_relay)
     with HostedStack.opened(options, None) as hosted:
         faults = hosted.stack.faults
-        hosted.stack.apply(schedule)
         try:
-            hosted.run(_live(hosted.stack, sequence))
+            hosted.run(_live(hosted.stack, sequence, schedule))
             if faults.refused:
                 raise NeverComes(faults.refused[0][1])
             hosted.judge()

@@ -21,6 +21,7 @@ FOUND = {
     "a board's connector ended the silence of the network, for the judges": Cell(
         "connection-establishment", 4, Side.BEFORE, "silence"
     ),
+    "a broken link still passed what the relay held": Cell("application-deployment", 8, Side.DURING, "link-cut"),
     "a board was to remember what came while it was restarted": Cell("device-deleted", 23, Side.AFTER, "reset"),
     "a silent link was expected to carry heartbeats": Cell("certificate-renewed", 3, Side.AFTER, "silence"),
 }

@@ -131,6 +131,8 @@ class RelayedLink:
         if self._believing is not None:
             return
         self._believing = believing
+        if self._passing is not None:
+            self._passing.clear()
         if believing is self.near:
             self._note_end(self.near, "the link was cut during the handshake", "connection lost (the link was cut)")
         self._other(believing).reset()

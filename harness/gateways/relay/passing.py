@@ -79,6 +79,11 @@ class Passing:
         for way in self._ways.values():
             way.is_framed = tamper is not None
 
+    def clear(self) -> None:
+        """Lose what waits in both directions: the link is broken."""
+        for way in self._ways.values():
+            way.valve.clear()
+
     def drop(self, every: int) -> None:
         """Lose every Nth frame in each direction from now on; 0: none."""
         self._drop = every
