@@ -31,6 +31,7 @@ FAULTS: dict[str, Fault] = {
     "silence": make_fault("link.silence", {"lasts": 100.0}),
     "delay": make_fault("link.delay", {"lasts": 60.0}),
     "bandwidth": make_fault("link.bandwidth", {"lasts": 60.0}),
+    "corruption": make_fault("link.corrupt", {"lasts": 60.0, "every": 3}),
     "gateway-crash": make_fault("gateway.crash"),
     "gateway-restart": make_fault("gateway.restart"),
     "outage": make_fault("cluster.outage", {"lasts": 20.0}),
@@ -44,9 +45,11 @@ FAULTS: dict[str, Fault] = {
     "watch-delay": make_fault("cluster.watch-delay"),
     "compaction": make_fault("cluster.compaction"),
     "renewed": make_fault("certificate.renewed"),
+    "expired": make_fault("certificate.expired"),
     "trap": make_fault("application.trap"),
     "endless-loop": make_fault("application.endless-loop"),
     "memory-growth": make_fault("application.memory-growth"),
+    "flood": make_fault("application.flood"),
 }
 """The columns, by the names in tests' ids."""
 
