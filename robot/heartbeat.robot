@@ -52,7 +52,8 @@ A Heartbeat Names What Runs
     History Should Follow    application-deployment    ${application}
 
 Heartbeats Continue Between Keywords
-    [Documentation]    The platform runs on while the suite does something else.
+    [Documentation]    The platform runs on while the suite does something else. A simulation's time stands still then.
+    Skip Unless Boards Have    other-programs
     ${board}=    Connect A Device
     Wait For Event    Heartbeat    ${board}    source=Device
     Sleep    1s    reason=three intervals without a keyword of the library

@@ -99,12 +99,17 @@ class History:
     ) -> Event:
         """Append an event with the present time and call the listeners."""
         event = Event(self._clock.now(), self._recorded, kind, source, target, name, dict(data or {}), correlation)
+        if event.n == self._events.maxlen:
+            self._is_full()
         self._recorded += 1
         self._events.append(event)
         self._write(event)
         for listener in tuple(self._listeners):
             listener(event)
         return event
+
+    def _is_full(self) -> None:
+        """Called once, before the oldest event leaves the memory and the next one is recorded."""
 
     def note(self, name: str, correlation: str = "", **data: Any) -> Event:
         """Append a remark of the harness."""

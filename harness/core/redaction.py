@@ -37,6 +37,8 @@ _ENVIRONMENTS: Mapping[str, tuple[str, ...]] = {
     "Deploy": ("environment",),
 }
 """Paths of environment variables, by kind. Each of them may be a secret, whatever its name."""
+_KINDS = _FIELDS.keys() | _ENVIRONMENTS.keys()
+"""Kinds that have secrets outside the metadata."""
 
 
 class Redaction:
@@ -54,6 +56,8 @@ class Redaction:
     def redact(self, name: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """The data of an event of that ``name`` (``EnrollmentRequest``, ``PATCH Secret``) without its secrets."""
         kind = name.rpartition(" ")[2]
+        if kind not in _KINDS and "metadata" not in data and "operations" not in data:
+            return data
         redacted: Mapping[str, Any] = self._object(kind, data)
         if isinstance(operations := data.get("operations"), list):
             redacted = {**redacted, "operations": [self._operation(kind, each) for each in operations]}

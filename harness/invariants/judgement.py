@@ -125,6 +125,19 @@ class Judgement:
                     self._cannot_read(self._last, invariant.name, error)
         return sorted(filter(self._counts, found), key=lambda violation: violation.event.n)
 
+    def conclude(self) -> None:
+        """Raise ProductFailure naming every violation and whom it convicts, if there is any, and RigError where an
+        event could not be judged."""
+        if found := self.violations():
+            raise ProductFailure(
+                describe(found),
+                where="invariants",
+                do="look at those events in history.jsonl, or in the report",
+                party=found[0].convicts,
+            )
+        if self.unjudged:
+            raise RigError("; ".join(self.unjudged), where="invariants", do="report this; the product was not judged")
+
     def _counts(self, violation: Violation) -> bool:
         by_hand = violation.link is not None and self._ledger.is_by_hand(violation.link)
         late = violation.waited is not None and self._ledger.stood_still(*violation.waited)
@@ -137,18 +150,8 @@ def find_violations(events: Iterable[Event]) -> list[Violation]:
 
 
 def judge(events: Iterable[Event]) -> None:
-    """Raise ProductFailure naming every violation and whom it convicts, if there is any, and RigError where an event
-    could not be judged."""
-    judgement = _judged(events)
-    if found := judgement.violations():
-        raise ProductFailure(
-            describe(found),
-            where="invariants",
-            do="look at those events in history.jsonl, or in the report",
-            party=found[0].convicts,
-        )
-    if judgement.unjudged:
-        raise RigError("; ".join(judgement.unjudged), where="invariants", do="report this; the product was not judged")
+    """Raise as :meth:`Judgement.conclude` does, for a whole history."""
+    _judged(events).conclude()
 
 
 def _judged(events: Iterable[Event]) -> Judgement:

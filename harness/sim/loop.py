@@ -11,11 +11,13 @@ import errno
 import ipaddress
 import os
 import socket
+from asyncio.sslproto import SSLProtocol
 from typing import Any, NoReturn, cast
 
 from harness.core.errors import RigError
 from harness.sim.guard import Guard
 from harness.sim.order import ChosenOrder, ReadyQueue
+from harness.sim.plain_link import PlainLink
 from harness.sim.selector import SimulatedSelector
 from harness.sim.simulated_time import SimulatedTime
 from harness.sim.sockets import SimulatedSocket, SimulatedSockets
@@ -31,9 +33,12 @@ MOST_BUSY_TURNS = 1_000_000
 
 class SimulatedLoop(asyncio.SelectorEventLoop):
     """The loop of one simulation. When nothing can run, it moves ``time`` to the next timer. ``order`` chooses among
-    what is ready at the same time; None: first in, first out."""
+    what is ready at the same time; None: first in, first out. With ``plain``, TLS does not protect its data."""
 
-    def __init__(self, time: SimulatedTime, sockets: SimulatedSockets, order: ChosenOrder | None = None) -> None:
+    def __init__(
+        self, time: SimulatedTime, sockets: SimulatedSockets, order: ChosenOrder | None = None, *, plain: bool = False
+    ) -> None:
+        self._plain = plain
         self._time, self._sockets = time, sockets
         self._guard = Guard(time)
         self._busy_turns = 0
@@ -99,6 +104,24 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         for option in ("family", "flags", "proto", "local_addr", "happy_eyeballs_delay", "interleave", "all_errors"):
             options.pop(option, None)
         return await super().create_connection(protocol_factory, **options)
+
+    def _make_ssl_transport(
+        self,
+        rawsock: Any,
+        protocol: Any,
+        sslcontext: Any,
+        waiter: Any = None,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        extra: Any = None,
+        server: Any = None,
+        **timeouts: Any,
+    ) -> Any:
+        kind = PlainLink if self._plain else SSLProtocol
+        tls = kind(self, protocol, sslcontext, waiter, server_side, server_hostname, **timeouts)
+        self._make_socket_transport(rawsock, tls, extra=extra, server=server)  # type: ignore[attr-defined]
+        return tls._app_transport
 
     def bound_socket(self, host: Any, port: Any) -> socket.socket:
         """A socket that is bound there; port 0 is any free one. Raises OSError if it is taken."""

@@ -23,10 +23,11 @@ FUEL_PER_SECOND = 100_000_000
 """The speed of a simulated board, of about one instruction for each unit."""
 
 
+_OVER_TIME = "the call used all fuel of its time"
+
+
 class SimulatedWorker(Worker):
     """A worker on the event loop. Boards do not wait for each other's calls: each has a processor of its own."""
-
-    _over_time: wasmtime.Trap | None = None
 
     async def call(
         self,
@@ -51,7 +52,8 @@ class SimulatedWorker(Worker):
         except wasmtime.Trap as trap:
             if trap.trap_code is wasmtime.TrapCode.OUT_OF_FUEL:
                 used = allowed
-                self._over_time = trap if allowed < fuel else None
+                if allowed < fuel:
+                    trap.add_note(_OVER_TIME)
             raise
         finally:
             self._running = None
@@ -59,4 +61,4 @@ class SimulatedWorker(Worker):
             await clock.sleep(used / FUEL_PER_SECOND)
 
     def is_over_time(self, trap: wasmtime.Trap) -> bool:
-        return trap is self._over_time
+        return _OVER_TIME in getattr(trap, "__notes__", ())

@@ -56,7 +56,7 @@ class SimulatedSelector(selectors.BaseSelector):
         ready: Ready = []
         for descriptor in list(self._touched):
             key = self._keys[descriptor]
-            if events := key.events & self._sockets[descriptor].events():
+            if events := self._sockets[descriptor].events(key.events):
                 ready.append((key, events))
             else:
                 del self._touched[descriptor]

@@ -17,9 +17,11 @@ __all__ = ["Simulation"]
 class Simulation:
     """One simulation, from time zero. ``clock`` and ``network`` work on the loop of :meth:`new_runner` only.
 
-    ``order`` is a :class:`~harness.sim.order.ScheduleOrder`, whose choices follow from ``seed``."""
+    ``order`` is a :class:`~harness.sim.order.ScheduleOrder`, whose choices follow from ``seed``. With ``plain``, TLS
+    does not protect its data (see :mod:`harness.sim.plain_link`)."""
 
-    def __init__(self, order: str = ScheduleOrder.FIFO, seed: int = 0) -> None:
+    def __init__(self, order: str = ScheduleOrder.FIFO, seed: int = 0, *, plain: bool = False) -> None:
+        self._plain = plain
         self._order = order_of(order, Randomness(seed).fork("order"))
         self._time, self._sockets = SimulatedTime(), SimulatedSockets()
         self.clock = SimulatedClock(self._time)
@@ -37,4 +39,6 @@ class Simulation:
 
     def new_runner(self) -> asyncio.Runner:
         """A runner with an event loop in this simulation's time."""
-        return asyncio.Runner(loop_factory=lambda: SimulatedLoop(self._time, self._sockets, self._order))
+        return asyncio.Runner(
+            loop_factory=lambda: SimulatedLoop(self._time, self._sockets, self._order, plain=self._plain)
+        )

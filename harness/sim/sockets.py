@@ -212,17 +212,19 @@ class SimulatedSocket:
 
     # For the selector and the network.
 
-    def events(self) -> int:
-        """The events of :mod:`selectors` that it is ready for."""
+    def events(self, wanted: int) -> int:
+        """The ``wanted`` events of :mod:`selectors` that it is ready for."""
         if self._waiting is not None:
-            return selectors.EVENT_READ if self._waiting else 0
+            return wanted & selectors.EVENT_READ if self._waiting else 0
         end = self._end
         if end is None:
             return 0
         ready = 0
-        if end.ended or end.reset or len(end.arrived) >= (end.options.get(socket.SO_RCVLOWAT) or 1):
+        if wanted & selectors.EVENT_READ and (
+            end.ended or end.reset or len(end.arrived) >= (end.options.get(socket.SO_RCVLOWAT) or 1)
+        ):
             ready |= selectors.EVENT_READ
-        if end.peer is None or end.peer.room(end) > 0:
+        if wanted & selectors.EVENT_WRITE and (end.peer is None or end.peer.room(end) > 0):
             ready |= selectors.EVENT_WRITE
         return ready
 

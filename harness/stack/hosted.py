@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 from harness.core.clock import SystemClock
 from harness.core.errors import ProductFailure, RigError, UsageError
 from harness.core.loop import new_runner
-from harness.invariants import Party, describe, find_violations
+from harness.invariants import Party, describe
 from harness.stack.leftovers import Leftovers
 from harness.stack.options import StackOptions
 from harness.stack.stack import Stack
@@ -46,6 +46,7 @@ class HostedStack:
             leftovers = runner.run(Leftovers.begin(surroundings.open_sockets))
             stack = Stack(options, folder=folder, surroundings=surroundings)
             runner.run(stack.start())
+            stack.history.is_judged = True
             try:
                 yield cls(stack, runner)
             finally:
@@ -87,7 +88,7 @@ class HostedStack:
             return
         if replay := getattr(self.stack, "replay", ""):  # it may not have started
             error.add_note(f"faults: {self.stack.faults.account()}\nreplay: {replay}")
-        if found := find_violations(history):
+        if found := history.judgement().violations():
             error.add_note(describe(found))
             named = next((each.convicts for each in found if each.party is not Party.PRODUCT), "")
             if named or not getattr(error, "party", ""):

@@ -26,6 +26,7 @@ SIMULATED = frozenset({"sim", "sim-native"})
 SEED = 0
 """The seed of a simulation without ``--seed``."""
 ORDERS = ("fifo", "random", "pct")
+LINKS = ("plain", "tls")
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -79,6 +80,12 @@ def _watches(text: str) -> WatchTimes:
 def _order(text: str) -> str:
     if text not in ORDERS:
         raise ValueError(f"must be one of {', '.join(ORDERS)}")
+    return text
+
+
+def _link(text: str) -> str:
+    if text not in LINKS:
+        raise ValueError(f"must be one of {', '.join(LINKS)}")
     return text
 
 
@@ -179,6 +186,15 @@ class StackOptions:
             "parse": Path,
             "help": "TOML file with faults and the moments at which they happen, in each test",
             "metavar": "FILE",
+        },
+    )
+    link: str | None = field(
+        default=None,
+        metadata={
+            "parse": _link,
+            "help": "the data of a simulation's links: plain, after a handshake of TLS, or tls; by default plain for "
+            "--boards=sim, and tls for links that pass the relay",
+            "metavar": "plain|tls",
         },
     )
     kubeconfig: Path | None = field(

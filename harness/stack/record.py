@@ -14,7 +14,7 @@ from harness.core.errors import ProductFailure
 from harness.core.history import Event, History, Kind
 from harness.invariants.absence import Absence, missing_from_application, missing_from_device
 from harness.invariants.invariant import Party, party_of
-from harness.invariants.judgement import find_violations
+from harness.invariants.judgement import Judgement
 from harness.stack.authors import ORDERS, Author, author_of_field, author_of_message, author_of_order
 from harness.wasmbed.resources.extent import WHOLE, Extent
 
@@ -35,7 +35,28 @@ _ANSWERED_WITHIN = 5.0
 
 
 class Record(History):
-    """The history of a stack, to search and to wait for."""
+    """The history of a stack, to search and to wait for.
+
+    With ``is_judged``, the invariants judge each event as it comes once the oldest leave the memory: they lose none.
+    """
+
+    is_judged = False
+    _judgement: Judgement | None = None
+
+    def judgement(self) -> Judgement:
+        """The invariants' judgement on all events so far. Raises RigError if the oldest were not judged in time."""
+        if self._judgement is not None:
+            return self._judgement
+        self.check_whole()
+        judgement = Judgement()
+        for event in self:
+            judgement.see(event)
+        return judgement
+
+    def _is_full(self) -> None:
+        if self.is_judged:
+            self._judgement = self.judgement()
+            self.listen(self._judgement.see)
 
     extent: Extent = WHOLE
     """The resource types, phases, and fields that the system under test has."""
@@ -183,7 +204,7 @@ class Record(History):
     def _convicted(self, verdict: SequenceVerdict) -> str:
         """The party to convict for a history that does not follow a sequence: the one that an invariant names; else
         whose the arrow is that is missing, or out of place."""
-        named = (each.convicts for each in find_violations(self) if each.party is not Party.PRODUCT)
+        named = (each.convicts for each in self.judgement().violations() if each.party is not Party.PRODUCT)
         source, device = verdict.suspect()
         party = party_of(source)
         if party is Party.GATEWAY and (field := verdict.differing_field()):

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from harness import invariants
 from harness.boards.board import Board, BoardEnvironment, Credentials
 from harness.clusters.cluster import Cluster
 from harness.clusters.mapped import MappedApi, MappedGate
@@ -397,12 +396,11 @@ class Stack:
         await self._recorder.recorded()
 
     def judge(self) -> None:
-        """Judge the history so far by the invariants. Raises ProductFailure naming each broken one, and RigError if the
-        oldest events are no longer in memory."""
-        self.history.check_whole()
+        """Judge the history so far by the invariants, also its events that are no longer in memory. Raises
+        ProductFailure naming each broken one, and RigError for what could not be judged."""
         if (gateway := getattr(self, "gateway", None)) is not None:
             gateway.check()
-        invariants.judge(self.history)
+        self.history.judgement().conclude()
 
     async def lost(self) -> None:
         """Wait for as long as cluster and gateway run. Raises RigError or ProductFailure when one ends by itself."""

@@ -12,7 +12,8 @@ from harness.core.descriptors import count_sockets
 from harness.core.errors import UsageError
 from harness.core.loop import new_runner
 from harness.core.network import Network, SystemNetwork
-from harness.stack.options import ORDERS, SEED, StackOptions
+from harness.faults import read_schedule
+from harness.stack.options import LINKS, ORDERS, SEED, StackOptions, flag
 
 __all__ = ["FEATURES", "Runner", "Surroundings", "in_virtual_time", "surroundings_of"]
 
@@ -24,6 +25,12 @@ FEATURES: Mapping[str, str] = {
 """The features of stacks, each with its meaning: the first only without a simulation, the second only in one."""
 _NEEDS = {"cluster": "embedded", "gateway": "reference"}
 """The options of a stack that is one event loop without threads and processes."""
+
+
+_ONLY_SIMULATED = {"schedule_order": ORDERS[0], "link": None}
+"""The options that only a simulation has, with their defaults."""
+PLAIN = "sim"
+"""The boards whose links may be plain."""
 
 
 class Runner(AbstractContextManager["Runner"], Protocol):
@@ -56,15 +63,27 @@ def in_virtual_time(options: StackOptions) -> StackOptions:
     return options
 
 
+def _is_relayed(options: StackOptions) -> bool:
+    scheduled = options.schedule is not None and read_schedule(options.schedule).needs_relay
+    return options.relay or options.wire_defect is not None or scheduled
+
+
 def surroundings_of(options: StackOptions, new_runner: Callable[[], Runner] = new_runner) -> Surroundings:
     """The surroundings of a stack with these options; on a machine, its event loop is of ``new_runner``.
 
     Raises UsageError for options that a simulation cannot have.
     """
     if not options.simulated:
-        if options.schedule_order != ORDERS[0]:
-            raise UsageError("is for --boards=sim", where="--schedule-order", do="add that, or leave this out")
+        for name, default in _ONLY_SIMULATED.items():
+            if getattr(options, name) != default:
+                raise UsageError("is for --boards=sim", where=f"--{flag(name)}", do="add that, or leave this out")
         return Surroundings.of_machine(new_runner)
+    if options.link == "plain" and options.boards != PLAIN:
+        raise UsageError(
+            f"boards of {options.boards} have TLS of their own",
+            where="--link=plain",
+            do=f"leave it out, or choose --boards={PLAIN}",
+        )
     for name, value in _NEEDS.items():
         if (given := getattr(options, name)) != value:
             raise UsageError(
@@ -74,7 +93,9 @@ def surroundings_of(options: StackOptions, new_runner: Callable[[], Runner] = ne
             )
     from harness.sim import Simulation  # late: most runs need none
 
-    simulation = Simulation(options.schedule_order, options.seed or SEED)
+    # The relay reads TLS's records.
+    plain = (options.link or LINKS[0]) == "plain" and options.boards == PLAIN and not _is_relayed(options)
+    simulation = Simulation(options.schedule_order, options.seed or SEED, plain=plain)
     return Surroundings(
         simulation.clock, simulation.network, simulation.new_runner, lambda: simulation.open_sockets, simulated=True
     )

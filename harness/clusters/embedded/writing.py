@@ -228,9 +228,9 @@ class Writer:
         new = dict(proposed)
         meta = new["metadata"] = dict(metadata_of(served, new, key[0], self._state.registry))
         check_identity(served, key, meta, old)
-        managed = meta.get("managedFields")
-        if not managed or (managed != [{}] and not are_valid(managed)):
-            managed = old["metadata"].get("managedFields")
+        managed, kept = meta.get("managedFields"), old["metadata"].get("managedFields")
+        if managed is not kept and (not managed or (managed != [{}] and not are_valid(managed))):
+            managed = kept
         if subresource == "status":
             meta = dict(old["metadata"])
             status = {"status": new["status"]} if "status" in new else {}

@@ -49,7 +49,7 @@ class DeviceStatusWriter:
     def heartbeat(self, session: Session) -> None:
         """Write the latest heartbeat now, or together with later ones at the end of the status interval."""
         after = session.schedule_write(self._clock.now(), self._settings.status_interval)
-        self._writer.put(DEVICE, session.name, self._vital_signs(session), after=after)
+        self._writer.put(DEVICE, session.name, lambda: self._vital_signs(session), after=after)
 
     def informed(self, session: Session, information: DeviceInfo) -> None:
         """Write a device's hardware and runtime with its next heartbeats, if they differ from the record."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from harness.core.clock import Timer
 from harness.wasmbed.resources.api import Object
 
-__all__ = ["PendingStatus", "SentStatus", "Status", "StatusStep", "fits_one_patch", "is_in", "merge"]
+__all__ = ["MakeStatus", "PendingStatus", "SentStatus", "Status", "StatusStep", "fits_one_patch", "is_in", "merge"]
 
 Status = dict[str, Any]
 """The content of ``status`` in a JSON merge patch."""
+MakeStatus = Callable[[], Status]
+"""Returns a status as it is now. Called when the status is needed, which is once for many heartbeats."""
 
 
 def merge(first: Status, second: Status) -> Status:
@@ -55,10 +58,14 @@ class SentStatus:
 class StatusStep:
     """One patch to write, and the futures of the callers that wait for the API server's answer to it."""
 
-    __slots__ = ("due", "sent", "status", "waiters")
+    __slots__ = ("_make", "_status", "due", "sent", "waiters")
 
-    def __init__(self, status: Status, waiter: asyncio.Future[Object] | None = None, *, due: float = 0.0) -> None:
-        self.status = status
+    def __init__(
+        self, status: Status | MakeStatus, waiter: asyncio.Future[Object] | None = None, *, due: float = 0.0
+    ) -> None:
+        """A status that is still to be made has no phase."""
+        self._status: Status = {} if callable(status) else status
+        self._make = status if callable(status) else None
         self.waiters = () if waiter is None else (waiter,)
         self.due = due
         """Clock seconds until which it may wait for others."""
@@ -66,12 +73,30 @@ class StatusStep:
         """The step to a phase that was sent and whose answer did not come, if there is one."""
 
     @property
+    def status(self) -> Status:
+        """The patch."""
+        if self._make is not None:
+            self._status, self._make = self._make(), None
+        return self._status
+
+    @status.setter
+    def status(self, status: Status) -> None:
+        self._status, self._make = status, None
+
+    @property
     def phase(self) -> Any:
         """The phase that the patch sets, if it sets one."""
-        return self.status.get("phase")
+        return self._status.get("phase")
+
+    def fits(self, later: StatusStep) -> bool:
+        """Whether one patch has the effect of both. Two statuses that are still to be made are of one kind."""
+        return (self._make is not None and later._make is not None) or fits_one_patch(self.status, later.status)
 
     def absorb(self, later: StatusStep) -> None:
         """Do the work of ``later`` too."""
+        if self._make is not None and later._make is not None:
+            self._make, self.due = later._make, min(self.due, later.due)
+            return
         if later.phase is not None and any(self.status.get(each) != later.status.get(each) for each in _MOVE):
             self.sent = None
         self.status = merge(self.status, later.status)
@@ -163,7 +188,7 @@ class PendingStatus:
         """
         end = len(self.steps)
         if step.phase is None:
-            return end - 1 if self.steps and fits_one_patch(self.steps[-1].status, step.status) else end
+            return end - 1 if self.steps and self.steps[-1].fits(step) else end
         for index, pending in enumerate(self.steps):
             if pending.phase in (step.phase, None):
                 return index

@@ -15,7 +15,7 @@ from harness.core.errors import reason
 from harness.core.identifiers import Randomness
 from harness.core.logs import get_log
 from harness.core.summed_log import SummedLog
-from harness.wasmbed.gateway.status_patches import PendingStatus, SentStatus, Status, StatusStep
+from harness.wasmbed.gateway.status_patches import MakeStatus, PendingStatus, SentStatus, Status, StatusStep
 from harness.wasmbed.gateway.status_target import StatusTarget, UncachedTarget
 from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, Resource, ResourceApi
 from harness.wasmbed.resources.outages import Unreachable
@@ -69,8 +69,12 @@ class StatusWriter:
         """The number of objects with something still to write."""
         return sum(bool(pending.steps or pending.task) for pending in self._pending.values())
 
-    def put(self, resource: Resource, name: str, status: Status, *, after: float = 0.0) -> None:
-        """Merge ``status`` into the object's, in ``after`` seconds; of several calls the earliest moment counts."""
+    def put(self, resource: Resource, name: str, status: Status | MakeStatus, *, after: float = 0.0) -> None:
+        """Merge ``status`` into the object's, in ``after`` seconds; of several calls the earliest moment counts.
+
+        A function is called for the status once it is needed. The functions that are put for one object return
+        statuses with the same members, and of several only the last is called.
+        """
         self._add((resource, name), StatusStep(status, due=self._clock.now() + after))
 
     async def write(self, resource: Resource, name: str, status: Status) -> Object:
@@ -90,7 +94,7 @@ class StatusWriter:
         if pending is None:
             return False
         steps = pending.steps if pending.current is None else [pending.current, *pending.steps]
-        return any("phase" in step.status for step in steps)
+        return any(step.phase is not None for step in steps)
 
     async def flush(self) -> None:
         """Write everything now, without write intervals from now on, and wait for it. Callers set a deadline."""

@@ -9,7 +9,7 @@ from harness.wasmbed.protocol.envelope import (
     decode_envelope,
     encode_envelope,
     read_fields,
-    write_field,
+    write_fields,
 )
 from harness.wasmbed.protocol.messages import Envelope, Message
 from harness.wasmbed.protocol.schema import DEVICE_MESSAGES, GATEWAY_MESSAGES, Layout
@@ -35,11 +35,7 @@ def decode_gateway(data: bytes) -> Envelope:
 
 
 def _write(layout: Layout, message: Message) -> list[Any]:
-    fields = {}
-    for field in layout.fields:
-        if (value := write_field(layout, field, message)) is not None:
-            fields[field.number] = value
-    return [layout.tag, fields]
+    return [layout.tag, write_fields(layout, message)]
 
 
 def _read(layout: Layout, body: list[Any]) -> Message:

@@ -30,11 +30,18 @@ def _fields(value: object) -> dict[str, Any]:
     for attribute, name in _names(type(value)):
         content = getattr(value, attribute)
         if content is not None:
-            described[name] = _plain(content)
+            described[name] = content if content.__class__ in _AS_THEY_ARE else _plain(content)
     return described
 
 
+_AS_THEY_ARE = frozenset((str, int, float, bool))
+
+
 def _plain(value: Any) -> Any:
+    if value.__class__ is dict:
+        return {
+            name: element if element.__class__ in _AS_THEY_ARE else _plain(element) for name, element in value.items()
+        }
     if isinstance(value, Enum):
         return value.value
     if value is None or isinstance(value, str | int | float):

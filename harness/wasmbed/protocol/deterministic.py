@@ -21,6 +21,9 @@ MAXIMUM_ITEMS = 1 << 14
 _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = 2, 3, 4, 5, 6, 7
 """CBOR's major types (RFC 8949, section 3.1); 0 and 1 are integers."""
 _STRINGS, _CONTAINERS = (_BYTES, _TEXT), (_ARRAY, _MAP)
+_SHORT, _SHORT_TEXT = 24, _TEXT << 5
+"""Below 24, a first byte is a whole integer. Such a number added to the other one is the first byte of a text of that
+length."""
 _SMALLEST = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
 """The smallest argument that may be written in the bytes after the first, by the first byte's lower five bits."""
 
@@ -44,8 +47,17 @@ def check_item(data: bytes, *, text: bool = False) -> None:
             raise _cut_off(end)
         start, is_key = at, last_key is not None and remaining % 2 == 0
         remaining -= 1
-        major, argument = data[start] >> 5, data[start] & 31
+        first = data[start]
         at += 1
+        if not is_key and not text:  # most items are one of these
+            if first < _SHORT:
+                continue
+            if _SHORT_TEXT <= first < _SHORT_TEXT + _SHORT:
+                at += first - _SHORT_TEXT
+                if at > end:
+                    raise _cut_off(end)
+                continue
+        major, argument = first >> 5, first & 31
         if major == _SIMPLE:
             at = _check_simple(data, at, argument)
         elif argument > 23:

@@ -10,9 +10,17 @@ import cbor2
 from harness.wasmbed.protocol.deterministic import check_item
 from harness.wasmbed.protocol.errors import ProtocolError, UnknownTag, UnsupportedVersion
 from harness.wasmbed.protocol.messages import Envelope, Message
-from harness.wasmbed.protocol.schema import LAYOUTS, Layout, MessageField
+from harness.wasmbed.protocol.schema import LAYOUTS, Layout
 
-__all__ = ["LARGEST_MESSAGE_ID", "BadField", "Path", "decode_envelope", "encode_envelope", "read_fields", "write_field"]
+__all__ = [
+    "LARGEST_MESSAGE_ID",
+    "BadField",
+    "Path",
+    "decode_envelope",
+    "encode_envelope",
+    "read_fields",
+    "write_fields",
+]
 
 LARGEST_MESSAGE_ID = (1 << 32) - 1
 
@@ -122,15 +130,17 @@ def _encoded(item: Any) -> bytes:
     return cbor2.dumps(item, canonical=True)
 
 
-def write_field(layout: Layout, field: MessageField, message: Message) -> Any:
-    """Return a field's value for the wire; None if absent. Raises :class:`ValueError`."""
-    value = getattr(message, field.attribute)
-    if value is None and not field.required:
-        return None
+def write_fields(layout: Layout, message: Message) -> dict[int, Any]:
+    """Return the fields that are present for the wire, by number. Raises :class:`ValueError`."""
+    fields, attribute = {}, ""
     try:
-        return field.kind.write(value)
+        for number, attribute, kind, required in layout.fields:
+            value = getattr(message, attribute)
+            if value is not None or required:
+                fields[number] = kind.write(value)
     except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{layout.message.__name__}.{field.attribute}: {error}") from error
+        raise ValueError(f"{layout.message.__name__}.{attribute}: {error}") from error
+    return fields
 
 
 def read_fields(layout: Layout, given: Mapping[int, Any], path: Callable[[int | None], Path]) -> Message:
