@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from harness.stack.hosted import HostedStack
 from harness.stack.options import StackOptions
 from tests.faults.lives import HEARTBEAT, LIVES, Life
 
-__all__ = ["FAULTS", "Cell", "NeverComes", "cells", "comes", "points", "run"]
+__all__ = ["BOARDS", "FAULTS", "NOT_THERE", "Cell", "NeverComes", "cells", "comes", "points", "run"]
 
 FAULTS: dict[str, Fault] = {
     "power-cut": make_fault("board.power-cut"),
@@ -54,8 +55,12 @@ FAULTS: dict[str, Fault] = {
 """The columns, by the names in tests' ids."""
 
 
+BOARDS = os.environ.get("WASMBED_MATRIX_BOARDS", "sim")
 NOTHING = Schedule()
-OPTIONS = StackOptions(boards="sim", deadline=1e6, heartbeat=HEARTBEAT)
+OPTIONS = StackOptions(boards=BOARDS, deadline=1e6, heartbeat=HEARTBEAT)
+
+
+NOT_THERE = "the arrow does not come in this life"
 
 
 class NeverComes(Exception):
@@ -130,8 +135,10 @@ def run(sequence: str, schedule: Schedule, seed: int = 0) -> None:
         faults = hosted.stack.faults
         try:
             hosted.run(_live(hosted.stack, sequence, schedule))
+            if faults.pending:
+                raise NeverComes(NOT_THERE)
             if faults.refused:
-                raise NeverComes(faults.refused[0][1])
+                raise NeverComes(f"the fault cannot strike there: {faults.refused[0][1]}")
             hosted.judge()
         except (HarnessError, AssertionError, TimeoutError) as error:
             hosted.accuse(error)
