@@ -128,9 +128,9 @@ async def _live(stack: Stack, sequence: str, schedule: Schedule = NOTHING) -> No
     await life.settle()
 
 
-def run(sequence: str, schedule: Schedule, seed: int = 0) -> None:
+def run(sequence: str, schedule: Schedule, *, seed: int = 0, boards: str = BOARDS) -> None:
     """Live the life of a sequence with faults, and judge it. Raises NeverComes for a fault that cannot strike."""
-    options = OPTIONS.replace(seed=seed, relay=schedule.needs_relay)
+    options = OPTIONS.replace(seed=seed, boards=boards, relay=schedule.needs_relay)
     with HostedStack.opened(options, None) as hosted:
         faults = hosted.stack.faults
         try:
