@@ -28,12 +28,12 @@ class Processor(asyncio.Transport):
         console: Callable[[bytes], object],
         busy: float = 0.0,
         *,
-        began: float | None = None,
+        began: float,
     ) -> None:
         super().__init__()
         self._node, self._clock, self._protocol, self._console = node, clock, protocol, console
         self._loop, self._busy = asyncio.get_running_loop(), busy
-        self._began = clock.now() if began is None else began
+        self._began = began
         self._paused_at: float | None = None
         self._arrived = bytearray()
         self._is_held = self._is_full = self._is_closed = False
