@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: kube-diff page page-check images help demo test test-all test-deep test-boards test-sim apiserver test-apiserver rounds test-watches robot keywords renode lint bench soak clean-histories mutants sequences docs coverage setup boards firmware firmware-check apps
+.PHONY: kube-diff page page-check images help demo test test-all test-deep test-boards test-sim matrix apiserver test-apiserver rounds test-watches robot keywords renode lint bench soak clean-histories mutants sequences docs coverage setup boards firmware firmware-check apps
 
 help:
 	@echo "make demo       the main scenarios on 20 virtual and 3 emulated boards, with a report"
@@ -22,6 +22,7 @@ help:
 	@echo "make test-deep  the tests of properties, with four times as many examples"
 	@echo "make test-boards  all scenarios on real firmware, native and in QEMU"
 	@echo "make test-sim   all scenarios in virtual time"
+	@echo "make matrix     each fault at each arrow of the sequences, in virtual time (DEPTH=2: and pairs of faults)"
 	@echo "make apiserver  build a real kube-apiserver with etcd for --cluster=apiserver (needs Go)"
 	@echo "make test-apiserver  all scenarios on that API server"
 	@echo "make rounds     all scenarios on the three kinds of API server and Robot on the real ones, ten times (ROUNDS=n)"
@@ -72,6 +73,11 @@ test-sim: $(READY) boards
 	@$(BIN)/pytest scenarios --boards=sim -n $(WORKERS) $(PYTEST_ARGS)
 	@if [ -e firmware/images/wasmbed-native.so ]; then $(BIN)/pytest scenarios --boards=sim-native -n $(WORKERS) $(PYTEST_ARGS); \
 	else echo "skipped: scenarios on simulated firmware: its library was not built" >&2; fi
+
+# A run that was stopped goes on where it was: reports/matrix has the results and the table.
+matrix: $(READY)
+	@WASMBED_MATRIX=all WASMBED_MATRIX_DEPTH=$(or $(DEPTH),1) \
+	$(BIN)/pytest tests/faults/test_matrix.py -q -p no:logging -n $(WORKERS) --dist=worksteal $(PYTEST_ARGS)
 
 test-boards: $(READY) boards
 	@if [ -e firmware/images/wasmbed-native.so ]; then $(BIN)/pytest scenarios --boards=native -n $(WORKERS) $(PYTEST_ARGS); \

@@ -61,6 +61,7 @@ async def test_an_application_outlives_a_lost_connection(stack: Stack) -> None:
     stack.history.follows("device-connection", only=[boards[0].name])
 
 
+@pytest.mark.requires("wasm")
 async def test_an_outdated_write_is_a_conflict(stack: Stack) -> None:
     """A write on top of an old version is refused, and nothing of the newer one is lost."""
     board = await stack.boards.power_on()

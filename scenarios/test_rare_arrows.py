@@ -123,6 +123,23 @@ async def test_an_application_that_is_stopped_while_its_phase_is_being_written(s
 
 
 @pytest.mark.requires("device-phases")
+@pytest.mark.requires("gateway-http")
+async def test_two_devices_answer_one_after_the_other(stack: Stack) -> None:
+    """The controller counts each result before all have the module, and each first word before all run it."""
+    boards = [await enrolled(stack, name) for name in ("first", "second")]
+    application = await stack.deploy("hello", to=[board.name for board in boards], name="app")
+    deliveries = [await board.receive_module() for board in boards]
+    for number, (board, delivery) in enumerate(zip(boards, deliveries, strict=True), 1):
+        board.send(DeploymentResult("app", ok=True), delivery.message_id)
+        await application.until(statistics={"deployed": number})
+    await application.until(phase="Deployed")
+    for number, board in enumerate(boards, 1):
+        board.send(ApplicationStatus("app", ApplicationState.RUNNING))
+        await application.until(statistics={"running": number})
+    await application.until(phase="Running")
+    stack.history.follows("application-deployment")
+
+
 async def test_a_device_that_is_on_record_at_a_gateway_that_is_no_more(stack: Stack) -> None:
     """A Device is Connected at a gateway that no longer exists. The board enrolls at another: Disconnected in between,
     then as usual."""

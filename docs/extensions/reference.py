@@ -25,6 +25,7 @@ TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "fixtures": tables.fixtures,
     "features": tables.features,
     "events": tables.events,
+    "faults": tables.faults,
     "kinds": tables.kinds,
     "errors": tables.errors,
     "codes": tables.codes,

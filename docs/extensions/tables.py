@@ -54,6 +54,15 @@ def events() -> Iterable[Row]:
             yield f"`{row.name}`", f"{row.source}, {row.target}", ", ".join(row.fields)
 
 
+def faults() -> Iterable[Row]:
+    from harness.faults import FAULTS
+
+    yield "fault", "what happens, and what to expect afterwards", "parameters", "needs"
+    for name, kind in sorted(FAULTS.items()):
+        parameters = ", ".join(f"`{parameter}` = {default}" for parameter, default in kind.parameters().items())
+        yield f"`{name}`", first_paragraph(kind), parameters, ", ".join(f"`{each}`" for each in sorted(kind.needs))
+
+
 def kinds() -> Iterable[Row]:
     from harness.core.history import Kind
 

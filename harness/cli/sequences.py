@@ -92,7 +92,7 @@ def _arrows(flow: Sequence) -> list[str]:
         event = arrow.event
         about = f"about {event.subject.value}" if event.subject else "about nothing"
         pending = f"; pending: {event.pending}" if event.pending else ""
-        lines.append(f"  {arrow}")
+        lines.append(f"{arrow.position + 1:>4}.  {arrow}")
         lines.append(f"      {where}; {event.name} from {event.source} to {event.target}, {about}{pending}")
     return lines
 

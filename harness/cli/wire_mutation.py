@@ -104,7 +104,7 @@ class WireMutation:
         try:
             self._output.mkdir(parents=True, exist_ok=True)
             self._results.write_text("".join(f"{line}\n" for line in lines), "utf-8")
-            (self._output / "wire-mutation.md").write_text(table(outcomes, self._gateway), "utf-8")
+            (self._output / "wire-mutation.md").write_text(table(outcomes, self._gateway, self._selection), "utf-8")
         except OSError as error:
             do = "free disk space, or name another folder with --output"
             raise RigError(f"cannot be written: {reason(error)}", where=str(self._output), do=do) from error
@@ -153,14 +153,15 @@ class WireMutation:
         return ["--gateway=mutated", f"--gateway-file={path}"]
 
 
-def table(outcomes: Sequence[Outcome], gateway: str) -> str:
-    """Return the page: the missed defects, those never exercised, those that another end than the sender is blamed
-    for, and the judges that caught the others."""
+def table(outcomes: Sequence[Outcome], gateway: str, selection: Sequence[str]) -> str:
+    """Return the page: what was run, the missed defects, those never exercised, those that another end than the sender
+    is blamed for, and the judges that caught the others."""
     by = {kind: [each for each in outcomes if each.outcome == kind] for kind in (CAUGHT, MISSED, NOT_EXERCISED)}
     counted = ", ".join(f"{len(found)} {kind}" for kind, found in by.items())
     wrong = [each for each in by[CAUGHT] if not each.names_the_sender]
     blamed = f"The end that sent it is blamed for {len(by[CAUGHT]) - len(wrong)} of the {len(by[CAUGHT])} caught."
     lines = ["# Defects on the wire", "", f"Gateway: {gateway}. {len(outcomes)} defects: {counted}. {blamed}", ""]
+    lines += [f"The scenarios: `{' '.join(selection)}`.", ""]
     for heading, found in ((MISSED, by[MISSED]), (NOT_EXERCISED, by[NOT_EXERCISED]), ("another end blamed", wrong)):
         lines += [f"## {heading.capitalize()}", ""]
         blames = {each.name: f" (blames {each.blamed or 'nobody'})" for each in wrong}

@@ -200,13 +200,16 @@ class TlsListener:
 
     def _watch_silence(self) -> None:
         if self._silence is None and self._silent:
-            due = next(iter(self._silent)).since + self._admission.silence
-            self._silence = self._loop.call_at(due, self._end_silence)
+            due = self._silent_until()
+            self._silence = self._loop.call_at(due, self._end_silence, due)
 
-    def _end_silence(self) -> None:
+    def _silent_until(self) -> float:
+        return next(iter(self._silent)).since + self._admission.silence
+
+    def _end_silence(self, due: float) -> None:
+        """Drop the peers whose time was over at ``due``: the loop's time may be a rounding error before it."""
         self._silence = None
-        limit = self._loop.time() - self._admission.silence
-        while self._silent and next(iter(self._silent)).since <= limit:
+        while self._silent and self._silent_until() <= due:
             self._drop_silent(f"no ClientHello within {self._admission.silence:g} s")
         self._watch_silence()
 

@@ -256,7 +256,7 @@ class Ledger:
             self.disturbed[device] = event
             if event.name in _REBOOTS:
                 self.boots[device] = event
-            if event.name == "disturb link":
+            if event.name == "disturb link" and not event.data.get("half_open"):  # which is of one connection
                 self._hampered.add(device)
             return
         match event.name:
@@ -264,7 +264,7 @@ class Ledger:
                 self.disturbed[device] = event
                 if event.name in _REBOOTS:
                     self.boots[device] = event
-                if event.name == "restore link":
+                if event.name == "restore link" and "board" not in event.data:  # that is the board's own connector
                     self._hampered.discard(device)
             case "peer connected":
                 self.peers.add(str(event.data.get("address")))

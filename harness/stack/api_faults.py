@@ -12,15 +12,18 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from harness.core.ahead import Ahead
 from harness.core.clock import Clock
 from harness.core.errors import ProductFailure
 from harness.invariants.invariant import party_of
 from harness.wasmbed.resources.api import ApiError, Object, Resource, ResourceApi, ResourceList, WatchEvent, api_error
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
 
 __all__ = ["ApiFault", "ApiFaults"]
 
 T = TypeVar("T")
 GONE = 410
+_EVENTS = ("ADDED", "MODIFIED", "DELETED")
 KEPT = 100
 """Pauses that a fault remembers."""
 REASONS = {
@@ -46,6 +49,8 @@ class ApiFault:
     left: int | None
     clock: Clock
     after: bool = False
+    slower: float = 0.0
+    """Seconds by which each request is late, which then goes on."""
     hit: int = 0
     """Requests that failed, or were held back, so far."""
     reached: asyncio.Event = field(default_factory=asyncio.Event)
@@ -89,6 +94,9 @@ class ApiFault:
         self._latest = now
         if self.left is not None:
             self.left -= 1
+        if self.slower:
+            await self.clock.sleep(self.slower)
+            return
         if self.code == 0:
             await self.released.wait()
             return
@@ -113,6 +121,8 @@ class ApiFaults:
 
     def __init__(self, note: Callable[..., object], clock: Clock) -> None:
         self._note, self._clock = note, clock
+        self.ahead: Ahead | None = None
+        """Asked before each request that changes something, and before each watch event."""
         self._active: list[ApiFault] = []
         self._watches: set[_Watch] = set()
 
@@ -185,6 +195,26 @@ class ApiFaults:
             self._active.remove(fault)
             fault.released.set()
 
+    @contextmanager
+    def slowed(
+        self,
+        *verbs: str,
+        seconds: float,
+        client: str | None = None,
+        kind: str | None = None,
+        name: str | None = None,
+    ) -> Iterator[ApiFault]:
+        """Inside, requests are sent ``seconds`` later; otherwise as :meth:`failing`."""
+        fault = ApiFault(client, frozenset(verbs), kind, name, None, None, self._clock, slower=seconds)
+        asked = {"verbs": sorted(verbs), "client": client, "resource": kind, "named": name}
+        self._note("API is slow", "Kubernetes", **asked, seconds=seconds)
+        self._active.append(fault)
+        try:
+            yield fault
+        finally:
+            self._active.remove(fault)
+            self._note("API restored", "Kubernetes")
+
     def break_watches(self, *, client: str | None = None, kind: str | None = None, code: int = 0) -> int:
         """End the watches that are open now, each before its next event; returns how many.
 
@@ -199,6 +229,21 @@ class ApiFaults:
     def client(self, name: str, api: ResourceApi) -> ResourceApi:
         """``api`` for the client of that name, with these faults in front."""
         return _Faulty(self, name, api)
+
+    async def foreseen(self, client: str, change: str, resource: Resource, name: str, body: Object) -> None:
+        """Wait if a fault is to come first: before a client's request (``POST``, ``PATCH``, ...), or before a watch
+        event (``ADDED``, ...) reaches it. ``body`` is the request's, or the object."""
+        if self.ahead is None:
+            return
+        ends = ("Kubernetes", client) if change in _EVENTS else (client, "Kubernetes")
+        if self.ahead.expects(*ends):
+            data: Object = {
+                "name": name,
+                **{part: body[part] for part in ("metadata", "spec", "status") if part in body},
+            }
+            correlation = name if resource in (DEVICE, APPLICATION) else ""
+            if (held := self.ahead(*ends, f"{change} {resource.kind}", data, correlation)) is not None:
+                await held.until
 
     async def enter(self, client: str, verb: str, resource: Resource, name: str) -> None:
         """Apply the faults that a request meets."""
@@ -243,15 +288,19 @@ class _Faulty(ResourceApi):
 
     async def create(self, resource: Resource, body: Object) -> Object:
         name = str(body["metadata"].get("name") or "")
+        await self._faults.foreseen(self._client, "POST", resource, name, body)
         return await self._call("create", resource, name, lambda: self._api.create(resource, body))
 
     async def replace(self, resource: Resource, name: str, body: Object) -> Object:
+        await self._faults.foreseen(self._client, "PUT", resource, name, body)
         return await self._call("replace", resource, name, lambda: self._api.replace(resource, name, body))
 
     async def patch(self, resource: Resource, name: str, patch: Object) -> Object:
+        await self._faults.foreseen(self._client, "PATCH", resource, name, patch)
         return await self._call("patch", resource, name, lambda: self._api.patch(resource, name, patch))
 
     async def patch_status(self, resource: Resource, name: str, patch: Object) -> Object:
+        await self._faults.foreseen(self._client, "PATCH", resource, name, patch)
         return await self._call("patch_status", resource, name, lambda: self._api.patch_status(resource, name, patch))
 
     async def delete(
@@ -260,6 +309,7 @@ class _Faulty(ResourceApi):
         def send() -> Awaitable[None]:
             return self._api.delete(resource, name, uid=uid, resource_version=resource_version)
 
+        await self._faults.foreseen(self._client, "DELETE", resource, name, {})
         await self._call("delete", resource, name, send)
 
     async def _call(self, verb: str, resource: Resource, name: str, send: Callable[[], Awaitable[T]]) -> T:
@@ -288,7 +338,9 @@ class _Faulty(ResourceApi):
     ) -> AsyncIterator[WatchEvent]:
         """The events up to the moment at which the watch has to end."""
         async for event in events:
-            await self._faults.enter(self._client, "event", resource, event.object["metadata"].get("name", ""))
+            name = event.object["metadata"].get("name", "")
+            await self._faults.foreseen(self._client, event.type, resource, name, event.object)
+            await self._faults.enter(self._client, "event", resource, name)
             if watch.ends_with is None:
                 yield event
                 continue

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.core.ahead import Ahead
 from harness.core.clock import Clock
 from harness.core.network import Endpoint, Network
 from harness.gateways.gateway import Gateway
@@ -47,9 +48,10 @@ class GatewayBoundary:
         tamper: Tamper | None = None,
         tunnel: bool = False,
         wire: str = VERSION_1,
+        ahead: Ahead | None = None,
     ) -> None:
         """``tamper`` alters the frames of its links. ``tunnel``: pass on TLS that the harness has no identities for.
-        ``wire`` is what its links speak."""
+        ``wire`` is what its links speak. ``ahead`` is asked before frames."""
         self._http = HttpRecorder(settings.name, recorder.reserve, clock, network)
         self._relay = Relay(
             settings.listen,
@@ -64,6 +66,7 @@ class GatewayBoundary:
             limit=settings.frame_limit,
             wire=wire,
             tamper=tamper,
+            ahead=ahead,
             is_by_hand=recorder.is_by_hand,
         )
         self._prepared = False

@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from harness.core.ahead import Ahead
 from harness.core.clock import Clock
 from harness.core.errors import UsageError
 from harness.core.identifiers import Randomness
@@ -70,12 +71,14 @@ class GatewayControl(Watched[GatewayResource]):
         *,
         wire_defect: str | None = None,
         relay: bool = False,
+        ahead: Ahead | None = None,
     ) -> None:
         """``wire_defect``: the name of a defect of :mod:`harness.gateways.relay.defects` on its links. ``relay``:
-        whether they pass a relay also if it records them itself."""
+        whether they pass a relay also if it records them itself. ``ahead`` is asked before what passes the relay."""
         super().__init__(settings.name, recorder.informer(GATEWAY), recorder.record)
         self._settings, self._kind, self._choice, self._pki, self._cluster = settings, kind, choice, pki, cluster
         self._clock, self._network, self._randomness, self._recorder = clock, network, randomness, recorder
+        self._ahead = ahead
         self._identities = pki.gateway(settings.name)
         self._defect_noted = False
         defect = find_defect(wire_defect) if wire_defect is not None else None
@@ -170,6 +173,7 @@ class GatewayControl(Watched[GatewayResource]):
             tamper=defect.tamper(applied) if defect is not None else None,
             tunnel=self._kind.tunnelled(self._choice),
             wire=self._choice.wire,
+            ahead=self._ahead,
         )
 
     def _setup(self) -> GatewaySetup:

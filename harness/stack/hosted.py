@@ -70,6 +70,7 @@ class HostedStack:
             __tracebackhide__ = True
             await self.stack.observe()
             self.stack.judge()
+            self.stack.faults.check_applied()
 
         self._runner.run(self._blamed(judge()))
 
@@ -85,6 +86,8 @@ class HostedStack:
         history = getattr(self.stack, "history", None)
         if history is None or isinstance(error, RigError | UsageError):
             return
+        if replay := getattr(self.stack, "replay", ""):  # it may not have started
+            error.add_note(f"faults: {self.stack.faults.account()}\nreplay: {replay}")
         if found := history.judgement().violations():
             error.add_note(describe(found))
             named = next((each.convicts for each in found if each.party is not Party.PRODUCT), "")

@@ -180,6 +180,14 @@ class StackOptions:
             "metavar": "ORDER",
         },
     )
+    schedule: Path | None = field(
+        default=None,
+        metadata={
+            "parse": Path,
+            "help": "TOML file with faults and the moments at which they happen, in each test",
+            "metavar": "FILE",
+        },
+    )
     link: str | None = field(
         default=None,
         metadata={

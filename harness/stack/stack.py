@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -19,9 +20,12 @@ from harness.core.history import MOST_EVENTS
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint
 from harness.core.redaction import Redaction
+from harness.faults import Injector, Schedule, read_schedule
+from harness.faults.fault import RELAY
+from harness.faults.schedule import Entry
 from harness.stack.api_faults import ApiFaults
 from harness.stack.applications import ApplicationHandle
-from harness.stack.backends import make_cluster
+from harness.stack.backends import lacking, make_cluster
 from harness.stack.boards import Boards
 from harness.stack.credentials import Certificate, Pki
 from harness.stack.devices import DeviceHandle
@@ -86,6 +90,8 @@ class Stack:
     """Makes requests to the cluster fail."""
     links: LinkFaults
     """Disturbs the links between boards and gateways."""
+    faults: Injector
+    """Applies schedules of faults, and tells which of them applied."""
     controllers: ControllerManager
 
     def __init__(
@@ -112,6 +118,8 @@ class Stack:
         self._ends = AsyncExitStack()
         self._numbers: dict[str, int] = {}
         self._gateways: list[GatewayControl] = []
+        self._schedule = Schedule()
+        """The faults that were scheduled so far."""
 
     async def start(self, *, platform: bool = True) -> Self:
         """Start everything; without ``platform`` only the cluster with Wasmbed's resource types, and the recorder.
@@ -158,11 +166,16 @@ class Stack:
 
     async def _start_platform(self) -> None:
         kept = self._state / "pki" if self._state is not None else None
+        given = read_schedule(self.options.schedule) if self.options.schedule is not None else Schedule()
+        self._relayed = self.options.relay or given.needs_relay
         kind, choice = find_gateway(self.options)
         own = kind.device_authority(choice)
         devices = Authority.of(*own, self.clock) if own is not None else None
         self.pki = Pki(self.clock, self.randomness.fork("pki"), self.api, self._recorder.note, kept, devices)
         self.links = LinkFaults(lambda: self._gateways, lambda board: self.boards.device_of(board), self._recorder)
+        self.faults = Injector(self, self._recorder.note, self._check_fault)
+        self.api_faults.ahead = self.faults
+        self._ends.callback(self.history.listen(self.faults.crossed))
         self.gateway = self._make_gateway(self._gateway_settings())
         await self.gateway.start()
 
@@ -184,6 +197,10 @@ class Stack:
         self._ends.push_async_callback(self.boards.stop)
         self.history.note("stack started", **self._described())
         self._ends.callback(self.history.note, "stack stopping")
+        self._ends.push_async_callback(self.faults.stop)
+        self.faults.begin()
+        if given.entries:
+            self.apply(given)
 
     async def stop(self) -> None:
         """Stop all parts in reverse order, each within its time limit. May be called more than once."""
@@ -329,6 +346,44 @@ class Stack:
         self.boards.gateway = gateway.endpoint
         return gateway
 
+    @property
+    def gateways(self) -> Sequence[GatewayControl]:
+        """The gateways, in the order in which they were made."""
+        return tuple(self._gateways)
+
+    def apply(self, schedule: Schedule) -> None:
+        """Let the faults of a schedule happen at their moments; times count from the stack's start.
+
+        The schedule is in the history, and in ``schedule.toml`` beside its file, to replay the run with ``--schedule``.
+        Raises UsageError for a fault that cannot happen here.
+        """
+        self.faults.add(schedule)
+        self._schedule = Schedule((*self._schedule.entries, *schedule.entries), schedule.file)
+        if not schedule.file and self._folder is not None:
+            path = self._folder / "schedule.toml"
+            with suppress(OSError):  # a full disk must not change the verdict
+                path.write_text(self._schedule.to_toml(), encoding="utf-8")
+            self._schedule = replace(self._schedule, file=str(path))
+        self.history.note("schedule", faults=[str(each) for each in schedule.entries], replay=self.replay)
+
+    @property
+    def replay(self) -> str:
+        """The options that apply the same faults again; empty without faults, or where no file has them."""
+        if not self._schedule.entries:
+            return ""
+        seed = [f"--seed={self.options.seed or SEED}"] if self._simulated else []
+        file = [f"--schedule={shlex.quote(self._schedule.file)}"] if self._schedule.file else []
+        return " ".join([f"--boards={self.options.boards}", *seed, *file])
+
+    def _check_fault(self, entry: Entry) -> None:
+        where, needs = entry.line or "schedule", entry.needs - {RELAY}
+        if reason := lacking(self.options, needs):
+            do = "choose another fault, or other boards or another gateway"
+            raise UsageError(f"{entry.fault.name} cannot happen here: {reason}", where=where, do=do)
+        if RELAY in entry.needs and not self._relayed and self.gateway.in_process:
+            do = "mark the test with stack(relay=True)"
+            raise UsageError(f"{entry}: the links pass no relay", where=where, do=do)
+
     async def observe(self) -> None:
         """Record what each gateway says of itself, for the judges: at the end of a test's body."""
         for gateway in self._gateways:
@@ -388,7 +443,8 @@ class Stack:
             self.randomness,
             self._recorder,
             wire_defect=self.options.wire_defect,
-            relay=self.options.relay,
+            relay=self._relayed,
+            ahead=self.faults,
         )
         self._ends.push_async_callback(gateway.close)
         self._gateways.append(gateway)

@@ -12,6 +12,7 @@ from harness.core.descriptors import count_sockets
 from harness.core.errors import UsageError
 from harness.core.loop import new_runner
 from harness.core.network import Network, SystemNetwork
+from harness.faults import read_schedule
 from harness.stack.options import LINKS, ORDERS, SEED, StackOptions, flag
 
 __all__ = ["FEATURES", "Runner", "Surroundings", "in_virtual_time", "surroundings_of"]
@@ -62,6 +63,11 @@ def in_virtual_time(options: StackOptions) -> StackOptions:
     return options
 
 
+def _is_relayed(options: StackOptions) -> bool:
+    scheduled = options.schedule is not None and read_schedule(options.schedule).needs_relay
+    return options.relay or options.wire_defect is not None or scheduled
+
+
 def surroundings_of(options: StackOptions, new_runner: Callable[[], Runner] = new_runner) -> Surroundings:
     """The surroundings of a stack with these options; on a machine, its event loop is of ``new_runner``.
 
@@ -87,8 +93,8 @@ def surroundings_of(options: StackOptions, new_runner: Callable[[], Runner] = ne
             )
     from harness.sim import Simulation  # late: most runs need none
 
-    relayed = options.relay or options.wire_defect is not None  # the relay reads TLS's records
-    plain = (options.link or LINKS[0]) == "plain" and options.boards == PLAIN and not relayed
+    # The relay reads TLS's records.
+    plain = (options.link or LINKS[0]) == "plain" and options.boards == PLAIN and not _is_relayed(options)
     simulation = Simulation(options.schedule_order, options.seed or SEED, plain=plain)
     return Surroundings(
         simulation.clock, simulation.network, simulation.new_runner, lambda: simulation.open_sockets, simulated=True

@@ -75,7 +75,8 @@ def test_a_catch_that_blames_the_other_end_is_listed() -> None:
         Outcome("device.heartbeat.delay", "it is late", CAUGHT, "t", "until", "gateway"),
         Outcome("gateway.stop.drop", "it is not sent", CAUGHT, "t", "time limit"),
     ]
-    page = table(found, "mine")
+    page = table(found, "mine", ["tests", "--boards=sim"])
+    assert "The scenarios: `tests --boards=sim`." in page
     assert "is blamed for 1 of the 3 caught" in page
     assert "## Another end blamed\n\n- device.heartbeat.delay: it is late (blames gateway)\n" in page
     assert "- gateway.stop.drop: it is not sent (blames nobody)" in page

@@ -17,8 +17,9 @@ from cryptography.x509 import CertificateSigningRequestBuilder, Name, NameAttrib
 from cryptography.x509.oid import NameOID
 
 from harness.core.clock import ManualClock
-from harness.core.history import Event, History, Kind
+from harness.core.history import Event, Kind
 from harness.invariants import Judgement, Party, Violation
+from harness.stack.record import Record
 
 ID = "123e4567-e89b-42d3-a456-426614174000"
 OTHER_ID = "123e4567-e89b-42d3-a456-426614174999"
@@ -36,7 +37,7 @@ class Story:
 
     def __init__(self) -> None:
         self.clock = ManualClock(START)
-        self.history = History(self.clock)
+        self.history = Record(self.clock)
         self.gets_late: Callable[[], object] = lambda: None
         """Called whenever time has passed."""
 

@@ -12,6 +12,7 @@ from functools import partial
 
 from OpenSSL import SSL
 
+from harness.core.ahead import Ahead
 from harness.core.client_hello import LARGEST_RECORD, ClientHello, hello_size, is_handshake, read_client_hello
 from harness.core.clock import Clock
 from harness.core.history import Tap
@@ -52,6 +53,7 @@ class LinkOptions:
     tamper: Tamper | None
     is_by_hand: Callable[[Endpoint | None], bool]
     """Whether a test drives the device at an address: what it sends is not altered."""
+    ahead: Ahead | None = None
 
 
 class _Phase(Enum):
@@ -183,6 +185,7 @@ class RelayedLink:
             finish()
 
     def _end_other(self, stream: Stream) -> None:
+        """End the other side, after what was held back: the record has the end when the other side sees it."""
         self._note_end(stream, self._closed_early(stream))
         self._ended.add(stream)
         if stream is self.near and self._negotiation is not None:
@@ -289,9 +292,11 @@ class RelayedLink:
         assert isinstance(self._observer, LinkObserver), "the relay has ended the board's TLS"
         addresses = self.far.local_address, self.near.peer_address
         self._observer.opened(negotiation.certificate, *addresses, is_doubtful=not negotiation.board.verified)
-        ends, clock = (self.near, self.far), self._options.clock
-        tamper = self._tampered if self._options.tamper is not None else None
-        self._passing = Passing(negotiation.board, negotiation.gateway, *ends, self._observer, clock, tamper)
+        options, ends = self._options, (self.near, self.far)
+        tamper = self._tampered if options.tamper is not None else None
+        self._passing = Passing(
+            negotiation.board, negotiation.gateway, *ends, self._observer, options.clock, tamper, options.ahead
+        )
         self._passing.drop(self._fault.drop)
         self._phase = _Phase.OPEN
         self._named(self)

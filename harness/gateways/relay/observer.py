@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from harness.core.ahead import Ahead, Held
 from harness.core.history import Tap
 from harness.core.network import Endpoint
 from harness.gateways.relay.records import ALERT, alert_name
 from harness.wasmbed.gateway.link_recorder import LinkRecorder
+from harness.wasmbed.protocol.describe import describe
 from harness.wasmbed.protocol.errors import ProtocolError
 from harness.wasmbed.protocol.framing import FrameDecoder
 from harness.wasmbed.protocol.link import Codec, Direction, new_decoder
@@ -141,6 +143,16 @@ class LinkObserver:
     def dismiss(self) -> None:
         """Report nothing: there is no link."""
         self._is_over = True
+
+    def foresee(self, ahead: Ahead, direction: Direction, payload: bytes) -> Held | None:
+        """Ask whether a fault is to come before a frame passes."""
+        ends = ("Device", "Gateway") if direction is Direction.RECEIVED else ("Gateway", "Device")
+        try:
+            message = self._decode[direction](payload).message
+        except ProtocolError:
+            return None
+        data = {**describe(message), "device": self.device, "link": self._link}
+        return ahead(*ends, type(message).__name__, data, getattr(message, "application_id", None) or self.device)
 
     def _frame(self, recorder: LinkRecorder, direction: Direction, payload: bytes) -> None:
         try:

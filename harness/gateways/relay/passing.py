@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from harness.core.ahead import Ahead
 from harness.core.clock import Clock
 from harness.gateways.relay.handshake import Handshake
 from harness.gateways.relay.observer import LinkObserver
@@ -29,6 +30,8 @@ Tamper = Callable[[Direction, bytes], Tampered]
 _KEY_UPDATE = 24
 _LARGEST_CONTENT = 1 << 14
 _CLOSE_NOTIFY = 0
+_UNTIL_ENDED = 0.001
+"""Seconds after the beginning of a fault in which the relay sees that an end has gone, before a held frame goes on."""
 
 
 class _Way:
@@ -63,13 +66,15 @@ class Passing:
         observer: LinkObserver,
         clock: Clock,
         tamper: Tamper | None,
+        ahead: Ahead | None = None,
     ) -> None:
+        """``ahead`` is asked before each frame that it expects."""
         client, server = "CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0"
         self._ways = {
             Direction.RECEIVED: _Way(board.protection(client), gateway.protection(client), far, clock),
             Direction.SENT: _Way(gateway.protection(server), board.protection(server), near, clock),
         }
-        self._observer, self._tamper = observer, tamper
+        self._observer, self._tamper, self._ahead, self._clock = observer, tamper, ahead, clock
         self._drop = 0
         for way in self._ways.values():
             way.is_framed = tamper is not None
@@ -101,14 +106,19 @@ class Passing:
         # What is left are session tickets: the board could not use those of the relay's handshake.
 
     def end(self, direction: Direction, rest: bytes, finish: Callable[[], object]) -> None:
-        """Pass on the beginning of a record at the end of a direction, and then call ``finish``."""
+        """Pass on the beginning of a record at the end of a direction, and then call ``finish``. What is held for a
+        fault is lost: its sender has ended before it."""
         way = self._ways[direction]
+        if way.valve.is_held:
+            way.valve.clear()
+            finish()
+            return
         self._pass_held(direction, way)
         way.valve.push(partial(way.to.write, rest))
         way.valve.push(finish)
 
     def _data(self, direction: Direction, way: _Way, content: bytes) -> None:
-        if self._drop and not way.is_framed:
+        if not way.is_framed and (self._drop or self._is_expected(direction)):
             way.is_framed = self._observer.is_between_frames(direction)
         if not way.is_framed:
             self._observer.passed(direction, content)
@@ -123,9 +133,27 @@ class Passing:
             payload = bytes(way.held[HEADER_SIZE:end])
             del way.held[:end]
             for delay, altered in self._tamper(direction, payload) if self._tamper is not None else ((0.0, payload),):
-                way.valve.push(partial(self._send_frame, direction, way, frame(altered)), delay=delay)
+                self._push(direction, way, altered, delay)
         if way.is_raw:
             self._pass_held(direction, way)
+
+    def _is_expected(self, direction: Direction) -> bool:
+        ends = ("Device", "Gateway") if direction is Direction.RECEIVED else ("Gateway", "Device")
+        return self._ahead is not None and self._ahead.expects(*ends)
+
+    def _push(self, direction: Direction, way: _Way, payload: bytes, delay: float) -> None:
+        """Let a frame pass in its turn: where a fault is to come first, only a part of it until then."""
+        data, held = frame(payload), None
+        if self._ahead is not None and self._is_expected(direction):
+            held = self._observer.foresee(self._ahead, direction, payload)
+        if held is None:
+            way.valve.push(partial(self._send_frame, direction, way, data), delay=delay)
+            return
+        first = int(len(data) * held.part)
+        way.valve.push(partial(self._send, direction, way, data[:first]), delay=delay)
+        way.valve.hold()
+        way.valve.push(partial(self._send, direction, way, data[first:]), delay=delay)
+        held.until.add_done_callback(lambda _: self._clock.call_later(_UNTIL_ENDED, way.valve.release))
 
     def _pass_held(self, direction: Direction, way: _Way) -> None:
         """Pass on what is not a whole frame."""

@@ -9,6 +9,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Iterable
 
+from harness.core.ahead import Ahead
 from harness.core.clock import Clock
 from harness.core.errors import RigError, reason
 from harness.core.history import Tap
@@ -42,7 +43,7 @@ class Relay:
     that the gateway trusts: the relay refuses nobody, but it reports the messages of a device with another authority's
     certificate only after the gateway has answered. ``limit`` is the largest frame that it decodes, in bytes,
     ``wire`` what devices and gateway speak. ``tamper`` alters frames, but not those of a device that a test drives by
-    hand, as ``is_by_hand`` says of its address.
+    hand, as ``is_by_hand`` says of its address. ``ahead`` is asked before frames that it expects.
 
     What it cannot keep: where the gateway does not accept connections, a board sees a reset instead of a refusal; and
     it sees the relay's certificate, and no session tickets.
@@ -64,6 +65,7 @@ class Relay:
         wire: str = VERSION_1,
         tamper: Tamper | None = None,
         is_by_hand: Callable[[Endpoint | None], bool] = lambda address: False,
+        ahead: Ahead | None = None,
     ) -> None:
         identities = tuple(identities)
         self.target = target
@@ -80,6 +82,7 @@ class Relay:
             clock=clock,
             tamper=tamper,
             is_by_hand=is_by_hand,
+            ahead=ahead,
         )
         self._listener: Listener | None = None
         self._numbers = itertools.count(1)

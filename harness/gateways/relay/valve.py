@@ -26,6 +26,7 @@ class Valve:
         """When the line has carried what was given to it."""
         self._waiting: deque[tuple[float, Callable[[], object], int]] = deque()
         self._size = 0
+        self._holds = 0
         self._is_full = False
         self._timer: Timer | None = None
 
@@ -36,11 +37,25 @@ class Valve:
         self._free = self._clock.now()
         self._pass()
 
+    def hold(self) -> None:
+        """Let nothing pass until :meth:`release`."""
+        self._holds += 1
+
+    @property
+    def is_held(self) -> bool:
+        """Whether :meth:`hold` has stopped it."""
+        return self._holds > 0
+
+    def release(self) -> None:
+        """Let pass again what :meth:`hold` has stopped."""
+        self._holds -= 1
+        self._pass()
+
     def push(self, action: Callable[[], object], size: int = 0, *, delay: float = 0.0) -> None:
         """Take ``action``, which stands for ``size`` bytes, when it is its turn; ``delay`` (seconds) is for this one,
         and so for those behind it."""
         delay += self._delay
-        if not (self._waiting or delay or self._bandwidth or self._is_silent):
+        if not (self._waiting or delay or self._bandwidth or self._is_silent or self._holds):
             action()
             return
         due = self._clock.now()
@@ -58,16 +73,20 @@ class Valve:
 
     def _pass(self) -> None:
         self._stop_timer()
-        while self._waiting and not self._is_silent and self._waiting[0][0] <= self._clock.now():
+        while self._waiting and not self._is_stopped and self._waiting[0][0] <= self._clock.now():
             _, action, size = self._waiting.popleft()
             self._size -= size
             action()
-        if self._waiting and not self._is_silent:
+        if self._waiting and not self._is_stopped:
             self._timer = self._clock.call_later(self._waiting[0][0] - self._clock.now(), self._pass)
         is_full = self._size > MOST_WAITING
         if is_full != self._is_full:
             self._is_full = is_full
             self._crowded(is_full)
+
+    @property
+    def _is_stopped(self) -> bool:
+        return self._is_silent or self._holds > 0
 
     def _stop_timer(self) -> None:
         timer, self._timer = self._timer, None

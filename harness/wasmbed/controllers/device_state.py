@@ -34,6 +34,10 @@ _ALREADY_DEPLOYED = "ALREADY_DEPLOYED"
 """The device's error code for a deployment of an application that it already has."""
 
 
+_NO_ANSWER_CODES = ("CONNECTION_LOST", "TIMEOUT")
+"""The gateway's own codes: the device did not answer. They do not blame the module or the device."""
+
+
 class DeviceState(Enum):
     WAITING = auto()
     """The device is out of reach; it is asked when it is back."""
@@ -90,8 +94,9 @@ def obstacle(device: Device | None, module_size: int) -> str | None:
 def has_module(device: Device, entry: DeviceEntry) -> bool:
     """Whether the device may hold a module of this application, of any generation.
 
-    An unanswered request counts. So does a deployment that the device refused because it has the application, and a
-    report of the application that was never requested, because an earlier application of the same name requested it.
+    An unanswered request counts, to deploy or to stop. So does a deployment that the device refused because it has the
+    application, and a report of the application that was never requested, because an earlier application of the same
+    name requested it.
     A device that enrolled since then counts as rebooted, without its modules. This may be wrong: a device that a
     gateway does not know also enrolls again, and its modules go on running. Then it refuses the next deployment.
     """
@@ -99,7 +104,7 @@ def has_module(device: Device, entry: DeviceEntry) -> bool:
     if record.revision is None:
         return entry.state in LIVE
     asked = record.revision is not None and record.error is None
-    held = entry.state in LIVE or _refused_as_held(entry) if entry.state is not None else asked
+    held = entry.state in LIVE or _refused_as_held(entry) or _not_stopped(entry) if entry.state is not None else asked
     return held and not enrolled_since(device, record)
 
 
@@ -138,13 +143,14 @@ def judge(
             return DeviceAssessment(DeviceState.RUNNING)
         case ApplicationState.DEPLOYED:
             return DeviceAssessment(DeviceState.DEPLOYED)
+        case ApplicationState.ERROR if _not_stopped(entry):
+            return DeviceAssessment(DeviceState.UNKNOWN, away) if away else DeviceAssessment(DeviceState.OUTDATED)
         case ApplicationState.ERROR:
             return DeviceAssessment(DeviceState.ERROR, reason)
         case ApplicationState.FAILED if _refused_as_held(entry):
             return next_step if away else DeviceAssessment(DeviceState.OUTDATED, HELD_ALREADY)
         case ApplicationState.FAILED:
-            # These codes are the gateway's own: they do not blame the module or the device.
-            if entry.code not in (CANCELLED, "CONNECTION_LOST", "TIMEOUT"):
+            if entry.code not in (CANCELLED, *_NO_ANSWER_CODES):
                 return DeviceAssessment(DeviceState.FAILED, reason)
             return DeviceAssessment(DeviceState.DUE, NO_ANSWER) if entry.code == "TIMEOUT" and not away else next_step
         case ApplicationState.STOPPED:
@@ -158,3 +164,8 @@ def judge(
 
 def _refused_as_held(entry: DeviceEntry) -> bool:
     return entry.state == ApplicationState.FAILED and entry.code == _ALREADY_DEPLOYED
+
+
+def _not_stopped(entry: DeviceEntry) -> bool:
+    """Whether the device did not answer a stop, so that nobody knows whether it runs the application."""
+    return entry.state == ApplicationState.ERROR and entry.code in _NO_ANSWER_CODES

@@ -28,6 +28,8 @@ log = get_log(__name__)
 Key = tuple[Resource, str]
 
 _BACKOFF = Backoff(first=0.1, longest=10.0)
+_CONFLICTS = 5
+"""Conflicts in a row after which a write waits before it is tried again."""
 _SERVER_ERROR = 500
 """HTTP statuses from here on do not say whether the server did what it was asked."""
 _PERMANENT = {400, 403, 405, 413, 415, 422}
@@ -214,6 +216,7 @@ class StatusWriter:
                 return current
             if step.phase is None:
                 return await self._patch(resource, name, {"status": step.status})
+        conflicts = 0
         while True:
             if current is None:
                 current = await self._api.get(resource, name)
@@ -227,7 +230,9 @@ class StatusWriter:
                     resource, name, {"metadata": {"resourceVersion": version}, "status": status}
                 )
             except Conflict:
-                current = None
+                current, step.sent, conflicts = None, None, conflicts + 1
+                if conflicts == _CONFLICTS:
+                    raise
                 continue
             except ApiError as error:
                 if error.code < _SERVER_ERROR:

@@ -33,14 +33,14 @@ static bool any_head(struct reader *reader, enum cbor_type *type, uint64_t *valu
     if (reader->at == reader->end)
         return false;
     uint8_t first = *reader->at++;
-    int more = (first & 31) < 24 ? 0 : (first & 31) > 27 ? -1 : 1 << ((first & 31) - 24);
+    int more = (first & 31) < 24 ? 0 : (first & 31) > 27 ? -1 : 1 << ((first & 31) - 24), bytes = more;
     if (more < 0 || reader->end - reader->at < more)
         return false;
     *type = (enum cbor_type)(first >> 5);
     *value = more ? 0 : first & 31;
     while (more--)
         *value = *value << 8 | *reader->at++;
-    return true;
+    return *type == SIMPLE || !bytes || *value >= (bytes == 1 ? 24 : 1ull << 4 * bytes); /* the shortest */
 }
 
 bool get_head(struct reader *reader, enum cbor_type type, uint64_t *value)
@@ -60,7 +60,31 @@ bool get_text(struct reader *reader, const char **text, size_t *length)
     return true;
 }
 
-bool skip(struct reader *reader, int depth)
+static bool skip(struct reader *reader, int depth);
+
+/* Skip the entries of a map: the keys' bytes ascend. */
+static bool skip_entries(struct reader *reader, int depth, uint64_t entries)
+{
+    struct reader last = {NULL, NULL};
+    while (entries--) {
+        struct reader key = *reader;
+        if (!skip(reader, depth))
+            return false;
+        key.end = reader->at;
+        size_t length = (size_t)(key.end - key.at), before = (size_t)(last.end - last.at);
+        if (last.at) {
+            int order = memcmp(last.at, key.at, before < length ? before : length);
+            if (order > 0 || (order == 0 && before >= length))
+                return false;
+        }
+        last = key;
+        if (!skip(reader, depth))
+            return false;
+    }
+    return true;
+}
+
+static bool skip(struct reader *reader, int depth)
 {
     enum cbor_type type;
     uint64_t value;
@@ -70,10 +94,16 @@ bool skip(struct reader *reader, int depth)
         if (value > (uint64_t)(reader->end - reader->at))
             return false;
         reader->at += value;
-    } else if (type == ARRAY || type == MAP || type == TAG) {
-        for (uint64_t items = type == TAG ? 1 : type == MAP ? 2 * value : value; items; items--)
+    } else if (type == MAP) {
+        return skip_entries(reader, depth + 1, value);
+    } else if (type == ARRAY || type == TAG) {
+        for (uint64_t items = type == TAG ? 1 : value; items; items--)
             if (!skip(reader, depth + 1))
                 return false;
     }
     return true;
 }
+
+bool skip_item(struct reader *reader) { return skip(reader, 0); }
+
+bool is_one_item(struct reader reader) { return skip(&reader, 0) && reader.at == reader.end; }

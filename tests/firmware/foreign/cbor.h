@@ -23,6 +23,8 @@ bool get_head(struct reader *reader, enum cbor_type type, uint64_t *value);
 /* Read a text; `text` is not ended by a zero. */
 bool get_text(struct reader *reader, const char **text, size_t *length);
 /* Skip one item and what is in it. */
-bool skip(struct reader *reader, int depth);
+bool skip_item(struct reader *reader);
+/* Whether there is one item in deterministic encoding (RFC 8949, section 4.2), and nothing behind it. */
+bool is_one_item(struct reader reader);
 
 #endif

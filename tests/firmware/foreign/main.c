@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATIENCE = 60000 }; /* milliseconds for a connection, and for the answer to an enrollment */
+enum { PATIENCE = 60000 };  /* milliseconds for a connection, and for the answer to an enrollment */
+enum { LONGEST = 3600000 }; /* milliseconds that a gateway can keep it away */
+enum { MISSED = 3 };        /* heartbeats without an answer, after which the gateway is gone */
 enum { HEARTBEAT = 0, ENROLLMENT = 1, FAILED = 2, ACKNOWLEDGMENT = 3, INFORMATION = 7, LARGEST = 4000 };
 
 #ifndef PORTS_FROM
@@ -22,7 +24,9 @@ static uint16_t gateway_port;
 static char device_id[37];
 static uint32_t interval = 1000, message_id;
 static uint32_t asked_at; /* when the latest request was sent */
-static bool is_answered, was_served; /* whether a heartbeat of this link was answered */
+static uint32_t stay_away, stay_away_from; /* milliseconds, and from when on */
+static int unanswered;  /* heartbeats in a row */
+static bool was_served; /* whether a heartbeat of this link was answered */
 static uint8_t received[LARGEST + 4];
 static size_t received_length;
 
@@ -65,13 +69,6 @@ static void send(uint8_t *frame, struct writer writer)
         link_abort();
 }
 
-static void ask(uint8_t *frame, struct writer writer)
-{
-    asked_at = now();
-    is_answered = false;
-    send(frame, writer);
-}
-
 static void enroll(void)
 {
     uint8_t frame[600];
@@ -91,7 +88,8 @@ static void enroll(void)
     put_text(&writer, "foreign 1.0");
     put_head(&writer, UNSIGNED, 6);
     put_bytes(&writer, BYTES, nonce, sizeof nonce);
-    ask(frame, writer);
+    asked_at = now();
+    send(frame, writer);
     for (unsigned i = 0; i < sizeof nonce && !++nonce[i]; i++) /* another nonce next time */
         ;
 }
@@ -114,7 +112,9 @@ static void heartbeat(void)
     put_text(&writer, "unavailable");
     put_head(&writer, UNSIGNED, 5);
     put_head(&writer, MAP, 0);
-    ask(frame, writer);
+    asked_at = now();
+    unanswered++;
+    send(frame, writer);
 }
 
 static void acknowledge(uint32_t id)
@@ -157,27 +157,47 @@ static bool read_enrollment(struct reader *reader, uint64_t fields)
             if (!get_head(reader, UNSIGNED, &value))
                 return false;
             interval = (uint32_t)value;
-        } else if (!skip(reader, 0))
+        } else if (!skip_item(reader))
             return false;
     }
     return true;
 }
 
+static bool is(const char *text, size_t length, const char *word)
+{
+    return length == strlen(word) && !memcmp(text, word, length);
+}
+
 static bool read_error(struct reader *reader, uint64_t fields)
 {
-    const char *text;
-    size_t length;
-    uint64_t key;
+    const char *text, *code = "";
+    size_t length, code_length = 0;
+    uint64_t key, value;
     while (fields--) {
         if (!get_head(reader, UNSIGNED, &key))
             return false;
-        if (key > 1 && skip(reader, 0))
-            continue;
-        if (!get_text(reader, &text, &length))
+        if (key == 2) {
+            if (!get_head(reader, UNSIGNED, &value))
+                return false;
+            stay_away = value < LONGEST ? (uint32_t)value : LONGEST;
+            stay_away_from = now();
+        } else if (key > 2) {
+            if (!skip_item(reader))
+                return false;
+        } else if (!get_text(reader, &text, &length))
             return false;
-        printf("error: %.*s\n", (int)length, text);
+        else if (key == 0)
+            code = text, code_length = length;
+        else
+            printf("error: %.*s: %.*s\n", (int)code_length, code, (int)length, text);
     }
-    device_id[0] = 0; /* enroll anew */
+    if (is(code, code_length, "GATEWAY_DRAINING"))
+        return true; /* the link goes on until the gateway ends it */
+    if (device_id[0] && is(code, code_length, "ENROLLMENT_FAILED")) {
+        device_id[0] = 0; /* the gateway does not know this id */
+        enroll();
+    } else
+        link_abort();
     return true;
 }
 
@@ -185,7 +205,7 @@ static bool read_error(struct reader *reader, uint64_t fields)
 static bool handle(struct reader reader)
 {
     uint64_t three, version, id, two, tag, fields;
-    if (!get_head(&reader, ARRAY, &three) || three != 3 || !get_head(&reader, UNSIGNED, &version) || version != 1 ||
+    if (!is_one_item(reader) || !get_head(&reader, ARRAY, &three) || three != 3 || !get_head(&reader, UNSIGNED, &version) || version != 1 ||
         !get_head(&reader, UNSIGNED, &id) || !get_head(&reader, ARRAY, &two) || two != 2 ||
         !get_head(&reader, UNSIGNED, &tag) || !get_head(&reader, MAP, &fields))
         return false;
@@ -195,12 +215,13 @@ static bool handle(struct reader reader)
         printf("enrolled: %s\n", device_id);
         acknowledge((uint32_t)id);
         heartbeat();
-    } else if (tag == HEARTBEAT)
-        is_answered = was_served = true;
-    else if (tag == INFORMATION)
+    } else if (tag == HEARTBEAT) {
+        unanswered = 0;
+        was_served = true;
+    } else if (tag == INFORMATION)
         inform((uint32_t)id);
     else if (tag == FAILED)
-        return read_error(&reader, fields) && false; /* the gateway closes the link, or should */
+        return read_error(&reader, fields);
     return true;
 }
 
@@ -226,13 +247,14 @@ static void receive(void)
     }
 }
 
-/* One heartbeat is under way. A gateway that does not answer in three intervals, or to an enrollment, is gone. */
+/* Send the next heartbeat, or give up a gateway that does not answer. */
 static void beat(void)
 {
-    uint32_t waited = now() - asked_at;
-    if (is_answered && device_id[0] && waited >= interval)
+    if (now() - asked_at < (device_id[0] ? interval : PATIENCE))
+        return;
+    if (device_id[0] && unanswered < MISSED)
         heartbeat();
-    else if (!is_answered && waited > (device_id[0] ? 3 * interval : PATIENCE)) {
+    else {
         printf("link: no answer\n");
         link_abort();
     }
@@ -242,6 +264,7 @@ static void converse(void)
 {
     uint32_t began = now();
     received_length = 0;
+    unanswered = 0;
     was_served = false;
     link_connect(gateway, gateway_port);
     while (!link_is_open()) {
@@ -251,6 +274,7 @@ static void converse(void)
         rest();
     }
     printf("link: up\n");
+    stay_away = 0;
     device_id[0] ? heartbeat() : enroll();
     while (!link_is_over()) {
         link_poll();
@@ -276,7 +300,7 @@ int main(void)
         converse();
         if (was_served)
             pause = 250;
-        for (uint32_t began = now(); now() - began < pause;) {
+        for (uint32_t began = now(); now() - began < pause || now() - stay_away_from < stay_away;) {
             link_poll();
             rest();
         }

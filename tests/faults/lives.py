@@ -1,0 +1,303 @@
+"""For each executable sequence a life of boards that goes through it, and comes to its end also after a fault.
+
+A life is written as by somebody who knows nothing of the fault: each step waits for what it needs, for as long as a
+platform takes to recover. At the end of each, resources, sessions and boards agree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from harness.boards.board import Board
+from harness.core.errors import ProductFailure
+from harness.core.history import Event
+from harness.stack import Stack
+from harness.stack.applications import ApplicationHandle
+
+__all__ = ["HEARTBEAT", "LIVES", "Life"]
+
+PATIENCE = 900.0
+"""Virtual seconds for a step: three missed heartbeats, the longest backoff of a board, and some retries."""
+HEARTBEAT = 10.0
+"""Seconds between two heartbeats."""
+RECOVERY = 90.0
+"""Virtual seconds after the last fault in which all has to be well again: a board misses three answers, and then waits
+for up to 30 s before it connects again."""
+QUIET = 30.0
+"""Virtual seconds after that in which nothing may change any more."""
+FINAL = ("Running", "Stopped", "Failed", "Error")
+
+
+class Life:
+    """The boards and applications of one stack, and what has to have become of them at the end."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.boards: list[Board] = []
+        """Those that have to be Connected at the end."""
+        self.applications: dict[str, tuple[str, ...]] = {}
+        """The phases that are right at the end, by application; none: it has to be gone."""
+
+    async def board(self, **options: Any) -> Board:
+        """A new board, Connected."""
+        board = await self.stack.boards.power_on(**options)
+        self.boards.append(board)
+        await self.connected(board)
+        return board
+
+    async def connected(self, board: Board) -> None:
+        await self.stack.device(board).until(phase="Connected", within=PATIENCE)
+
+    async def deployed(self, module: bytes | str, board: Board, *phases: str, **options: Any) -> ApplicationHandle:
+        """An application that came to one of ``phases``, and has to have one of them at the end."""
+        application = await self.stack.deploy(module, to=board, **options)
+        self.applications[application.name] = phases or ("Running",)
+        await application.until(phase=self._right(application), within=PATIENCE)
+        return application
+
+    async def gone(self, application: ApplicationHandle) -> None:
+        self.applications[application.name] = ()
+        await application.delete()
+        await application.until_gone(within=PATIENCE)
+
+    async def settle(self) -> None:
+        """Wait until the faults are over and all is as it has to be, and then see that it stays so."""
+        await self.stack.faults.settled()
+        await self.stack.clock.sleep(RECOVERY)
+        for board in self.boards:
+            await board.power_on()  # it may have lost its power as the life ended
+            await self.connected(board)
+        for name, phases in self.applications.items():
+            application = self.stack.application(name)
+            if phases:
+                await application.until(phase=self._right(application), within=PATIENCE)
+            else:
+                await application.until_gone(within=PATIENCE)
+        await self.stack.clock.sleep(QUIET)
+        await self._agree()
+
+    def _right(self, application: ApplicationHandle) -> Callable[[object], bool]:
+        phases = self.applications[application.name]
+        return lambda phase: phase in phases
+
+    async def _agree(self) -> None:
+        """Sessions, resources and boards say the same."""
+        stack = self.stack
+        sessions = {device for each in stack.gateways if each.running for device in await each.sessions()}
+        wanted = {stack.boards.device_of(board) for board in self.boards}
+        _same("devices with a session", sessions & wanted, wanted)
+        _same("sessions", sessions - wanted, set())
+        for board in self.boards:
+            _same(f"phase of {board.name}", stack.device(board).status.phase, "Connected")
+        for name, phases in self.applications.items():
+            application = stack.application(name)
+            if not phases:
+                _same(f"{name} exists", application.exists, False)
+                continue
+            for device, entry in application.status.device_statuses.items():
+                if (said := _said(stack, device, name)) != (entry.state == "running"):
+                    raise ProductFailure(
+                        f"the status of {name} says {entry.state} on {device}, and the board that it "
+                        f"{'runs' if said else 'does not run'}",
+                        where="the end of a life",
+                    )
+
+
+def _same(what: str, found: object, wanted: object) -> None:
+    if found != wanted:
+        raise ProductFailure(f"{what}: {found!r}, not {wanted!r}", where="the end of a life")
+
+
+def _said(stack: Stack, device: str, application: str) -> bool:
+    """Whether the last heartbeat of a device names an application as running."""
+    beats: list[Event] = stack.history.find("Heartbeat", about=device)
+    states = beats[-1].data.get("applications") or {}
+    return bool(states.get(application) == "running")
+
+
+async def enrolls(life: Life) -> None:
+    board = await life.board()
+    await life.stack.clock.sleep(25)  # two more heartbeats
+    life.boards.remove(board)
+    await board.power_off()
+    await life.stack.device(board).until(phase="Disconnected", within=PATIENCE)
+
+
+async def enrolls_by_request(life: Life) -> None:
+    stack = life.stack
+    board = await stack.boards.power_on(certificate="request")
+    spent = asyncio.ensure_future(
+        stack.history.until("Error", about=board.name, message=lambda text: "token" in str(text), within=10 * PATIENCE)
+    )
+    paired = asyncio.ensure_future(life.connected(board))
+    await asyncio.wait([spent, paired], return_when=asyncio.FIRST_COMPLETED)
+    for each in (spent, paired):
+        each.cancel()
+    if spent.done() and not spent.cancelled():
+        # The token is spent before the certificate arrives: a board that lost the answer needs another token.
+        await board.power_off()
+        board = await life.board(certificate="request", name="paired-again")
+    else:
+        await paired
+        life.boards.append(board)
+    await board.reset()
+    await life.connected(board)
+
+
+async def is_refused(life: Life) -> None:
+    board = await life.stack.boards.power_on(device_type="toaster")
+    await life.stack.history.until("Error", about=board.name, source="Gateway", within=PATIENCE)
+    await board.power_off()
+
+
+async def has_an_expired_certificate(life: Life) -> None:
+    board = await life.stack.boards.power_on(certificate="expired")
+    await life.stack.history.until("Error", about=board.name, source="Gateway", within=PATIENCE)
+    await life.stack.faults.settled()
+    await board.power_off()
+
+
+async def is_revoked(life: Life) -> None:
+    stack = life.stack
+    board = await life.board()
+    other = await life.board()
+    life.boards.remove(board)
+    await stack.faults.settled()  # a gateway that is away loads no list
+    await stack.pki.revoke(stack.boards.credentials(board))
+    await stack.history.until("Error", about=board.name, source="Gateway", within=PATIENCE)
+    await stack.device(board).until(phase="Disconnected", within=PATIENCE)
+    await board.power_off()
+    await life.connected(other)
+
+
+async def loses_its_link(life: Life) -> None:
+    board = await life.board()
+    device = life.stack.device(board)
+    await board.cut_link()
+    await device.until(phase="Disconnected", within=PATIENCE)
+    await board.restore_link()
+    await life.connected(board)
+    await life.stack.faults.settled()
+    await board.reset()
+    await life.stack.history.until("EnrollmentRequest", about=board.name, within=PATIENCE)
+    await life.connected(board)
+    await board.cut_power()
+    await device.until(phase="Disconnected", within=PATIENCE)
+    await board.power_on()
+
+
+async def is_deleted(life: Life) -> None:
+    board = await life.board()
+    device = life.stack.device(board)
+    before = device.resource.raw["metadata"]["uid"]
+    await device.delete()
+    await device.wait(
+        lambda found: found is not None and found["metadata"]["uid"] != before, "another Device", PATIENCE
+    )
+    await life.connected(board)
+
+
+async def runs_an_application(life: Life) -> None:
+    board = await life.board()
+    application = await life.deployed("thermometer", board)
+    await life.stack.clock.sleep(25)
+    await application.stop()
+    life.applications[application.name] = ("Stopped",)
+    await application.until(phase="Stopped", within=PATIENCE)
+    await application.start()
+    life.applications[application.name] = ("Running",)
+    await application.until(phase="Running", within=PATIENCE)
+    await life.gone(application)
+
+
+async def runs_one_to_its_end(life: Life) -> None:
+    board = await life.board()
+    await life.deployed("hello", board, "Running")
+    await life.deployed("idle", board, "Running")
+
+
+async def cannot_take_it(life: Life) -> None:
+    board = await life.board()
+    await life.deployed("hungry", board, "Failed", memory=1 << 20)
+    await life.deployed("missing_import", board, "Failed")
+
+
+async def breaks(life: Life) -> None:
+    board = await life.board()
+    await life.deployed("trap", board, "Error")
+    await life.deployed("endless", board, "Error")
+
+
+async def is_cancelled(life: Life) -> None:
+    stack = life.stack
+    board = await life.board()
+    module = stack.modules("hello")
+    size = 200_000 - len(module) - 8
+    padding = bytes((0, *_leb(size + 1), 0)) + bytes(size)  # a custom section (WebAssembly, section 5.5.3)
+    application = await stack.deploy(module + padding, to=board, name="heavy")
+    life.applications["heavy"] = ("Running", *FINAL)
+    await stack.history.until("ModuleChunk", about="heavy", within=PATIENCE)
+    await life.gone(application)
+
+
+def _leb(value: int) -> bytes:
+    """An unsigned LEB128."""
+    found = bytearray()
+    while value > 0x7F:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes((*found, value))
+
+
+async def has_a_gateway_that_drains(life: Life) -> None:
+    gateway = life.stack.gateway
+    board = await life.board()
+    await life.deployed("hello", board)
+    await gateway.stop()
+    await life.stack.faults.settled()
+    if not gateway.running:
+        await gateway.start()
+    await life.connected(board)
+
+
+async def has_two_gateways(life: Life) -> None:
+    stack = life.stack
+    other = await stack.add_gateway("gateway-2")
+    board = await life.board()
+    await life.deployed("hello", board)
+    stack.boards.gateway = other.endpoint
+    second = await life.board()
+    await other.kill()
+    await stack.device(second).until(phase="Disconnected", within=PATIENCE)
+    await stack.faults.settled()
+    if not other.running:
+        await other.start()
+    await life.connected(second)
+
+
+LIVES: dict[str, Callable[[Life], Awaitable[None]]] = {
+    "application-deployment": runs_an_application,
+    "application-monitoring": runs_an_application,
+    "application-stop": runs_an_application,
+    "certificate-invalid": has_an_expired_certificate,
+    "certificate-renewed": is_revoked,
+    "connection-establishment": loses_its_link,
+    "connection-lost": loses_its_link,
+    "deployment-failure": cannot_take_it,
+    "device-connection": enrolls,
+    "device-deleted": is_deleted,
+    "device-enrollment": enrolls,
+    "device-enrollment-by-request": enrolls_by_request,
+    "device-resumed": loses_its_link,
+    "device-revoked": is_revoked,
+    "enrollment-failure": is_refused,
+    "execution-on-device": runs_one_to_its_end,
+    "gateway-drained": has_a_gateway_that_drains,
+    "gateway-failover": has_two_gateways,
+    "heartbeat-and-monitoring": enrolls,
+    "runtime-error": breaks,
+    "transfer-cancelled": is_cancelled,
+}
+"""By sequence. One whose arrows do not all come is one of rare arrows: those need another board than a real one."""

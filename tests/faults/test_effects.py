@@ -1,0 +1,216 @@
+"""The effects of each fault on a simulated stack, and that the stack recovers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from harness.core.errors import UsageError
+from harness.core.history import Event, Kind
+from harness.faults import FAULTS, Entry, Schedule, Strikes, TimeMoment, make_fault
+from harness.stack import Stack
+from harness.stack.hosted import HostedStack
+from harness.stack.options import StackOptions
+
+OPTIONS = StackOptions(boards="sim", deadline=1e6, heartbeat=5.0, relay=True)
+AT = 12.0
+"""Virtual seconds at which the fault begins: between two heartbeats."""
+SHOWN: dict[str, Callable[[Stack], object]] = {}
+"""By fault: what the history shows of it. Each returns something true."""
+GIVEN: dict[str, dict[str, Any]] = {}
+BODIES: dict[str, Callable[[Stack], Awaitable[object]]] = {}
+"""Actions of a test meanwhile, where the fault needs something to strike."""
+GONE = {"certificate.revoked"}
+"""After these the device may not come back."""
+
+
+def shows(fault: str, body: Callable[[Stack], Awaitable[object]] | None = None, **given: Any) -> Callable[..., Any]:
+    def register(function: Callable[[Stack], object]) -> Callable[[Stack], object]:
+        SHOWN[fault], GIVEN[fault] = function, given
+        if body is not None:
+            BODIES[fault] = body
+        return function
+
+    return register
+
+
+def after(stack: Stack, name: str, **wanted: Any) -> list[Event]:
+    """The events of that name since the fault."""
+    [begun] = stack.history.find("fault", kind=Kind.NOTE)
+    return stack.history.find(name, after=begun, **wanted)
+
+
+def seconds_of(events: list[Event]) -> list[float]:
+    return [round(event.at - 1_767_225_600.0, 1) for event in events]
+
+
+async def writes(stack: Stack) -> None:
+    """Something that has to be written: an application, while the fault lasts."""
+    await stack.clock.sleep(AT + 1 - stack.history[-1].at + 1_767_225_600.0)
+    await stack.deploy("hello", to="sim-1", name="app")
+
+
+@shows("board.power-cut", lasts=7.0)
+def _power_cut(stack: Stack) -> bool:
+    cut, on = after(stack, "cut power", kind=Kind.FAULT), after(stack, "power on")
+    return seconds_of(cut + on) == [12.0, 19.0] and len(after(stack, "EnrollmentRequest")) == 1
+
+
+@shows("board.brown-out")
+def _brown_out(stack: Stack) -> bool:
+    return seconds_of(after(stack, "power on")) == [12.1] or bool(after(stack, "EnrollmentRequest"))
+
+
+@shows("board.reset")
+def _reset(stack: Stack) -> bool:
+    return len(after(stack, "reset", kind=Kind.FAULT)) == len(after(stack, "EnrollmentRequest")) == 1
+
+
+@shows("board.reboot-loop", times=3, every=2.0)
+def _reboot_loop(stack: Stack) -> bool:
+    return seconds_of(after(stack, "reset", kind=Kind.FAULT)) == [12.0, 14.0, 16.0]
+
+
+@shows("link.cut", lasts=8.0)
+def _cut(stack: Stack) -> bool:
+    closed, again = after(stack, "ConnectionClosed"), after(stack, "TlsConnected")
+    return seconds_of(closed)[0] == 12.0 and seconds_of(again)[0] >= 20.0
+
+
+@shows("link.silence", lasts=40.0)
+def _silence(stack: Stack) -> bool:
+    """The gateway hears nothing for three intervals."""
+    return seconds_of(after(stack, "ConnectionClosed"))[0] == 25.0 < seconds_of(after(stack, "Heartbeat"))[0]
+
+
+@shows("link.delay", lasts=20.0, by=2.0)
+def _delay(stack: Stack) -> bool:
+    return seconds_of(after(stack, "Heartbeat"))[:2] == [17.0, 22.0]
+
+
+@shows("link.bandwidth", lasts=20.0, bytes=100.0)
+def _bandwidth(stack: Stack) -> bool:
+    first = seconds_of(after(stack, "Heartbeat"))[0]
+    return 16.0 < first < 25.0
+
+
+@shows("link.drop", lasts=30.0, every=1)
+def _drop(stack: Stack) -> bool:
+    return bool(after(stack, "ConnectionClosed")) and not after(stack, "HeartbeatAcknowledgment", about="nobody")
+
+
+@shows("link.half-open", believing="device")
+def _half_open(stack: Stack) -> bool:
+    return seconds_of(after(stack, "ConnectionClosed"))[0] == 12.0 < seconds_of(after(stack, "TlsConnected"))[0]
+
+
+@shows("link.unplugged", lasts=8.0)
+def _unplugged(stack: Stack) -> bool:
+    return seconds_of(after(stack, "cut link", kind=Kind.FAULT) + after(stack, "restore link")) == [12.0, 20.0]
+
+
+@shows("gateway.crash", lasts=3.0)
+def _crash(stack: Stack) -> bool:
+    down, up = after(stack, "gateway down"), after(stack, "gateway up")
+    return seconds_of(down + up) == [12.0, 15.0] and not after(stack, "Error", source="Gateway")
+
+
+@shows("gateway.restart")
+def _restart(stack: Stack) -> bool:
+    return bool(after(stack, "Error", code="GATEWAY_DRAINING")) and bool(after(stack, "gateway up"))
+
+
+@shows("cluster.outage", writes, lasts=20.0)
+def _outage(stack: Stack) -> bool:
+    return seconds_of(after(stack, "PATCH Application"))[0] >= 32.0
+
+
+@shows("cluster.refusals", writes, lasts=20.0, code=429)
+def _refusals(stack: Stack) -> bool:
+    return seconds_of(after(stack, "PATCH Application"))[0] >= 32.0
+
+
+@shows("cluster.lost-answers", writes, lasts=20.0)
+def _lost_answers(stack: Stack) -> bool:
+    return seconds_of(after(stack, "PATCH Application", code=200))[0] < 14.0 and len(after(stack, "Deploy")) == 1
+
+
+@shows("cluster.slow", writes, lasts=20.0, by=2.0)
+def _slow(stack: Stack) -> bool:
+    return seconds_of(after(stack, "PATCH Application"))[0] >= 15.0
+
+
+@shows("cluster.watch-delay", writes, lasts=20.0)
+def _watch_delay(stack: Stack) -> bool:
+    return seconds_of(after(stack, "PATCH Application"))[0] >= 32.0
+
+
+@shows("cluster.watch-cut", writes)
+def _watch_cut(stack: Stack) -> bool:
+    return bool(after(stack, "watches end", kind=Kind.FAULT)) and bool(after(stack, "ADDED Application"))
+
+
+@shows("cluster.compaction", writes)
+def _compaction(stack: Stack) -> bool:
+    return bool(after(stack, "watches end with 410", kind=Kind.FAULT)) and bool(after(stack, "PATCH Application"))
+
+
+@shows("certificate.revoked")
+def _revoked(stack: Stack) -> bool:
+    return (
+        bool(after(stack, "Error", code="CERTIFICATE_INVALID")) and stack.history.phases("sim-1")[-1] == "Disconnected"
+    )
+
+
+@shows("certificate.renewed")
+def _renewed(stack: Stack) -> bool:
+    return bool(after(stack, "gateway reload")) and not after(stack, "ConnectionClosed")
+
+
+@shows("application.trap")
+def _trap(stack: Stack) -> bool:
+    return bool(after(stack, "RuntimeFault", code="TRAP"))
+
+
+@shows("application.endless-loop")
+def _endless_loop(stack: Stack) -> bool:
+    return bool(after(stack, "RuntimeFault", code=lambda code: code in ("OUT_OF_FUEL", "TIME_LIMIT")))
+
+
+@shows("application.memory-growth")
+def _memory_growth(stack: Stack) -> bool:
+    return bool(after(stack, "RuntimeFault", code="MEMORY_LIMIT"))
+
+
+async def live(stack: Stack, fault: str) -> None:
+    place = "sim-1" if FAULTS[fault].strikes not in (Strikes.CLUSTER, Strikes.GATEWAY) else ""
+    stack.apply(Schedule.of(Entry(TimeMoment(AT), make_fault(fault, GIVEN[fault]), place)))
+    board = await stack.boards.power_on()
+    await stack.device(board).until(phase="Connected")
+    other = asyncio.ensure_future(BODIES[fault](stack)) if fault in BODIES else None
+    await stack.clock.sleep(70)
+    if other is not None:
+        await other
+    await stack.faults.settled()
+    if fault not in GONE:
+        await stack.device(board).until(phase="Connected", within=60)
+    assert [entry.fault.name for entry in stack.faults.applied] == [fault]
+    assert SHOWN[fault](stack)
+
+
+@pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"board.hang"}))
+def test_a_fault_does_what_it_says(fault: str) -> None:
+    with HostedStack.opened(OPTIONS, None) as hosted:
+        hosted.run(live(hosted.stack, fault))
+        hosted.judge()
+
+
+def test_a_tier_without_the_fault_says_so() -> None:
+    """A virtual board cannot be paused."""
+    entry = Entry(TimeMoment(1.0), make_fault("board.hang"), "sim-1")
+    with HostedStack.opened(OPTIONS, None) as hosted, pytest.raises(UsageError) as caught:
+        hosted.stack.apply(Schedule.of(entry))
+    assert "board.hang cannot happen here: boards of sim have no pause" in caught.value.what

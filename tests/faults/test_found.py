@@ -1,0 +1,32 @@
+"""Defects that schedules have found, each with its schedule. `docs/found.md` tells what they were."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.faults import Side
+from tests.faults.cells import Cell, run
+
+FOUND = {
+    "a stop that nobody answered became the application's error": Cell("application-stop", 9, Side.AFTER, "unplugged"),
+    "an application was Stopped before its stop had its time": Cell("application-stop", 8, Side.BEFORE, "silence"),
+    "a write that conflicts was sent again at once, without end": Cell("gateway-drained", 16, Side.BEFORE, "conflicts"),
+    "a listener looked for silent peers again and again": Cell(
+        "device-enrollment-by-request", 1, Side.BEFORE, "silence"
+    ),
+    "the relay recorded an end before the frames that it held": Cell("device-enrollment", 2, Side.DURING, "reset"),
+    "an enrollment's answer was counted that no link could carry": Cell(
+        "device-enrollment-by-request", 5, Side.BEFORE, "unplugged"
+    ),
+    "a board's connector ended the silence of the network, for the judges": Cell(
+        "connection-establishment", 4, Side.BEFORE, "silence"
+    ),
+    "a board was to remember what came while it was restarted": Cell("device-deleted", 23, Side.AFTER, "reset"),
+    "a silent link was expected to carry heartbeats": Cell("certificate-renewed", 3, Side.AFTER, "silence"),
+}
+
+
+@pytest.mark.parametrize("defect", FOUND)
+def test_it_is_mended(defect: str) -> None:
+    cell = FOUND[defect]
+    run(cell.sequence, cell.schedule)
