@@ -47,6 +47,8 @@ class _Way:
         """Whether no further frame can be found."""
         self.is_framed = False
         """Whether its frames are taken one by one."""
+        self.is_spoiled = False
+        """Whether a record was wrong: its receiver ends the connection, and reads nothing that comes after it."""
         self.frames = 0
         self.valve = Valve(clock, lambda is_full: None)
 
@@ -175,7 +177,7 @@ class Passing:
     def _send_frame(self, direction: Direction, way: _Way, data: bytes) -> None:
         """Send a frame, spoil it, or lose it: the record has what the gateway sees, so its own frames are in it."""
         way.frames += 1
-        is_lost = bool(self._drop) and way.frames % self._drop == 0
+        is_lost = way.is_spoiled or (bool(self._drop) and way.frames % self._drop == 0)
         is_wrong = bool(self._corrupt) and way.frames % self._corrupt == 0
         if not is_lost and not is_wrong:
             self._send(direction, way, data)
@@ -183,6 +185,7 @@ class Passing:
         if direction is Direction.SENT:
             self._observer.passed(direction, data)
         if is_wrong and not is_lost:
+            way.is_spoiled = True
             way.write_wrong(data[:_LARGEST_CONTENT])
 
     def _send(self, direction: Direction, way: _Way, data: bytes) -> None:
