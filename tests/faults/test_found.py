@@ -24,6 +24,9 @@ FOUND = {
     ),
     "a broken link still passed what the relay held": Cell("application-deployment", 8, Side.DURING, "link-cut"),
     "a board was to remember what came while it was restarted": Cell("device-deleted", 23, Side.AFTER, "reset"),
+    "messages were to be counted that came together with a wrong record": Cell(
+        "transfer-cancelled", 13, Side.BEFORE, "corruption"
+    ),
     "a silent link was expected to carry heartbeats": Cell("certificate-renewed", 3, Side.AFTER, "silence"),
 }
 
