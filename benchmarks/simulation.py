@@ -1,12 +1,17 @@
-"""Simulated stacks: how much faster than real time idle boards are, and how many heartbeats one process simulates."""
+"""Simulated stacks: how much faster than real time idle boards are, how many heartbeats one process simulates, and how
+long a day of a large fleet takes.
+
+Seconds are the process's own processor time: a simulation is one thread. All that a test has is on: recording, taps,
+and the invariants' judgement at its end, which is part of the time.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from time import process_time
 
 from benchmarks.figure import Figure
-from harness.core.clock import SystemClock
 from harness.sim import SimNativeTier
 from harness.stack import Stack, StackOptions
 from harness.stack.hosted import HostedStack
@@ -15,15 +20,21 @@ BOARDS = 100
 IDLE = 300.0
 """Virtual seconds of the idle fleet."""
 FORWARD = 30.0
-"""Virtual seconds between the heartbeats of an idle board."""
+"""Virtual seconds between the heartbeats of an idle board: the default."""
 OFTEN = 0.1
 """Virtual seconds between the heartbeats of a busy board: many of them for each status that the gateway writes."""
 BUSY = 20.0
 """Virtual seconds of the busy fleet."""
+LARGE, WATCHED, DAY = 1000, 600.0, 86_400.0
+"""The fleet of a day, the virtual seconds of it that are measured, and those that it has."""
 
 
 async def measure() -> list[Figure]:
-    figures = [await asyncio.to_thread(_heartbeats), await asyncio.to_thread(_speedup, "sim", 1000)]
+    figures = [
+        await asyncio.to_thread(_heartbeats),
+        await asyncio.to_thread(_speedup, "sim", 1000),
+        await asyncio.to_thread(_day),
+    ]
     if (why := SimNativeTier.unavailable()) is None:
         figures.append(await asyncio.to_thread(_speedup, "sim-native", 200))
     else:
@@ -32,7 +43,7 @@ async def measure() -> list[Figure]:
 
 
 def _speedup(boards: str, wanted: int) -> Figure:
-    seconds, _ = _run(boards, FORWARD, IDLE)
+    seconds, _ = _run(boards, BOARDS, FORWARD, IDLE)
     return Figure(
         f"{boards.replace('-', '_')}_speedup",
         IDLE / seconds,
@@ -45,7 +56,7 @@ def _speedup(boards: str, wanted: int) -> Figure:
 
 
 def _heartbeats() -> Figure:
-    seconds, heartbeats = _run("sim", OFTEN, BUSY)
+    seconds, heartbeats = _run("sim", BOARDS, OFTEN, BUSY)
     return Figure(
         "sim_heartbeats",
         heartbeats / seconds,
@@ -57,18 +68,31 @@ def _heartbeats() -> Figure:
     )
 
 
-def _run(boards: str, interval: float, virtual: float) -> tuple[float, int]:
-    """Real seconds for that many virtual ones of a fleet, and the heartbeats that it sent in them."""
-    clock = SystemClock()
+def _day() -> Figure:
+    seconds, _ = _run("sim", LARGE, FORWARD, WATCHED)
+    return Figure(
+        "sim_day",
+        seconds * DAY / WATCHED,
+        "s",
+        f"limit; 1,000 boards, from {WATCHED:.0f} s of the day",
+        180,
+        "at most the limit",
+        lambda _, ratio: ratio <= 1,
+    )
+
+
+def _run(boards: str, count: int, interval: float, virtual: float) -> tuple[float, int]:
+    """Processor seconds for that many virtual ones of a fleet, and the heartbeats that it sent in them."""
 
     async def up(stack: Stack) -> None:
-        for board in await stack.boards.power_on(count=BOARDS):
+        for board in await stack.boards.power_on(count=count):
             await stack.device(board).until(phase="Connected", within=300)
 
     options = StackOptions(boards=boards, heartbeat=interval, deadline=10 * virtual)
     with HostedStack.opened(options, None) as hosted:
         stack = hosted.stack
         hosted.run(up(stack))
-        before, begun = len(stack.history.find("Heartbeat")), clock.now()
+        before, begun = len(stack.history.find("Heartbeat")), process_time()
         hosted.run(stack.clock.sleep(virtual))
-        return clock.now() - begun, len(stack.history.find("Heartbeat")) - before
+        hosted.judge()
+        return process_time() - begun, len(stack.history.find("Heartbeat")) - before

@@ -2,8 +2,8 @@
 
 Python reports most of these as audit events (PEP 578). For the time, the functions of the module ``time`` are replaced
 while the loop runs: code of the harness and of tests is refused, and libraries, which write a time into a log or a
-header, get the virtual one. What C code does by itself (OpenSSL, ``datetime.now``) is not seen; lint refuses the
-latter.
+header, get the virtual one; ``datetime.now`` is refused in the modules of tests (:mod:`.guarded_datetime`). What C
+code does by itself, such as OpenSSL, is not seen.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any, ClassVar, NoReturn, Self
 
 from harness.core.errors import UsageError
+from harness.sim.guarded_datetime import users_names, without_now
 from harness.sim.simulated_time import START, SimulatedTime
 
 __all__ = ["Guard"]
@@ -56,6 +57,7 @@ class Guard:
         self._first: UsageError | None = None
         self._thread = 0
         self._replaced: list[tuple[Any, str, Callable[..., Any]]] = []
+        self._dates = without_now(lambda: self.refuse("read the machine's time"))
 
     def refuse(self, what: str) -> NoReturn:
         """Raise UsageError naming the place that wanted to do this."""
@@ -85,6 +87,8 @@ class Guard:
             self._simulate(f"{name}_ns", lambda now=now: int(now() * _NANO))  # type: ignore[misc]
         self._refuse_calls(time, "sleep", "sleep")
         self._refuse_calls(threading.Thread, "start", "start a thread")  # no audit event before Python 3.12
+        for module, name, stand_in in users_names(_LIBRARIES, self._dates):
+            self._replace(module, name, stand_in)
         Guard._active = self
         return self
 

@@ -39,7 +39,7 @@ class PlainLink(_Tls):  # type: ignore[misc]  # Any
         self._of_tls = 0
         """Bytes that are still to come of a record of TLS."""
         self._data: list[bytes] = []
-        """What has arrived and was not taken."""
+        """The data that has arrived and was not taken."""
 
     # From the peer.
 
@@ -65,7 +65,7 @@ class PlainLink(_Tls):  # type: ignore[misc]  # Any
         super().buffer_updated(0)  # what TLS does in its present state
 
     def _sort(self, received: bytes) -> None:
-        """Give records to TLS, also in pieces, or to the data. TLS also judges what is no record."""
+        """Give records to TLS, also in pieces, or to the data. TLS also judges bytes that are not a record."""
         self._cut += received
         while self._cut:
             size = self._of_tls or self._size_of_record()

@@ -202,9 +202,7 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     for key in dict.fromkeys((*new, *old)):
         if key not in new:
             patch[key] = None
-        elif isinstance(old.get(key), Mapping) and isinstance(new[key], Mapping):
-            if deeper := changes(old[key], new[key]):
-                patch[key] = deeper
         elif key not in old or old[key] != new[key]:
-            patch[key] = new[key]
+            both = isinstance(old.get(key), Mapping) and isinstance(new[key], Mapping)
+            patch[key] = changes(old[key], new[key]) if both else new[key]
     return patch

@@ -1,4 +1,5 @@
-"""The life of some simulated boards: ``python life.py BOARDS SEED FOLDER`` leaves ``history.jsonl`` in the folder."""
+"""The life of some simulated boards: ``python life.py BOARDS SEED FOLDER LIVES`` leads it that often, and leaves
+``history.jsonl`` of each in the folders ``0``, ``1``, ... of that folder."""
 
 import sys
 from pathlib import Path
@@ -32,8 +33,11 @@ async def live(stack: Stack) -> None:
 
 
 if __name__ == "__main__":
-    boards, seed, folder = sys.argv[1:]
+    boards, seed, folder, lives = sys.argv[1:]
     options = StackOptions(boards=boards, seed=int(seed), deadline=3600)
-    with HostedStack.opened(options, Path(folder)) as hosted:
-        hosted.run(live(hosted.stack))
-        hosted.judge()
+    for number in range(int(lives)):
+        place = Path(folder) / str(number)
+        place.mkdir(parents=True)
+        with HostedStack.opened(options, place) as hosted:
+            hosted.run(live(hosted.stack))
+            hosted.judge()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import inspect
 import logging
 import os
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import date
 from typing import Any
 
 import pytest
@@ -36,6 +38,8 @@ ACTIONS: dict[str, tuple[str, Callable[[], Any]]] = {
     "time": ("read the machine's time", lambda: time.time()),  # noqa: TID251
     "monotonic": ("read the machine's time", lambda: time.monotonic()),  # noqa: TID251
     "perf_counter_ns": ("read the machine's time", lambda: time.perf_counter_ns()),
+    "datetime": ("read the machine's time", lambda: datetime.datetime.now(datetime.UTC)),  # noqa: TID251
+    "today": ("read the machine's time", lambda: date.today()),
     "clock": ("read the machine's time", lambda: CLOCK.now()),
     "sleep": ("sleep", lambda: time.sleep(0.01)),  # noqa: TID251
     "thread": ("start a thread", lambda: threading.Thread(target=print).start()),
@@ -117,3 +121,22 @@ def test_outside_a_run_nothing_is_refused() -> None:
     assert before <= others[0] <= time.monotonic()  # noqa: TID251
     with socket.socket():
         pass
+
+
+def test_dates_are_the_real_ones_otherwise() -> None:
+    """In a simulated run, what a test does with dates beside asking for the present is unchanged; and so is everything
+    after it."""
+    before = date, datetime
+
+    async def use() -> None:
+        day = date(2026, 1, 1)
+        moment = datetime.datetime.fromisoformat("2026-01-01T00:00:00+00:00")
+        assert isinstance(day, date)
+        assert isinstance(moment, datetime.datetime)
+        assert issubclass(type(moment), date)
+        assert moment - datetime.timedelta(days=1) < moment <= datetime.datetime.max.replace(tzinfo=datetime.UTC)
+        assert datetime.datetime.combine(day, datetime.time(), datetime.UTC) == moment
+
+    with Simulation().new_runner() as runner:
+        runner.run(use())
+    assert (date, datetime) == before

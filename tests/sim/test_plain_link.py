@@ -27,7 +27,7 @@ OPTIONS = StackOptions(boards="sim")
 
 
 class End(asyncio.Protocol):
-    """One end of a connection, which keeps what it is told."""
+    """One end of a connection, which keeps each call of its transport."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -199,7 +199,7 @@ def test_records_in_pieces_are_put_together(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def told_of(certificate: Certificate, link: str) -> list[tuple[str, Any]]:
-    """What gateway, peer, and history say of a peer with this certificate."""
+    """The words of gateway, peer, and history about a peer with this certificate."""
     found: list[tuple[str, Any]] = []
 
     async def body(stack: Stack) -> None:

@@ -54,7 +54,7 @@ async def test_an_incomplete_history_is_not_judged() -> None:
 
 
 def test_events_that_left_the_memory_are_judged() -> None:
-    """What the invariants had found stays found, and what is no longer kept still counts."""
+    """A violation that was found stays found, and events that are no longer kept still count."""
     record = Record(SystemClock(), keep=10)
     record.is_judged = True
     twice = {"change": "added", "status": {"deviceId": "the same"}}

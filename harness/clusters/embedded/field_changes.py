@@ -67,8 +67,10 @@ class _Walk:
         before, after = (value if type(value) is kind else kind() for value in (old, new))
         if kind is dict:
             for name in {**before, **after}:
-                child = schema.child(name) if schema is not None else None
-                self.compare(before.get(name, _MISSING), after.get(name, _MISSING), child, (*path, f"f:{name}"))
+                there, here = before.get(name, _MISSING), after.get(name, _MISSING)
+                if there is not here:
+                    child = schema.child(name) if schema is not None else None
+                    self.compare(there, here, child, (*path, f"f:{name}"))
         elif schema is not None:
             earlier = {element(item, schema): item for item in reversed(before)}
             later = {element(item, schema): item for item in reversed(after)}

@@ -174,8 +174,10 @@ class Schema:
         if type(value) is dict:
             members = old if type(old) is dict else {}
             for name in list(value):
-                child = self.properties.get(name) or self.additional
                 item = value[name]
+                if item is members.get(name, _MISSING):
+                    continue
+                child = self.properties.get(name) or self.additional
                 if child is not None and (item is None or type(item) is float):
                     if item is not None:
                         if item.is_integer() and abs(item) < _EXACT:
@@ -261,9 +263,12 @@ class Schema:
         for name, item in value.items():
             if len(causes) >= CAUSES_LIMIT:
                 return
+            known = old.get(name, _MISSING)
+            if item is known:
+                continue
             child = self.properties.get(name) or self.additional
             if child is not None:
-                child.validate(item, old.get(name, _MISSING), prefix + name, causes, budget)
+                child.validate(item, known, prefix + name, causes, budget)
         causes.extend(errors.required(prefix + name) for name in self._required if name not in value)
         if self._embedded:
             causes.extend(embedded_causes(value, path))
