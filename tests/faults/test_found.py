@@ -23,6 +23,7 @@ FOUND = {
         "connection-establishment", 4, Side.BEFORE, "silence"
     ),
     "a broken link still passed what the relay held": Cell("application-deployment", 8, Side.DURING, "link-cut"),
+    "the record of a broken link had half a message": Cell("certificate-renewed", 13, Side.DURING, "half-open-gateway"),
     "a board was to remember what came while it was restarted": Cell("device-deleted", 23, Side.AFTER, "reset"),
     "messages were to be counted that came together with a wrong record": Cell(
         "transfer-cancelled", 13, Side.BEFORE, "corruption"
