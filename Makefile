@@ -22,7 +22,7 @@ help:
 	@echo "make test-deep  the tests of properties, with four times as many examples"
 	@echo "make test-boards  all scenarios on real firmware, native and in QEMU"
 	@echo "make test-sim   all scenarios and Robot suites in virtual time"
-	@echo "make matrix     each fault at each arrow of the sequences, in virtual time (DEPTH=2: and pairs of faults)"
+	@echo "make matrix     each fault at each arrow of the sequences, in virtual time (DEPTH=2: and pairs of faults; BOARDS=sim-native)"
 	@echo "make apiserver  build a real kube-apiserver with etcd for --cluster=apiserver (needs Go)"
 	@echo "make test-apiserver  all scenarios on that API server"
 	@echo "make rounds     all scenarios on the three kinds of API server and Robot on the real ones, ten times (ROUNDS=n)"
@@ -77,7 +77,7 @@ test-sim: $(READY) boards
 
 # A run that was stopped goes on where it was: reports/matrix has the results and the table.
 matrix: $(READY)
-	@WASMBED_MATRIX=all WASMBED_MATRIX_DEPTH=$(or $(DEPTH),1) \
+	@WASMBED_MATRIX=all WASMBED_MATRIX_DEPTH=$(or $(DEPTH),1) WASMBED_MATRIX_BOARDS=$(or $(BOARDS),sim) \
 	$(BIN)/pytest tests/faults/test_matrix.py -q -p no:logging -n $(WORKERS) --dist=worksteal $(PYTEST_ARGS)
 
 test-boards: $(READY) boards

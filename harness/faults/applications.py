@@ -10,7 +10,7 @@ from harness.faults.boards import running
 from harness.faults.fault import Lasting, Strikes
 from harness.faults.world import World
 
-__all__ = ["EndlessLoop", "Growth", "Trap"]
+__all__ = ["EndlessLoop", "Flood", "Growth", "Trap"]
 
 
 @dataclass(frozen=True)
@@ -51,3 +51,11 @@ class Growth(_Misbehaves):
 
     name: ClassVar[str] = "application.memory-growth"
     module: ClassVar[str] = "greedy"
+
+
+@dataclass(frozen=True)
+class Flood(_Misbehaves):
+    """It publishes as much as it can, without end. What is too much is dropped, and other applications are heard."""
+
+    name: ClassVar[str] = "application.flood"
+    module: ClassVar[str] = "flood"

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.faults.boards import running
-from harness.faults.fault import Fault, Strikes
+from harness.faults.fault import Fault, Lasting, Strikes
 from harness.faults.gateways import running_gateway
 from harness.faults.world import World
 
-__all__ = ["Renewed", "Revoked"]
+__all__ = ["Expired", "Renewed", "Revoked"]
 
 
 @dataclass(frozen=True)
@@ -38,3 +38,21 @@ class Renewed(Fault):
     async def strike(self, world: World, place: str, begun: Callable[[], object]) -> None:
         await running_gateway(world, place).reload()
         begun()
+
+
+@dataclass(frozen=True)
+class Expired(Lasting):
+    """The gateway's certificates have expired, until it gets new ones. Sessions go on; boards that know the date refuse
+    to connect, and connect afterwards. Where links pass the relay, boards see its certificate."""
+
+    name: ClassVar[str] = "certificate.expired"
+    strikes: ClassVar[Strikes] = Strikes.GATEWAY
+    needs: ClassVar[frozenset[str]] = frozenset({"gateway-reload", "dates"})
+
+    async def strike(self, world: World, place: str, begun: Callable[[], object]) -> None:
+        gateway = running_gateway(world, place)
+        await gateway.reload(valid_for=-1.0)
+        begun()
+        await world.clock.sleep(self.lasts)
+        if gateway.running:
+            await gateway.reload()

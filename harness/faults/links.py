@@ -11,7 +11,7 @@ from harness.faults.boards import running
 from harness.faults.fault import RELAY, Fault, Lasting, Strikes, choice, number, seconds, whole
 from harness.faults.world import World
 
-__all__ = ["Bandwidth", "Cut", "Delay", "Drop", "HalfOpen", "Silence", "Unplugged"]
+__all__ = ["Bandwidth", "Corrupt", "Cut", "Delay", "Drop", "HalfOpen", "Silence", "Unplugged"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,18 @@ class Drop(_Disturbance):
 
     def what(self) -> dict[str, Any]:
         return {"drop": self.every}
+
+
+@dataclass(frozen=True)
+class Corrupt(_Disturbance):
+    """Of the frames in each direction, ``every`` so many-th has a wrong byte. TLS ends the connection with an alert,
+    and the board makes another one."""
+
+    name: ClassVar[str] = "link.corrupt"
+    every: int = whole(5, "as a number of frames")
+
+    def what(self) -> dict[str, Any]:
+        return {"corrupt": self.every}
 
 
 @dataclass(frozen=True)

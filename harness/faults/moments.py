@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import UsageError, suggestion
-from harness.sequences import Sequence, load
-from harness.sequences.behaviour import BoundArrow
-from harness.sequences.bindings import Subject
+
+if TYPE_CHECKING:
+    from harness.sequences import Sequence
+    from harness.sequences.behaviour import BoundArrow
 
 __all__ = ["ArrowMoment", "Moment", "Side", "TimeMoment", "crossing_of"]
 
@@ -123,7 +124,8 @@ class ArrowMoment:
         """The device that an event at this arrow is about; empty if it names none."""
         if named := data.get("device") or next(_devices(data), ""):
             return str(named)
-        return correlation if self.arrow.event.subject is Subject.DEVICE else ""
+        subject = self.arrow.event.subject
+        return correlation if subject is not None and subject.value == "device" else ""
 
     def given(self) -> dict[str, Any]:
         """The keys of a schedule's file that say it."""
@@ -168,6 +170,8 @@ def crossing_of(side: Side, text: str, *, nth: int = 1, about: str = "") -> Arro
 
 
 def _load(name: str, side: Side) -> Sequence:
+    from harness.sequences import load  # late: most stacks have no schedule
+
     try:
         return load(name)
     except UsageError as error:

@@ -33,6 +33,7 @@ from harness.wasmbed.resources.extent import EXTENT_NOTE, extent_of
 
 __all__ = ["RULES", "Judgement", "describe", "find_violations", "judge"]
 
+_EXTENT = f"note {EXTENT_NOTE}"
 TOLD = 10
 """Violations that a verdict lists."""
 MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
@@ -83,13 +84,14 @@ class Judgement:
         self._last = event
         if "mock" in event.data:
             return
-        if key_of(event) == f"note {EXTENT_NOTE}":
+        key = key_of(event)
+        if key == _EXTENT:
             self._leave_out(event)
         try:
             self._ledger.see(event)
         except MISSHAPEN as error:
             self._cannot_read(event, "the ledger", error)
-        for handler in (*self._every, *self._handlers.get(key_of(event), ())):
+        for handler in (*self._every, *self._handlers.get(key, ())):
             try:
                 self._found.extend(handler(event))
             except MISSHAPEN as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -193,8 +194,10 @@ class PytestRun:
             self._finished.trouble += trouble
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the tests that were not judged, the blame, and the files of the run."""
+        """Print how to replay a schedule of faults, the tests that were not judged, the blame, and the run's files."""
         write = terminalreporter.write_line
+        if self._session.options.schedule is not None:
+            write(f"replay the faults: {shlex.join(['pytest', *self._session.options.replaying()])}")
         if self._tally.not_run:
             terminalreporter.section("not run: the rig failed, the product was not judged", yellow=True)
             for message in self._tally.not_run_messages():

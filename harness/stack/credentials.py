@@ -112,9 +112,9 @@ class Pki:
         self._publishing = asyncio.Lock()
         self._keys: dict[bytes, PrivateKey] = {}
 
-    def gateway(self, name: str) -> tuple[Identity, ...]:
-        """The identities of a gateway with a loopback address."""
-        return self.servers.issue(name)
+    def gateway(self, name: str, *, valid_for: float | None = None) -> tuple[Identity, ...]:
+        """The identities of a gateway with a loopback address; they expire ``valid_for`` seconds from now."""
+        return self.servers.issue(name, not_after=None if valid_for is None else self._clock.now() + valid_for)
 
     async def credentials(
         self, name: str, certificate: Certificate | str = Certificate.VALID, *, algorithm: str = Algorithm.ED25519

@@ -205,14 +205,14 @@ class GatewayControl(Watched[GatewayResource]):
             raise UsageError(
                 "its links pass no relay", where=f"gateway {self.name}", do="mark the test with stack(relay=True)"
             )
-        if self._boundary.is_tunnel and (device or fault.drop):
+        if self._boundary.is_tunnel and (device or fault.drop or fault.corrupt):
             raise UsageError(
                 "its boards' identities are not the harness's, so devices and frames are not known on its links",
                 where=f"gateway {self.name}",
-                do="disturb all links, and drop no frames",
+                do="disturb all links, and drop or corrupt no frames",
             )
 
-        if fault.drop and not is_framed(self._choice.wire):
+        if (fault.drop or fault.corrupt) and not is_framed(self._choice.wire):
             raise UsageError(
                 f"the wire {self._choice.wire!r} has no frames", where=f"gateway {self.name}", do="drop none"
             )
@@ -299,11 +299,14 @@ class GatewayControl(Watched[GatewayResource]):
             if self._boundary is not None:
                 await self._boundary.close()
 
-    async def reload(self) -> None:
-        """Have it present new certificates from its authorities, without a restart (feature ``gateway-reload``)."""
+    async def reload(self, *, valid_for: float | None = None) -> None:
+        """Have it present new certificates from its authorities, without a restart (feature ``gateway-reload``).
+
+        They expire ``valid_for`` seconds from now (negative: they have expired); None: in their usual time.
+        """
         if self._gateway is None:
             raise UsageError("the gateway is not running", where=self.name, do="start it first")
-        self._identities = self._pki.gateway(self.name)
+        self._identities = self._pki.gateway(self.name, valid_for=valid_for)
         self._recorder.note("gateway reload", gateway=self.name, **self._described())
         await bounded(self._clock, START, f"reload of gateway {self.name}", self._gateway.reload(self._identities))
 

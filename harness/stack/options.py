@@ -365,6 +365,12 @@ class StackOptions:
             if name not in NOT_REPEATED and getattr(self, name) != getattr(base, name)
         }
 
+    def replaying(self) -> list[str]:
+        """The command line arguments with which the same faults happen at the same moments."""
+        seed = [f"--seed={self.seed or SEED}"] if self.simulated else []
+        file = [f"--schedule={self.schedule}"] if self.schedule is not None else []
+        return [f"--boards={self.boards}", *seed, *file]
+
     def arguments(self, base: StackOptions | None = None) -> list[str]:
         """The command line arguments that change ``base`` to these options."""
         return [f"--{flag(name)}={text}" for name, text in self.changed(base).items()]

@@ -15,7 +15,14 @@ from harness.core.history import Event, History, Kind
 from harness.invariants.absence import Absence, missing_from_application, missing_from_device
 from harness.invariants.invariant import Party, party_of
 from harness.invariants.judgement import Judgement
-from harness.stack.authors import ORDERS, Author, author_of_field, author_of_message, author_of_order
+from harness.stack.authors import (
+    ORDERS,
+    Author,
+    author_of_event,
+    author_of_field,
+    author_of_message,
+    author_of_order,
+)
 from harness.wasmbed.resources.extent import WHOLE, Extent
 
 if TYPE_CHECKING:
@@ -148,6 +155,8 @@ class Record(History):
         if name in ORDERS and isinstance(device, str):
             return author_of_order(self, name, device)
         if name == "DeploymentResult" and about and isinstance(device, str):
+            if data.get("ok") and (refused := self._refused(about, device)) is not None:
+                return author_of_event(self, refused)
             if (missing := self._missing_from(about, device)) is not None:
                 return Author(missing.convicts, missing.message)
             if not self._is_deploying(about, device):
@@ -161,6 +170,17 @@ class Record(History):
             if missing is not None and missing.party is not Party.PRODUCT:
                 return missing
         return None
+
+    def _refused(self, application: str, device: str) -> Event | None:
+        """The answer by which a device failed its latest deployment of the application; None if it has it, or had it
+        already and is to be sent it again."""
+        answers = (event for event in reversed(self) if event.name == "DeploymentResult")
+        last = next(
+            (event for event in answers if (event.correlation, event.data.get("device")) == (application, device)), None
+        )
+        if last is None or last.data.get("ok") or last.data.get("code") == "ALREADY_DEPLOYED":
+            return None
+        return last
 
     def _is_deploying(self, application: str, device: str) -> bool:
         """Whether the device was sent the application, and has not answered that yet."""

@@ -357,6 +357,8 @@ class Stack:
         The schedule is in the history, and in ``schedule.toml`` beside its file, to replay the run with ``--schedule``.
         Raises UsageError for a fault that cannot happen here.
         """
+        if not schedule.entries:
+            return
         self.faults.add(schedule)
         self._schedule = Schedule((*self._schedule.entries, *schedule.entries), schedule.file)
         if not schedule.file and self._folder is not None:
@@ -371,9 +373,8 @@ class Stack:
         """The options that apply the same faults again; empty without faults, or where no file has them."""
         if not self._schedule.entries:
             return ""
-        seed = [f"--seed={self.options.seed or SEED}"] if self._simulated else []
-        file = [f"--schedule={shlex.quote(self._schedule.file)}"] if self._schedule.file else []
-        return " ".join([f"--boards={self.options.boards}", *seed, *file])
+        file = Path(self._schedule.file) if self._schedule.file else None
+        return shlex.join(self.options.replace(schedule=file).replaying())
 
     def _check_fault(self, entry: Entry) -> None:
         where, needs = entry.line or "schedule", entry.needs - {RELAY}

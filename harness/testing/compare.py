@@ -4,10 +4,11 @@
 
 Tiers may differ in the boards' descriptions and in times, but not in the messages, their order, and the phases of
 resources. So a history is reduced, for each device and each application, to the messages in each direction and the
-phases. Names and ids become ``device 1``, ``id 1`` in the order of their appearance; times, measurements, keys and free
-text become ``...``; only the first heartbeat of a connection counts, and of a link's end not which side was first:
-both may close it. Requests to the cluster are left out, because their number depends on timing, and so are messages
-about an application after its deletion.
+phases. Where the two have other names, names become ``device 1`` in the order of their appearance. A device's ids and
+links become ``id 1`` and ``link 1``: a gateway that was restarted may give a link the name of an earlier one, and
+devices come in any order. Times, measurements, keys and free text become ``...``; only the first heartbeat of a
+connection counts, and of a link's end not which side was first: both may close it. Requests to the cluster are left
+out, because their number depends on timing, and so are messages about an application after its deletion.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ VARIES = frozenset(
         *("architecture", "certificate", "deviceType", "firmwareVersion", "largestModule", "mcuType"),
         *("backtrace", "error", "message", "reason"),
         *("address", "deviceTime", "gatewayTime", "nonce", "publicKey", "csr", "pairingToken", "token"),
-        *("gatewayEndpoint", "gatewayName", "memory", "metrics", "resourceUse", "runtimeFeatures"),
+        *("gatewayEndpoint", "gatewayName", "memory", "metrics", "resourceUse", "retryAfter", "runtimeFeatures"),
     }
 )
 """Fields of a message that are compared by presence, not by value."""
 LEFT_OUT = frozenset({"device", "messageId", "frame", "frameSize", "relayed"})
-IDS = frozenset({"deviceId", "link"})
+IDS = {"deviceId": "id", "link": "link"}
+"""Fields that name something of a device, each with the word for it."""
 SETS = frozenset({"capabilities"})
 """Lists that are compared without order."""
 COMPARED = {"Device", "Gateway", "ApplicationController"}
@@ -40,14 +42,21 @@ COMPARED = {"Device", "Gateway", "ApplicationController"}
 BEATS = frozenset({"Heartbeat", "HeartbeatAcknowledgment"})
 
 
-def story(events: Iterable[Event]) -> list[str]:
-    """Reduce a history to lines, subject by subject. The lines of two runs are equal unless the runs differ."""
-    return [line for subject in _Subjects(events).found.values() for line in subject.lines()]
+def story(events: Iterable[Event], *, named: bool = False) -> list[str]:
+    """Reduce a history to lines, subject by subject. The lines of two runs are equal unless the runs differ. With
+    ``named``, devices and applications keep their names, and are in the order of these."""
+    subjects: Iterable[_Subject] = _Subjects(events, named).found.values()
+    if named:
+        subjects = sorted(subjects, key=lambda subject: subject.label)
+    return [line for subject in subjects for line in subject.lines()]
 
 
 def difference(first: Iterable[Event], second: Iterable[Event], names: tuple[str, str] = ("first", "second")) -> str:
     """Return a unified diff of the two histories' lines; empty if they are equal."""
-    lines = difflib.unified_diff(story(first), story(second), *names, lineterm="", n=2)
+    first, second = list(first), list(second)
+    named = {event.correlation for event in first} == {event.correlation for event in second}
+    one, two = story(first, named=named), story(second, named=named)
+    lines = difflib.unified_diff(one, two, *names, lineterm="", n=2)
     return "\n".join(line for line in lines if not line.startswith("@@"))
 
 
@@ -86,10 +95,13 @@ class _Subject:
 
 
 class _Subjects:
-    def __init__(self, events: Iterable[Event]) -> None:
+    def __init__(self, events: Iterable[Event], named: bool) -> None:
+        self._named = named
         self.found: dict[str, _Subject] = {}
         self._labels: dict[str, str] = {}
-        self._ids: dict[str, str] = {}
+        self._ids: dict[tuple[str, str, str], int] = {}
+        """The numbers of each device's ids and links, by device, field and value."""
+        self._counts: dict[tuple[str, str], int] = {}
         for event in events:
             if event.correlation:
                 self._add(event)
@@ -98,7 +110,9 @@ class _Subjects:
         if event.kind is Kind.MESSAGE and {event.source, event.target} <= COMPARED:
             device = self._label(event.data.get("device"), "device")
             subject = self._subject(event.correlation, "application")
-            data = {key: self._field(key, value) for key, value in event.data.items() if key not in LEFT_OUT}
+            if event.name == "TlsConnected":
+                self._number(device, "link", str(event.data.get("link")), is_new=True)
+            data = {key: self._field(device, key, value) for key, value in event.data.items() if key not in LEFT_OUT}
             on = f" on {device}" if subject.label.startswith("application") else ""
             lane = "ends" if event.name == "ConnectionClosed" else f"{event.source} to {event.target}"
             subject.add(lane, event.name, f"{event.name}{on} {_text(data)}")
@@ -120,7 +134,7 @@ class _Subjects:
             return ""
         if name not in self._labels:
             number = sum(label.startswith(kind) for label in self._labels.values()) + 1
-            self._labels[name] = f"{kind} {number}"
+            self._labels[name] = f"{kind} {name if self._named else number}"
         return self._labels[name]
 
     def _plain(self, value: Any) -> Any:
@@ -130,9 +144,15 @@ class _Subjects:
             return [self._plain(item) for item in value]
         return self._labels.get(value, value) if isinstance(value, str) else value
 
-    def _field(self, key: str, value: Any) -> Any:
+    def _number(self, device: str, field: str, value: str, *, is_new: bool = False) -> int:
+        key = device, field, value
+        if is_new or key not in self._ids:
+            self._counts[device, field] = self._ids[key] = self._counts.get((device, field), 0) + 1
+        return self._ids[key]
+
+    def _field(self, device: str, key: str, value: Any) -> Any:
         if key in IDS and isinstance(value, str):
-            return self._ids.setdefault(value, f"id {len(self._ids) + 1}")
+            return f"{IDS[key]} {self._number(device, key, value)}"
         if key in VARIES and value is not None:
             return "..."
         if key in SETS and isinstance(value, list | tuple):

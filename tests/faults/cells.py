@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ from harness.core.history import Event, Kind
 from harness.faults import ArrowMoment, Entry, Fault, Schedule, Side, make_fault
 from harness.faults.moments import sides_of
 from harness.sequences import load
+from harness.stack import Stack
 from harness.stack.hosted import HostedStack
 from harness.stack.options import StackOptions
 from tests.faults.lives import HEARTBEAT, LIVES, Life
 
-__all__ = ["FAULTS", "Cell", "NeverComes", "cells", "comes", "points", "run"]
+__all__ = ["BOARDS", "FAULTS", "NOT_THERE", "Cell", "NeverComes", "cells", "comes", "points", "run"]
 
 FAULTS: dict[str, Fault] = {
     "power-cut": make_fault("board.power-cut"),
@@ -30,6 +32,7 @@ FAULTS: dict[str, Fault] = {
     "silence": make_fault("link.silence", {"lasts": 100.0}),
     "delay": make_fault("link.delay", {"lasts": 60.0}),
     "bandwidth": make_fault("link.bandwidth", {"lasts": 60.0}),
+    "corruption": make_fault("link.corrupt", {"lasts": 60.0, "every": 3}),
     "gateway-crash": make_fault("gateway.crash"),
     "gateway-restart": make_fault("gateway.restart"),
     "outage": make_fault("cluster.outage", {"lasts": 20.0}),
@@ -43,14 +46,21 @@ FAULTS: dict[str, Fault] = {
     "watch-delay": make_fault("cluster.watch-delay"),
     "compaction": make_fault("cluster.compaction"),
     "renewed": make_fault("certificate.renewed"),
+    "expired": make_fault("certificate.expired"),
     "trap": make_fault("application.trap"),
     "endless-loop": make_fault("application.endless-loop"),
     "memory-growth": make_fault("application.memory-growth"),
+    "flood": make_fault("application.flood"),
 }
 """The columns, by the names in tests' ids."""
 
 
-OPTIONS = StackOptions(boards="sim", deadline=1e6, heartbeat=HEARTBEAT)
+BOARDS = os.environ.get("WASMBED_MATRIX_BOARDS", "sim")
+NOTHING = Schedule()
+OPTIONS = StackOptions(boards=BOARDS, deadline=1e6, heartbeat=HEARTBEAT)
+
+
+NOT_THERE = "the arrow does not come in this life"
 
 
 class NeverComes(Exception):
@@ -111,22 +121,24 @@ def comes(sequence: str) -> Counter[int]:
     return found
 
 
-async def _live(stack: object, sequence: str) -> None:
-    life = Life(stack)  # type: ignore[arg-type]
+async def _live(stack: Stack, sequence: str, schedule: Schedule = NOTHING) -> None:
+    stack.apply(schedule)
+    life = Life(stack)
     await LIVES[sequence](life)
     await life.settle()
 
 
-def run(sequence: str, schedule: Schedule, seed: int = 0) -> None:
+def run(sequence: str, schedule: Schedule, *, seed: int = 0, boards: str = BOARDS) -> None:
     """Live the life of a sequence with faults, and judge it. Raises NeverComes for a fault that cannot strike."""
-    options = OPTIONS.replace(seed=seed, relay=schedule.needs_relay)
+    options = OPTIONS.replace(seed=seed, boards=boards, relay=schedule.needs_relay)
     with HostedStack.opened(options, None) as hosted:
         faults = hosted.stack.faults
-        hosted.stack.apply(schedule)
         try:
-            hosted.run(_live(hosted.stack, sequence))
+            hosted.run(_live(hosted.stack, sequence, schedule))
+            if faults.pending:
+                raise NeverComes(NOT_THERE)
             if faults.refused:
-                raise NeverComes(faults.refused[0][1])
+                raise NeverComes(f"the fault cannot strike there: {faults.refused[0][1]}")
             hosted.judge()
         except (HarnessError, AssertionError, TimeoutError) as error:
             hosted.accuse(error)

@@ -11,11 +11,12 @@ import pytest
 from harness.core.errors import UsageError
 from harness.core.history import Event, Kind
 from harness.faults import FAULTS, Entry, Schedule, Strikes, TimeMoment, make_fault
+from harness.sim import SimNativeTier
 from harness.stack import Stack
 from harness.stack.hosted import HostedStack
 from harness.stack.options import StackOptions
 
-OPTIONS = StackOptions(boards="sim", deadline=1e6, heartbeat=5.0, relay=True)
+OPTIONS = StackOptions(boards="sim", deadline=1e6, heartbeat=5.0)
 AT = 12.0
 """Virtual seconds at which the fault begins: between two heartbeats."""
 SHOWN: dict[str, Callable[[Stack], object]] = {}
@@ -170,6 +171,28 @@ def _renewed(stack: Stack) -> bool:
     return bool(after(stack, "gateway reload")) and not after(stack, "ConnectionClosed")
 
 
+async def comes_back(stack: Stack) -> None:
+    """A board connects anew in the time of the fault."""
+    await stack.clock.sleep(AT + 1 - stack.history[-1].at + 1_767_225_600.0)
+    await stack.boards["sim-1"].reset()
+
+
+@shows("certificate.expired", comes_back, lasts=10.0)
+def _expired(stack: Stack) -> bool:
+    refused = [line for line in stack.boards["sim-1"].console.lines if "not trusted" in line]
+    return bool(refused) and seconds_of(after(stack, "TlsConnected"))[0] >= 22.0
+
+
+@shows("link.corrupt", lasts=20.0, every=2)
+def _corrupt(stack: Stack) -> bool:
+    return seconds_of(after(stack, "ConnectionClosed")) == [20.0, 25.2, 30.4]
+
+
+@shows("application.flood", lasts=3.0)
+def _flood(stack: Stack) -> bool:
+    return sum(len(event.data.get("publications") or ()) for event in after(stack, "ApplicationStatus")) > 1000
+
+
 @shows("application.trap")
 def _trap(stack: Stack) -> bool:
     return bool(after(stack, "RuntimeFault", code="TRAP"))
@@ -203,8 +226,27 @@ async def live(stack: Stack, fault: str) -> None:
 
 @pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"board.hang"}))
 def test_a_fault_does_what_it_says(fault: str) -> None:
-    with HostedStack.opened(OPTIONS, None) as hosted:
+    with HostedStack.opened(OPTIONS.replace(relay="relay" in FAULTS[fault].needs), None) as hosted:
         hosted.run(live(hosted.stack, fault))
+        hosted.judge()
+
+
+@pytest.mark.skipif(SimNativeTier.unavailable() is not None, reason=str(SimNativeTier.unavailable()))
+def test_a_board_hangs() -> None:
+    """The firmware's own code stands still for five intervals: its session ends, and it makes another one."""
+
+    async def hang(stack: Stack) -> None:
+        fault = make_fault("board.hang", {"lasts": 25.0})
+        stack.apply(Schedule.of(Entry(TimeMoment(AT), fault, "sim-native-1")))
+        board = await stack.boards.power_on()
+        device = await stack.device(board).until(phase="Connected")
+        await device.until(phase="Disconnected", within=60)
+        await stack.faults.settled()
+        await device.until(phase="Connected", within=60)
+        assert len(stack.history.find("pause", kind=Kind.FAULT)) == 1
+
+    with HostedStack.opened(OPTIONS.replace(boards="sim-native"), None) as hosted:
+        hosted.run(hang(hosted.stack))
         hosted.judge()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.faults import Side
+from harness.sim import SimNativeTier
 from tests.faults.cells import Cell, run
 
 FOUND = {
@@ -21,9 +22,17 @@ FOUND = {
     "a board's connector ended the silence of the network, for the judges": Cell(
         "connection-establishment", 4, Side.BEFORE, "silence"
     ),
+    "a broken link still passed what the relay held": Cell("application-deployment", 8, Side.DURING, "link-cut"),
     "a board was to remember what came while it was restarted": Cell("device-deleted", 23, Side.AFTER, "reset"),
     "a silent link was expected to carry heartbeats": Cell("certificate-renewed", 3, Side.AFTER, "silence"),
 }
+
+
+@pytest.mark.skipif(SimNativeTier.unavailable() is not None, reason=str(SimNativeTier.unavailable()))
+def test_a_native_boards_time_goes_on_after_a_power_cut() -> None:
+    """Its time stood still for as long as it had run before, and it sent no heartbeats."""
+    cell = Cell("application-stop", 25, Side.AFTER, "brown-out")
+    run(cell.sequence, cell.schedule, boards="sim-native")
 
 
 @pytest.mark.parametrize("defect", FOUND)

@@ -24,6 +24,7 @@ async def test_links_that_pass_no_relay_cannot_be_disturbed() -> None:
         ({"delay": -1}, "delay is -1"),
         ({"bandwidth": float("inf")}, "bandwidth is inf"),
         ({"drop": 0.5}, "drop is 0.5"),
+        ({"corrupt": 1.5}, "corrupt is 1.5"),
         ({"half_open": "board"}, r"half_open is 'board'\n  -> .*: device, gateway"),
         ({"late": 1}, r"'late'\n  -> the disturbances are cut, half_open, silent, delay, bandwidth, drop"),
     ],

@@ -114,3 +114,23 @@ def test_another_id_on_the_way_is_a_difference() -> None:
 def test_empty_histories_are_alike() -> None:
     assert story([]) == []
     assert difference([], []) == ""
+
+
+def test_devices_may_come_in_any_order_and_links_have_any_names() -> None:
+    """One gateway counts its links for ever, the other one begins again after a restart."""
+
+    def history(order: list[str], links: list[str]) -> list[Event]:
+        events: list[Event] = []
+        names = iter(links)
+        for device in (*order, *order):
+            scene = Scene(device, len(device))
+            link = next(names)
+            scene.up("TlsConnected", certificate=device == "a", link=link).down(
+                "Error", link=link, retryAfter=len(link)
+            )
+            events += scene.events
+        return events
+
+    first = history(["a", "bb"], ["g/1", "g/2", "g/3", "g/4"])
+    assert difference(first, history(["bb", "a"], ["g/1", "g/2", "g/1", "g/2"])) == ""
+    assert difference(first, history(["a", "bb"], ["g/1", "g/2", "g/3", "g/4"])[:-1]) != ""

@@ -34,6 +34,8 @@ class NativeBoard(BridgedBoard):
     def __init__(self, settings: BoardSettings, environment: BoardEnvironment) -> None:
         super().__init__(self.KIND, self.FEATURES, library_path(), settings, environment)
         self._node: Node | None = None
+        self._began = 0.0
+        """When the node was made: its time goes on without power."""
         self._processor: Processor | None = None
 
     @property
@@ -52,13 +54,15 @@ class NativeBoard(BridgedBoard):
                 do=f"ask for {' or '.join(SELF_TESTS)}, or for a board in QEMU",
             )
         if self._node is None:
-            self._node = Node()
+            self._node, self._began = Node(), self._environment.clock.now()
         environment, settings = self._environment, self._settings
         seed = int.from_bytes(environment.randomness.bytes(8), "big")
         self._node.power_on(provisioning_blob(settings, environment), seed)
         bridge = Bridge(self.name, settings.gateway, environment.network, environment.tap)
         self._attach(bridge)
-        self._processor = Processor(self._node, environment.clock, bridge, self.console.feed, self.BUSY)
+        self._processor = Processor(
+            self._node, environment.clock, bridge, self.console.feed, self.BUSY, began=self._began
+        )
         self._processor.boot()
         if (halted := self.console.lines[-1:]) and halted[0].startswith(HALT):
             await self.cut_power()

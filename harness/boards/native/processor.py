@@ -16,7 +16,8 @@ class Processor(asyncio.Transport):
     the board writes.
 
     After :meth:`boot`, a step runs in its own turn of the event loop, never inside a call of the protocol: what arrives
-    meanwhile waits. A step that does not end in sleep is followed by the next one ``busy`` seconds later.
+    meanwhile waits. A step that does not end in sleep is followed by the next one ``busy`` seconds later. ``began`` is
+    when the node's time began, by the clock: it must not go back when the board loses its power.
     """
 
     def __init__(
@@ -26,11 +27,13 @@ class Processor(asyncio.Transport):
         protocol: asyncio.Protocol,
         console: Callable[[bytes], object],
         busy: float = 0.0,
+        *,
+        began: float,
     ) -> None:
         super().__init__()
         self._node, self._clock, self._protocol, self._console = node, clock, protocol, console
         self._loop, self._busy = asyncio.get_running_loop(), busy
-        self._began = clock.now()
+        self._began = began
         self._paused_at: float | None = None
         self._arrived = bytearray()
         self._is_held = self._is_full = self._is_closed = False

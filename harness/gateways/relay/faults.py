@@ -26,14 +26,17 @@ class LinkFault:
     """Bytes of TLS records a second that pass in each direction; 0: as many as come."""
     drop: int = 0
     """Of the frames in each direction, every Nth is lost (1: each of them); 0: none."""
+    corrupt: int = 0
+    """Of the frames in each direction, every Nth has a wrong byte, which TLS finds out; 0: none."""
 
     def __post_init__(self) -> None:
-        for name in ("delay", "bandwidth", "drop"):
+        for name in ("delay", "bandwidth", "drop", "corrupt"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
                 raise UsageError(f"{name} is {value!r}", where="link fault", do="give a number, not below zero")
-        if isinstance(self.drop, float):
-            raise UsageError(f"drop is {self.drop!r}", where="link fault", do="give a whole number of frames")
+        for name in ("drop", "corrupt"):
+            if isinstance(value := getattr(self, name), float):
+                raise UsageError(f"{name} is {value!r}", where="link fault", do="give a whole number of frames")
         if self.half_open is not None:
             object.__setattr__(self, "half_open", _side(self.half_open))
 

@@ -109,7 +109,7 @@ class RelayedLink:
         else:
             self.near.disturb(fault.delay, bandwidth=fault.bandwidth, is_silent=fault.silent)
             if self._passing is not None:
-                self._passing.drop(fault.drop)
+                self._passing.disturb(fault.drop, fault.corrupt)
 
     def drop(self) -> None:
         """End both connections with a reset."""
@@ -131,6 +131,8 @@ class RelayedLink:
         if self._believing is not None:
             return
         self._believing = believing
+        if self._passing is not None:
+            self._passing.clear()
         if believing is self.near:
             self._note_end(self.near, "the link was cut during the handshake", "connection lost (the link was cut)")
         self._other(believing).reset()
@@ -297,7 +299,7 @@ class RelayedLink:
         self._passing = Passing(
             negotiation.board, negotiation.gateway, *ends, self._observer, options.clock, tamper, options.ahead
         )
-        self._passing.drop(self._fault.drop)
+        self._passing.disturb(self._fault.drop, self._fault.corrupt)
         self._phase = _Phase.OPEN
         self._named(self)
 

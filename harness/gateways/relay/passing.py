@@ -53,6 +53,11 @@ class _Way:
     def write(self, content_type: int, content: bytes) -> None:
         self.to.write(self.writing.seal(content_type, content))
 
+    def write_wrong(self, content: bytes) -> None:
+        """Write a record of data whose last byte, a part of its authentication tag, is wrong."""
+        sealed = self.writing.seal(APPLICATION_DATA, content)
+        self.to.write(sealed[:-1] + bytes((sealed[-1] ^ 1,)))
+
 
 class Passing:
     """Passes each record on as one record; with ``tamper``, frames in its place."""
@@ -75,13 +80,18 @@ class Passing:
             Direction.SENT: _Way(gateway.protection(server), board.protection(server), near, clock),
         }
         self._observer, self._tamper, self._ahead, self._clock = observer, tamper, ahead, clock
-        self._drop = 0
+        self._drop = self._corrupt = 0
         for way in self._ways.values():
             way.is_framed = tamper is not None
 
-    def drop(self, every: int) -> None:
-        """Lose every Nth frame in each direction from now on; 0: none."""
-        self._drop = every
+    def clear(self) -> None:
+        """Lose what waits in both directions: the link is broken."""
+        for way in self._ways.values():
+            way.valve.clear()
+
+    def disturb(self, drop: int, corrupt: int) -> None:
+        """Lose every Nth frame in each direction from now on, and spoil every Nth; 0: none."""
+        self._drop, self._corrupt = drop, corrupt
         for way in self._ways.values():
             way.frames = 0
 
@@ -118,7 +128,7 @@ class Passing:
         way.valve.push(finish)
 
     def _data(self, direction: Direction, way: _Way, content: bytes) -> None:
-        if not way.is_framed and (self._drop or self._is_expected(direction)):
+        if not way.is_framed and (self._drop or self._corrupt or self._is_expected(direction)):
             way.is_framed = self._observer.is_between_frames(direction)
         if not way.is_framed:
             self._observer.passed(direction, content)
@@ -163,12 +173,17 @@ class Passing:
             way.valve.push(partial(self._send, direction, way, held))
 
     def _send_frame(self, direction: Direction, way: _Way, data: bytes) -> None:
-        """Send a frame, or lose it: the record has what the gateway sees, so its own frames are in it."""
+        """Send a frame, spoil it, or lose it: the record has what the gateway sees, so its own frames are in it."""
         way.frames += 1
-        if not self._drop or way.frames % self._drop:
+        is_lost = bool(self._drop) and way.frames % self._drop == 0
+        is_wrong = bool(self._corrupt) and way.frames % self._corrupt == 0
+        if not is_lost and not is_wrong:
             self._send(direction, way, data)
-        elif direction is Direction.SENT:
+            return
+        if direction is Direction.SENT:
             self._observer.passed(direction, data)
+        if is_wrong and not is_lost:
+            way.write_wrong(data[:_LARGEST_CONTENT])
 
     def _send(self, direction: Direction, way: _Way, data: bytes) -> None:
         self._observer.passed(direction, data)

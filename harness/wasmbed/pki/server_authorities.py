@@ -40,10 +40,12 @@ class ServerAuthorities:
         """The certificates that a device has to trust: DER, concatenated."""
         return b"".join(authority.certificate for authority in self)
 
-    def issue(self, common_name: str, names: Iterable[str] = ("localhost", "127.0.0.1")) -> tuple[Identity, ...]:
+    def issue(
+        self, common_name: str, names: Iterable[str] = ("localhost", "127.0.0.1"), *, not_after: float | None = None
+    ) -> tuple[Identity, ...]:
         """Return a gateway's identities, one of each authority; see :meth:`Authority.issue_server`."""
         names = tuple(names)
         return tuple(
-            authority.issue_server(common_name, names, algorithm=algorithm)
+            authority.issue_server(common_name, names, algorithm=algorithm, not_after=not_after)
             for algorithm, authority in self._authorities.items()
         )
