@@ -44,7 +44,7 @@ class _Way:
         self.held = bytearray()
         """The beginning of a frame that may be altered."""
         self.rest = b""
-        """What has not passed of a frame that is held for a fault."""
+        """The end of a frame that is held for a fault: it has not passed yet."""
         self.is_raw = False
         """Whether no further frame can be found."""
         self.is_framed = False
