@@ -50,6 +50,8 @@ MODULES = (
     "harness.testing.cluster",
     "harness.testing.compare",
     "harness.sequences",
+    "harness.faults",
+    "harness.faults.strategies",
 )
 INHERITED = (object, Exception, str, int, float, tuple, dict)
 """Bases whose members are Python's own."""

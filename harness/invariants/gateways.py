@@ -206,7 +206,8 @@ class MetricsCount(Invariant):
         link = self.ledger.link(event)
         if event.source == "Device" and link is not None and self.ledger.is_of_this_run(link):
             self._counts[link.gateway][event.name] += 1
-            self._first.setdefault((link.gateway, event.name), event)
+            if not self.ledger.is_disturbed(link.device, event):  # a wrong record takes those before it along
+                self._first.setdefault((link.gateway, event.name), event)
         yield from ()
 
     @on("note gateway observed")

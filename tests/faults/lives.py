@@ -83,21 +83,26 @@ class Life:
         return lambda phase: phase in phases
 
     async def _agree(self) -> None:
-        """Sessions, resources and boards say the same."""
+        """Sessions, resources and boards say the same, and no trace of the fault is left."""
         stack = self.stack
         sessions = {device for each in stack.gateways if each.running for device in await each.sessions()}
         wanted = {stack.boards.device_of(board) for board in self.boards}
         _same("devices with a session", sessions & wanted, wanted)
         _same("sessions", sessions - wanted, set())
         for board in self.boards:
-            _same(f"phase of {board.name}", stack.device(board).status.phase, "Connected")
+            status = stack.device(board).status
+            _same(f"phase of {board.name}", (status.phase, status.error), ("Connected", None))
+            of_life = {name for name, phases in self.applications.items() if phases}
+            _same(f"what {board.name} runs and nobody wants", _running(stack, board.name) - of_life, set())
         for name, phases in self.applications.items():
             application = stack.application(name)
             if not phases:
                 _same(f"{name} exists", application.exists, False)
                 continue
+            if application.status.phase == "Running":
+                _same(f"error of {name}", (application.status.error, application.status.health), (None, "healthy"))
             for device, entry in application.status.device_statuses.items():
-                if (said := _said(stack, device, name)) != (entry.state == "running"):
+                if (said := name in _running(stack, device)) != (entry.state == "running"):
                     raise ProductFailure(
                         f"the status of {name} says {entry.state} on {device}, and the board that it "
                         f"{'runs' if said else 'does not run'}",
@@ -110,11 +115,11 @@ def _same(what: str, found: object, wanted: object) -> None:
         raise ProductFailure(f"{what}: {found!r}, not {wanted!r}", where="the end of a life")
 
 
-def _said(stack: Stack, device: str, application: str) -> bool:
-    """Whether the last heartbeat of a device names an application as running."""
+def _running(stack: Stack, device: str) -> set[str]:
+    """The applications that the last heartbeat of a device names as running."""
     beats: list[Event] = stack.history.find("Heartbeat", about=device)
     states = beats[-1].data.get("applications") or {}
-    return bool(states.get(application) == "running")
+    return {name for name, state in states.items() if state == "running"}
 
 
 async def enrolls(life: Life) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from harness.faults import Side
+from harness.faults import Entry, Schedule, Side, TimeMoment
 from harness.sim import SimNativeTier
-from tests.faults.cells import Cell, run
+from tests.faults.cells import FAULTS, Cell, run
 
 FOUND = {
     "a stop that nobody answered became the application's error": Cell("application-stop", 9, Side.AFTER, "unplugged"),
@@ -23,9 +23,18 @@ FOUND = {
         "connection-establishment", 4, Side.BEFORE, "silence"
     ),
     "a broken link still passed what the relay held": Cell("application-deployment", 8, Side.DURING, "link-cut"),
+    "the record of a broken link had half a message": Cell("certificate-renewed", 13, Side.DURING, "half-open-gateway"),
     "a board was to remember what came while it was restarted": Cell("device-deleted", 23, Side.AFTER, "reset"),
+    "messages were to be counted that came together with a wrong record": Cell(
+        "transfer-cancelled", 13, Side.BEFORE, "corruption"
+    ),
     "a silent link was expected to carry heartbeats": Cell("certificate-renewed", 3, Side.AFTER, "silence"),
 }
+
+
+def test_a_lease_that_conflicts_is_renewed_with_pauses() -> None:
+    """The controllers' leader repeated the renewal at once, for as long as it conflicted."""
+    run("device-enrollment", Schedule.of(Entry(TimeMoment(20.0), FAULTS["conflicts"])))
 
 
 @pytest.mark.skipif(SimNativeTier.unavailable() is not None, reason=str(SimNativeTier.unavailable()))

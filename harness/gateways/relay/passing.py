@@ -43,10 +43,14 @@ class _Way:
         self.reading, self.writing, self.to = reading, writing, to
         self.held = bytearray()
         """The beginning of a frame that may be altered."""
+        self.rest = b""
+        """The end of a frame that is held for a fault: it has not passed yet."""
         self.is_raw = False
         """Whether no further frame can be found."""
         self.is_framed = False
         """Whether its frames are taken one by one."""
+        self.is_spoiled = False
+        """Whether a record was wrong: its receiver ends the connection, and reads nothing that comes after it."""
         self.frames = 0
         self.valve = Valve(clock, lambda is_full: None)
 
@@ -86,8 +90,14 @@ class Passing:
 
     def clear(self) -> None:
         """Lose what waits in both directions: the link is broken."""
-        for way in self._ways.values():
-            way.valve.clear()
+        for direction, way in self._ways.items():
+            self._lose(direction, way)
+
+    def _lose(self, direction: Direction, way: _Way) -> None:
+        way.valve.clear()
+        rest, way.rest = way.rest, b""
+        if direction is Direction.SENT:
+            self._observer.passed(direction, rest)  # for the gateway it is sent
 
     def disturb(self, drop: int, corrupt: int) -> None:
         """Lose every Nth frame in each direction from now on, and spoil every Nth; 0: none."""
@@ -120,7 +130,7 @@ class Passing:
         fault is lost: its sender has ended before it."""
         way = self._ways[direction]
         if way.valve.is_held:
-            way.valve.clear()
+            self._lose(direction, way)
             finish()
             return
         self._pass_held(direction, way)
@@ -162,8 +172,13 @@ class Passing:
         first = int(len(data) * held.part)
         way.valve.push(partial(self._send, direction, way, data[:first]), delay=delay)
         way.valve.hold()
-        way.valve.push(partial(self._send, direction, way, data[first:]), delay=delay)
+        way.rest = data[first:]
+        way.valve.push(partial(self._send_rest, direction, way), delay=delay)
         held.until.add_done_callback(lambda _: self._clock.call_later(_UNTIL_ENDED, way.valve.release))
+
+    def _send_rest(self, direction: Direction, way: _Way) -> None:
+        rest, way.rest = way.rest, b""
+        self._send(direction, way, rest)
 
     def _pass_held(self, direction: Direction, way: _Way) -> None:
         """Pass on what is not a whole frame."""
@@ -175,7 +190,7 @@ class Passing:
     def _send_frame(self, direction: Direction, way: _Way, data: bytes) -> None:
         """Send a frame, spoil it, or lose it: the record has what the gateway sees, so its own frames are in it."""
         way.frames += 1
-        is_lost = bool(self._drop) and way.frames % self._drop == 0
+        is_lost = way.is_spoiled or (bool(self._drop) and way.frames % self._drop == 0)
         is_wrong = bool(self._corrupt) and way.frames % self._corrupt == 0
         if not is_lost and not is_wrong:
             self._send(direction, way, data)
@@ -183,6 +198,7 @@ class Passing:
         if direction is Direction.SENT:
             self._observer.passed(direction, data)
         if is_wrong and not is_lost:
+            way.is_spoiled = True
             way.write_wrong(data[:_LARGEST_CONTENT])
 
     def _send(self, direction: Direction, way: _Way, data: bytes) -> None:

@@ -154,6 +154,8 @@ class LeaderLease:
             except NotFound:
                 return None
             except Conflict:  # also of a lease that was deleted: a PUT would create it
+                if is_stale:
+                    await self._clock.sleep(self._randomness.jitter(self.duration / 15))
                 is_stale = True
             except (OSError, ApiError) as error:
                 log.log(severity(error), "lease %s: %s; trying again", self.name, reason(error))
