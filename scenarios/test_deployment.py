@@ -1,14 +1,12 @@
 """Applications that do what they should: deployed, run, watched, stopped, replaced."""
 
-from base64 import b64decode
+import json
 from hashlib import sha256
 
-import aiohttp
 import pytest
 
 from harness.stack import Stack
 from harness.stack.modules import padded
-from harness.wasmbed.resources.kinds import SECRET
 
 pytestmark = pytest.mark.requires("wasm")
 
@@ -260,18 +258,13 @@ async def test_a_device_is_asked_how_its_application_is(stack: Stack) -> None:
     device = await stack.device(board).until(phase="Connected")
     application = await stack.deploy("idle", to=board)
     await application.until(phase="Running")
-    gateway = stack.gateway.resource
-    secret = await stack.api.get(SECRET, f"gateway-{gateway.name}-api")
-    headers = {"Authorization": f"Bearer {b64decode(secret['data']['token']).decode()}"}
-    async with aiohttp.ClientSession(
-        gateway.status.api_endpoint, connector=stack.network.connector(), headers=headers
-    ) as http:
-        async with http.get(f"/api/v1/applications/{application.name}/devices/{device.name}") as answer:
-            said = await answer.json()
-        assert (answer.status, said["state"], said["error"]) == (200, "running", None)
-        assert said["metrics"]["memory_bytes"] >= 65_536
-        async with http.get(f"/api/v1/applications/unknown/devices/{device.name}") as answer:
-            assert (await answer.json())["state"] == "stopped"
+    path = "/api/v1/applications/{}/devices/" + device.name
+    status, text = await stack.gateway.ask("GET", path.format(application.name))
+    said = json.loads(text)
+    assert (status, said.get("state"), said.get("error")) == (200, "running", None)
+    assert said["metrics"]["memory_bytes"] >= 65_536
+    _, text = await stack.gateway.ask("GET", path.format("unknown"))
+    assert json.loads(text).get("state") == "stopped"
     asked = await stack.history.until("ApplicationStatusRequest", about=application.name, source="Gateway")
     await stack.history.until(
         "ApplicationStatus", about=application.name, messageId=asked.data["messageId"], after=asked

@@ -329,7 +329,7 @@ class GatewayControl(Watched[GatewayResource]):
         It shows the gateway's own token unless ``token`` is another, or empty for none, under the HTTP authentication
         ``scheme``; ``body`` is sent as JSON.
         """
-        if asked := _ORDER.fullmatch(path):
+        if method != "GET" and (asked := _ORDER.fullmatch(path)):
             self._recorder.note("order by hand", asked[1], gateway=self.name, device=asked[2])
         token = await self.token() if token is None else token
         headers = {"Authorization": f"{scheme} {token}"} if token else {}
