@@ -45,6 +45,8 @@ class _Way:
         """The beginning of a frame that may be altered."""
         self.rest = b""
         """What has not passed of a frame that is held for a fault."""
+        self.is_closing = False
+        """Whether its sender has said that it ends."""
         self.is_raw = False
         """Whether no further frame can be found."""
         self.is_framed = False
@@ -127,9 +129,9 @@ class Passing:
 
     def end(self, direction: Direction, rest: bytes, finish: Callable[[], object]) -> None:
         """Pass on the beginning of a record at the end of a direction, and then call ``finish``. What is held for a
-        fault is lost: its sender has ended before it."""
+        fault is lost if its sender has ended without a word."""
         way = self._ways[direction]
-        if way.valve.is_held:
+        if way.valve.is_held and not way.is_closing:
             self._lose(direction, way)
             finish()
             return
@@ -208,6 +210,7 @@ class Passing:
 
     def _alert(self, direction: Direction, way: _Way, alert: bytes) -> None:
         self._pass_held(direction, way)
+        way.is_closing = True
         way.valve.push(lambda: way.write(ALERT, alert))
         by_device = direction is Direction.RECEIVED
         is_orderly = alert[-1:] == bytes((_CLOSE_NOTIFY,))
