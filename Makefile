@@ -21,7 +21,7 @@ help:
 	@echo "make test-all   all tests and scenarios"
 	@echo "make test-deep  the tests of properties, with four times as many examples"
 	@echo "make test-boards  all scenarios on real firmware, native and in QEMU"
-	@echo "make test-sim   all scenarios in virtual time"
+	@echo "make test-sim   all scenarios and Robot suites in virtual time"
 	@echo "make matrix     each fault at each arrow of the sequences, in virtual time (DEPTH=2: and pairs of faults; BOARDS=sim-native)"
 	@echo "make apiserver  build a real kube-apiserver with etcd for --cluster=apiserver (needs Go)"
 	@echo "make test-apiserver  all scenarios on that API server"
@@ -71,6 +71,7 @@ renode: $(READY) boards
 
 test-sim: $(READY) boards
 	@$(BIN)/pytest scenarios --boards=sim -n $(WORKERS) $(PYTEST_ARGS)
+	@$(BIN)/python -m harness.robot_library --processes $(WORKERS) --outputdir reports/robot-sim --variable BOARDS:sim robot
 	@if [ -e firmware/images/wasmbed-native.so ]; then $(BIN)/pytest scenarios --boards=sim-native -n $(WORKERS) $(PYTEST_ARGS); \
 	else echo "skipped: scenarios on simulated firmware: its library was not built" >&2; fi
 

@@ -48,6 +48,7 @@ def page(results: Mapping[str, Result], defects: Sequence[Defect]) -> str:
         "this page of the results.",
         "",
         *_states(judged),
+        *_left(results, defects),
         *_totals(judged, caught),
         "",
         "## Not caught",
@@ -70,6 +71,12 @@ def _states(judged: Sequence[tuple[Defect, Result]]) -> list[str]:
         return [f"All were judged on one state of harness and scenarios ({next(iter(found))}).", ""]
     told = ", ".join(f"{state or 'unknown'}: {count}" for state, count in found.most_common())
     return [f"They were judged on several states of harness and scenarios ({told}).", ""]
+
+
+def _left(results: Mapping[str, Result], defects: Sequence[Defect]) -> list[str]:
+    """How many defects of each end were not judged."""
+    left = Counter(AREAS[each.area].end for each in defects if each.name not in results)
+    return [f"Not judged: {', '.join(f'{end} {count}' for end, count in sorted(left.items()))}.", ""] if left else []
 
 
 def _samples(caught: Sequence[tuple[Defect, Result]]) -> list[tuple[Defect, Result]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness.core.clock import SystemClock
 from harness.core.errors import RigError, UsageError, reason
-from harness.gateways.relay.defects import WireDefect
+from harness.gateways.relay.defects import WireDefect, wire_defects
 from harness.reporting.catchers import Catch, catches
 
 __all__ = ["CAUGHT", "MISSED", "NOT_EXERCISED", "Outcome", "WireMutation", "table"]
@@ -160,7 +160,8 @@ def table(outcomes: Sequence[Outcome], gateway: str, selection: Sequence[str]) -
     counted = ", ".join(f"{len(found)} {kind}" for kind, found in by.items())
     wrong = [each for each in by[CAUGHT] if not each.names_the_sender]
     blamed = f"The end that sent it is blamed for {len(by[CAUGHT]) - len(wrong)} of the {len(by[CAUGHT])} caught."
-    lines = ["# Defects on the wire", "", f"Gateway: {gateway}. {len(outcomes)} defects: {counted}. {blamed}", ""]
+    told = f"{len(outcomes)} of the {len(wire_defects())} defects were judged: {counted}"
+    lines = ["# Defects on the wire", "", f"Gateway: {gateway}. {told}. {blamed}", ""]
     lines += [f"The scenarios: `{' '.join(selection)}`.", ""]
     for heading, found in ((MISSED, by[MISSED]), (NOT_EXERCISED, by[NOT_EXERCISED]), ("another end blamed", wrong)):
         lines += [f"## {heading.capitalize()}", ""]

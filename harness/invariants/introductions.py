@@ -104,6 +104,24 @@ class OwnProof(Invariant):
             yield self.broken(event, f"{who} sent a pairing token that nobody has issued", link=link)
 
 
+class IssuedCertificates(Invariant):
+    """A gateway that enrolls a device without a certificate sends it one."""
+
+    name = "issued certificates"
+    party = Party.GATEWAY
+    source = "diagram device-enrollment-by-request"
+
+    @on("EnrollmentResponse")
+    def enrolled(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        if link is None or not link.known or link.request is None or link.request.data.get("csr") is None:
+            return
+        is_without = "certificate" in link.opened.data and link.certificate is None
+        if is_without and event.data.get("certificate") is None:
+            message = f"the gateway enrolled {link.device or 'a device'} by its certification request, and sent none"
+            yield self.broken(event, message, cause=link.request, link=link)
+
+
 class OneDescription(Invariant):
     """A device says the same of itself in its enrollment request, in its heartbeats, and in the information that it is
     asked for."""
@@ -167,4 +185,4 @@ class GatewaysNameThemselves(Invariant):
                 yield self.broken(event, message, link=link)
 
 
-INTRODUCTIONS = (SignedRequests, OwnProof, OneDescription, GatewaysNameThemselves)
+INTRODUCTIONS = (SignedRequests, OwnProof, IssuedCertificates, OneDescription, GatewaysNameThemselves)

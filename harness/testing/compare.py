@@ -39,6 +39,8 @@ SETS = frozenset({"capabilities"})
 """Lists that are compared without order."""
 COMPARED = {"Device", "Gateway", "ApplicationController"}
 """The parties whose messages are compared."""
+SECRET = "(secret"
+"""The beginning of the mark of a secret, whose digest differs from run to run."""
 BEATS = frozenset({"Heartbeat", "HeartbeatAcknowledgment"})
 
 
@@ -114,7 +116,7 @@ class _Subjects:
                 self._number(device, "link", str(event.data.get("link")), is_new=True)
             data = {key: self._field(device, key, value) for key, value in event.data.items() if key not in LEFT_OUT}
             on = f" on {device}" if subject.label.startswith("application") else ""
-            lane = "ends" if event.name == "ConnectionClosed" else f"{event.source} to {event.target}"
+            lane = "ends" if event.name == "ConnectionClosed" else f"{event.source} to {event.target}{on}"
             subject.add(lane, event.name, f"{event.name}{on} {_text(data)}")
         elif event.kind is Kind.STATE and event.name in ("Device", "Application"):
             subject = self._subject(event.correlation, event.name.lower())
@@ -142,6 +144,8 @@ class _Subjects:
             return {self._labels.get(key, key): self._plain(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self._plain(item) for item in value]
+        if isinstance(value, str) and value.startswith(SECRET):
+            return SECRET
         return self._labels.get(value, value) if isinstance(value, str) else value
 
     def _number(self, device: str, field: str, value: str, *, is_new: bool = False) -> int:

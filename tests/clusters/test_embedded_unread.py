@@ -77,7 +77,7 @@ async def test_answers_that_are_not_read_cost_little_memory_and_end(server, endp
             await loop.sock_sendall(deaf, text.encode())
             assert (await loop.sock_recv(deaf, 100)).startswith(b"HTTP/1.1 200 OK")
         held = memory() - before
-        assert held < CLIENTS * STORED / 3, f"{held / CLIENTS:.0f} bytes for each client"
+        assert held < CLIENTS * STORED / 2, f"{held / CLIENTS:.0f} bytes for each client"
         await clock.advance(31)
         assert server.watch_count() == 0
         reader, writer = await asyncio.open_connection(*endpoint)

@@ -83,7 +83,7 @@ class Life:
         return lambda phase: phase in phases
 
     async def _agree(self) -> None:
-        """Sessions, resources and boards say the same, and nothing tells of the fault any more."""
+        """Sessions, resources and boards say the same, and no trace of the fault is left."""
         stack = self.stack
         sessions = {device for each in stack.gateways if each.running for device in await each.sessions()}
         wanted = {stack.boards.device_of(board) for board in self.boards}

@@ -139,6 +139,33 @@ async def test_delayed_patches_are_written_at_the_earliest_requested_time(
     assert len(patches(api)) == 2
 
 
+async def test_a_status_is_made_when_it_is_written(api: MemoryApi, writer: StatusWriter, clock: ManualClock) -> None:
+    """Of several functions the last one is called, once; other patches keep their place before and behind it."""
+    made: list[int] = []
+
+    def maker(number: int) -> Callable[[], Status]:
+        def make() -> Status:
+            made.append(number)
+            return {"deviceMetrics": {"n": number, "at": clock.now()}, "health": "healthy"}
+
+        return make
+
+    begun = clock.now()
+    for number in range(3):
+        writer.put(DEVICE, "dev-1", maker(number), after=10)
+        await clock.advance(1)
+    assert made == []
+    await clock.advance(9)
+    assert made == [2]
+    assert patches(api) == [{"deviceMetrics": {"n": 2, "at": begun + 10}, "health": "healthy"}]
+    writer.put(DEVICE, "dev-1", {"health": "degraded", "error": None}, after=10)
+    writer.put(DEVICE, "dev-1", maker(3), after=10)
+    writer.put(DEVICE, "dev-1", {"health": "unknown"}, after=10)
+    await writer.flush()
+    (patch,) = patches(api)[1:]
+    assert patch == {"health": "unknown", "error": None, "deviceMetrics": {"n": 3, "at": begun + 12}}
+
+
 async def test_a_large_object_rests_after_a_write(api: MemoryApi, clock: ManualClock) -> None:
     fleet = {f"dev-{n}": {"state": "receiving"} for n in range(1000)}
     paced = make_writer(api, clock, RestingObjects(write_interval))

@@ -316,6 +316,16 @@ EXAMPLES: Mapping[str, Example] = {
         all(lambda s: s.gateway_up(), uncertified, lambda s: s.asks_to_be_certified(damaged=True)),
         all(lambda s: s.gateway_up(), uncertified, lambda s: s.asks_to_be_certified()),
     ),
+    "issued certificates": example(
+        Party.GATEWAY,
+        all(lambda s: s.gateway_up(), uncertified, lambda s: s.asks_to_be_certified(), lambda s: s.responds()),
+        all(
+            lambda s: s.gateway_up(),
+            lambda s: s.connects(),
+            lambda s: s.asks(csr="3081", pairingToken="(secret 2)"),
+            lambda s: s.responds(),
+        ),
+    ),
     "own proof": example(
         Party.BOARD,
         all(

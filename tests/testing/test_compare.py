@@ -134,3 +134,15 @@ def test_devices_may_come_in_any_order_and_links_have_any_names() -> None:
     first = history(["a", "bb"], ["g/1", "g/2", "g/3", "g/4"])
     assert difference(first, history(["bb", "a"], ["g/1", "g/2", "g/1", "g/2"])) == ""
     assert difference(first, history(["a", "bb"], ["g/1", "g/2", "g/3", "g/4"])[:-1]) != ""
+
+
+def test_devices_of_one_application_take_turns_in_any_order() -> None:
+    """Their messages have an order on each device only; the mark of a secret has a key of its run."""
+
+    def history(order: list[str], secret: str) -> list[Event]:
+        scenes = {device: Scene(device, 1) for device in ("a", "bb")}
+        for device in order:
+            scenes[device].down("Deploy", "app", applicationId="app", environment={"TOKEN": f"(secret {secret})"})
+        return [event for device in order for event in scenes[device].events]
+
+    assert difference(history(["a", "bb"], "12"), history(["bb", "a"], "34")) == ""

@@ -85,7 +85,7 @@ class State:
 
     def now(self) -> str:
         """The time as objects carry it (RFC 3339, whole seconds)."""
-        return datetime.fromtimestamp(int(self.clock.now()), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return datetime.fromtimestamp(int(self.clock.now()), UTC).isoformat().removesuffix("+00:00") + "Z"
 
     def check_version(self, text: str, code: int = 400) -> int:
         """A resourceVersion that a reader demands. Raises the refusal for one that is not reached yet."""

@@ -9,7 +9,7 @@ __all__ = ["format_timestamp", "parse_timestamp"]
 
 def format_timestamp(seconds: float) -> str:
     """Return RFC 3339 in UTC with six decimals, which both ``Time`` and ``MicroTime`` of Kubernetes accept."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_timestamp(text: str) -> float:
