@@ -206,8 +206,7 @@ class MetricsCount(Invariant):
         link = self.ledger.link(event)
         if event.source == "Device" and link is not None and self.ledger.is_of_this_run(link):
             self._counts[link.gateway][event.name] += 1
-            if not self.ledger.is_disturbed(link.device, event):  # a wrong record takes those before it along
-                self._first.setdefault((link.gateway, event.name), event)
+            self._first.setdefault((link.gateway, event.name), event)
         yield from ()
 
     @on("note gateway observed")
@@ -221,6 +220,8 @@ class MetricsCount(Invariant):
             # A message is in the record before it is counted, and the record goes on during the answer.
             first = self._first.get((gateway, kind))
             is_missing = first is not None and not counted and event.at - first.at > COUNTED_WITHIN
+            if first is not None and self.ledger.is_disturbed(str(first.data.get("device")), first):
+                is_missing = False  # a wrong record takes those before it along
             if counted > counts[kind] or is_missing:
                 message = f"the gateway's metrics count {counted:.0f} messages {kind}; {counts[kind]} crossed its links"
                 yield self.broken(event, message)

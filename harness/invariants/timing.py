@@ -199,19 +199,17 @@ class WaitsToRetry(Invariant):
         error, earlier = told
         if error.at + error.data["retryAfter"] / 1000 < event.at:
             del self._told[link.device]
-        elif self._is_same(link, earlier) and not self._is_forgotten(error, earlier):
+        elif self._is_same(link, earlier) and not self._is_forgotten(earlier):
             waited, least = event.at - error.at, error.data["retryAfter"] / 1000
             if waited < EARLY * least:
                 message = f"{link.device} came back after {waited:.2f} s; the gateway had asked for {least:.2f} s"
                 against = "a second board of the same name" if link.certificate is None else ""
                 yield self.broken(event, message, cause=error, link=link, against=against)
 
-    def _is_forgotten(self, error: Event, link: Link) -> bool:
-        """Whether the test did something to the device since then. One that is restarted is deaf before the gateway
-        sees the end of its link."""
-        boot = self.ledger.boots.get(link.device)
-        restarted = boot is not None and boot.n > link.opened.n
-        return restarted or self.ledger.is_disturbed(link.device, error)
+    def _is_forgotten(self, link: Link) -> bool:
+        """Whether the test did something to the device since its link was opened: it may be deaf before the gateway
+        sees the end of the link."""
+        return self.ledger.is_disturbed(link.device, link.opened)
 
     @staticmethod
     def _is_same(link: Link, earlier: Link) -> bool:

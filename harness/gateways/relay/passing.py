@@ -43,8 +43,8 @@ class _Way:
         self.reading, self.writing, self.to = reading, writing, to
         self.held = bytearray()
         """The beginning of a frame that may be altered."""
-        self.rest = b""
-        """The end of a frame that is held for a fault: it has not passed yet."""
+        self.is_closing = False
+        """Whether its sender has said that it ends."""
         self.is_raw = False
         """Whether no further frame can be found."""
         self.is_framed = False
@@ -90,14 +90,8 @@ class Passing:
 
     def clear(self) -> None:
         """Lose what waits in both directions: the link is broken."""
-        for direction, way in self._ways.items():
-            self._lose(direction, way)
-
-    def _lose(self, direction: Direction, way: _Way) -> None:
-        way.valve.clear()
-        rest, way.rest = way.rest, b""
-        if direction is Direction.SENT:
-            self._observer.passed(direction, rest)  # for the gateway it is sent
+        for way in self._ways.values():
+            way.valve.clear()
 
     def disturb(self, drop: int, corrupt: int) -> None:
         """Lose every Nth frame in each direction from now on, and spoil every Nth; 0: none."""
@@ -127,10 +121,10 @@ class Passing:
 
     def end(self, direction: Direction, rest: bytes, finish: Callable[[], object]) -> None:
         """Pass on the beginning of a record at the end of a direction, and then call ``finish``. What is held for a
-        fault is lost: its sender has ended before it."""
+        fault is lost if its sender has ended without a word."""
         way = self._ways[direction]
-        if way.valve.is_held:
-            self._lose(direction, way)
+        if way.valve.is_held and not way.is_closing:
+            way.valve.clear()
             finish()
             return
         self._pass_held(direction, way)
@@ -170,15 +164,14 @@ class Passing:
             way.valve.push(partial(self._send_frame, direction, way, data), delay=delay)
             return
         first = int(len(data) * held.part)
-        way.valve.push(partial(self._send, direction, way, data[:first]), delay=delay)
+        send = partial(self._send, direction, way)
+        if direction is Direction.SENT:  # the record has what the gateway sees: for it, the whole frame is sent
+            self._observer.passed(direction, data)
+            send = partial(self._write, way)
+        way.valve.push(partial(send, data[:first]), delay=delay)
         way.valve.hold()
-        way.rest = data[first:]
-        way.valve.push(partial(self._send_rest, direction, way), delay=delay)
+        way.valve.push(partial(send, data[first:]), delay=delay)
         held.until.add_done_callback(lambda _: self._clock.call_later(_UNTIL_ENDED, way.valve.release))
-
-    def _send_rest(self, direction: Direction, way: _Way) -> None:
-        rest, way.rest = way.rest, b""
-        self._send(direction, way, rest)
 
     def _pass_held(self, direction: Direction, way: _Way) -> None:
         """Pass on what is not a whole frame."""
@@ -203,11 +196,15 @@ class Passing:
 
     def _send(self, direction: Direction, way: _Way, data: bytes) -> None:
         self._observer.passed(direction, data)
+        self._write(way, data)
+
+    def _write(self, way: _Way, data: bytes) -> None:
         for at in range(0, len(data), _LARGEST_CONTENT):
             way.write(APPLICATION_DATA, data[at : at + _LARGEST_CONTENT])
 
     def _alert(self, direction: Direction, way: _Way, alert: bytes) -> None:
         self._pass_held(direction, way)
+        way.is_closing = True
         way.valve.push(lambda: way.write(ALERT, alert))
         by_device = direction is Direction.RECEIVED
         is_orderly = alert[-1:] == bytes((_CLOSE_NOTIFY,))
