@@ -48,11 +48,20 @@ class WritesAreValid(Invariant):
 
 
 class RefusalsAreRight(Invariant):
-    """A gateway refuses no order that shows its token for a device that it serves, and is sent no malformed one."""
+    """A gateway refuses no order that shows its token for a device that it serves, and is sent no malformed one.
+
+    A relay sees the end of a session after the gateway. On its links a session counts that goes on: a heartbeat that
+    came after the refusal is acknowledged.
+    """
 
     name = "orders are taken"
     party = Party.GATEWAY
     source = "docs/reference/http-api"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._open: dict[str, Violation] = {}
+        """The first refusal on each relayed link, by the link's name."""
 
     @on("RequestRefused")
     def refused(self, event: Event) -> Iterator[Violation]:
@@ -67,7 +76,27 @@ class RefusalsAreRight(Invariant):
         elif code in (400, 405, 413) and not self.ledger.is_ordered_by_hand(event):
             yield self.broken(event, f"{about}: {event.data.get('reason')}", party=Party.APPLICATION_CONTROLLER)
         elif code == 404 and link is not None and link.gateway == gateway and link.known and link.refused is None:
-            yield self.broken(event, f"{about}: {event.data.get('reason')}; it has a session", cause=link.connected)
+            wrong = self.broken(event, f"{about}: {event.data.get('reason')}; it has a session", cause=link.connected)
+            if link.opened.data.get("relayed"):
+                self._open.setdefault(link.name, wrong)
+            else:
+                yield wrong
+
+    @on("HeartbeatAcknowledgment")
+    def goes_on(self, event: Event) -> Iterator[Violation]:
+        if (wrong := self._open.get(str(event.data.get("link")))) is not None:
+            link = self.ledger.link(event)
+            beats = link.beats if link is not None else ()
+            if any(
+                beat.n > wrong.event.n and beat.data.get("messageId") == event.data.get("messageId") for beat in beats
+            ):
+                del self._open[str(event.data.get("link"))]
+                yield wrong
+
+    @on("ConnectionClosed")
+    def ended(self, event: Event) -> Iterator[Violation]:
+        self._open.pop(str(event.data.get("link")), None)
+        yield from ()
 
 
 class _Orders(Invariant):

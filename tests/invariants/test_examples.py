@@ -118,6 +118,24 @@ def test_behind_a_relay_what_was_asked_before_a_shutdown_may_be_answered(asks: s
     assert ("draining gateways take no device" in rules) is (asks == "after")
 
 
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_behind_a_relay_an_order_is_refused_wrongly_if_the_session_goes_on(goes_on: bool) -> None:
+    """The relay sees the end of a session, and what was sent before it, after the gateway."""
+    story = Story()
+    story.enrolls()
+    story.closes()
+    story.device("TlsConnected", link=2, address="127.0.0.1:2", relayed="127.0.0.1:3", certificate={})
+    story.beats(5, link=2)
+    story.beats(6, link=2, answered=False)
+    story.refuses(404)
+    story.gateway("HeartbeatAcknowledgment", link=2, messageId=6, gatewayTime=int(story.clock.now() * 1000))
+    if goes_on:
+        story.beats(7, link=2)
+    story.closes(link=2)
+    rules = [violation.rule for violation in story.violations()]
+    assert ("orders are taken" in rules) is goes_on
+
+
 def test_an_endpoint_that_was_written_counts_before_its_change_comes() -> None:
     story = Story()
     registered(story)
