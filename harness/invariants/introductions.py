@@ -130,10 +130,22 @@ class OneDescription(Invariant):
     party = Party.BOARD
     source = "wasmbed.cddl (enrollment-request, heartbeat, device-info: architecture, largest module, runtime)"
 
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._claimants: set[str] = set()
+        """Devices whose test says what capabilities they claim."""
+
+    @on("note claims")
+    def claims(self, event: Event) -> Iterator[Violation]:
+        self._claimants.add(event.correlation)
+        yield from ()
+
     @on("Heartbeat")
     def beat(self, event: Event) -> Iterator[Violation]:
         link = self.ledger.link(event)
         if link is None or link.connected is not None or (request := link.request) is None:
+            return
+        if link.device in self._claimants:
             return
         capabilities = request.data.get("capabilities")
         if isinstance(capabilities, list) and "wasm" not in capabilities and event.data.get("runtimeStatus") == "ready":

@@ -92,6 +92,8 @@ class Boards:
                 settings = self._settings(device, credentials, recording, options)
                 board = RecordedBoard(name, tier.make(kind, settings, self._environment), self._recorder)
                 self._boards[name], self._credentials[name] = board, credentials
+                if settings.capabilities is not None:
+                    self._recorder.note("claims", device, capabilities=list(settings.capabilities))
                 made.append(board)
         await Fleet(made).power_on(progress=options.get("progress"))
         return list(made) if count is not None else made[0]

@@ -127,7 +127,7 @@ async def cluster():
     await cluster.stop()
 
 
-@pytest.fixture(params=["path", "1.20"])
+@pytest.fixture(params=["path", pytest.param("1.20", marks=pytest.mark.system("kubectl 1.20"))])
 def program(request):
     found = binary(request.param)
     if found is None:

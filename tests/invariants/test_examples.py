@@ -118,6 +118,20 @@ def test_behind_a_relay_what_was_asked_before_a_shutdown_may_be_answered(asks: s
     assert ("draining gateways take no device" in rules) is (asks == "after")
 
 
+@pytest.mark.parametrize("claims", [True, False])
+def test_a_device_that_its_test_lets_claim_less_describes_itself_alike(claims: bool) -> None:
+    story = Story()
+    if claims:
+        story.note("claims", "pump-1", capabilities=["tls", "cbor"])
+    story.gateway_up()
+    story.connects()
+    story.asks(capabilities=["tls", "cbor"])
+    story.responds()
+    story.beats()
+    rules = [violation.rule for violation in story.violations()]
+    assert ("one description" in rules) is not claims
+
+
 @pytest.mark.parametrize("goes_on", [True, False])
 def test_behind_a_relay_an_order_is_refused_wrongly_if_the_session_goes_on(goes_on: bool) -> None:
     """The relay sees the end of a session, and what was sent before it, after the gateway."""
