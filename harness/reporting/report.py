@@ -5,9 +5,10 @@ The page is built from ``frontend`` and committed as ``page/page.html``; this mo
 
 from __future__ import annotations
 
+import gc
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def write_run_report(folder: Path, *, command: str = "", trend: Sequence[Mapping
     path, part = folder / "index.html", folder / ".index.html"
     tests = iterate_run(folder)
     try:
-        with part.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        with part.open("w", encoding="utf-8", errors="backslashreplace") as file, _uncollected():
             file.writelines(build_page(folder.name, tests, trend, command=command))
         part.replace(path)
     except OSError as error:
@@ -54,6 +55,18 @@ def write_run_report(folder: Path, *, command: str = "", trend: Sequence[Mapping
             do="free disk space, or name another folder",
         ) from error
     return path
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Pause the collection of cycles, which looks at all objects of the process again and again. Records have none."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def build_page(
