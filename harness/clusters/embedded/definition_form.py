@@ -81,16 +81,25 @@ def read_form(schema: Any, path: str, budget: Budget) -> None:
                     _refuse(schema[name], f"{path}.{name}", go)
                 if not schema[name] and type(schema[name]) not in (int, float) and name not in _POINTERS:
                     del schema[name]
+    # Go reads null as the empty value of a type that has no null.
     for name in _NAMES:
-        for item in schema.get(name, ()):
-            if type(item) is not str:
+        for number, item in enumerate(schema.get(name, ())):
+            if item is None:
+                schema[name][number] = ""
+            elif type(item) is not str:
                 _refuse(item, f"{path}.{name}", "string")
     for name in _SCHEMAS:
-        for child in schema.get(name, {}).values():
-            read_form(child, f"{path}.{name}", budget)
+        for key, child in schema.get(name, {}).items():
+            if child is None:
+                schema[name][key] = {}
+            else:
+                read_form(child, f"{path}.{name}", budget)
     for name in LOGICAL:
-        for child in schema.get(name, ()):
-            read_form(child, f"{path}.{name}", budget)
+        for number, child in enumerate(schema.get(name, ())):
+            if child is None:
+                schema[name][number] = {}
+            else:
+                read_form(child, f"{path}.{name}", budget)
     if "not" in schema:
         read_form(schema["not"], f"{path}.not", budget)
     if isinstance(schema.get("items"), dict):
