@@ -21,7 +21,7 @@ from harness.stack import Stack
 from harness.stack.hosted import HostedStack
 from harness.stack.options import StackOptions
 
-__all__ = ["Case", "Failure", "Outcome", "run"]
+__all__ = ["Case", "Failure", "Outcome", "run", "without_names"]
 
 DEADLINE = 1e6
 """Virtual seconds of a run; each wait in it has its own time limit."""
@@ -113,22 +113,24 @@ def run(case: Case, folder: Path | None = None) -> Outcome:
     Raises UsageError for a case that this harness cannot run at all, such as a tier that is not built.
     """
     features = Features()
-    applied: list[Any] = []
+    applied, begun = list[Any](), False
     events, found = 0, list[Violation]()
     logging.disable(logging.CRITICAL)  # what the platform says of each fault
     try:
         with HostedStack.opened(case.options, folder) as hosted:
             stack = hosted.stack
             stack.history.listen(features.see)
+            hosted.run(_apply(stack, case))
+            begun = True
             try:
                 hosted.run(_lead(stack, case))
             finally:
                 applied, events = stack.faults.applied, stack.history.recorded
                 found = stack.history.judgement().violations()
         failure = None
-    except UsageError:
-        raise
     except Exception as error:
+        if not begun and isinstance(error, UsageError):
+            raise
         failure = _failure(error, found)
     finally:
         logging.disable(logging.NOTSET)
@@ -137,8 +139,11 @@ def run(case: Case, folder: Path | None = None) -> Outcome:
     return Outcome(frozenset(features.found), events, positions, failure)
 
 
-async def _lead(stack: Stack, case: Case) -> None:
+async def _apply(stack: Stack, case: Case) -> None:
     stack.apply(case.schedule)
+
+
+async def _lead(stack: Stack, case: Case) -> None:
     await live(stack, boards=case.boards, seconds=case.seconds)
     await stack.observe()
     stack.judge()
@@ -148,7 +153,7 @@ def _failure(error: Exception, found: list[Violation]) -> Failure:
     words = str(error)[:TOLD]
     if found:
         first = found[0]
-        return Failure(first.rule, str(first.party), str(first))
+        return Failure(without_names(first.rule), str(first.party), str(first))
     if isinstance(error, HarnessError):
         rule, party = error.what, getattr(error, "party", "") or error.blame
     elif isinstance(error, AssertionError | TimeoutError):
@@ -160,7 +165,11 @@ def _failure(error: Exception, found: list[Violation]) -> Failure:
     return Failure(_sentence(rule), re.sub(r"^board .*", "board", party), words)
 
 
+def without_names(text: str) -> str:
+    """A text without what differs between runs: numbers, and those in names."""
+    return _NUMBERS.sub("N", _NAMES.sub(lambda found: f"{found[1]}-N", text))
+
+
 def _sentence(text: str) -> str:
-    """The first line of an error, without what differs between runs."""
-    first = text.strip().partition("\n")[0]
-    return _NUMBERS.sub("N", _NAMES.sub(lambda found: f"{found[1]}-N", first))[:160]
+    """The first line of an error."""
+    return without_names(text.strip().partition("\n")[0])[:160]

@@ -49,7 +49,9 @@ class Draw:
         self._randomness, self._boards, self._tier, self._seconds = randomness, boards, tier, seconds
         options = StackOptions(boards=tier)
         self.faults = sorted(
-            name for name, fault in FAULTS.items() if name not in FOR_EVER and not lacking(options, fault.needs - {RELAY})
+            name
+            for name, fault in FAULTS.items()
+            if name not in FOR_EVER and not lacking(options, fault.needs - {RELAY})
         )
         """The names of the faults that can happen there."""
         self._arrows = [
@@ -160,7 +162,9 @@ class Draw:
 
     def _fault(self) -> Fault:
         kind = FAULTS[self._one_of(self.faults)]
-        return kind(**{each.name: self._value(each.metadata[VALUES], each.default) for each in dataclasses.fields(kind)})
+        return kind(
+            **{each.name: self._value(each.metadata[VALUES], each.default) for each in dataclasses.fields(kind)}
+        )
 
     def _moment(self) -> Moment:
         if self._happens(2):
