@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.ending import End
 from harness.cli.output import say
 from harness.stack.options import SIMULATED
+
+if TYPE_CHECKING:
+    from harness.explore.session import Session
 
 __all__ = ["explore"]
 
@@ -27,6 +32,8 @@ MOST_BOARDS = 1_000
               help="Of everything that is drawn.")  # fmt: skip
 @click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(0, 86_400, min_open=True),
               metavar="SECONDS", help="Virtual time in which the faults of a schedule begin.")  # fmt: skip
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, MOST_WORKERS), metavar="N",
+              help="Processes; what is tried follows from the seed with one.")  # fmt: skip
 @click.option("--keep-going", is_flag=True, help="Go on after a failure, and group failures by cause.")
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), default=Path("reports") / "explore",
               show_default=True, help="Folder of findings.")  # fmt: skip
@@ -37,6 +44,7 @@ def explore(
     tier: str,
     seed: int,
     seconds: float,
+    workers: int,
     keep_going: bool,
     output: Path,
 ) -> int:
@@ -49,6 +57,7 @@ def explore(
     """
     from harness.core.clock import SystemClock
     from harness.core.errors import ProductFailure, RigError
+    from harness.core.loop import new_runner
     from harness.explore.explorer import Explorer
     from harness.explore.session import Limits, Progress, Session
     from harness.explore.session import explore as explore_here
@@ -60,10 +69,22 @@ def explore(
     progress = Progress(explorer, SystemClock(), say)
     session = Session(explorer, Limits(60 * minutes, runs, keep_going), output, progress)
     try:
-        explore_here(session)
+        if workers == 1:
+            explore_here(session)
+        else:
+            with new_runner() as runner:
+                runner.run(_with_workers(session, workers))
     except KeyboardInterrupt:
         say("interrupted")
     say(progress.line())
     for group in explorer.groups:
         say(f"{group.count} x {group}\n  pytest {session.tests.get(group, 'not shrunk')}")
     return ProductFailure.exit_code if explorer.groups else 0
+
+
+async def _with_workers(session: Session, count: int) -> None:
+    from harness.explore.workers import LocalSource, Worker, explore_with
+
+    work = explore_with(session, LocalSource(session), [Worker() for _ in range(count)])
+    if not await End().unless(work):
+        say("interrupted")

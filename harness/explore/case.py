@@ -113,17 +113,24 @@ def run(case: Case, folder: Path | None = None) -> Outcome:
     Raises UsageError for a case that this harness cannot run at all, such as a tier that is not built.
     """
     features = Features()
-    applied, begun = list[Any](), False
+    applied: list[Any] = []
     events, found = 0, list[Violation]()
+    begun = False
+
+    async def lead() -> None:
+        nonlocal begun
+        stack.apply(case.schedule)
+        begun = True
+        await live(stack, boards=case.boards, seconds=case.seconds)
+
     logging.disable(logging.CRITICAL)  # what the platform says of each fault
     try:
         with HostedStack.opened(case.options, folder) as hosted:
             stack = hosted.stack
             stack.history.listen(features.see)
-            hosted.run(_apply(stack, case))
-            begun = True
             try:
-                hosted.run(_lead(stack, case))
+                hosted.run(lead())
+                hosted.run(_judge(stack))
             finally:
                 applied, events = stack.faults.applied, stack.history.recorded
                 found = stack.history.judgement().violations()
@@ -139,12 +146,7 @@ def run(case: Case, folder: Path | None = None) -> Outcome:
     return Outcome(frozenset(features.found), events, positions, failure)
 
 
-async def _apply(stack: Stack, case: Case) -> None:
-    stack.apply(case.schedule)
-
-
-async def _lead(stack: Stack, case: Case) -> None:
-    await live(stack, boards=case.boards, seconds=case.seconds)
+async def _judge(stack: Stack) -> None:
     await stack.observe()
     stack.judge()
 

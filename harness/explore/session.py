@@ -78,11 +78,9 @@ class Session:
             return True
         return self.progress.seconds >= limits.seconds or (limits.runs is not None and explorer.runs >= limits.runs)
 
-    def found(self, group: Group, case: Case) -> None:
-        """Take the smallest case of a group, write its files, and see whether the test fails alike."""
-        if not self.explorer.shrunk(group, case):
-            return
-        self.tests[group] = path = write(self.folder, case, group.failure)
+    def write(self, group: Group) -> None:
+        """Write the files of a group's smallest case, and see whether the test fails alike."""
+        self.tests[group] = path = write(self.folder, group.case, group.failure)
         self.progress.say(f"found: {group}: {group.failure.words.splitlines()[0]}")
         again = "fails for the same reason" if reproduced(path, group.failure) else "does not fail alike"
         self.progress.say(f"  {path} {again} in another process")
@@ -95,7 +93,8 @@ def explore(session: Session, run_case: Callable[[Case], Outcome] = run) -> None
         group = session.explorer.learn(case, run_case(case))
         if group is not None:
             session.progress.say(f"failure: {group}; looking for the smallest schedule ...")
-            session.found(group, smallest(group, run_case))
+            if session.explorer.shrunk(group, smallest(group, run_case)):
+                session.write(group)
         session.progress.tell()
 
 
