@@ -34,6 +34,8 @@ MOST_BOARDS = 1_000
               metavar="SECONDS", help="Virtual time in which the faults of a schedule begin.")  # fmt: skip
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, MOST_WORKERS), metavar="N",
               help="Processes; what is tried follows from the seed with one.")  # fmt: skip
+@click.option("--queue", metavar="URL",
+              help="Explore with other machines, through NATS JetStream: nats://HOST:PORT[/NAME].")  # fmt: skip
 @click.option("--keep-going", is_flag=True, help="Go on after a failure, and group failures by cause.")
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), default=Path("reports") / "explore",
               show_default=True, help="Folder of findings.")  # fmt: skip
@@ -45,6 +47,7 @@ def explore(
     seed: int,
     seconds: float,
     workers: int,
+    queue: str | None,
     keep_going: bool,
     output: Path,
 ) -> int:
@@ -69,11 +72,11 @@ def explore(
     progress = Progress(explorer, SystemClock(), say)
     session = Session(explorer, Limits(60 * minutes, runs, keep_going), output, progress)
     try:
-        if workers == 1:
+        if workers == 1 and queue is None:
             explore_here(session)
         else:
             with new_runner() as runner:
-                runner.run(_with_workers(session, workers))
+                runner.run(_with_workers(session, workers, queue))
     except KeyboardInterrupt:
         say("interrupted")
     say(progress.line())
@@ -82,9 +85,18 @@ def explore(
     return ProductFailure.exit_code if explorer.groups else 0
 
 
-async def _with_workers(session: Session, count: int) -> None:
+async def _with_workers(session: Session, count: int, queue: str | None) -> None:
+    from harness.core.clock import SystemClock
+    from harness.explore.jetstream import JetStreamSource
     from harness.explore.workers import LocalSource, Worker, explore_with
 
-    work = explore_with(session, LocalSource(session), [Worker() for _ in range(count)])
-    if not await End().unless(work):
+    async def work() -> None:
+        workers = [Worker() for _ in range(count)]
+        if queue is None:
+            await explore_with(session, LocalSource(session), workers)
+            return
+        async with JetStreamSource.opened(queue, session, SystemClock(), workers=count) as source:
+            await explore_with(session, source, workers)
+
+    if not await End().unless(work()):
         say("interrupted")

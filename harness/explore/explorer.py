@@ -103,6 +103,13 @@ class Explorer:
                 return False
         return True
 
+    def meet(self, group: Group) -> bool:
+        """Take a group that another machine has found; False if its cause is known."""
+        if any(other.failure == group.failure and other.faults == group.faults for other in self.groups):
+            return False
+        self.groups.append(group)
+        return True
+
     def _least_varied(self) -> Kept:
         """Of three cases the one that was varied the least, for what it has shown."""
         return min((self._any() for _ in range(3)), key=lambda kept: kept.varied / kept.new)

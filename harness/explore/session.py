@@ -78,10 +78,15 @@ class Session:
             return True
         return self.progress.seconds >= limits.seconds or (limits.runs is not None and explorer.runs >= limits.runs)
 
-    def write(self, group: Group) -> None:
-        """Write the files of a group's smallest case, and see whether the test fails alike."""
+    def write(self, group: Group) -> Path:
+        """Write the files of a group's smallest case; returns the path of the test."""
         self.tests[group] = path = write(self.folder, group.case, group.failure)
-        self.progress.say(f"found: {group}: {group.failure.words.splitlines()[0]}")
+        self.progress.say(f"found: {group}: {group.failure.words.partition(chr(10))[0]}")
+        return path
+
+    def found(self, group: Group) -> None:
+        """Write a group's smallest case, and see whether its test fails alike."""
+        path = self.write(group)
         again = "fails for the same reason" if reproduced(path, group.failure) else "does not fail alike"
         self.progress.say(f"  {path} {again} in another process")
 
@@ -94,7 +99,7 @@ def explore(session: Session, run_case: Callable[[Case], Outcome] = run) -> None
         if group is not None:
             session.progress.say(f"failure: {group}; looking for the smallest schedule ...")
             if session.explorer.shrunk(group, smallest(group, run_case)):
-                session.write(group)
+                session.found(group)
         session.progress.tell()
 
 

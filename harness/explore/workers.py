@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ __all__ = ["LocalSource", "Source", "Task", "Worker", "explore_with"]
 
 MOST_DEATHS = 3
 """Processes that may end while they run one case; then this is what is wrong with it."""
+PROGRAM = (sys.executable, "-m", "harness.explore.worker")
 LONGEST_ANSWER = 64 << 20
 """Bytes of a line."""
 
@@ -54,7 +56,8 @@ class LocalSource:
 class Worker:
     """A process that runs cases, one at a time. It is started when it is needed, and again when it has ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: Sequence[str] = PROGRAM) -> None:
+        self._program = program
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -91,7 +94,7 @@ class Worker:
     async def _ask(self, job: dict[str, Any]) -> dict[str, Any]:
         if self._process is None:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "harness.explore.worker"),
+                *self._program,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=LONGEST_ANSWER,
@@ -141,7 +144,7 @@ async def _work(session: Session, source: Source, worker: Worker) -> None:
             session.progress.say(f"failure: {group}; looking for the smallest schedule ...")
             case = await worker.shrink(group)
             if explorer.shrunk(group, case):
-                await asyncio.to_thread(session.write, group)
+                await asyncio.to_thread(session.found, group)
             else:
                 group = None
         await source.done(task, new, group)
