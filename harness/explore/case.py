@@ -74,8 +74,8 @@ _PLAIN = ("seed", "boards", "seconds", "tier", "order")
 
 @dataclass(frozen=True)
 class Failure:
-    """What was wrong: an invariant that was broken, or a sentence of what did not come about, without names and
-    numbers; the party that is convicted, and the whole message."""
+    """The cause of a failed run: the invariant that was broken, or the first line of another error without names and
+    numbers; the party that is convicted; and the whole message."""
 
     rule: str
     party: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.explore.case import Case, run
-from harness.faults import ArrowMoment, Entry, Schedule, Side, make_fault
+from harness.faults import ArrowMoment, Entry, Schedule, Side, TimeMoment, make_fault
 
 RESTARTED = Schedule.of(Entry(ArrowMoment(Side.AFTER, "application-stop", 32), make_fault("gateway.restart")))
 """The gateway shuts down while the first board connects."""
@@ -15,6 +15,13 @@ FOUND = {
     "a handshake that was interrupted in its last step became a connection": Case(9, RESTARTED, 1, 2.0, order="random"),
     "a handshake that was interrupted before it began left its socket open": Case(5, RESTARTED, 1, 2.0, order="random"),
 }
+
+
+def test_a_fault_that_is_refused_beside_an_equal_one_fails_nothing() -> None:
+    """The injector took the refusal for the end of the fault that had begun."""
+    crash = Entry(TimeMoment(3.0), make_fault("gateway.crash"))
+    outcome = run(Case(0, Schedule.of(crash, Entry(TimeMoment(3.0), make_fault("gateway.crash"))), 1, 5.0))
+    assert outcome.failure is None
 
 
 @pytest.mark.parametrize("defect", FOUND)
