@@ -52,7 +52,7 @@ def defect(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("defect")
 def test_an_invariant_that_is_broken_by_hand_is_found_and_made_small() -> None:
     """One fault of one board is left."""
-    explorer, group = Explorer(1, boards=1, tier="sim", seconds=5.0), None
+    explorer, group = Explorer(5, boards=1, tier="sim", seconds=5.0), None
     while group is None:
         assert explorer.runs < 20, "not found"
         case = explorer.next()

@@ -17,6 +17,7 @@ __all__ = [
     "enrolled_since",
     "has_module",
     "judge",
+    "may_hold",
     "obstacle",
 ]
 
@@ -104,8 +105,13 @@ def has_module(device: Device, entry: DeviceEntry) -> bool:
     if record.revision is None:
         return entry.state in LIVE
     asked = record.revision is not None and record.error is None
-    held = entry.state in LIVE or _refused_as_held(entry) or _not_stopped(entry) if entry.state is not None else asked
+    held = may_hold(entry) if entry.state is not None else asked
     return held and not enrolled_since(device, record)
+
+
+def may_hold(entry: DeviceEntry) -> bool:
+    """Whether the device's last state, if there is one, is one in which it may hold the module."""
+    return entry.state in LIVE or _refused_as_held(entry) or _not_stopped(entry)
 
 
 def enrolled_since(device: Device, record: DeploymentRecord) -> bool:
