@@ -106,8 +106,7 @@ async def runs_an_application(life: Life) -> None:
     life.applications[application.name] = ("Stopped",)
     await application.until(phase="Stopped", within=PATIENCE)
     await application.start()
-    life.applications[application.name] = ("Running",)
-    await application.until(phase="Running", within=PATIENCE)
+    await life.reaches(application, "Running")
     await life.gone(application)
 
 
