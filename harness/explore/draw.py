@@ -54,6 +54,8 @@ class Draw:
             if name not in FOR_EVER and not lacking(options, fault.needs - {RELAY})
         )
         """The names of the faults that can happen there."""
+        self._deck: list[str] = []
+        """Those that are drawn next: each comes once before one comes again."""
         self._arrows = [
             (side, name, arrow.position + 1)
             for name in SEQUENCES
@@ -161,7 +163,9 @@ class Draw:
         return Entry(when, fault, f"{self._tier}-{1 + self._randomness.below(self._boards)}")
 
     def _fault(self) -> Fault:
-        kind = FAULTS[self._one_of(self.faults)]
+        if not self._deck:
+            self._deck = list(self.faults)
+        kind = FAULTS[self._deck.pop(self._randomness.below(len(self._deck)))]
         return kind(
             **{each.name: self._value(each.metadata[VALUES], each.default) for each in dataclasses.fields(kind)}
         )
@@ -183,7 +187,8 @@ class Draw:
             case Number(_, least, most):
                 low, high = max(least, 0.01), min(most, LONGEST)
                 share = self._randomness.below(1_001) / 1_000
-                return max(_short(low * math.exp(share * math.log(high / low))), low)
+                value = low * math.exp(share * math.log(high / low)) if self._happens(2) else low + share * (high - low)
+                return max(_short(value), low)
 
     # Chances.
 

@@ -22,6 +22,8 @@ HEARTBEAT = 10.0
 RECOVERY = 90.0
 """Virtual seconds after the last fault in which all has to be well again: a board misses three answers, and then waits
 for up to 30 s before it connects again."""
+MAY_FAIL = frozenset({"board.memory-exhausted", "link.drop"})
+"""Faults in which a deployment may be given up: the device refuses it, or answers get lost again and again."""
 QUIET = 30.0
 """Virtual seconds after that in which nothing may change any more."""
 
@@ -80,10 +82,11 @@ class Life:
 
     def _right(self, application: ApplicationHandle) -> Callable[[object], bool]:
         phases, applied = self.applications[application.name], self.stack.faults.applied
-        return lambda phase: (
-            phase in phases
-            or (phase == "Failed" and any(entry.fault.name == "board.memory-exhausted" for entry in applied))
-        )
+
+        def is_right(phase: object) -> bool:
+            return phase in phases or (phase == "Failed" and any(entry.fault.name in MAY_FAIL for entry in applied))
+
+        return is_right
 
     async def _agree(self) -> None:
         """Sessions, resources and boards say the same, and no trace of the fault is left."""
