@@ -22,6 +22,7 @@ HEARTBEAT = 10.0
 RECOVERY = 90.0
 """Virtual seconds after the last fault in which all has to be well again: a board misses three answers, and then waits
 for up to 30 s before it connects again."""
+FAILED = ("Failed", "PartiallyRunning")
 MAY_FAIL = frozenset({"board.memory-exhausted", "link.drop"})
 """Faults in which a deployment may be given up: the device refuses it, or answers get lost again and again."""
 QUIET = 30.0
@@ -84,7 +85,7 @@ class Life:
         phases, applied = self.applications[application.name], self.stack.faults.applied
 
         def is_right(phase: object) -> bool:
-            return phase in phases or (phase == "Failed" and any(entry.fault.name in MAY_FAIL for entry in applied))
+            return phase in phases or (phase in FAILED and any(entry.fault.name in MAY_FAIL for entry in applied))
 
         return is_right
 
