@@ -72,7 +72,7 @@ IMPORTED = (
     "harness.cli.platform",
     "harness.cli.sequences",
     "harness.clusters.embedded",
-    "harness.clusters.embedded.process",
+    "harness.clusters.embedded.process.worker",
     "harness.clusters.existing",
     "harness.gateways.reference",
     "harness.pytest_plugin.asynchronous",
@@ -105,7 +105,8 @@ COMMAND = """#!/bin/sh
 ' '''
 import _socket, os, signal, struct, sys
 arguments = [*{script!r}, *sys.argv[1:]]
-known = {script!r} or arguments[:1] in (["-c"], ["-u"]) or arguments[:2] == ["-m", "pytest"]
+modules = ["pytest", "harness.clusters.embedded.process.worker"]
+known = {script!r} or arguments[:1] in (["-c"], ["-u"]) or arguments[:1] == ["-m"] and arguments[1] in modules
 if not known:  # it may have more open files than the streams
     os.execv("{python}", ["{python}", *arguments])
 server = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)

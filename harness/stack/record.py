@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import asyncio
 import linecache
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from harness.core.clock import time_to_wait
@@ -293,15 +294,24 @@ def plain(value: Any) -> str:
 def _expression(predicate: Callable[..., Any]) -> str:
     """The expression of a ``lambda``, from the file that has it."""
     code = predicate.__code__
-    try:
-        tree = ast.parse("".join(linecache.getlines(code.co_filename)))
-    except SyntaxError:
-        tree = ast.Module([], [])
-    found = [node for node in ast.walk(tree) if isinstance(node, ast.Lambda) and node.lineno == code.co_firstlineno]
-    names = [[each.arg for each in node.args.args] for node in found]
+    found = _lambdas("".join(linecache.getlines(code.co_filename))).get(code.co_firstlineno, ())
     own = list(code.co_varnames[: code.co_argcount])
-    bodies = {ast.unparse(node.body) for node, given in zip(found, names, strict=True) if given == own}
+    bodies = {ast.unparse(node.body) for node in found if [each.arg for each in node.args.args] == own}
     return f"({bodies.pop()})" if len(bodies) == 1 else "a condition of the test"
+
+
+@lru_cache(maxsize=8)
+def _lambdas(text: str) -> Mapping[int, Sequence[ast.Lambda]]:
+    """The expressions ``lambda`` of a module by their lines: one failure asks for several."""
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return {}
+    found: dict[int, list[ast.Lambda]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Lambda):
+            found.setdefault(node.lineno, []).append(node)
+    return found
 
 
 def format_events(history: History, about: str | None = None, last: int = 12) -> str:
