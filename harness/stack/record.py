@@ -260,14 +260,15 @@ class _Wanted:
         about: str | None,
         data: dict[str, Any],
     ) -> None:
+        self._name = name
         self._own = {
-            key: value
-            for key, value in {"name": name, "kind": kind, "source": source, "target": target}.items()
-            if value is not None
+            key: value for key, value in {"kind": kind, "source": source, "target": target}.items() if value is not None
         }
         self._about, self._data = about, data
 
     def fits(self, event: Event) -> bool:
+        if self._name is not None and event.name != self._name:  # as of nearly all
+            return False
         if any(getattr(event, key) != value for key, value in self._own.items()):
             return False
         if self._about is not None and self._about not in (event.correlation, event.data.get("device")):
@@ -278,8 +279,9 @@ class _Wanted:
         )
 
     def __str__(self) -> str:
+        name = {} if self._name is None else {"name": self._name}
         about = {} if self._about is None else {"about": self._about}
-        wanted = {**self._own, **about, **self._data}
+        wanted = {**name, **self._own, **about, **self._data}
         return " ".join(f"{key}={plain(value)}" for key, value in wanted.items()) or "at all"
 
 
