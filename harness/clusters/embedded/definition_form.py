@@ -75,8 +75,9 @@ def _keep(schema: Any) -> None:
     for name in ("items", "additionalProperties", "not"):
         _keep(schema.get(name))
     for name in LOGICAL:
-        for child in schema.get(name) if type(schema.get(name)) is list else ():
-            _keep(child)
+        if type(children := schema.get(name)) is list:
+            for child in children:
+                _keep(child)
 
 
 def read_form(schema: Any, path: str, budget: Budget) -> None:
