@@ -194,7 +194,7 @@ class Server:
 
 
 def main(descriptor: int) -> None:
-    """Serve, for the process that has the other end of this socket. Its folder is told at once: requests wait."""
+    """Serve, for the process that has the other end of this socket. It sends its folder at once, and requests wait."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     folder = Path(tempfile.mkdtemp(prefix="fork-"))
