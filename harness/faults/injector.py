@@ -150,7 +150,7 @@ class Injector:
             self._note("fault", fault=str(entry.fault), where=place, when=str(entry.when))
             await entry.fault.strike(self._world, place, note_begun)
         except HarnessError as error:
-            if entry in self.applied:
+            if begun.done():  # an equal entry may be refused and another one not
                 self.failed.append(error)
                 return
             self.refused.append((entry, error.what))
