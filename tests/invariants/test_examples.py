@@ -1,12 +1,16 @@
 """Each invariant is broken by the history that it is about, by the right party, and not by one that nearly is."""
 
 import inspect
+from base64 import b64encode
 
+import cbor2
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from harness.invariants import RULES
+from harness.wasmbed.pki.authority import Authority
 from tests.invariants.histories import EXAMPLES
-from tests.invariants.story import OTHER_ID, START, Story, moment, registered
+from tests.invariants.story import ID, OTHER_ID, START, Story, moment, registered
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -169,6 +173,47 @@ def test_a_spec_is_compared_once_the_gateways_write_is_in_it() -> None:
     story.asks(link=2, firmwareVersion="2")
     story.responds(link=2)
     assert "spec follows the request" not in [violation.rule for violation in story.violations()]
+
+
+@pytest.mark.parametrize("issuer", ["devices", "others", "damaged"])
+def test_an_issued_certificate_is_the_authoritys(issuer: str) -> None:
+    """Read from the frame, and verified by the certificate that the record has of the authority."""
+    story = Story()
+    authority = Authority.create("devices", story.clock)
+    signer = authority if issuer != "others" else Authority.create("devices", story.clock)
+    issued = signer.issue_device("pump-1", Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key())
+    if issuer == "damaged":
+        issued = issued[:-1] + bytes((issued[-1] ^ 1,))
+    story.gateway_up(deviceAuthority={"der": b64encode(authority.certificate).decode()})
+    story.device("TlsConnected", certificate=None)
+    story.asks_to_be_certified()
+    fields = {0: ID, 1: "gateway-1", 2: "10.0.0.1:4433", 3: 1000, 4: issued}
+    payload = cbor2.dumps([1, 1, [1, fields]], canonical=True)
+    told = {"gatewayName": "gateway-1", "gatewayEndpoint": "10.0.0.1:4433", "certificate": issued.hex()}
+    story.responds(**told, frame=b64encode(payload).decode(), frameSize=len(payload))
+    assert ("issued certificates" in story.broken()) is (issuer != "devices")
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_broken"), [({"SITE": "(secret 1)"}, False), ({"SITE": "(secret 2)"}, True), (None, True)]
+)
+def test_the_environment_of_a_deployment_is_the_one_that_was_asked_for(sent: object, is_broken: bool) -> None:
+    story = Story()
+    story.enrolls()
+    story.is_asked_to_deploy(environment={"SITE": "(secret 1)"})
+    story.deploys(**({} if sent is None else {"environment": sent}))
+    assert ("deploy as asked" in story.broken()) is is_broken
+
+
+@pytest.mark.parametrize(("unit", "is_broken"), [(1000, False), (1, True)])
+def test_a_devices_time_goes_on_in_milliseconds(unit: int, is_broken: bool) -> None:
+    story = Story()
+    story.gateway_up()
+    story.connects()
+    for number in range(3, 6):
+        story.beats(number, deviceTime=int(unit * (story.clock.now() - START)))
+        story.later(1)
+    assert ("device time" in story.broken()) is is_broken
 
 
 def test_every_invariant_has_a_sentence_and_a_source() -> None:
