@@ -196,7 +196,7 @@ def _things(known: Sequence[Judged]) -> Counter[str]:
 
 def _rows(known: Sequence[Judged]) -> list[tuple[str, ...]]:
     """A row for each commit and kind of boards."""
-    rows = []
+    rows = list[tuple[str, ...]]()
     for commit, boards in dict.fromkeys((each.commit, each.boards) for each in known if each.commit):
         found = [each for each in known if (each.commit, each.boards) == (commit, boards)]
         runs, kind = worth(_things(found))

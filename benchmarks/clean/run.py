@@ -71,7 +71,7 @@ def options(seed: int, boards: str = "virtual") -> StackOptions:
         boards=boards,
         seed=seed,
         gateway="process" if process else "reference",
-        heartbeat=draw.choice((0.3, 1.0, 5.0, 30.0)) if cheap else 5.0,
+        heartbeat=draw.choice((0.3, 1.0, 5.0, 30.0, *(30.0,) * 3 * (boards == "sim"))) if cheap else 5.0,
         beat=draw.choice((0.3, 1.0, 5.0)),
         watches=draw.choice(tuple(WatchTimes)),
         schedule_order=draw.choice(ORDERS) if boards == "sim" else "fifo",
@@ -95,7 +95,7 @@ class Run:
         virtual = self._stack.options.boards in IN_PYTHON
         if virtual and self._draw.happens(0.2) and self._stack.options.gateway == "reference":
             self._gateways.append(await self._stack.add_gateway("second"))
-        await self._more(self._draw.choice((1, 2, 5, 12, 40)) if virtual else 2)
+        await self._more(self._draw.choice((1, 2, 5, 12, 40, 40)) if virtual else 2)
         if self._draw.happens(0.7):
             await self._until_connected()
         steps = 20 + self._draw.below(60) if self._stack.options.simulated else 2 + self._draw.below(13)
@@ -165,8 +165,10 @@ class Run:
             await device.delete()
 
     async def _deploy(self) -> None:
-        targets: Any = self._draw.choice(("all", {"site": self._draw.choice(SITES)}, self._draw.choice(self._boards)))
-        name = f"app-{self._draw.below(4)}"  # now and then one that there is already, or was
+        few = [self._draw.choice(self._boards)] * (3 if self._stack.options.simulated else 1)
+        targets: Any = self._draw.choice(("all", {"site": self._draw.choice(SITES)}, *few))
+        names = 12 if self._stack.options.simulated else 4
+        name = f"app-{self._draw.below(names)}"  # now and then one that there is already, or was
         self._applications[name] = self._stack.application(name)
         await self._stack.deploy(self._module(), to=targets, name=name)
 
@@ -224,7 +226,7 @@ class Run:
             await gateway.restart()
 
     async def _busy(self) -> None:
-        """The machine has something else to do: nothing of this process runs meanwhile. A simulation does not see it."""
+        """The machine has something else to do: nothing of this process runs meanwhile."""
         work = self._draw.choice((10_000, 1_000_000, 10_000_000))
         if not self._stack.options.simulated:
             sum(range(work))

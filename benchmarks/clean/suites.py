@@ -104,7 +104,7 @@ def _sum(runs: Iterable[Suite]) -> str:
 
 def _rows(runs: Sequence[Suite]) -> list[tuple[str, ...]]:
     """A row for each commit and tier."""
-    rows = []
+    rows = list[tuple[str, ...]]()
     for commit, boards in dict.fromkeys((each.commit, each.boards) for each in runs):
         found = [each for each in runs if (each.commit, each.boards) == (commit, boards)]
         judged, failed = sum(each.judged for each in found), sum(len(each.failed) for each in found)
