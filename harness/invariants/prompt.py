@@ -5,6 +5,7 @@ On a real clock lateness may be the machine's, and no bound would be sound.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from harness.core.history import Event
@@ -17,7 +18,9 @@ __all__ = ["PROMPT"]
 AT_ONCE = 1.0
 """Virtual seconds in which an answer comes."""
 SOURCE = "docs/simulation (virtual time); the sequence diagrams"
-_HELLO = "first message"
+FAULT = re.compile(r"\] app (\S+): fault ")
+"""A console line about a fault of an application."""
+_HELLO = "its first message"
 
 Key = tuple[Link, str, object]
 """A link, what is awaited on it, and a message id where there may be several."""
@@ -37,8 +40,7 @@ class _Prompt(Invariant):
         for (link, what, _), since in self._due.passed(event.at):
             if link.closed is not None or not self._counts(link):
                 continue
-            said = f"{since.name} {event.at - since.at:.1f} s before"
-            message = f"{self.party} lets {self._other(link)} wait, which had sent {said}: no {what}"
+            message = f"{self._who(link)} is late with {what}: {event.at - since.at:.1f} s after {since.name}"
             yield self.broken(since, message, link=link)
 
     def _await(self, event: Event, what: str, number: object = None) -> None:
@@ -53,13 +55,13 @@ class _Prompt(Invariant):
     def _counts(self, link: Link) -> bool:
         return not self.ledger.is_disturbed(link.device, link.opened) and not self.ledger.is_by_hand(link)
 
-    def _other(self, link: Link) -> str:
-        return "the gateway" if self.party is Party.BOARD else link.device
+    def _who(self, link: Link) -> str:
+        return link.device if self.party is Party.BOARD else f"the gateway of {link.device}"
 
 
 class BoardsArePrompt(_Prompt):
     """In virtual time a board answers at once: it speaks first after the handshake, beats as soon as it is enrolled,
-    and answers its enrollment, chunks, and questions."""
+    answers its enrollment, chunks, and questions, and reports a fault that is on its console."""
 
     name = "boards are prompt"
     party = Party.BOARD
@@ -91,6 +93,18 @@ class BoardsArePrompt(_Prompt):
         self._await(event, "Heartbeat")
         yield from ()
 
+    @on("console")
+    def printed(self, event: Event) -> Iterator[Violation]:
+        fault, link = FAULT.search(str(event.data.get("text"))), self.ledger.connected_link(event.correlation)
+        if fault is not None and link is not None and self.ledger.is_simulated:
+            self._due.set((link, "RuntimeFault", fault[1]), event, AT_ONCE)
+        yield from ()
+
+    @on("RuntimeFault")
+    def reported(self, event: Event) -> Iterator[Violation]:
+        self._came(event, event.name, event.correlation)
+        yield from ()
+
     @on("DeviceInfo", "ChunkAcknowledgment", "ApplicationStatus")
     def answered(self, event: Event) -> Iterator[Violation]:
         self._came(event, event.name, event.data.get("messageId"))
@@ -105,8 +119,8 @@ class BoardsArePrompt(_Prompt):
 
 
 class GatewaysArePrompt(_Prompt):
-    """In virtual time a gateway answers at once while the API server does: each heartbeat, and an order for a device
-    that has nothing else to do; it sends a module as soon as it has announced it."""
+    """In virtual time a gateway answers at once while the API server does: each heartbeat, an enrollment request that
+    it refuses, and an order for a device that is not busy; it sends a module as soon as it has announced it."""
 
     name = "gateways are prompt"
     party = Party.GATEWAY
@@ -121,9 +135,23 @@ class GatewaysArePrompt(_Prompt):
         self._await(event, "HeartbeatAcknowledgment", event.data.get("messageId"))
         yield from ()
 
-    @on("HeartbeatAcknowledgment", "Error")
+    @on("EnrollmentRequest")
+    def asked(self, event: Event) -> Iterator[Violation]:
+        self._await(event, "Error")
+        yield from ()
+
+    @on("POST Device", "PATCH Device")
+    def registered(self, event: Event) -> Iterator[Violation]:
+        """A request that is not refused is written."""
+        if event.source == "Gateway":
+            links = self.ledger.open_links(str(event.data.get("name")))
+            self._due.drop(*((link, "Error", None) for link in links))
+        yield from ()
+
+    @on("HeartbeatAcknowledgment", "EnrollmentResponse", "Error")
     def answered(self, event: Event) -> Iterator[Violation]:
         self._came(event, "HeartbeatAcknowledgment", event.data.get("messageId"))
+        self._came(event, "Error")
         yield from ()
 
     @on("DeployApplication")
@@ -189,6 +217,6 @@ _ANSWERS = {
     "ModuleChunk": "ChunkAcknowledgment",
     "ApplicationStatusRequest": "ApplicationStatus",
 }
-"""What a board sends to a message, with its id."""
+"""The answer of a board to each message, with the same id."""
 
 PROMPT = (BoardsArePrompt, GatewaysArePrompt)

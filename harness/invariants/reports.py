@@ -1,4 +1,4 @@
-"""What a board reports of an application: it says why something failed, and says the same each time."""
+"""Reports of boards on applications: they say why something failed, and say the same each time."""
 
 from __future__ import annotations
 
