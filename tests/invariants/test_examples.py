@@ -10,7 +10,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from harness.invariants import RULES
 from harness.wasmbed.pki.authority import Authority
 from tests.invariants.histories import EXAMPLES
-from tests.invariants.story import ID, OTHER_ID, START, Story, moment, registered
+from tests.invariants.story import (
+    ID,
+    OTHER_ID,
+    START,
+    Story,
+    attempts,
+    counts_retries,
+    moment,
+    registered,
+)
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -59,6 +68,27 @@ def test_writes_that_are_recorded_late_show_nothing_about_their_pace() -> None:
     story.note("stack started", cluster="kubeconfig", boards="virtual")
     EXAMPLES["applications rest between writes"].breaks(story)
     assert "applications rest between writes" not in [violation.rule for violation in story.violations()]
+
+
+def test_entries_that_another_party_removed_give_no_rest() -> None:
+    """The change of the resource comes after the gateway's next write."""
+    story = Story()
+    story.gateway_up(restPerDevice=0.5)
+    story.specifies()
+    entries = {f"pump-{number}": {"state": "running"} for number in range(1000)}
+    story.writes_status("ApplicationController", "Application", "app", deviceStatuses=entries)
+    for status in ({"metrics": {}}, {"deviceStatuses": dict.fromkeys(entries)}, {"metrics": {}}, {"metrics": {}}):
+        source = "ApplicationController" if "deviceStatuses" in status else "Gateway"
+        story.writes(source, "PATCH Application", "app", subresource="status", status=status)
+    assert "applications rest between writes" not in story.broken()
+
+
+def test_retries_of_a_device_that_enrolls_again_do_not_count_meanwhile() -> None:
+    story = Story()
+    attempts(story, 1, 2)
+    story.state("Device", "pump-1", status={"phase": "Enrolling"})
+    counts_retries(story, 0)
+    assert "retries are counted" not in story.broken()
 
 
 def test_a_lease_that_was_given_back_without_an_answer_may_be_taken() -> None:
