@@ -120,11 +120,15 @@ class TlsListener:
             self._drop_silent("the listener was closed")
         while (queued := self._queue.drop_oldest()) is not None:
             self._reject(queued, "the listener was closed")
-        await asyncio.sleep(0)  # a task that is cancelled before it starts would leave its socket open
         tasks = [peer.handshake for peer in self._shaking if peer.handshake is not None]
         for peer in tuple(self._shaking):
             self._interrupt(peer, "the listener was closed")
         await asyncio.gather(*tasks, return_exceptions=True)
+        for peer in self._shaking:  # the task was cancelled before it had begun
+            if peer.spare is not None:
+                peer.spare.close()
+            self._reject(peer, peer.verdict)
+        self._shaking.clear()
 
     # Accepting.
 
@@ -229,7 +233,7 @@ class TlsListener:
                 continue
             try:
                 # The loop closes the socket before it reports a failure: the alert is sent on a duplicate.
-                spare = peer.connection.dup()
+                spare = peer.spare = peer.connection.dup()
             except OSError:
                 self._queue.give_back(peer.address[0])
                 self._reject(peer, _NO_DESCRIPTOR)

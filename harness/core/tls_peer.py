@@ -29,6 +29,8 @@ class TlsPeer:
     context: ssl.SSLContext | None = None
     """For its handshake, once its ClientHello was read."""
     handshake: asyncio.Task[None] | None = None
+    spare: socket.socket | None = None
+    """A duplicate of ``connection`` while its handshake is under way."""
     verdict: str = ""
     """The reason why its handshake was cancelled."""
 
