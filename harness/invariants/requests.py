@@ -264,11 +264,11 @@ class RetriesAreCounted(Invariant):
         self._sums: dict[str, tuple[int, int]] = {}
         """By application, their sum before an attempt was last written, and since: the count follows the attempts."""
         self._left: dict[str, float] = {}
-        """Devices that were no targets for a while, and until when a controller may not know that they are."""
+        """Devices that were not targets for a while, and until when a controller may not know that they are."""
 
     @on("state Device")
     def moved(self, event: Event) -> Iterator[Violation]:
-        """A device that is deleted or enrolls again is no target meanwhile, and keeps its entry."""
+        """A device that is deleted or enrolls again is not a target meanwhile, and keeps its entry."""
         name, phase = str(event.data["name"]), status_of(event).get("phase")
         if event.data.get("change") == "deleted" or phase in NOT_YET:
             if any(retries.get(name) for retries in self._retries.values()):

@@ -53,6 +53,17 @@ def test_a_stop_that_comes_late_is_judged_by_what_was_said_before_it() -> None:
     assert "stops are awaited" not in [violation.rule for violation in story.violations()]
 
 
+def test_a_device_that_is_back_after_stopped_was_written_was_out_of_reach() -> None:
+    """It says that it runs before the change to Stopped comes."""
+    story = Story()
+    story.runs()
+    story.becomes_disconnected()
+    story.writes("ApplicationController", "PATCH Application", "app", status={"phase": "Stopped"})
+    story.becomes_connected()
+    story.state("Application", "app", status={"phase": "Stopped"})
+    assert "stops are awaited" not in story.broken()
+
+
 def test_a_loss_that_is_written_when_the_device_is_back_belongs_to_the_session_before() -> None:
     story = Story()
     story.enrolls()
