@@ -6,12 +6,12 @@ On a real clock lateness may be the machine's, and no bound would be sound.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from harness.core.history import Event
-from harness.invariants.invariant import EVERY, Invariant, Party, Violation, on
+from harness.invariants.invariant import Invariant, Party, Violation, on
 from harness.invariants.ledger import Ledger, Link, status_of
-from harness.invariants.timing import Deadlines
 
 __all__ = ["PROMPT"]
 
@@ -21,9 +21,16 @@ SOURCE = "docs/simulation (virtual time); the sequence diagrams"
 FAULT = re.compile(r"\] app (\S+): fault ")
 """A console line about a fault of an application."""
 _HELLO = "its first message"
+_ANSWERS = {
+    "EnrollmentResponse": "EnrollmentAcknowledgment",
+    "DeviceInfoRequest": "DeviceInfo",
+    "ModuleChunk": "ChunkAcknowledgment",
+    "ApplicationStatusRequest": "ApplicationStatus",
+}
+"""The answer of a board to each message, with the same id."""
 
-Key = tuple[Link, str, object]
-"""A link, what is awaited on it, and a message id where there may be several."""
+Awaited = tuple[str, object]
+"""The message that is awaited on a link, and its id where there may be several."""
 
 
 class _Prompt(Invariant):
@@ -33,24 +40,36 @@ class _Prompt(Invariant):
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
-        self._due = Deadlines[Key]()
+        self._due: defaultdict[Link, dict[Awaited, Event]] = defaultdict(dict)
+        """By link, the events since which something is awaited."""
 
-    @on(EVERY)
-    def passed(self, event: Event) -> Iterator[Violation]:
-        for (link, what, _), since in self._due.passed(event.at):
-            if link.closed is not None or not self._counts(link):
-                continue
-            message = f"{self._who(link)} is late with {what}: {event.at - since.at:.1f} s after {since.name}"
+    @on("ConnectionClosed")
+    def closed(self, event: Event) -> Iterator[Violation]:
+        if self._due and (link := self.ledger.link(event)) is not None:
+            for (what, _), since in self._due.pop(link, {}).items():
+                yield from self._judge(link, what, since, event.at)
+
+    def finish(self, last: Event) -> Iterator[Violation]:
+        for link, awaited in self._due.items():
+            for (what, _), since in awaited.items():
+                yield from self._judge(link, what, since, last.at)
+
+    def _await(self, event: Event, what: str, number: object = None, link: Link | None = None) -> None:
+        if self.ledger.is_simulated:
+            link = link or self.ledger.link(event)
+            if link is not None and link.known:
+                self._due[link][what, number] = event
+
+    def _came(self, event: Event, what: str, number: object = None) -> Iterator[Violation]:
+        if self._due and (link := self.ledger.link(event)) is not None:
+            since = self._due.get(link, {}).pop((what, number), None)
+            if since is not None:
+                yield from self._judge(link, what, since, event.at)
+
+    def _judge(self, link: Link, what: str, since: Event, now: float) -> Iterator[Violation]:
+        if now - since.at > AT_ONCE and self._counts(link):
+            message = f"{self._who(link)} is late with {what}: {now - since.at:.1f} s after {since.name}"
             yield self.broken(since, message, link=link)
-
-    def _await(self, event: Event, what: str, number: object = None) -> None:
-        link = self.ledger.link(event)
-        if link is not None and link.known and self.ledger.is_simulated:
-            self._due.set((link, what, number), event, AT_ONCE)
-
-    def _came(self, event: Event, what: str, number: object = None) -> None:
-        if (link := self.ledger.link(event)) is not None:
-            self._due.drop((link, what, number))
 
     def _counts(self, link: Link) -> bool:
         return not self.ledger.is_disturbed(link.device, link.opened) and not self.ledger.is_by_hand(link)
@@ -73,48 +92,47 @@ class BoardsArePrompt(_Prompt):
 
     @on("EnrollmentRequest")
     def greeted(self, event: Event) -> Iterator[Violation]:
-        self._came(event, _HELLO)
-        yield from ()
+        yield from self._came(event, _HELLO)
 
     @on("Heartbeat")
     def beat(self, event: Event) -> Iterator[Violation]:
-        self._came(event, _HELLO)
-        self._came(event, "Heartbeat")
-        yield from ()
+        if self._due:
+            yield from self._came(event, _HELLO)
+            yield from self._came(event, "Heartbeat")
 
-    @on("EnrollmentResponse", "DeviceInfoRequest", "ModuleChunk", "ApplicationStatusRequest")
+    @on(*_ANSWERS)
     def asked(self, event: Event) -> Iterator[Violation]:
         self._await(event, _ANSWERS[event.name], event.data.get("messageId"))
         yield from ()
 
     @on("EnrollmentAcknowledgment")
     def enrolled(self, event: Event) -> Iterator[Violation]:
-        self._came(event, event.name, event.data.get("messageId"))
+        yield from self._came(event, event.name, event.data.get("messageId"))
         self._await(event, "Heartbeat")
-        yield from ()
 
     @on("console")
     def printed(self, event: Event) -> Iterator[Violation]:
-        fault, link = FAULT.search(str(event.data.get("text"))), self.ledger.connected_link(event.correlation)
-        if fault is not None and link is not None and self.ledger.is_simulated:
-            self._due.set((link, "RuntimeFault", fault[1]), event, AT_ONCE)
+        if self.ledger.is_simulated and (fault := FAULT.search(str(event.data.get("text")))) is not None:
+            link = self.ledger.connected_link(event.correlation)
+            if link is not None:
+                self._await(event, "RuntimeFault", fault[1], link)
         yield from ()
 
     @on("RuntimeFault")
     def reported(self, event: Event) -> Iterator[Violation]:
-        self._came(event, event.name, event.correlation)
-        yield from ()
+        yield from self._came(event, event.name, event.correlation)
 
     @on("DeviceInfo", "ChunkAcknowledgment", "ApplicationStatus")
     def answered(self, event: Event) -> Iterator[Violation]:
-        self._came(event, event.name, event.data.get("messageId"))
-        yield from ()
+        yield from self._came(event, event.name, event.data.get("messageId"))
 
     @on("Deploy", "Stop", "DeploymentResult", "Error")
     def cancelled(self, event: Event) -> Iterator[Violation]:
         """Chunks of a transfer that was cancelled or failed are ignored."""
-        link = self.ledger.link(event)
-        self._due.drop(*(key for key in self._due if key[0] is link and key[1] == "ChunkAcknowledgment"))
+        if self._due and (link := self.ledger.link(event)) is not None:
+            awaited = self._due.get(link, {})
+            for key in [each for each in awaited if each[0] == "ChunkAcknowledgment"]:
+                del awaited[key]
         yield from ()
 
 
@@ -144,79 +162,73 @@ class GatewaysArePrompt(_Prompt):
     def registered(self, event: Event) -> Iterator[Violation]:
         """A request that is not refused is written."""
         if event.source == "Gateway":
-            links = self.ledger.open_links(str(event.data.get("name")))
-            self._due.drop(*((link, "Error", None) for link in links))
+            self._drop(str(event.data.get("name")), "Error")
         yield from ()
 
     @on("HeartbeatAcknowledgment", "EnrollmentResponse", "Error")
     def answered(self, event: Event) -> Iterator[Violation]:
-        self._came(event, "HeartbeatAcknowledgment", event.data.get("messageId"))
-        self._came(event, "Error")
-        yield from ()
+        if self._due:
+            yield from self._came(event, "HeartbeatAcknowledgment", event.data.get("messageId"))
+            yield from self._came(event, "Error")
 
     @on("DeployApplication")
     def ordered(self, event: Event) -> Iterator[Violation]:
-        link = self.ledger.connected_link(str(event.data.get("device")))
-        if link is None or link in self._busy or not link.beats or not self.ledger.is_simulated:
-            return
-        has = event.correlation in (link.beats[-1].data.get("applications") or {})
-        if not has:  # what it has is not sent again
-            self._due.set((link, "Deploy", None), event, AT_ONCE)
+        link = self.ledger.connected_link(str(event.data.get("device"))) if self.ledger.is_simulated else None
+        if link is not None and link not in self._busy and link.beats:
+            has = event.correlation in (link.beats[-1].data.get("applications") or {})
+            if not has:  # what it has is not sent again
+                self._await(event, "Deploy", link=link)
         yield from ()
 
     @on("PATCH Application")
     def written(self, event: Event) -> Iterator[Violation]:
         """A module that cannot run on a device is not sent there."""
-        entries = status_of(event).get("deviceStatuses") if event.source == "Gateway" else None
+        entries = status_of(event).get("deviceStatuses") if self._due and event.source == "Gateway" else None
         for device, entry in entries.items() if isinstance(entries, Mapping) else ():
             if isinstance(entry, Mapping) and entry.get("state") in ("failed", "error", "stopped"):
-                self._drop_order(device)
+                self._drop(device, "Deploy")
         yield from ()
 
     @on("StopApplication", "RequestRefused")
     def withdrawn(self, event: Event) -> Iterator[Violation]:
-        self._drop_order(str(event.data.get("device")))
+        self._drop(str(event.data.get("device")), "Deploy")
         yield from ()
 
     @on("Deploy", "Stop")
     def begun(self, event: Event) -> Iterator[Violation]:
-        self._came(event, "Deploy")
+        yield from self._came(event, "Deploy")
         link = self.ledger.link(event)
-        if link is not None:
+        if link is not None and self.ledger.is_simulated:
             self._busy[link] = event
         if event.name == "Deploy":
             self._await(event, "ModuleChunk")
         else:
-            self._came(event, "ModuleChunk")
-        yield from ()
+            yield from self._came(event, "ModuleChunk")
 
     @on("ModuleChunk")
     def sent(self, event: Event) -> Iterator[Violation]:
-        self._came(event, "ModuleChunk")
-        yield from ()
+        yield from self._came(event, "ModuleChunk")
 
-    @on("DeploymentResult", "StopResult", "ConnectionClosed")
+    @on("DeploymentResult", "StopResult")
     def done(self, event: Event) -> Iterator[Violation]:
-        self._came(event, "ModuleChunk")
-        link = self.ledger.link(event)
-        if link is not None:
+        if self._busy and (link := self.ledger.link(event)) is not None:
+            self._busy.pop(link, None)
+        yield from self._came(event, "ModuleChunk")
+
+    @on("ConnectionClosed")
+    def ended(self, event: Event) -> Iterator[Violation]:
+        if self._busy and (link := self.ledger.link(event)) is not None:
             self._busy.pop(link, None)
         yield from ()
 
-    def _drop_order(self, device: str) -> None:
-        self._due.drop(*((link, "Deploy", None) for link in self.ledger.open_links(device)))
+    def _drop(self, device: str, what: str) -> None:
+        if self._due:
+            for link in self.ledger.open_links(device):
+                self._due.get(link, {}).pop((what, None), None)
 
     def _counts(self, link: Link) -> bool:
         trouble = self.ledger.api_trouble
         return super()._counts(link) and (trouble is None or trouble.n < link.opened.n)
 
-
-_ANSWERS = {
-    "EnrollmentResponse": "EnrollmentAcknowledgment",
-    "DeviceInfoRequest": "DeviceInfo",
-    "ModuleChunk": "ChunkAcknowledgment",
-    "ApplicationStatusRequest": "ApplicationStatus",
-}
-"""The answer of a board to each message, with the same id."""
 
 PROMPT = (BoardsArePrompt, GatewaysArePrompt)
