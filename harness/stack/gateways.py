@@ -170,6 +170,7 @@ class GatewayControl(Watched[GatewayResource]):
             self._clock,
             self._network,
             self._recorder,
+            self._randomness.fork(f"{self.name} links"),
             tamper=defect.tamper(applied) if defect is not None else None,
             tunnel=self._kind.tunnelled(self._choice),
             wire=self._choice.wire,

@@ -92,6 +92,26 @@ def _delay(stack: Stack) -> bool:
     return seconds_of(after(stack, "Heartbeat"))[:2] == [17.0, 22.0]
 
 
+@shows("link.jitter", lasts=40.0, by=3.0)
+def _jitter(stack: Stack) -> bool:
+    """Each heartbeat is late by another time."""
+    late = {round(at % 5.0, 1) for at in seconds_of(after(stack, "Heartbeat"))[:6]}
+    return len(late) > 3 and not after(stack, "ConnectionClosed")
+
+
+async def restarts(stack: Stack) -> None:
+    """A board restarts in the time of the fault."""
+    await stack.clock.sleep(AT + 1 - stack.history[-1].at + 1_767_225_600.0)
+    await stack.boards["sim-1"].reset()
+
+
+@shows("link.slow-close", restarts, lasts=10.0, by=4.0)
+def _slow_close(stack: Stack) -> bool:
+    """The board is there again before the gateway hears that its connection has ended."""
+    again, closed = after(stack, "TlsConnected"), after(stack, "ConnectionClosed")
+    return seconds_of(again)[0] < 17.0 <= seconds_of(closed)[0]
+
+
 @shows("link.bandwidth", lasts=20.0, bytes=100.0)
 def _bandwidth(stack: Stack) -> bool:
     first = seconds_of(after(stack, "Heartbeat"))[0]
@@ -171,13 +191,7 @@ def _renewed(stack: Stack) -> bool:
     return bool(after(stack, "gateway reload")) and not after(stack, "ConnectionClosed")
 
 
-async def comes_back(stack: Stack) -> None:
-    """A board connects anew in the time of the fault."""
-    await stack.clock.sleep(AT + 1 - stack.history[-1].at + 1_767_225_600.0)
-    await stack.boards["sim-1"].reset()
-
-
-@shows("certificate.expired", comes_back, lasts=10.0)
+@shows("certificate.expired", restarts, lasts=10.0)
 def _expired(stack: Stack) -> bool:
     refused = [line for line in stack.boards["sim-1"].console.lines if "not trusted" in line]
     return bool(refused) and seconds_of(after(stack, "TlsConnected"))[0] >= 22.0

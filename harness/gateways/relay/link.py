@@ -15,6 +15,7 @@ from OpenSSL import SSL
 from harness.core.ahead import Ahead
 from harness.core.client_hello import LARGEST_RECORD, ClientHello, hello_size, is_handshake, read_client_hello
 from harness.core.clock import Clock
+from harness.core.identifiers import Randomness
 from harness.core.history import Tap
 from harness.core.network import Endpoint
 from harness.gateways.relay.faults import NO_FAULT, LinkFault
@@ -51,6 +52,7 @@ class LinkOptions:
     tap: Tap
     clock: Clock
     tamper: Tamper | None
+    randomness: Randomness
     is_by_hand: Callable[[Endpoint | None], bool]
     """Whether a test drives the device at an address: what it sends is not altered."""
     ahead: Ahead | None = None
@@ -78,7 +80,7 @@ class RelayedLink:
     ) -> None:
         self.name = name
         self._options, self._dial, self._named, self._over = options, dial, named, over
-        self.near, self.far = Stream(self, options.clock), Stream(self, options.clock)
+        self.near, self.far = (Stream(self, options.clock, options.randomness) for _ in range(2))
         self._phase = _Phase.HELLO
         self._hello = bytearray()
         self._negotiation: Negotiation | None = None
@@ -107,9 +109,9 @@ class RelayedLink:
         elif self._believing is not None:
             self._believing.reset()
         else:
-            self.near.disturb(fault.delay, bandwidth=fault.bandwidth, is_silent=fault.silent)
+            self.near.disturb(fault.delay, jitter=fault.jitter, bandwidth=fault.bandwidth, is_silent=fault.silent)
             if self._passing is not None:
-                self._passing.disturb(fault.drop, fault.corrupt)
+                self._passing.disturb(fault)
 
     def drop(self) -> None:
         """End both connections with a reset."""
@@ -199,6 +201,13 @@ class RelayedLink:
             self.far.close()
 
     def lost(self, stream: Stream, was_reset: bool) -> None:
+        lose = partial(self._lose, stream, was_reset)
+        if self._passing is not None and self._fault.slow_close:
+            self._passing.finish(self._direction(stream), lose)
+        else:
+            lose()
+
+    def _lose(self, stream: Stream, was_reset: bool) -> None:
         other = self._other(stream)
         if other is not self._believing:
             self._note_end(stream, self._closed_early(stream), "connection lost" if was_reset else "closed by the peer")
@@ -297,9 +306,16 @@ class RelayedLink:
         options, ends = self._options, (self.near, self.far)
         tamper = self._tampered if options.tamper is not None else None
         self._passing = Passing(
-            negotiation.board, negotiation.gateway, *ends, self._observer, options.clock, tamper, options.ahead
+            negotiation.board,
+            negotiation.gateway,
+            *ends,
+            self._observer,
+            options.clock,
+            options.randomness,
+            tamper,
+            options.ahead,
         )
-        self._passing.disturb(self._fault.drop, self._fault.corrupt)
+        self._passing.disturb(self._fault)
         self._phase = _Phase.OPEN
         self._named(self)
 
