@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +46,7 @@ class Injector:
         self._timers: dict[Timer, Entry] = {}
         self._tasks: dict[asyncio.Task[None], Entry] = {}
         self._begun = world.clock.now()
+        self._context = copy_context()
         self.applied: list[Entry] = []
         """The faults that began, in that order."""
         self.refused: list[tuple[Entry, str]] = []
@@ -135,7 +137,10 @@ class Injector:
     def _begin(self, entry: Entry, place: str) -> asyncio.Future[None]:
         """Apply a fault in a task; returns a future that is done when it has begun, or could not."""
         begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        task = asyncio.get_running_loop().create_task(self._apply(entry, place, begun), name=f"fault {entry.fault}")
+        # Not in the context of what came: a fault may stop the very process that reported it.
+        task = asyncio.get_running_loop().create_task(
+            self._apply(entry, place, begun), name=f"fault {entry.fault}", context=self._context.copy()
+        )
         self._tasks[task] = entry
         task.add_done_callback(self._tasks.pop)
         return begun

@@ -24,6 +24,8 @@ from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 __all__ = ["CLUSTERS", "check_names", "check_options", "clusters", "lacking", "make_cluster"]
 
 CLUSTERS = "harness.clusters"
+SIMULATED = frozenset({"gateway-pause"})
+"""The features that each gateway has in a simulation."""
 
 
 def clusters() -> dict[str, str | None]:
@@ -136,7 +138,7 @@ def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
     names -= SYSTEM_FEATURES.keys()
     if of_gateway := names & GATEWAY_FEATURES.keys():
         gateway, choice = find_gateway(options)
-        if absent := of_gateway - gateway.features_of(choice):
+        if absent := of_gateway - gateway.features_of(choice) - (SIMULATED if options.simulated else frozenset()):
             return f"the gateway {options.gateway} has no {', '.join(sorted(absent))}"
         names -= of_gateway
     catalogue = board_catalogue(options)

@@ -90,6 +90,7 @@ class GatewayControl(Watched[GatewayResource]):
         """How often it was started: its random values are others each time, as those of a new process are."""
         self._token = ""
         self._direct: Endpoint | None = None
+        self._paused_at: float | None = None
         self._ended = asyncio.Event()
 
     @property
@@ -228,6 +229,21 @@ class GatewayControl(Watched[GatewayResource]):
         if self._gateway is not None:
             await observe(self.name, self.http_endpoint, self._token, self._recorder, self._clock, self._network)
 
+    async def pause(self) -> None:
+        """Stop its processor (feature ``gateway-pause``): it does nothing, and its connections stay open."""
+        gateway = self._running()
+        self._recorder.fault("pause gateway", "Gateway", gateway=self.name)
+        self._paused_at = self._clock.now()
+        await gateway.pause()
+
+    async def resume(self) -> None:
+        """Let it go on where it was."""
+        if self._gateway is None or self._paused_at is None:
+            return
+        paused_at, self._paused_at = self._paused_at, None
+        self._recorder.note("resume gateway", gateway=self.name, seconds=round(self._clock.now() - paused_at, 3))
+        await self._gateway.resume()
+
     async def stop(self) -> None:
         """Stop it gracefully: it tells its devices and drains. Does nothing if it is not running."""
         await self._end("stop", lambda gateway: gateway.stop())
@@ -272,6 +288,7 @@ class GatewayControl(Watched[GatewayResource]):
         }
 
     async def _end(self, what: str, end: Callable[[Gateway], Awaitable[None]]) -> None:
+        await self.resume()  # so that it sees that it has to end
         gateway, self._gateway = self._gateway, None
         if gateway is not None:
             self._recorder.note("gateway down", gateway=self.name)
@@ -305,11 +322,15 @@ class GatewayControl(Watched[GatewayResource]):
 
         They expire ``valid_for`` seconds from now (negative: they have expired); None: in their usual time.
         """
-        if self._gateway is None:
-            raise UsageError("the gateway is not running", where=self.name, do="start it first")
+        gateway = self._running()
         self._identities = self._pki.gateway(self.name, valid_for=valid_for)
         self._recorder.note("gateway reload", gateway=self.name, **self._described())
-        await bounded(self._clock, START, f"reload of gateway {self.name}", self._gateway.reload(self._identities))
+        await bounded(self._clock, START, f"reload of gateway {self.name}", gateway.reload(self._identities))
+
+    def _running(self) -> Gateway:
+        if self._gateway is None:
+            raise UsageError("the gateway is not running", where=self.name, do="start it first")
+        return self._gateway
 
     async def restart(self, **settings: Any) -> None:
         """Stop it gracefully and start it again at the same addresses; ``settings`` as for :meth:`start`."""

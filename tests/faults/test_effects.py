@@ -139,6 +139,20 @@ def _crash(stack: Stack) -> bool:
     return seconds_of(down + up) == [12.0, 15.0] and not after(stack, "Error", source="Gateway")
 
 
+@shows("gateway.freeze", lasts=40.0)
+def _freeze(stack: Stack) -> bool:
+    """The board misses three answers and gives the link up; the gateway goes on after that."""
+    during = [event for event in after(stack, "Heartbeat") if event.at < 1_767_225_600.0 + 52.0]
+    return not during and seconds_of(after(stack, "ConnectionClosed"))[0] >= 52.0
+
+
+@shows("gateway.slow", lasts=30.0, by=2.0)
+def _slow_gateway(stack: Stack) -> bool:
+    """It hears each heartbeat when it gets the processor."""
+    late = [at % 2.0 for at in seconds_of(after(stack, "Heartbeat"))[:4]]
+    return all(at < 0.3 for at in late) and not after(stack, "ConnectionClosed")
+
+
 @shows("gateway.restart")
 def _restart(stack: Stack) -> bool:
     return bool(after(stack, "Error", code="GATEWAY_DRAINING")) and bool(after(stack, "gateway up"))

@@ -15,8 +15,8 @@ from OpenSSL import SSL
 from harness.core.ahead import Ahead
 from harness.core.client_hello import LARGEST_RECORD, ClientHello, hello_size, is_handshake, read_client_hello
 from harness.core.clock import Clock
-from harness.core.identifiers import Randomness
 from harness.core.history import Tap
+from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint
 from harness.gateways.relay.faults import NO_FAULT, LinkFault
 from harness.gateways.relay.negotiation import KeyOf, Negotiation

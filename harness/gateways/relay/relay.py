@@ -43,8 +43,9 @@ class Relay:
     pass, and cannot read them. ``name`` is the gateway's, for the names of links. ``device_authority`` (DER) is the one
     that the gateway trusts: the relay refuses nobody, but it reports the messages of a device with another authority's
     certificate only after the gateway has answered. ``limit`` is the largest frame that it decodes, in bytes,
-    ``wire`` what devices and gateway speak. ``randomness`` is for the jitter of links. ``tamper`` alters frames, but not those of a device that a test drives by
-    hand, as ``is_by_hand`` says of its address. ``ahead`` is asked before frames that it expects.
+    ``wire`` what devices and gateway speak. ``randomness`` is for the jitter of links. ``tamper`` alters frames, but
+    not those of a device that a test drives by hand, as ``is_by_hand`` says of its address. ``ahead`` is asked before
+    frames that it expects.
 
     What it cannot keep: where the gateway does not accept connections, a board sees a reset instead of a refusal; and
     it sees the relay's certificate, and no session tickets.
