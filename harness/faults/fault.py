@@ -14,6 +14,7 @@ from harness.core.errors import UsageError, suggestion
 from harness.faults.world import World
 
 __all__ = [
+    "DAY",
     "FAULTS",
     "RELAY",
     "VALUES",

@@ -93,8 +93,8 @@ class Freeze(Lasting):
 
 @dataclass(frozen=True)
 class Slow(Lasting):
-    """The gateway gets the processor for an instant once in ``by`` seconds, so that each of its answers is late by up to
-    that. What is in time goes on."""
+    """The gateway gets the processor for an instant once in ``by`` seconds: each of its answers is late by up to that.
+    What is in time goes on."""
 
     name: ClassVar[str] = "gateway.slow"
     strikes: ClassVar[Strikes] = Strikes.GATEWAY

@@ -103,6 +103,8 @@ class Ledger:
         self._phase_writes: dict[tuple[str, str, str], Event] = {}
         self.now = 0.0
         """When the present event happened."""
+        self.clock_was_wrong = False
+        """Whether a part of the platform had a wrong clock: the times that it writes say nothing from then on."""
         self._stalls: list[tuple[float, float]] = []
         """When the machine was suspended, from and until."""
         self.board_kind = ""
@@ -254,6 +256,7 @@ class Ledger:
         device = event.correlation
         if event.kind is Kind.FAULT:
             self.disturbed[device] = event
+            self.clock_was_wrong |= event.name == "clock is wrong"
             if event.name in _REBOOTS:
                 self.boots[device] = event
             if event.name == "disturb link" and not event.data.get("half_open"):  # which is of one connection

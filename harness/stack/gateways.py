@@ -69,16 +69,18 @@ class GatewayControl(Watched[GatewayResource]):
         randomness: Randomness,
         recorder: Recorder,
         *,
+        own_clock: Clock | None = None,
         wire_defect: str | None = None,
         relay: bool = False,
         ahead: Ahead | None = None,
     ) -> None:
-        """``wire_defect``: the name of a defect of :mod:`harness.gateways.relay.defects` on its links. ``relay``:
-        whether they pass a relay also if it records them itself. ``ahead`` is asked before what passes the relay."""
+        """``own_clock``: the one of its machine, by default ``clock``. ``wire_defect``: the name of a defect of
+        :mod:`harness.gateways.relay.defects` on its links. ``relay``: whether they pass a relay also if it records them
+        itself. ``ahead`` is asked before what passes the relay."""
         super().__init__(settings.name, recorder.informer(GATEWAY), recorder.record)
         self._settings, self._kind, self._choice, self._pki, self._cluster = settings, kind, choice, pki, cluster
         self._clock, self._network, self._randomness, self._recorder = clock, network, randomness, recorder
-        self._ahead = ahead
+        self._ahead, self._own_clock = ahead, own_clock or clock
         self._identities = pki.gateway(settings.name)
         self._defect_noted = False
         defect = find_defect(wire_defect) if wire_defect is not None else None
@@ -187,7 +189,7 @@ class GatewayControl(Watched[GatewayResource]):
             namespace=self._cluster.api.namespace,
             api=self._cluster.api,
             give_access=self._cluster.give_access,
-            clock=self._clock,
+            clock=self._own_clock,
             network=self._network,
             randomness=self._randomness.fork(f"{self.name} {self._starts}"),
             tap=self._recorder.platform if self._boundary is None else self._tap_inside,

@@ -183,6 +183,26 @@ def _watch_delay(stack: Stack) -> bool:
     return seconds_of(after(stack, "PATCH Application"))[0] >= 32.0
 
 
+@shows("cluster.lost-events", writes, lasts=20.0)
+def _lost_events(stack: Stack) -> bool:
+    """The controllers learn of the application from a list."""
+    lost = after(stack, "API loses watch events", kind=Kind.FAULT)
+    return bool(lost) and seconds_of(after(stack, "PATCH Application"))[0] >= 32.0
+
+
+@shows("cluster.stale-reads", writes, lasts=20.0)
+def _stale_reads(stack: Stack) -> bool:
+    """The gateway's writes of its own status conflict."""
+    return bool(after(stack, "PATCH Gateway", code=409)) and bool(after(stack, "PATCH Gateway", code=200))
+
+
+@shows("cluster.clock-skew", writes, lasts=20.0, by=7200.0)
+def _clock_skew(stack: Stack) -> bool:
+    """The controllers write a later time than it is."""
+    writes = after(stack, "PATCH Application", source="ApplicationController")
+    return "T02:00" in str([event.data.get("status") for event in writes])
+
+
 @shows("cluster.watch-cut", writes)
 def _watch_cut(stack: Stack) -> bool:
     return bool(after(stack, "watches end", kind=Kind.FAULT)) and bool(after(stack, "ADDED Application"))
