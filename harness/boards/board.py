@@ -53,6 +53,7 @@ FEATURES: Mapping[str, str] = {
     "plain-serial": "can have a serial link without TLS, for which the bridge speaks TLS",
     "claims": "claims another device type, and other capabilities, than its own, where a test says so",
     "reset": "can be reset from outside",
+    "provision": "can be given other credentials",
     "pause": "can be paused by its emulator",
     "debug": "shows memory and registers through its emulator",
     "record": "can be recorded by its emulator, to replay its runs",
@@ -177,6 +178,11 @@ class Board(ABC):
         """Restart the firmware; flash (identity, issued certificate) keeps its contents. Raises UsageError without the
         feature ``reset``."""
         raise self._lacks("reset")
+
+    def provision(self, credentials: Credentials) -> None:
+        """Give it other credentials, from the next power-on on. Raises UsageError without the feature
+        ``provision``."""
+        raise self._lacks("provision")
 
     @abstractmethod
     async def cut_link(self) -> None:

@@ -7,7 +7,7 @@ import shlex
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from harness.boards.board import Board, Power
+from harness.boards.board import Board, Credentials, Power
 from harness.boards.bridge import Counters
 from harness.boards.gdb import GdbStub
 from harness.boards.usage import Usage
@@ -84,6 +84,10 @@ class RecordedBoard(Board):
         async with self._changing:
             self._fault("reset")
             await self._board.reset()
+
+    def provision(self, credentials: Credentials) -> None:
+        self._note("provisioned")
+        self._board.provision(credentials)
 
     async def cut_link(self) -> None:
         async with self._changing:

@@ -319,13 +319,14 @@ class GatewayControl(Watched[GatewayResource]):
             if self._boundary is not None:
                 await self._boundary.close()
 
-    async def reload(self, *, valid_for: float | None = None) -> None:
+    async def reload(self, *, valid_for: float | None = None, rotated: bool = False) -> None:
         """Have it present new certificates from its authorities, without a restart (feature ``gateway-reload``).
 
-        They expire ``valid_for`` seconds from now (negative: they have expired); None: in their usual time.
+        They expire ``valid_for`` seconds from now (negative: they have expired); None: in their usual time. ``rotated``:
+        of authorities that no board knows.
         """
         gateway = self._running()
-        self._identities = self._pki.gateway(self.name, valid_for=valid_for)
+        self._identities = self._pki.gateway(self.name, valid_for=valid_for, rotated=rotated)
         self._recorder.note("gateway reload", gateway=self.name, **self._described())
         await bounded(self._clock, START, f"reload of gateway {self.name}", gateway.reload(self._identities))
 

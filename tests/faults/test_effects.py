@@ -231,6 +231,18 @@ def _expired(stack: Stack) -> bool:
     return bool(refused) and seconds_of(after(stack, "TlsConnected"))[0] >= 22.0
 
 
+@shows("certificate.authority-rotated", restarts, lasts=10.0)
+def _authority_rotated(stack: Stack) -> bool:
+    refused = [line for line in stack.boards["sim-1"].console.lines if "not trusted" in line]
+    return bool(refused) and seconds_of(after(stack, "TlsConnected"))[0] >= 22.0
+
+
+@shows("certificate.device-expired", lasts=10.0)
+def _device_expired(stack: Stack) -> bool:
+    refused = after(stack, "Error", code="CERTIFICATE_INVALID")
+    return bool(refused) and seconds_of(after(stack, "Heartbeat"))[0] >= 22.0
+
+
 @shows("link.corrupt", lasts=20.0, every=2)
 def _corrupt(stack: Stack) -> bool:
     return seconds_of(after(stack, "ConnectionClosed")) == [20.0, 25.2, 30.4]

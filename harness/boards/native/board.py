@@ -25,7 +25,7 @@ class NativeBoard(BridgedBoard):
 
     KIND: ClassVar[str] = "native"
     FEATURES: ClassVar[frozenset[str]] = frozenset(
-        {"tls", "wasm", "several-applications", "csr", "dates", "storage", "claims", "reset", "pause"}
+        {"tls", "wasm", "several-applications", "csr", "dates", "storage", "claims", "provision", "reset", "pause"}
     )
     CLOSES_WITHIN: ClassVar[float] = 2.0
     BUSY: ClassVar[float] = 0.0

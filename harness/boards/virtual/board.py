@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.boards.board import Board, BoardEnvironment, BoardSettings, Power
+from harness.boards.board import Board, BoardEnvironment, BoardSettings, Credentials, Power
 from harness.boards.console import Console
 from harness.boards.virtual.firmware import Firmware
 from harness.boards.virtual.flash import ContextMaker, Flash
@@ -18,7 +18,19 @@ class VirtualBoard(Board):
 
     kind = "virtual"
     features = frozenset(
-        {"tls", "wasm", "several-applications", "csr", "ed25519", "dates", "storage", "claims", "reset", "dialects"}
+        {
+            "tls",
+            "wasm",
+            "several-applications",
+            "csr",
+            "ed25519",
+            "dates",
+            "storage",
+            "claims",
+            "provision",
+            "reset",
+            "dialects",
+        }
     )
 
     def __init__(
@@ -34,6 +46,7 @@ class VirtualBoard(Board):
         self.console = Console(settings.name, environment.clock)
         self._settings, self._environment, self._runtime = settings, environment, runtime
         self._backoff, self._level = backoff, level
+        self._make_context = make_context
         self._flash = Flash(settings.name, settings.credentials, make_context)
         self._firmware: Firmware | None = None
         self._link_is_cut = False
@@ -60,6 +73,9 @@ class VirtualBoard(Board):
         if self._firmware is not None:
             await self._halt(orderly=False)
             self._boot()
+
+    def provision(self, credentials: Credentials) -> None:
+        self._flash = Flash(self.name, credentials, self._make_context)
 
     async def cut_link(self) -> None:
         self._link_is_cut = True
