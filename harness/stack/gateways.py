@@ -322,8 +322,8 @@ class GatewayControl(Watched[GatewayResource]):
     async def reload(self, *, valid_for: float | None = None, rotated: bool = False) -> None:
         """Have it present new certificates from its authorities, without a restart (feature ``gateway-reload``).
 
-        They expire ``valid_for`` seconds from now (negative: they have expired); None: in their usual time. ``rotated``:
-        of authorities that no board knows.
+        They expire ``valid_for`` seconds from now (negative: they have expired); None: in their usual time. They are
+        of authorities that no board knows if ``rotated``.
         """
         gateway = self._running()
         self._identities = self._pki.gateway(self.name, valid_for=valid_for, rotated=rotated)
