@@ -12,7 +12,7 @@ from harness.core.ahead import Held
 from harness.core.clock import Timer
 from harness.core.errors import HarnessError, UsageError
 from harness.core.history import Event, Kind
-from harness.faults.fault import Strikes
+from harness.faults.fault import NothingStruck, Strikes
 from harness.faults.moments import ArrowMoment, Side
 from harness.faults.schedule import Entry, Schedule
 from harness.faults.world import World
@@ -155,7 +155,9 @@ class Injector:
             self._note("fault", fault=str(entry.fault), where=place, when=str(entry.when))
             await entry.fault.strike(self._world, place, note_begun)
         except HarnessError as error:
-            if entry in self.applied:
+            if isinstance(error, NothingStruck):
+                self.applied.remove(entry)
+            elif entry in self.applied:
                 self.failed.append(error)
                 return
             self.refused.append((entry, error.what))

@@ -107,6 +107,30 @@ class RecordedBoard(Board):
         self._note("resume")
         await self._board.resume()
 
+    async def disturb_clock(self, *, ahead: float = 0.0, rate: float = 1.0) -> None:
+        self._recorder.fault("disturb clock", "Device", self.device, board=self.name, ahead=ahead, rate=rate)
+        await self._board.disturb_clock(ahead=ahead, rate=rate)
+
+    async def exhaust_memory(self) -> None:
+        self._fault("exhaust memory")
+        await self._board.exhaust_memory()
+
+    async def release_memory(self) -> None:
+        self._note("release memory")
+        await self._board.release_memory()
+
+    async def wear_flash(self) -> None:
+        self._fault("wear flash")
+        await self._board.wear_flash()
+
+    async def renew_flash(self) -> None:
+        self._note("renew flash")
+        await self._board.renew_flash()
+
+    async def tear_write(self) -> None:
+        await self._board.tear_write()
+        self._fault("tear write")
+
     async def execute(self, command: str) -> str:
         self._note("monitor", command=command)
         return await self._board.execute(command)

@@ -10,7 +10,7 @@ import pytest
 
 from harness.core.errors import UsageError
 from harness.core.history import Event, Kind
-from harness.faults import FAULTS, Entry, Schedule, Strikes, TimeMoment, make_fault
+from harness.faults import FAULTS, ArrowMoment, Entry, Schedule, Side, Strikes, TimeMoment, make_fault
 from harness.sim import SimNativeTier
 from harness.stack import Stack
 from harness.stack.hosted import HostedStack
@@ -73,6 +73,31 @@ def _reset(stack: Stack) -> bool:
 @shows("board.reboot-loop", times=3, every=2.0)
 def _reboot_loop(stack: Stack) -> bool:
     return seconds_of(after(stack, "reset", kind=Kind.FAULT)) == [12.0, 14.0, 16.0]
+
+
+@shows("board.clock-drift", lasts=40.0, rate=0.5)
+def _clock_drift(stack: Stack) -> bool:
+    """A heartbeat each 10 s."""
+    return seconds_of(after(stack, "Heartbeat"))[1:4] == [25.0, 35.0, 45.0]
+
+
+@shows("board.clock-jump", by=90_000.0)
+def _clock_jump(stack: Stack) -> bool:
+    beat = after(stack, "Heartbeat")[0]
+    return bool(abs(beat.data["deviceTime"] / 1000 - beat.at - 90_000) < 1.0)
+
+
+async def deploys(stack: Stack) -> None:
+    """An application for the board in the time of the fault, and another one after it."""
+    await writes(stack)
+    await stack.application("app").until(phase="Failed", within=10)
+    await stack.clock.sleep(20)
+    await (await stack.deploy("hello", to="sim-1", name="later")).until(phase="Running", within=10)
+
+
+@shows("board.memory-exhausted", deploys, lasts=15.0)
+def _memory_exhausted(stack: Stack) -> bool:
+    return bool(after(stack, "DeploymentResult", code="NOT_ENOUGH_MEMORY"))
 
 
 @shows("link.cut", lasts=8.0)
@@ -284,7 +309,10 @@ async def live(stack: Stack, fault: str) -> None:
     assert SHOWN[fault](stack)
 
 
-@pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"board.hang"}))
+OWN_TESTS = {"board.hang", "board.flash-worn", "board.torn-write"}
+
+
+@pytest.mark.parametrize("fault", sorted(set(FAULTS) - OWN_TESTS))
 def test_a_fault_does_what_it_says(fault: str) -> None:
     with HostedStack.opened(OPTIONS.replace(relay="relay" in FAULTS[fault].needs), None) as hosted:
         hosted.run(live(hosted.stack, fault))
@@ -316,3 +344,82 @@ def test_a_tier_without_the_fault_says_so() -> None:
     with HostedStack.opened(OPTIONS, None) as hosted, pytest.raises(UsageError) as caught:
         hosted.stack.apply(Schedule.of(entry))
     assert "board.hang cannot happen here: boards of sim have no pause" in caught.value.what
+
+
+def pairs(fault: str, end: Callable[[Stack], Awaitable[object]]) -> Stack:
+    """A stack in which a board pairs, with the fault from before it gets its certificate on; ``end`` comes then."""
+    when = ArrowMoment(Side.BEFORE, "device-enrollment-by-request", ISSUED)
+
+    async def live(stack: Stack) -> None:
+        stack.apply(Schedule.of(Entry(when, make_fault(fault))))
+        await stack.boards.power_on(certificate="request")
+        await end(stack)
+        await stack.faults.settled()
+
+    with HostedStack.opened(OPTIONS.replace(relay=True), None) as hosted:
+        hosted.run(live(hosted.stack))
+        hosted.judge()
+    return hosted.stack
+
+
+ISSUED = 5
+"""The arrow of device-enrollment-by-request that brings the certificate."""
+
+
+def test_worn_flash_forgets_a_certificate_without_power() -> None:
+    """The board uses it, and asks for another one after a loss of power; its token was used."""
+
+    async def cut(stack: Stack) -> None:
+        board = stack.boards["sim-1"]
+        await stack.device(board).until(phase="Connected", within=10)
+        await board.cut_power()
+        await board.power_on()
+        await stack.history.until("Error", about="sim-1", message=lambda text: "token" in str(text), within=10)
+
+    lines = pairs("board.flash-worn", cut).boards["sim-1"].console.lines
+    assert any("certificate not stored" in line for line in lines)
+
+
+def test_half_a_record_is_no_certificate() -> None:
+    """The power goes while the board stores its certificate: it has a key and no certificate afterwards."""
+
+    async def asks_again(stack: Stack) -> None:
+        await stack.history.until("Error", about="sim-1", message=lambda text: "token" in str(text), within=30)
+
+    stack = pairs("board.torn-write", asks_again)
+    assert len(stack.history.find("tear write", kind=Kind.FAULT)) == 1
+    assert not [line for line in stack.boards["sim-1"].console.lines if "certificate stored" in line]
+
+
+def test_a_write_that_never_comes_is_told() -> None:
+    async def idle(stack: Stack) -> None:
+        stack.apply(Schedule.of(Entry(TimeMoment(1.0), make_fault("board.torn-write", {"lasts": 5.0}), "sim-1")))
+        await stack.boards.power_on()
+        await stack.clock.sleep(10)
+
+    with HostedStack.opened(OPTIONS, None) as hosted:
+        hosted.run(idle(hosted.stack))
+        with pytest.raises(UsageError, match="wrote nothing to its flash in 5 s"):
+            hosted.judge()
+
+
+@pytest.mark.skipif(SimNativeTier.unavailable() is not None, reason=str(SimNativeTier.unavailable()))
+def test_firmware_has_a_wrong_clock() -> None:
+    """The firmware's own code sends a heartbeat each 10 s; then its clock jumps, and it sends those of an hour."""
+
+    async def live(stack: Stack) -> None:
+        drift = Entry(TimeMoment(AT), make_fault("board.clock-drift", {"rate": 0.5, "lasts": 40.0}), "sim-native-1")
+        jump = Entry(TimeMoment(60.0), make_fault("board.clock-jump", {"by": 90_000.0}), "sim-native-1")
+        stack.apply(Schedule.of(drift, jump))
+        board = await stack.boards.power_on()
+        await stack.device(board).until(phase="Connected")
+        await stack.clock.sleep(100)
+        await stack.faults.settled()
+        beats = stack.history.find("Heartbeat", about=board.name)
+        assert {18, 28, 38, 48} <= {round(at) for at in seconds_of(beats)}
+        assert abs(beats[-1].data["deviceTime"] / 1000 - beats[-1].at - 90_000) < 30
+        await stack.device(board).until(phase="Connected", within=60)
+
+    with HostedStack.opened(OPTIONS.replace(boards="sim-native"), None) as hosted:
+        hosted.run(live(hosted.stack))
+        hosted.judge()
