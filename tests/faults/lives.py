@@ -79,8 +79,10 @@ class Life:
         await self._agree()
 
     def _right(self, application: ApplicationHandle) -> Callable[[object], bool]:
-        phases = self.applications[application.name]
-        return lambda phase: phase in phases
+        phases, applied = self.applications[application.name], self.stack.faults.applied
+        return lambda phase: phase in phases or (
+            phase == "Failed" and any(entry.fault.name == "board.memory-exhausted" for entry in applied)
+        )
 
     async def _agree(self) -> None:
         """Sessions, resources and boards say the same, and no trace of the fault is left."""
