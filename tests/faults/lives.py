@@ -53,9 +53,13 @@ class Life:
     async def deployed(self, module: bytes | str, board: Board, *phases: str, **options: Any) -> ApplicationHandle:
         """An application that came to one of ``phases``, and has to have one of them at the end."""
         application = await self.stack.deploy(module, to=board, **options)
-        self.applications[application.name] = phases or ("Running",)
-        await application.until(phase=self._right(application), within=PATIENCE)
+        await self.reaches(application, *(phases or ("Running",)))
         return application
+
+    async def reaches(self, application: ApplicationHandle, *phases: str) -> None:
+        """Wait until an application has one of ``phases``, which it has to have at the end, too."""
+        self.applications[application.name] = phases
+        await application.until(phase=self._right(application), within=PATIENCE)
 
     async def gone(self, application: ApplicationHandle) -> None:
         self.applications[application.name] = ()
@@ -80,8 +84,9 @@ class Life:
 
     def _right(self, application: ApplicationHandle) -> Callable[[object], bool]:
         phases, applied = self.applications[application.name], self.stack.faults.applied
-        return lambda phase: phase in phases or (
-            phase == "Failed" and any(entry.fault.name == "board.memory-exhausted" for entry in applied)
+        return lambda phase: (
+            phase in phases
+            or (phase == "Failed" and any(entry.fault.name == "board.memory-exhausted" for entry in applied))
         )
 
     async def _agree(self) -> None:
@@ -133,24 +138,34 @@ async def enrolls(life: Life) -> None:
 
 
 async def enrolls_by_request(life: Life) -> None:
-    stack = life.stack
-    board = await stack.boards.power_on(certificate="request")
+    board = await life.stack.boards.power_on(certificate="request")
+    if await _pairs(life, board):
+        life.boards.append(board)
+        await board.reset()
+        await life.stack.clock.sleep(5 * HEARTBEAT)  # so that the phase is one of the time after the reset
+        if await _pairs(life, board):
+            return
+        life.boards.remove(board)
+    # The token is spent before the certificate is stored: a board that lost it needs another token.
+    await board.power_off()
+    again = await life.board(certificate="request", name="paired-again")
+    await again.reset()
+    await life.connected(again)
+
+
+async def _pairs(life: Life, board: Board) -> bool:
+    """Whether a board comes to be Connected; otherwise it needs another pairing token."""
+    history, connected = life.stack.history, asyncio.ensure_future(life.connected(board))
     spent = asyncio.ensure_future(
-        stack.history.until("Error", about=board.name, message=lambda text: "token" in str(text), within=10 * PATIENCE)
+        history.until("Error", about=board.name, message=lambda text: "token" in str(text), within=10 * PATIENCE)
     )
-    paired = asyncio.ensure_future(life.connected(board))
-    await asyncio.wait([spent, paired], return_when=asyncio.FIRST_COMPLETED)
-    for each in (spent, paired):
+    await asyncio.wait([spent, connected], return_when=asyncio.FIRST_COMPLETED)
+    for each in (spent, connected):
         each.cancel()
     if spent.done() and not spent.cancelled():
-        # The token is spent before the certificate arrives: a board that lost the answer needs another token.
-        await board.power_off()
-        board = await life.board(certificate="request", name="paired-again")
-    else:
-        await paired
-        life.boards.append(board)
-    await board.reset()
-    await life.connected(board)
+        return False
+    await connected
+    return True
 
 
 async def is_refused(life: Life) -> None:
@@ -214,8 +229,7 @@ async def runs_an_application(life: Life) -> None:
     life.applications[application.name] = ("Stopped",)
     await application.until(phase="Stopped", within=PATIENCE)
     await application.start()
-    life.applications[application.name] = ("Running",)
-    await application.until(phase="Running", within=PATIENCE)
+    await life.reaches(application, "Running")
     await life.gone(application)
 
 

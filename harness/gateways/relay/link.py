@@ -182,11 +182,17 @@ class RelayedLink:
             stream.close()
             return
         finish = partial(self._end_other, stream)
+        self._note_gateways_end(stream)
         if self._passing is not None:
             direction = self._direction(stream)
             self._passing.end(direction, self._reader(direction).rest(), finish)
         else:
             finish()
+
+    def _note_gateways_end(self, stream: Stream) -> None:
+        """The record has what the gateway sees: its own end also if that arrives late."""
+        if stream is self.far and self._fault.slow_close:
+            self._note_end(stream, self._closed_early(stream))
 
     def _end_other(self, stream: Stream) -> None:
         """End the other side, after what was held back: the record has the end when the other side sees it."""
@@ -202,6 +208,7 @@ class RelayedLink:
 
     def lost(self, stream: Stream, was_reset: bool) -> None:
         lose = partial(self._lose, stream, was_reset)
+        self._note_gateways_end(stream)
         if self._passing is not None and self._fault.slow_close:
             self._passing.finish(self._direction(stream), lose)
         else:

@@ -220,8 +220,11 @@ class Passing:
     def _alert(self, direction: Direction, way: _Way, alert: bytes) -> None:
         self._pass_held(direction, way)
         way.is_closing = True
-        self.finish(direction, lambda: way.write(ALERT, alert))
         by_device = direction is Direction.RECEIVED
         is_orderly = alert[-1:] == bytes((_CLOSE_NOTIFY,))
         reason = "closed by the peer" if is_orderly else f"TLS alert {alert_name(alert[-1])}"
-        way.valve.push(lambda: self._observer.ended(by_device=by_device, reason=reason, refused=not by_device))
+        end = partial(self._observer.ended, by_device=by_device, reason=reason, refused=not by_device)
+        if self._slow_close and not by_device:  # the gateway has ended the link, whenever the board hears of it
+            end()
+        self.finish(direction, lambda: way.write(ALERT, alert))
+        way.valve.push(end)
