@@ -99,10 +99,13 @@ class DeviceExpired(Lasting):
         board = running(world, place)
         if world.boards.credentials(board).certificate is None:
             raise UsageError(f"the board {board.name} got its certificate by request", where="where", do="name another")
+        if world.pki.is_revoked(world.boards.credentials(board)):
+            raise UsageError(f"the certificate of {board.name} is revoked", where="where", do="name another board")
         await self._give(world, board, -1.0)
         begun()
         await world.clock.sleep(self.lasts)
-        await self._give(world, board, None)
+        if not world.pki.is_revoked(world.boards.credentials(board)):
+            await self._give(world, board, None)
 
     @staticmethod
     async def _give(world: World, board: Board, valid_for: float | None) -> None:

@@ -129,6 +129,13 @@ class Pki:
         issued = self.devices.issue_device(name, key.public_key(), not_after=self._time_in(valid_for))
         return replace(credentials, certificate=issued)
 
+    def is_revoked(self, credentials: Credentials) -> bool:
+        """Whether their certificate was revoked."""
+        if credentials.certificate is None:
+            return False
+        serial = x509.load_der_x509_certificate(credentials.certificate).serial_number
+        return self.devices.is_revoked(serial)
+
     def _time_in(self, seconds: float | None) -> float | None:
         return None if seconds is None else self._clock.now() + seconds
 
