@@ -49,9 +49,13 @@ class Life:
     async def deployed(self, module: bytes | str, board: Board, *phases: str, **options: Any) -> ApplicationHandle:
         """An application that came to one of ``phases``, and has to have one of them at the end."""
         application = await self.stack.deploy(module, to=board, **options)
-        self.applications[application.name] = phases or ("Running",)
-        await application.until(phase=self._right(application), within=PATIENCE)
+        await self.reaches(application, *(phases or ("Running",)))
         return application
+
+    async def reaches(self, application: ApplicationHandle, *phases: str) -> None:
+        """Wait until an application has one of ``phases``, which it has to have at the end, too."""
+        self.applications[application.name] = phases
+        await application.until(phase=self._right(application), within=PATIENCE)
 
     async def gone(self, application: ApplicationHandle) -> None:
         self.applications[application.name] = ()
@@ -75,8 +79,11 @@ class Life:
         await self._agree()
 
     def _right(self, application: ApplicationHandle) -> Callable[[object], bool]:
-        phases = self.applications[application.name]
-        return lambda phase: phase in phases
+        phases, applied = self.applications[application.name], self.stack.faults.applied
+        return lambda phase: (
+            phase in phases
+            or (phase == "Failed" and any(entry.fault.name == "board.memory-exhausted" for entry in applied))
+        )
 
     async def _agree(self) -> None:
         """Sessions, resources and boards say the same, and no trace of the fault is left."""

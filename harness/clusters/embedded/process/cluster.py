@@ -37,6 +37,7 @@ class EmbeddedProcessCluster(Cluster):
     """The embedded API server in a process of its own, on the machine's clock."""
 
     kind: ClassVar[str] = "embedded-process"
+    has_gates: ClassVar[bool] = False
     keeps_state: ClassVar[bool] = True
 
     def __init__(
