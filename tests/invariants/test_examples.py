@@ -64,6 +64,19 @@ def test_a_device_that_is_back_after_stopped_was_written_was_out_of_reach() -> N
     assert "stops are awaited" not in story.broken()
 
 
+def test_a_device_that_is_back_before_its_application_is_gone_was_out_of_reach() -> None:
+    """When Stopped was written. The gateway stops what the device says that it runs."""
+    story = Story()
+    story.runs()
+    story.becomes_disconnected()
+    story.writes_status("ApplicationController", "Application", "app", phase="Stopped")
+    story.becomes_connected()
+    story.device("ApplicationStatus", "app", applicationId="app", state="running", messageId=21)
+    story.writes("ApplicationController", "PATCH Application", "app", metadata={"finalizers": []})
+    story.state("Application", "app", "deleted")
+    assert "stops are awaited" not in story.broken()
+
+
 def test_a_loss_that_is_written_when_the_device_is_back_belongs_to_the_session_before() -> None:
     story = Story()
     story.enrolls()
@@ -99,6 +112,21 @@ def test_retries_of_a_device_that_enrolls_again_do_not_count_meanwhile() -> None
     attempts(story, 1, 2)
     story.state("Device", "pump-1", status={"phase": "Enrolling"})
     counts_retries(story, 0)
+    assert "retries are counted" not in story.broken()
+
+
+def test_retries_of_an_entry_that_is_removed_leave_with_it() -> None:
+    """In the write that removes it, while the attempt that it notes counts in the next."""
+    story = Story()
+    story.specifies()
+    for number in (1, 2):
+        record = {"deployment": {"revision": "r", "attempts": number}}
+        entries = {"pump-1": record, "pump-2": record}
+        story.writes_status("ApplicationController", "Application", "app", deviceStatuses=entries)
+    counts_retries(story, 2)
+    entries = {"pump-1": None, "pump-2": {"deployment": {"revision": "r", "attempts": 3}}}
+    told = {"statistics": {"target": 1}, "retryCount": 1, "deviceStatuses": entries}
+    story.writes_status("ApplicationController", "Application", "app", **told)
     assert "retries are counted" not in story.broken()
 
 
