@@ -97,6 +97,8 @@ class Ledger:
         """The devices whose links are being disturbed; the empty name: all."""
         self.api_trouble: Event | None = None
         """The latest request that the API server refused or did not answer."""
+        self.api_faults = 0
+        """Faults of the API server that the test has begun and not ended."""
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
         """Each custom resource as it is now."""
         self._writes: dict[tuple[str, str], Event] = {}
@@ -259,6 +261,8 @@ class Ledger:
         device = event.correlation
         if event.kind is Kind.FAULT:
             self.disturbed[device] = event
+            if event.name.startswith("API "):
+                self.api_faults += -1 if event.name == "API restored" else 1
             if event.name in _REBOOTS:
                 self.boots[device] = event
             if event.name == "disturb link" and not event.data.get("half_open"):  # which is of one connection

@@ -7,6 +7,7 @@ import cbor2
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from harness.core.history import Kind
 from harness.invariants import RULES
 from harness.wasmbed.pki.authority import Authority
 from tests.invariants.histories import EXAMPLES
@@ -128,6 +129,19 @@ def test_retries_of_an_entry_that_is_removed_leave_with_it() -> None:
     told = {"statistics": {"target": 1}, "retryCount": 1, "deviceStatuses": entries}
     story.writes_status("ApplicationController", "Application", "app", **told)
     assert "retries are counted" not in story.broken()
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_board_waits_for_an_error_that_its_console_shows(shown: bool) -> None:
+    story = Story()
+    story.enrolls()
+    story.gateway("Error", messageId=3, code="GATEWAY_DRAINING", retryAfter=1000)
+    lines = ["error from gateway: GATEWAY_DRAINING: the gateway is shutting down"] * shown + ["link: down: closed"]
+    for text in lines:
+        story.history.record(Kind.CONSOLE, "Device", "", "Console", {"board": "pump-1", "text": text}, "pump-1")
+    story.closes("Gateway")
+    story.connects(link=2)
+    assert ("devices wait to retry" in story.broken()) is shown
 
 
 def test_a_lease_that_was_given_back_without_an_answer_may_be_taken() -> None:
