@@ -196,7 +196,7 @@ class WaitsToRetry(Invariant):
 
     @on("console")
     def printed(self, event: Event) -> Iterator[Violation]:
-        """Note whether an error arrived: what is sent before a connection breaks may not. A board's console shows whether it has."""
+        """Note whether an error arrived: what is sent before a connection breaks may not. The console shows it."""
         board, text = str(event.data.get("board")), str(event.data.get("text"))
         if board in self._told and "error from gateway: " in text:
             self._heard.add(board)
