@@ -120,11 +120,12 @@ class TlsListener:
             self._drop_silent("the listener was closed")
         while (queued := self._queue.drop_oldest()) is not None:
             self._reject(queued, "the listener was closed")
+        await asyncio.sleep(0)  # a handshake that was just created begins, and ends in its own way
         tasks = [peer.handshake for peer in self._shaking if peer.handshake is not None]
         for peer in tuple(self._shaking):
             self._interrupt(peer, "the listener was closed")
         await asyncio.gather(*tasks, return_exceptions=True)
-        for peer in self._shaking:  # the task was cancelled before it had begun
+        for peer in self._shaking:  # the task was cancelled before it had begun all the same
             if peer.spare is not None:
                 peer.spare.close()
             self._reject(peer, peer.verdict)
