@@ -174,7 +174,8 @@ class Run:
 
     def _module(self) -> bytes:
         module = self._stack.modules(self._draw.choice(MODULES))
-        return padded(module, self._draw.choice((0, 0, 5_000, 60_000)))
+        sizes = (0, 0, 0, 0, 0, 5_000, 5_000, 60_000) if self._stack.options.simulated else (0, 0, 5_000, 60_000)
+        return padded(module, self._draw.choice(sizes))
 
     async def _redeploy(self) -> None:
         for application in self._chosen():

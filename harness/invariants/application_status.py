@@ -202,6 +202,7 @@ class StopIsAwaited(_Pairs):
         super().__init__(ledger)
         self._forced: set[str] = set()
         self._judged: set[str] = set()
+        self._added: dict[str, Event] = {}
         self._back: dict[str, Event] = {}
         """By device, the change by which it became Connected."""
 
@@ -226,10 +227,13 @@ class StopIsAwaited(_Pairs):
         deleted = event.data.get("change") == "deleted"
         if event.data.get("change") == "added":
             self._judged.discard(name)
+            self._added[name] = event
         if not deleted and status_of(event).get("phase") != "Stopped":
             return
         entries = (self.ledger.object("Application", name).get("status") or {}).get("deviceStatuses") or {}
-        write = self.ledger.writer("Application", name, None if deleted else "Stopped")
+        write = self.ledger.writer("Application", name, "Stopped")
+        if write is not None and name in self._added and write.n < self._added[name].n:
+            write = None  # of an earlier application of that name
         for device in entries:
             pair = self._pairs.get((name, device))
             link = self.ledger.connected_link(device)

@@ -99,6 +99,8 @@ class Ledger:
         """The devices whose clocks are too fast or too slow."""
         self.api_trouble: Event | None = None
         """The latest request that the API server refused or did not answer."""
+        self.api_faults = 0
+        """Faults of the API server that the test has begun and not ended."""
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
         """Each custom resource as it is now."""
         self._writes: dict[tuple[str, str], Event] = {}
@@ -264,6 +266,8 @@ class Ledger:
         if event.kind is Kind.FAULT:
             self.disturbed[device] = event
             self.clock_was_wrong |= event.name == "clock is wrong"
+            if event.name.startswith("API "):
+                self.api_faults += -1 if event.name == "API restored" else 1
             if event.name in _REBOOTS:
                 self.boots[device] = event
             if event.name == "disturb clock":

@@ -145,8 +145,8 @@ class GatewaysArePrompt(_Prompt):
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
-        self._busy: dict[Link, Event] = {}
-        """The latest order that a device has not answered."""
+        self._busy: defaultdict[Link, set[object]] = defaultdict(set)
+        """By link, the message ids of the orders that the device has not answered."""
 
     @on("Heartbeat")
     def beat(self, event: Event) -> Iterator[Violation]:
@@ -174,7 +174,7 @@ class GatewaysArePrompt(_Prompt):
     @on("DeployApplication")
     def ordered(self, event: Event) -> Iterator[Violation]:
         link = self.ledger.connected_link(str(event.data.get("device"))) if self.ledger.is_simulated else None
-        if link is not None and link not in self._busy and link.beats:
+        if link is not None and not self._busy.get(link) and link.beats:
             has = event.correlation in (link.beats[-1].data.get("applications") or {})
             if not has:  # what it has is not sent again
                 self._await(event, "Deploy", link=link)
@@ -199,7 +199,7 @@ class GatewaysArePrompt(_Prompt):
         yield from self._came(event, "Deploy")
         link = self.ledger.link(event)
         if link is not None and self.ledger.is_simulated:
-            self._busy[link] = event
+            self._busy[link].add(event.data.get("messageId"))
         if event.name == "Deploy":
             self._await(event, "ModuleChunk")
         else:
@@ -212,7 +212,7 @@ class GatewaysArePrompt(_Prompt):
     @on("DeploymentResult", "StopResult")
     def done(self, event: Event) -> Iterator[Violation]:
         if self._busy and (link := self.ledger.link(event)) is not None:
-            self._busy.pop(link, None)
+            self._busy[link].discard(event.data.get("messageId"))
         yield from self._came(event, "ModuleChunk")
 
     @on("ConnectionClosed")
@@ -228,7 +228,8 @@ class GatewaysArePrompt(_Prompt):
 
     def _counts(self, link: Link) -> bool:
         trouble = self.ledger.api_trouble
-        return super()._counts(link) and (trouble is None or trouble.n < link.opened.n)
+        is_sound = not self.ledger.api_faults and (trouble is None or trouble.n < link.opened.n)
+        return is_sound and super()._counts(link)
 
 
 PROMPT = (BoardsArePrompt, GatewaysArePrompt)

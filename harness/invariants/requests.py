@@ -288,8 +288,12 @@ class RetriesAreCounted(Invariant):
             self._retries.pop(name, None)
             self._sums.pop(name, None)
         before, wanted = self._sums.get(name, (0, 0))
-        entries = status.get("deviceStatuses")
-        changed = wanted + self._take(self._retries[name], entries if isinstance(entries, Mapping) else {})
+        found = status.get("deviceStatuses")
+        entries = found if isinstance(found, Mapping) else {}
+        # An entry that is removed does not count in the same write, an attempt that is noted in it does in the next.
+        fallen = self._take(self._retries[name], {device: None for device, entry in entries.items() if entry is None})
+        before, wanted = before + fallen, wanted + fallen
+        changed = wanted + self._take(self._retries[name], entries)
         if changed != wanted:
             before, wanted = wanted, changed
         self._sums[name] = before, wanted

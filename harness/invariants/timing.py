@@ -191,6 +191,18 @@ class WaitsToRetry(Invariant):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._told: dict[str, tuple[Event, Link]] = {}
+        self._heard: set[str] = set()
+        """Boards whose console shows the latest error."""
+
+    @on("console")
+    def printed(self, event: Event) -> Iterator[Violation]:
+        """Note whether an error arrived: what is sent before a connection breaks may not. The console shows it."""
+        board, text = str(event.data.get("board")), str(event.data.get("text"))
+        if board in self._told and "error from gateway: " in text:
+            self._heard.add(board)
+        elif board in self._told and "link: down" in text and board not in self._heard:
+            del self._told[board]
+        yield from ()
 
     @on("Error")
     def refused(self, event: Event) -> Iterator[Violation]:
@@ -199,6 +211,7 @@ class WaitsToRetry(Invariant):
             return  # what the device sends to a connection that is closed meanwhile destroys what it has not read
         if event.source == "Gateway" and isinstance(event.data.get("retryAfter"), int):
             self._told[link.device] = event, link
+            self._heard.discard(link.device)
         yield from ()
 
     @on("TlsConnected")

@@ -322,13 +322,14 @@ async def test_closing_drops_a_handshake_that_has_not_begun(world: ListenerUnder
     """Its task exists and has not run yet, as it may be where the order of what is ready is drawn."""
     loop, began = asyncio.get_running_loop(), asyncio.Event()
 
-    async def never(handshake: Coroutine[Any, Any, None]) -> None:
-        handshake.close()
+    async def late(handshake: Coroutine[Any, Any, None]) -> None:
         began.set()
-        await asyncio.Event().wait()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        await handshake
 
     def make(loop: asyncio.AbstractEventLoop, work: Any, **named: Any) -> asyncio.Task[Any]:
-        return asyncio.Task(never(work) if "_shake_hands" in work.__qualname__ else work, loop=loop, **named)
+        return asyncio.Task(late(work) if "_shake_hands" in work.__qualname__ else work, loop=loop, **named)
 
     loop.set_task_factory(make)
     try:

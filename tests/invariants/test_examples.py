@@ -7,6 +7,7 @@ import cbor2
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from harness.core.history import Kind
 from harness.invariants import RULES
 from harness.wasmbed.pki.authority import Authority
 from tests.invariants.histories import EXAMPLES
@@ -64,6 +65,19 @@ def test_a_device_that_is_back_after_stopped_was_written_was_out_of_reach() -> N
     assert "stops are awaited" not in story.broken()
 
 
+def test_a_device_that_is_back_before_its_application_is_gone_was_out_of_reach() -> None:
+    """When Stopped was written. The gateway stops what the device says that it runs."""
+    story = Story()
+    story.runs()
+    story.becomes_disconnected()
+    story.writes_status("ApplicationController", "Application", "app", phase="Stopped")
+    story.becomes_connected()
+    story.device("ApplicationStatus", "app", applicationId="app", state="running", messageId=21)
+    story.writes("ApplicationController", "PATCH Application", "app", metadata={"finalizers": []})
+    story.state("Application", "app", "deleted")
+    assert "stops are awaited" not in story.broken()
+
+
 def test_a_loss_that_is_written_when_the_device_is_back_belongs_to_the_session_before() -> None:
     story = Story()
     story.enrolls()
@@ -100,6 +114,34 @@ def test_retries_of_a_device_that_enrolls_again_do_not_count_meanwhile() -> None
     story.state("Device", "pump-1", status={"phase": "Enrolling"})
     counts_retries(story, 0)
     assert "retries are counted" not in story.broken()
+
+
+def test_retries_of_an_entry_that_is_removed_leave_with_it() -> None:
+    """In the write that removes it, while the attempt that it notes counts in the next."""
+    story = Story()
+    story.specifies()
+    for number in (1, 2):
+        record = {"deployment": {"revision": "r", "attempts": number}}
+        entries = {"pump-1": record, "pump-2": record}
+        story.writes_status("ApplicationController", "Application", "app", deviceStatuses=entries)
+    counts_retries(story, 2)
+    entries = {"pump-1": None, "pump-2": {"deployment": {"revision": "r", "attempts": 3}}}
+    told = {"statistics": {"target": 1}, "retryCount": 1, "deviceStatuses": entries}
+    story.writes_status("ApplicationController", "Application", "app", **told)
+    assert "retries are counted" not in story.broken()
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_board_waits_for_an_error_that_its_console_shows(shown: bool) -> None:
+    story = Story()
+    story.enrolls()
+    story.gateway("Error", messageId=3, code="GATEWAY_DRAINING", retryAfter=1000)
+    lines = ["error from gateway: GATEWAY_DRAINING: the gateway is shutting down"] * shown + ["link: down: closed"]
+    for text in lines:
+        story.history.record(Kind.CONSOLE, "Device", "", "Console", {"board": "pump-1", "text": text}, "pump-1")
+    story.closes("Gateway")
+    story.connects(link=2)
+    assert ("devices wait to retry" in story.broken()) is shown
 
 
 def test_a_lease_that_was_given_back_without_an_answer_may_be_taken() -> None:
