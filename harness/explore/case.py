@@ -14,10 +14,9 @@ from harness.core.errors import HarnessError, UsageError
 from harness.explore.features import Features
 from harness.explore.life import HEARTBEAT
 from harness.explore.workload import live
-from harness.faults import Schedule
+from harness.faults import Entry, Schedule
 from harness.faults.reading import parse_schedule
-from harness.invariants import Violation
-from harness.stack import Stack
+from harness.invariants import Judgement
 from harness.stack.hosted import HostedStack
 from harness.stack.options import StackOptions
 
@@ -74,8 +73,8 @@ _PLAIN = ("seed", "boards", "seconds", "tier", "order")
 
 @dataclass(frozen=True)
 class Failure:
-    """What was wrong: an invariant that was broken, or a sentence of what did not come about, without names and
-    numbers; the party that is convicted, and the whole message."""
+    """The cause of a failed run: the invariant that was broken, or the first line of another error without names and
+    numbers; the party that is convicted; and the whole message."""
 
     rule: str
     party: str
@@ -112,10 +111,8 @@ def run(case: Case, folder: Path | None = None) -> Outcome:
 
     Raises UsageError for a case that this harness cannot run at all, such as a tier that is not built.
     """
-    features = Features()
-    applied: list[Any] = []
-    events, found = 0, list[Violation]()
-    begun = False
+    features, applied, events = Features(), list[Entry](), 0
+    judgement, wrong, begun = Judgement(), None, False
 
     async def lead() -> None:
         nonlocal begun
@@ -123,39 +120,36 @@ def run(case: Case, folder: Path | None = None) -> Outcome:
         begun = True
         await live(stack, boards=case.boards, seconds=case.seconds)
 
-    logging.disable(logging.CRITICAL)  # what the platform says of each fault
+    logging.disable(logging.CRITICAL)  # the platform logs the effects of each fault
     try:
         with HostedStack.opened(case.options, folder) as hosted:
             stack = hosted.stack
             stack.history.listen(features.see)
             try:
                 hosted.run(lead())
-                hosted.run(_judge(stack))
+                hosted.run(stack.observe())
             finally:
+                judgement = stack.history.judgement()
                 applied, events = stack.faults.applied, stack.history.recorded
-                found = stack.history.judgement().violations()
-        failure = None
     except Exception as error:
         if not begun and isinstance(error, UsageError):
             raise
-        failure = _failure(error, found)
+        wrong = error
     finally:
         logging.disable(logging.NOTSET)
     struck = set(map(id, applied))
     positions = tuple(number for number, each in enumerate(case.schedule.entries) if id(each) in struck)
-    return Outcome(frozenset(features.found), events, positions, failure)
+    return Outcome(frozenset(features.found), events, positions, _failure(wrong, judgement))
 
 
-async def _judge(stack: Stack) -> None:
-    await stack.observe()
-    stack.judge()
-
-
-def _failure(error: Exception, found: list[Violation]) -> Failure:
+def _failure(error: Exception | None, judgement: Judgement) -> Failure | None:
+    """The cause of a failure. A broken invariant outweighs an error: it is nearer to the cause."""
+    if found := judgement.violations():
+        return Failure(without_names(found[0].rule), str(found[0].party), str(found[0]))
+    if error is None:
+        unjudged = "; ".join(judgement.unjudged)
+        return Failure("an event that no invariant can read", "rig", unjudged) if unjudged else None
     words = str(error)[:TOLD]
-    if found:
-        first = found[0]
-        return Failure(without_names(first.rule), str(first.party), str(first))
     if isinstance(error, HarnessError):
         rule, party = error.what, getattr(error, "party", "") or error.blame
     elif isinstance(error, AssertionError | TimeoutError):

@@ -1,4 +1,4 @@
-"""What an exploration has seen, what it tries next, and its failures by cause. No input or output."""
+"""The state of an exploration: its corpus, the case that it tries next, and its failures by cause. No I/O."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Explorer", "Group", "Kept"]
 MOST_KEPT = 1_000
 """Cases of the corpus: the one that was varied most often goes first."""
 FRESH = 4
-"""One of so many cases is new from the ground up."""
+"""One case in four is drawn anew, without the corpus."""
 
 
 @dataclass(eq=False)

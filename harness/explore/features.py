@@ -1,4 +1,4 @@
-"""What is special about a history: pairs of phase moves, messages and faults that follow each other.
+"""Features of a history: pairs of phase moves, messages and faults that follow each other.
 
 Two histories with the same features went the same ways, whatever their boards and times. A schedule whose history has
 a new one went where none has been.

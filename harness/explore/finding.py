@@ -49,7 +49,9 @@ def test_file(case: Case, failure: Failure) -> str:
         cause=failure.rule.replace("\\", "\\\\").replace('"""', "'''"),
         words="\n".join(line[:110] for line in words.strip().splitlines()[:20]),
         schedule=case.schedule.to_toml().replace("\\", "\\\\"),
-        options=", ".join(f"{name}={value!r}" for name, value in {**given, "deadline": options.deadline}.items()),
+        options=", ".join(
+            f"{name}={value!r}".replace("'", '"') for name, value in {**given, "deadline": options.deadline}.items()
+        ),
         name=_name(failure),
         boards=case.boards,
         seconds=case.seconds,

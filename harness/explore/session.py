@@ -61,7 +61,7 @@ class Progress:
 
 @dataclass
 class Session:
-    """What all explorations share: the explorer, where findings go, and when it is over."""
+    """The parts that all explorations share: the explorer, the folder of findings, and the end."""
 
     explorer: Explorer
     limits: Limits

@@ -22,7 +22,7 @@ __all__ = ["answer", "main"]
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the parent ends this one
     with os.fdopen(os.dup(1), "wb") as answers:
-        os.dup2(2, 1)  # what a library prints is no answer
+        os.dup2(2, 1)  # text that a library prints must not be among the answers
         for line in sys.stdin.buffer:
             answers.write(orjson.dumps(answer(orjson.loads(line))) + b"\n")
             answers.flush()

@@ -1,4 +1,4 @@
-"""What happens on an explored stack beside the faults: boards enroll, and a user deploys, stops and deletes."""
+"""The life of an explored stack beside the faults: boards enroll, and a user deploys, stops and deletes."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from harness.wasmbed.controllers.device import DeviceController
 from tests.explore import planted
 
 SEED = 3
-RUNS = 5
+RUNS = 4
 """Of the exploration in `make test`."""
 
 
@@ -30,7 +30,7 @@ def session_of(explorer: Explorer, folder: Path, runs: int) -> Session:
 
 
 def test_a_little_exploration_finds_nothing_wrong(tmp_path: Path) -> None:
-    explorer = Explorer(SEED, boards=2, tier="sim", seconds=20.0)
+    explorer = Explorer(SEED, boards=2, tier="sim", seconds=10.0)
     explore(session_of(explorer, tmp_path, RUNS))
     assert (explorer.runs, explorer.groups) == (RUNS, [])
     assert explorer.corpus
@@ -52,7 +52,7 @@ def defect(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("defect")
 def test_an_invariant_that_is_broken_by_hand_is_found_and_made_small() -> None:
     """One fault of one board is left."""
-    explorer, group = Explorer(1, boards=1, tier="sim", seconds=5.0), None
+    explorer, group = Explorer(5, boards=1, tier="sim", seconds=5.0), None
     while group is None:
         assert explorer.runs < 20, "not found"
         case = explorer.next()

@@ -1,4 +1,4 @@
-"""What an exploration tries and keeps, how failures are grouped and made small: without a simulation."""
+"""An exploration without a simulation: its cases, its corpus, groups of failures, and how they are made small."""
 
 from __future__ import annotations
 
