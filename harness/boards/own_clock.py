@@ -10,8 +10,8 @@ __all__ = ["OwnClock"]
 
 
 class OwnClock(Clock):
-    """What the board measures time with: it may run too fast or too slowly, and never jumps. :attr:`wall` is the time
-    of day that the board believes in, which may."""
+    """The clock that the board measures with: it may run too fast or too slowly, and never jumps. :attr:`wall` is the
+    time of day that the board believes in, which may."""
 
     __slots__ = ("_begun", "_clock", "_rate", "_shown", "wall")
 

@@ -81,7 +81,7 @@ class GatedClient:
             await self._gate.leave(self.name, asked.verb, asked.resource, asked.name)
 
     def answered(self, path: str, query: Mapping[str, str], answer: bytes) -> bytes:
-        """What the program gets as the answer to a read."""
+        """The answer that the program gets to a read."""
         asked = read_request("GET", path, query)
         if asked is None or self._gate is None or asked.verb == "watch":
             return answer

@@ -1,4 +1,4 @@
-"""Whose code runs: what a part of the platform does in this process counts as that part's own process.
+"""Processes inside this one: what a part of the platform does counts as that part's own process.
 
 An event loop that knows it can stop one of them while the others run, as an operating system stops a process.
 """

@@ -133,8 +133,8 @@ class LostEvents(_While):
 
 @dataclass(frozen=True)
 class StaleReads(_While):
-    """Who reads an object or a list again gets what it got the first time. A change that is made from such a read
-    conflicts, and is made again afterwards."""
+    """A client that reads an object or a list again gets what it got the first time. A change that it makes of such a
+    read conflicts, and is made again afterwards."""
 
     name: ClassVar[str] = "cluster.stale-reads"
 

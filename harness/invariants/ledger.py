@@ -99,8 +99,8 @@ class Ledger:
         """The devices whose clocks are too fast or too slow."""
         self.api_trouble: Event | None = None
         """The latest request that the API server refused or did not answer."""
-        self.api_faults = 0
-        """Faults of the API server that the test has begun and not ended."""
+        self._api_faults = 0
+        """The faults of the API server that are in force."""
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
         """Each custom resource as it is now."""
         self._writes: dict[tuple[str, str], Event] = {}
@@ -166,6 +166,11 @@ class Ledger:
         """Whether a test drives the device's end of the link."""
         own = str(link.opened.data.get("relayed") or link.address)
         return own in self.peers or (link.device in self._mocks and link.device not in self.boots)
+
+    @property
+    def is_api_disturbed(self) -> bool:
+        """Whether a fault of the API server is in force."""
+        return self._api_faults > 0
 
     def is_ordered_by_hand(self, order: Event) -> bool:
         """Whether a test gives such orders itself, so that they say nothing of the controller."""
@@ -265,9 +270,9 @@ class Ledger:
         device = event.correlation
         if event.kind is Kind.FAULT:
             self.disturbed[device] = event
-            self.clock_was_wrong |= event.name == "clock is wrong"
             if event.name.startswith("API "):
-                self.api_faults += -1 if event.name == "API restored" else 1
+                self._api_faults += -1 if event.name == "API restored" else 1
+            self.clock_was_wrong |= event.name == "clock is wrong"
             if event.name in _REBOOTS:
                 self.boots[device] = event
             if event.name == "disturb clock":

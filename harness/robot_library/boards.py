@@ -163,8 +163,8 @@ class BoardKeywords(StackKeywords):
             "drop": drop,
         }
         times = {"delay": delay, "jitter": jitter, "slow_close": slow_close}
-        given |= {name: float(seconds or 0) for name, seconds in times.items()}
-        self.stack.links.disturb(board_of(self.stack, board), **given)
+        seconds = {name: float(value or 0) for name, value in times.items()}
+        self.stack.links.disturb(board_of(self.stack, board), **given, **seconds)
 
     @async_keyword("boards")
     async def stop_disturbing_the_link_of(self, board: Board | str) -> None:

@@ -216,6 +216,7 @@ class ApiFaults:
         finally:
             self._active.remove(fault)
             fault.released.set()
+            self._note("API restored", "Kubernetes")
 
     @contextmanager
     def slowed(

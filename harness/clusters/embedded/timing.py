@@ -60,7 +60,7 @@ class Waiting(Generic[T]):
         self, clock: Clock, delay: Callable[[], float], arrived: Callable[[T], object], *, together: bool = False
     ) -> None:
         self._clock, self._delay, self._arrived, self._together = clock, delay, arrived, together
-        self._context = copy_context()  # the watcher's: whoever made the event may be stopped
+        self._context = copy_context()  # the watcher's: the process that made the event may be stopped
         self._items: deque[tuple[float, T]] = deque()
         self._timer: Timer | None = None
 
