@@ -300,6 +300,7 @@ class RelayedLink:
             negotiation.board, negotiation.gateway, *ends, self._observer, options.clock, tamper, options.ahead
         )
         self._passing.disturb(self._fault.drop, self._fault.corrupt)
+        negotiation.close()
         self._phase = _Phase.OPEN
         self._named(self)
 
