@@ -320,12 +320,11 @@ async def test_closing_drops_handshakes_and_waiting_peers(world: ListenerUnderTe
 
 async def test_closing_drops_a_handshake_that_has_not_begun(world: ListenerUnderTest) -> None:
     """Its task exists and has not run yet, as it may be where the order of what is ready is drawn."""
-    loop, began = asyncio.get_running_loop(), asyncio.Event()
+    loop, began, closing = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
 
     async def late(handshake: Coroutine[Any, Any, None]) -> None:
         began.set()
-        for _ in range(5):
-            await asyncio.sleep(0)
+        await closing.wait()
         await handshake
 
     def make(loop: asyncio.AbstractEventLoop, work: Any, **named: Any) -> asyncio.Task[Any]:
@@ -337,6 +336,7 @@ async def test_closing_drops_a_handshake_that_has_not_begun(world: ListenerUnder
             peer.sendall(FRAGMENT)
             await began.wait()
             assert world.listener is not None
+            loop.call_soon(closing.set)
             await world.listener.close()
             assert world.rejected == ["the listener was closed"]
             with pytest.raises(ConnectionResetError):
