@@ -68,8 +68,9 @@ def _areas() -> dict[str, Area]:
 AREAS = _areas()
 
 
-def load(root: Path, folder: Path = FOLDER) -> list[Defect]:
+def load(root: Path, folder: Path | None = None) -> list[Defect]:
     """Every defect of a folder. Raises UsageError naming those that are stale below ``root``, or named twice."""
+    folder = folder or FOLDER
     found = [
         Defect(area=entry.pop("area", content.get("area", "")), **entry)
         for path in sorted(folder.glob("*.toml"))

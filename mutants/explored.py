@@ -25,7 +25,7 @@ __all__ = ["FOLDER", "Explored", "explore", "table"]
 
 FOLDER = Path(__file__).parent / "explored"
 BOARDS, SECONDS = 2, 30.0
-MOST_RUNS = 120
+MOST_RUNS = 80
 """Schedules for one defect."""
 WANTED = 0.95
 
