@@ -22,7 +22,11 @@ another order of what is ready. Every scenario is judged as in any other run. A 
 time unless other boards are named; invariants judge each history, sequences do not. What histories are worth is counted
 by kinds: of each, they have as many times what one run of all scenarios has, and the least of these numbers counts.
 What only scenarios have (certificates that are refused, unreadable frames, pairing, revocation, boards driven by hand)
-is not in it. A run of all scenarios has {", ".join(f"{number:,} {kind}" for kind, number in SUITE.items())}.
+is not in it. What one run of all scenarios has of each:
+
+| {" | ".join(SUITE)} |
+|{"---:|" * len(SUITE)}
+| {" | ".join(f"{number:,}" for number in SUITE.values())} |
 """,
 }
 _HEAD = """# Clean histories

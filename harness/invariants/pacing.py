@@ -67,12 +67,15 @@ class ApplicationsRest(Invariant):
         super().__init__(ledger)
         self._written: dict[str, tuple[Event, int]] = {}
         """By application, the gateway's latest write, and the number of devices in the status then."""
+        self._is_ending = False
         self._removed: dict[str, set[str]] = {}
         """By application, the devices whose entries were removed: the change of the resource may come late."""
 
     @on("note gateway up", "note gateway down")
     def restarted(self, event: Event) -> Iterator[Violation]:
+        """A gateway that ends writes at once what is pending."""
         self._written.clear()
+        self._is_ending = event.name == "gateway down"
         yield from ()
 
     @on("state Application")
@@ -89,7 +92,7 @@ class ApplicationsRest(Invariant):
         for device, entry in entries.items() if isinstance(entries, Mapping) and event.data.get("code") == 200 else ():
             removed = self._removed.setdefault(name, set())
             removed.add(device) if entry is None else removed.discard(device)
-        if event.source != "Gateway" or event.data.get("code") != 200 or len(gateways) != 1:
+        if event.source != "Gateway" or event.data.get("code") != 200 or len(gateways) != 1 or self._is_ending:
             return
         before, devices = self._written.get(name, (None, 0))
         entries = (self.ledger.object("Application", name).get("status") or {}).get("deviceStatuses") or {}

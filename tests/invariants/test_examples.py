@@ -95,6 +95,18 @@ def test_writes_that_are_recorded_late_show_nothing_about_their_pace() -> None:
     assert "applications rest between writes" not in [violation.rule for violation in story.violations()]
 
 
+def test_a_gateway_that_ends_gives_no_rest() -> None:
+    story = Story()
+    story.gateway_up(restPerDevice=0.5)
+    story.specifies()
+    entries = {f"pump-{number}": {"state": "running"} for number in range(1000)}
+    story.writes_status("ApplicationController", "Application", "app", deviceStatuses=entries)
+    story.note("gateway down", gateway="gateway-1")
+    for _ in range(2):
+        story.writes("Gateway", "PATCH Application", "app", subresource="status", status={"metrics": {}})
+    assert "applications rest between writes" not in story.broken()
+
+
 def test_entries_that_another_party_removed_give_no_rest() -> None:
     """The change of the resource comes after the gateway's next write."""
     story = Story()
