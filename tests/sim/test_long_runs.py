@@ -23,7 +23,7 @@ BOUNDED = {
     "harness.clusters: StoredObject": "as above: the versions before them",
     "harness.wasmbed: ApplicationRecord": "a session remembers as many applications as a device may have",
 }
-"""What has a bound that a day does not reach, and which."""
+"""The objects whose bound a day does not reach, and the bound."""
 PARTS = ("harness.wasmbed", "harness.boards", "harness.gateways", "harness.clusters")
 
 
