@@ -423,3 +423,25 @@ def test_firmware_has_a_wrong_clock() -> None:
     with HostedStack.opened(OPTIONS.replace(boards="sim-native"), None) as hosted:
         hosted.run(live(hosted.stack))
         hosted.judge()
+
+
+def test_a_power_dip_in_the_middle_of_a_transfer() -> None:
+    """Half of a chunk has passed: the module is sent again, to the board that has started anew."""
+    when = ArrowMoment(Side.DURING, "application-deployment", CHUNK)
+
+    async def live(stack: Stack) -> None:
+        stack.apply(Schedule.of(Entry(when, make_fault("board.brown-out"))))
+        board = await stack.boards.power_on()
+        application = await stack.deploy("hello", to=board)
+        await application.until(phase="Running", within=120)
+        await stack.faults.settled()
+        assert len(stack.history.find("Deploy")) == 2
+        assert len(stack.history.find("cut power", kind=Kind.FAULT)) == 1
+
+    with HostedStack.opened(OPTIONS.replace(relay=True), None) as hosted:
+        hosted.run(live(hosted.stack))
+        hosted.judge()
+
+
+CHUNK = 9
+"""The arrow of application-deployment that brings a chunk of the module."""
