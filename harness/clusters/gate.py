@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
+import orjson
+
 from harness.clusters.requests import flag, read_path
 from harness.wasmbed.resources.api import ApiError, Resource, api_error
 
@@ -16,6 +18,7 @@ __all__ = ["GONE", "Asked", "Gate", "GatedClient", "Watching", "read_request"]
 GONE = 410
 Piece = bytes | memoryview
 
+_CHANGES = frozenset({"ADDED", "MODIFIED", "DELETED"})
 _VERBS = {"POST": "create", "PUT": "replace", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -66,12 +69,18 @@ class GatedClient:
             await self._gate.leave(self.name, asked.verb, asked.resource, asked.name)
 
     async def watch(self, path: str, events: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
-        """The pieces of a watch's answer, up to the moment at which the gate ends it."""
+        """The events of a watch's answer, up to the moment at which the gate ends it; each passes the gate as a request
+        with the verb ``event``, and one that is refused ends the watch."""
         asked = read_request("GET", path, {"watch": "true"})
         watching = self._gate.watching(self.name, asked.resource) if asked and self._gate else nullcontext()
-        async with aclosing(events):
+        async with aclosing(_lines(events) if asked and self._gate else events) as lines:
             with watching as watch:
-                async for piece in events:
+                async for piece in lines:
+                    if asked is not None and self._gate is not None and (name := _name_in(piece)) is not None:
+                        try:
+                            await self._gate.enter(self.name, "event", asked.resource, name)
+                        except (ApiError, OSError):
+                            return
                     if watch is None or watch.ends_with is None:
                         yield piece
                         continue
@@ -82,6 +91,29 @@ class GatedClient:
                         status = {"kind": "Status", "code": error.code, "reason": error.reason, "message": str(error)}
                         yield json.dumps({"type": "ERROR", "object": status}).encode() + b"\n"
                     return
+
+
+async def _lines(pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
+    """What arrived, line by line; what is no whole line comes at the end."""
+    held = bytearray()
+    async with aclosing(pieces):
+        async for piece in pieces:
+            held += piece
+            while (end := held.find(b"\n") + 1) > 0:
+                line = bytes(held[:end])
+                del held[:end]
+                yield line
+        if held:
+            yield bytes(held)
+
+
+def _name_in(line: Piece) -> str | None:
+    """The name of the object in a watch event; None in a bookmark, an error, and what is not JSON."""
+    try:
+        event = orjson.loads(line)
+        return str(event["object"]["metadata"]["name"]) if event["type"] in _CHANGES else None
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
 
 
 def _made_to_fail(code: int) -> ApiError:
