@@ -94,7 +94,7 @@ class GatedClient:
 
 
 async def _lines(pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
-    """What arrived, line by line; what is no whole line comes at the end."""
+    """The lines of what arrives; a rest without a line end comes last."""
     held = bytearray()
     async with aclosing(pieces):
         async for piece in pieces:

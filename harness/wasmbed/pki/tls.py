@@ -69,8 +69,8 @@ def client_context(authorities: bytes, identity: Identity | None, clock: Clock |
 def trust(context: ssl.SSLContext, authorities: bytes) -> None:
     """Let a context trust ``authorities`` (DER, concatenated). Raises ssl.SSLError for other bytes.
 
-    In Python 3.11 SSLObject.unwrap() may leave an error of another connection behind, its peer's alert: it is gone after
-    it has failed once.
+    In Python 3.11, SSLObject.unwrap() may leave an error of another connection behind, its peer's alert: it fails once,
+    and is gone.
     """
     try:
         context.load_verify_locations(cadata=authorities)
