@@ -69,7 +69,8 @@ def client_context(authorities: bytes, identity: Identity | None, clock: Clock |
 def trust(context: ssl.SSLContext, authorities: bytes) -> None:
     """Let a context trust ``authorities`` (DER, concatenated). Raises ssl.SSLError for other bytes.
 
-    SSLObject.unwrap() may leave an error of another connection behind (its peer's alert), which fails and is gone then.
+    In Python 3.11, SSLObject.unwrap() may leave an error of another connection behind, its peer's alert: it fails once,
+    and is gone.
     """
     try:
         context.load_verify_locations(cadata=authorities)
