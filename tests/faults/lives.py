@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from harness.boards.board import Board
 from harness.explore.life import HEARTBEAT, PATIENCE, Life
 
 __all__ = ["HEARTBEAT", "LIVES", "Life"]
@@ -25,24 +26,34 @@ async def enrolls(life: Life) -> None:
 
 
 async def enrolls_by_request(life: Life) -> None:
-    stack = life.stack
-    board = await stack.boards.power_on(certificate="request")
+    board = await life.stack.boards.power_on(certificate="request")
+    if await _pairs(life, board):
+        life.boards.append(board)
+        await board.reset()
+        await life.stack.clock.sleep(5 * HEARTBEAT)  # so that the phase is one of the time after the reset
+        if await _pairs(life, board):
+            return
+        life.boards.remove(board)
+    # The token is spent before the certificate is stored: a board that lost it needs another token.
+    await board.power_off()
+    again = await life.board(certificate="request", name="paired-again")
+    await again.reset()
+    await life.connected(again)
+
+
+async def _pairs(life: Life, board: Board) -> bool:
+    """Whether a board comes to be Connected; otherwise it needs another pairing token."""
+    history, connected = life.stack.history, asyncio.ensure_future(life.connected(board))
     spent = asyncio.ensure_future(
-        stack.history.until("Error", about=board.name, message=lambda text: "token" in str(text), within=10 * PATIENCE)
+        history.until("Error", about=board.name, message=lambda text: "token" in str(text), within=10 * PATIENCE)
     )
-    paired = asyncio.ensure_future(life.connected(board))
-    await asyncio.wait([spent, paired], return_when=asyncio.FIRST_COMPLETED)
-    for each in (spent, paired):
+    await asyncio.wait([spent, connected], return_when=asyncio.FIRST_COMPLETED)
+    for each in (spent, connected):
         each.cancel()
     if spent.done() and not spent.cancelled():
-        # The token is spent before the certificate arrives: a board that lost the answer needs another token.
-        await board.power_off()
-        board = await life.board(certificate="request", name="paired-again")
-    else:
-        await paired
-        life.boards.append(board)
-    await board.reset()
-    await life.connected(board)
+        return False
+    await connected
+    return True
 
 
 async def is_refused(life: Life) -> None:
