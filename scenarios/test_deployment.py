@@ -252,6 +252,28 @@ async def test_a_deleted_device_enrolls_again_and_runs_its_application(stack: St
 
 
 @pytest.mark.requires("applications", "gateway-http")
+async def test_what_goes_on_running_under_a_new_id_is_stopped(stack: Stack) -> None:
+    """A board is out of reach while its application is stopped and its Device deleted. It enrolls again with a new id,
+    and its heartbeat says that the application runs: it is stopped there, although the old Device's record is gone."""
+    board = await stack.boards.power_on()
+    device = await stack.device(board).until(phase="Connected")
+    application = await stack.deploy("idle", to=board)
+    await application.until(phase="Running")
+    before = device.status.device_id
+
+    await board.cut_link()
+    await device.until(phase="Disconnected")
+    await application.stop()
+    await application.until(phase="Stopped")
+    await device.delete()
+    away = await stack.history.until("Device", about=device.name, change="deleted")
+    await board.restore_link()
+    await device.until(phase="Connected", device_id=lambda device_id: device_id not in (None, before), within=20)
+    await stack.history.until("Stop", about=application.name, source="Gateway", after=away)
+    await application.until_on(device.name, state="stopped")
+
+
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_device_is_asked_how_its_application_is(stack: Stack) -> None:
     """The gateway's HTTP API asks the device itself, and the device answers for what runs and for what does not."""
     board = await stack.boards.power_on()

@@ -1,5 +1,7 @@
 """Modules that cannot run, and modules that break: found out as early as can be, reported where the user looks."""
 
+import json
+
 import pytest
 
 from harness.core.errors import ProductFailure
@@ -85,8 +87,21 @@ async def test_a_module_that_breaks_is_reported(stack: Stack, module: str, limit
     assert entry.error
     fault = await stack.history.until("RuntimeFault", about="app", source="Device", device=device)
     assert fault.data["code"] == code
+    assert fault.data["backtrace"], "the function in which it broke"
     assert stack.device(device).status.phase == "Connected"
     stack.history.follows("runtime-error")
+
+
+@pytest.mark.requires("applications", "gateway-http")
+async def test_a_device_that_is_asked_about_a_failure_says_the_same_again(stack: Stack) -> None:
+    """The status that it is asked for has the words of its report."""
+    application, device = await deployed(stack, "trap")
+    fault = await stack.history.until("RuntimeFault", about="app", source="Device", device=device)
+    await application.until(phase="Error")
+    _, text = await stack.gateway.ask("GET", f"/api/v1/applications/app/devices/{device}")
+    said = json.loads(text)
+    assert said["state"] == "error"
+    assert fault.data["message"] in said["error"]
 
 
 @pytest.mark.requires("applications", "gateway-http")

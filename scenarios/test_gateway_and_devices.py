@@ -143,6 +143,26 @@ async def test_no_more_than_a_window_is_under_way(stack: Stack) -> None:
         assert len(stack.history.find("ModuleChunk", about="app")) == index + 1
 
 
+@pytest.mark.requires("applications", "gateway-http")
+async def test_a_stop_meanwhile_takes_no_acknowledgment_from_a_transfer(stack: Stack) -> None:
+    """Another application is stopped while chunks are under way: each acknowledgment of one still lets one more out."""
+    meter = await enrolled(stack)
+    other = await stack.deploy("idle", to="meter", name="other")
+    await meter.run_module()
+    await other.until(phase="Running")
+    await stack.deploy(padded(stack.modules("hello"), 8 * CHUNK), to="meter", name="app")
+    await meter.expect(Deploy)
+    ids = []
+    for _ in range(4):
+        await meter.expect(ModuleChunk)
+        ids.append(meter.latest)
+    await other.stop()
+    await meter.expect(Stop)
+    for index, chunk in enumerate(ids):
+        meter.send(ChunkAcknowledgment("app", index), chunk)
+        assert (await meter.expect(ModuleChunk)).index == index + 4
+
+
 @pytest.mark.requires("applications", "gateway-http", "gateway-settings", "gateway-stop")
 async def test_what_was_not_acknowledged_is_sent_again_and_nothing_else(stack: Stack) -> None:
     """A device misses each chunk once: it gets that one again, and no silence counts for the next chunk."""

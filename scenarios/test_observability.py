@@ -2,13 +2,12 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.core.loop import give_way
 from harness.stack import MockBoard, Stack
 from harness.wasmbed.protocol.framing import frame
 from harness.wasmbed.protocol.messages import ApplicationState, Deploy, Error, HeartbeatAcknowledgment, Stop, StopResult
@@ -34,9 +33,20 @@ async def gone(stack: Stack, board: MockBoard) -> None:
 
 async def _until_sessions(stack: Stack, names: set[str]) -> None:
     """Wait until the gateway has sessions of these devices only: it may learn of an end after the record has it."""
-    async with asyncio.timeout(30):
-        while set(await stack.gateway.sessions()) != names:
-            await give_way()
+
+    async def has_them() -> bool:
+        return set(await stack.gateway.sessions()) == names
+
+    await _settles(stack, has_them)
+    assert set(await stack.gateway.sessions()) == names
+
+
+async def _settles(stack: Stack, holds: Callable[[], Awaitable[bool]]) -> None:
+    """Ask the gateway until something holds, for half a minute. Time passes between two questions, also in a
+    simulation."""
+    end = stack.clock.now() + 30
+    while not await holds() and stack.clock.now() < end:
+        await stack.clock.sleep(0.02)
 
 
 def _disconnected(status: Mapping[str, Any]) -> bool:
@@ -101,9 +111,12 @@ async def test_metrics_count_what_happened(stack: Stack) -> None:
     stranger = await stack.boards.power_on(name="stranger", certificate="unknown-authority")
     await stack.history.until("TlsRejected")
     await stranger.power_off()
-    async with asyncio.timeout(30):
-        while await gateway.metric("tls_rejected_total") != len(stack.history.find("TlsRejected")):
-            await give_way()
+
+    async def counts_them() -> bool:
+        return bool(await gateway.metric("tls_rejected_total") == len(stack.history.find("TlsRejected")))
+
+    await _settles(stack, counts_them)
+    assert await gateway.metric("tls_rejected_total") == len(stack.history.find("TlsRejected"))
     assert await gateway.metric("status_writes_total") >= 3
     await gone(stack, meter)
     await stack.device("meter").until(phase="Disconnected")
@@ -142,9 +155,12 @@ async def test_status_writes_that_failed_are_counted_and_none_stays_pending(stac
         await meter.enroll()
         await stack.device("meter").until(phase="Connected", within=20)
     assert await stack.gateway.metric("status_failures_total") == 2
-    async with asyncio.timeout(30):
-        while await stack.gateway.metric("status_pending"):
-            await give_way()
+
+    async def has_none() -> bool:
+        return not await stack.gateway.metric("status_pending")
+
+    await _settles(stack, has_none)
+    assert await stack.gateway.metric("status_pending") == 0
 
 
 @pytest.mark.requires("gateway-http")
@@ -172,9 +188,12 @@ async def test_a_hundred_connections_leave_nothing_behind(stack: Stack) -> None:
     while len(stack.history.find("ConnectionClosed") + stack.history.find("TlsRejected")) < 101:
         await stack.history.until(after=stack.history[-1], reason=bool)
     await _until_sessions(stack, {"meter"})
-    async with asyncio.timeout(30):
-        while await stack.gateway.metric("sessions", state="opened"):
-            await give_way()
+
+    async def has_none() -> bool:
+        return not await stack.gateway.metric("sessions", state="opened")
+
+    await _settles(stack, has_none)
+    assert await stack.gateway.metric("sessions", state="opened") == 0
     await meter.beat()
     kept = 1 if stack.gateway.in_process else 20  # of a hundred; a gateway elsewhere is a client of the cluster
     assert len(asyncio.all_tasks()) <= before + kept, [task.get_name() for task in asyncio.all_tasks()]

@@ -1,9 +1,10 @@
-"""``python -m benchmarks.clean``: random runs of a sound platform, one after the other; every history is judged twice,
-live and from its file, and no verdict is right.
+"""``python -m benchmarks.clean``: random runs of a sound platform, one after the other; no verdict on them is right.
 
-Counts how many runs of all scenarios that is worth, by devices and by events. ``reports/clean-histories`` keeps a line
-for each run, so that a stopped program goes on with the next seed, and the history of each run with a verdict. Exit
-status 1 if this program, or one before that it goes on from, found a verdict.
+On simulated boards a run takes virtual time, and its seed decides everything in it. On others several run at the same
+time, and each history is judged twice, live and from its file. Counts how many runs of all scenarios they are worth
+(:mod:`benchmarks.clean.worth`). ``reports/clean-histories`` keeps a line for each run, so that a stopped program goes
+on with the next seed, and the history of each run with a verdict. Exit status 1 if this program, or one before that it
+goes on from, found a verdict.
 """
 
 from __future__ import annotations
@@ -14,22 +15,26 @@ import itertools
 import json
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import uvloop
 
+from benchmarks.clean.commit import present_commit
+from benchmarks.clean.page import RANDOM, write_rows
 from benchmarks.clean.run import Run, options
+from benchmarks.clean.worth import count, worth
 from harness.core.clock import SystemClock
 from harness.core.errors import HarnessError
 from harness.core.history import read_history
 from harness.invariants import Judgement, describe, find_violations
 from harness.stack import Stack
+from harness.stack.hosted import HostedStack
+from harness.wasmbed.resources.timestamps import format_timestamp
 
 OUTPUT = Path("reports") / "clean-histories"
-SUITE_DEVICES, SUITE_EVENTS = 858, 87_191
-"""Devices and events of one run of all scenarios on virtual boards (337 histories, measured 2026-11-30)."""
 WANTED = 1_000
 
 
@@ -43,43 +48,59 @@ class Judged:
     events: int
     verdict: str = ""
     stuck: str = ""
+    things: dict[str, int] = field(default_factory=dict)
+    date: str = ""
+    commit: str = ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.clean", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="begin no run after this time (%(default)s)")
     parser.add_argument("--seed", type=int, help="only the run of this seed, and keep its history")
-    parser.add_argument("--boards", default="virtual", help="the boards: virtual, qemu, or a kind of board")
-    parser.add_argument("--together", type=int, default=4, help="runs at the same time (%(default)s)")
+    parser.add_argument("--boards", default="sim", help="the boards: sim, virtual, qemu, or a kind (%(default)s)")
+    parser.add_argument("--together", type=int, default=4, help="runs at the same time, if not simulated (%(default)s)")
     parser.add_argument("--from", type=int, default=0, dest="first", help="first seed of this series (%(default)s)")
+    parser.add_argument("--page", type=Path, help="write the rows of the runs into this page, and end")
     given = parser.parse_args(arguments)
     OUTPUT.mkdir(parents=True, exist_ok=True)
+    if given.page is not None:
+        write_rows(given.page, RANDOM, _rows(_known()))
+        return 0
     if given.seed is not None:
-        known = [uvloop.run(_one(given.seed, given.boards, keep=True))]
+        known = [_one(given.seed, given.boards, keep=True)]
         print(_line(known[0]))
     else:
         known = _known()
         first = max((each.seed + 1 for each in known if each.boards == given.boards), default=given.first)
-        uvloop.run(_all(known, itertools.count(max(first, given.first)), given))
+        _all(known, itertools.count(max(first, given.first)), given)
         print(_sum(known))
     return 1 if any(each.verdict or each.stuck for each in known) else 0
 
 
-async def _all(known: list[Judged], seeds: Iterator[int], given: argparse.Namespace) -> None:
-    """Run the next seeds, several at the same time, until the time is over."""
+def _all(known: list[Judged], seeds: Iterator[int], given: argparse.Namespace) -> None:
+    """Run the next seeds until the time is over."""
     clock = SystemClock()
     end = clock.now() + 60 * given.minutes
 
+    def keep(done: Judged) -> None:
+        known.append(done)
+        with (OUTPUT / "runs.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(done)) + "\n")
+        if done.verdict or done.stuck or len(known) % 50 == 0:
+            print(f"{_line(done)}\n{_sum(known)}", flush=True)
+
     async def one_by_one() -> None:
         while clock.now() < end:
-            done = await _one(next(seeds), given.boards)
-            known.append(done)
-            with (OUTPUT / "runs.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(done)) + "\n")
-            if done.verdict or done.stuck or len(known) % 20 == 0:
-                print(f"{_line(done)}\n{_sum(known)}", flush=True)
+            keep(await _in_real_time(next(seeds), given.boards, keep=False))
 
-    await asyncio.gather(*(one_by_one() for _ in range(given.together)))
+    async def together() -> None:
+        await asyncio.gather(*(one_by_one() for _ in range(given.together)))
+
+    if options(0, given.boards).simulated:
+        while clock.now() < end:
+            keep(_one(next(seeds), given.boards, keep=False))
+    else:
+        uvloop.run(together())
 
 
 def _known() -> list[Judged]:
@@ -87,17 +108,41 @@ def _known() -> list[Judged]:
     return [Judged(**json.loads(line)) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
 
 
-async def _one(seed: int, boards: str, *, keep: bool = False) -> Judged:
-    folder = OUTPUT / f"{boards}-{seed}"
+def _one(seed: int, boards: str, *, keep: bool) -> Judged:
+    if options(seed, boards).simulated:
+        return _in_virtual_time(seed, boards, keep=keep)
+    return uvloop.run(_in_real_time(seed, boards, keep=keep))
+
+
+def _in_virtual_time(seed: int, boards: str, *, keep: bool) -> Judged:
+    """Run a seed in virtual time; the history is judged as that of a test. One with a verdict is made again, and
+    kept."""
+    folder, verdict, stuck = OUTPUT / f"{boards}-{seed}", "", ""
     shutil.rmtree(folder, ignore_errors=True)
-    done = await _judged(seed, boards, folder)
-    if not (done.verdict or done.stuck or keep):
-        shutil.rmtree(folder)
+    try:
+        with HostedStack.opened(options(seed, boards), folder if keep else None) as hosted:
+            run = Run(hosted.stack, seed)
+            try:
+                hosted.run(run.play())
+            except HarnessError as error:
+                stuck = str(error)
+            try:
+                hosted.judge()
+            except HarnessError as error:
+                verdict = str(error)
+            events = list(hosted.stack.history)
+    except HarnessError as error:  # what it left behind
+        verdict += f"\nat its end: {error}"
+    done = _judged(seed, boards, run, len(events), count(events), verdict, stuck)
+    if (verdict or stuck) and not keep:
+        _in_virtual_time(seed, boards, keep=True)
     return done
 
 
-async def _judged(seed: int, boards: str, folder: Path) -> Judged:
-    live, stuck, devices = Judgement(), "", 0
+async def _in_real_time(seed: int, boards: str, *, keep: bool) -> Judged:
+    folder = OUTPUT / f"{boards}-{seed}"
+    shutil.rmtree(folder, ignore_errors=True)
+    live, stuck = Judgement(), ""
     async with Stack(options(seed, boards), folder=folder) as stack:
         for event in stack.history:
             live.see(event)
@@ -109,7 +154,7 @@ async def _judged(seed: int, boards: str, folder: Path) -> Judged:
         except HarnessError as error:
             stuck = str(error)
         ending()
-        devices, events = run.devices, list(stack.history)
+        events = list(stack.history)
         found = live.violations()
         kept = read_history(folder / "history.jsonl")[0][: len(events)]
     offline = find_violations(kept)
@@ -118,7 +163,14 @@ async def _judged(seed: int, boards: str, folder: Path) -> Judged:
         verdict += f"\nfrom the file: {describe(offline) if offline else 'no verdict'}"
     if live.unjudged:
         verdict += f"\nnot judged: {'; '.join(live.unjudged)}"
-    return Judged(seed, boards, devices, len(events), verdict, stuck)
+    if not (verdict or stuck or keep):
+        shutil.rmtree(folder)
+    return _judged(seed, boards, run, len(events), count(events), verdict, stuck)
+
+
+def _judged(seed: int, boards: str, run: Run, events: int, things: dict[str, int], verdict: str, stuck: str) -> Judged:
+    now = format_timestamp(SystemClock().now())
+    return Judged(seed, boards, run.devices, events, verdict, stuck, dict(things), now, present_commit())
 
 
 def _line(done: Judged) -> str:
@@ -127,12 +179,33 @@ def _line(done: Judged) -> str:
 
 
 def _sum(known: Sequence[Judged]) -> str:
-    devices, events = sum(each.devices for each in known), sum(each.events for each in known)
+    runs, kind = worth(_things(known))
     false, stuck = sum(bool(each.verdict) for each in known), sum(bool(each.stuck) for each in known)
     return (
-        f"{len(known)} histories, {false} with a verdict, {stuck} stuck: {devices / SUITE_DEVICES:.1f} runs of all"
-        f" scenarios by devices, {events / SUITE_EVENTS:.1f} by events, of {WANTED}"
+        f"{len(known)} histories, {false} with a verdict, {stuck} stuck: worth {runs:.1f} runs of all scenarios"
+        f" (least of {kind}), of {WANTED}"
     )
+
+
+def _things(known: Sequence[Judged]) -> Counter[str]:
+    things = Counter[str]()
+    for each in known:
+        things.update(each.things)
+    return things
+
+
+def _rows(known: Sequence[Judged]) -> list[tuple[str, ...]]:
+    """A row for each commit and kind of boards."""
+    rows = list[tuple[str, ...]]()
+    for commit, boards in dict.fromkeys((each.commit, each.boards) for each in known if each.commit):
+        found = [each for each in known if (each.commit, each.boards) == (commit, boards)]
+        runs, kind = worth(_things(found))
+        numbers = (len(found), sum(each.devices for each in found), sum(each.events for each in found))
+        bad = sum(bool(each.verdict or each.stuck) for each in found)
+        rows.append(
+            (found[-1].date[:10], commit, boards, *(f"{each:,}" for each in numbers), f"{runs:.1f} ({kind})", str(bad))
+        )
+    return rows
 
 
 if __name__ == "__main__":

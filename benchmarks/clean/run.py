@@ -1,4 +1,5 @@
-"""One random run of a sound platform: what happens in it follows from its seed, when it happens from the machine.
+"""One random run of a sound platform: what happens in it follows from its seed, when it happens from the machine, or
+on simulated boards from the seed as well.
 
 Boards, gateways, applications, faults of links, power and the API server, and the order of watch events are drawn.
 Everything that was broken is mended at the end, so that the platform has to be whole again.
@@ -18,10 +19,14 @@ from harness.stack import Stack, StackOptions
 from harness.stack.applications import ApplicationHandle
 from harness.stack.gateways import GatewayControl
 from harness.stack.modules import padded
+from harness.stack.options import ORDERS
 from harness.wasmbed.resources.api import ApiError, Object
 from harness.wasmbed.resources.views import Application
 
 __all__ = ["Run", "options"]
+
+IN_PYTHON = ("virtual", "sim")
+"""Boards that cost so little that a run may have many."""
 
 MODULES = ("hello", "hello_again", "idle", "echo", "blink", "thermometer", "trap", "missing_import", "average")
 CLIENTS = ("Gateway", "DeviceController", "ApplicationController", "GatewayController")
@@ -31,6 +36,8 @@ CODES = (None, 409, 410, 429, 500, 503, 504)
 SITES = ("roof", "cellar")
 WHOLE_AGAIN = 120.0
 """Seconds in which a platform has to be whole again: a slow machine is not judged by it, a stuck platform is found."""
+ALL_DAY = 1e5
+"""The limit of a run: its own waits end before."""
 FINAL = frozenset({"Running", "PartiallyRunning", "Failed", "Error", "Stopped"})
 
 
@@ -59,13 +66,16 @@ def options(seed: int, boards: str = "virtual") -> StackOptions:
     """The options of the run of a seed."""
     draw = Draw(seed, "options")
     process = boards == "virtual" and draw.happens(0.05)
+    cheap = boards in IN_PYTHON
     return StackOptions(
         boards=boards,
         seed=seed,
         gateway="process" if process else "reference",
-        heartbeat=draw.choice((0.3, 1.0, 5.0, 30.0)) if boards == "virtual" else 5.0,
+        heartbeat=draw.choice((0.3, 1.0, 5.0, 30.0, *(30.0,) * 3 * (boards == "sim"))) if cheap else 5.0,
         beat=draw.choice((0.3, 1.0, 5.0)),
         watches=draw.choice(tuple(WatchTimes)),
+        schedule_order=draw.choice(ORDERS) if boards == "sim" else "fifo",
+        deadline=ALL_DAY,
     )
 
 
@@ -82,13 +92,14 @@ class Run:
 
     async def play(self) -> None:
         """Everything that happens."""
-        virtual = self._stack.options.boards == "virtual"
+        virtual = self._stack.options.boards in IN_PYTHON
         if virtual and self._draw.happens(0.2) and self._stack.options.gateway == "reference":
             self._gateways.append(await self._stack.add_gateway("second"))
-        await self._more(self._draw.choice((1, 2, 5, 12, 40)) if virtual else 2)
+        await self._more(self._draw.choice((1, 2, 5, 12, 40, 40)) if virtual else 2)
         if self._draw.happens(0.7):
             await self._until_connected()
-        for _ in range(2 + self._draw.below(13)):
+        steps = 20 + self._draw.below(60) if self._stack.options.simulated else 2 + self._draw.below(13)
+        for _ in range(steps):
             step, waits = self._draw.choice(self._steps), self._draw.happens(0.5)
             await self._try(step)
             if waits:
@@ -101,6 +112,8 @@ class Run:
         boards = (self._cut_link, self._restore_link, self._cut_power, self._power_on, self._reset, self._label)
         applications = (self._deploy, self._deploy, self._deploy, self._redeploy, self._stop, self._start, self._delete)
         platform = (self._fail, self._fail, self._unfail, self._break_watches, self._gateway, self._busy, self._another)
+        if self._stack.options.simulated:  # links and enrollments cost less there than deployments
+            return (*boards, *boards, *applications, *platform, self._gateway, self._forget, self._another)
         return (*boards, *applications, *applications, *platform)
 
     async def _try(self, step: Callable[[], Awaitable[object]]) -> None:
@@ -116,7 +129,7 @@ class Run:
         self.devices += count
 
     async def _another(self) -> None:
-        if self._stack.options.boards == "virtual":
+        if self._stack.options.boards in IN_PYTHON:
             await self._more(1)
 
     async def _cut_link(self) -> None:
@@ -145,15 +158,24 @@ class Run:
         if device.exists:
             await device.label(site=self._draw.choice(SITES))
 
+    async def _forget(self) -> None:
+        """Delete a Device: the board enrolls again."""
+        device = self._stack.device(self._draw.choice(self._boards))
+        if device.exists:
+            await device.delete()
+
     async def _deploy(self) -> None:
-        targets: Any = self._draw.choice(("all", {"site": self._draw.choice(SITES)}, self._draw.choice(self._boards)))
-        name = f"app-{self._draw.below(4)}"  # now and then one that there is already, or was
+        few = [self._draw.choice(self._boards)] * (3 if self._stack.options.simulated else 1)
+        targets: Any = self._draw.choice(("all", {"site": self._draw.choice(SITES)}, *few))
+        names = 12 if self._stack.options.simulated else 4
+        name = f"app-{self._draw.below(names)}"  # now and then one that there is already, or was
         self._applications[name] = self._stack.application(name)
         await self._stack.deploy(self._module(), to=targets, name=name)
 
     def _module(self) -> bytes:
         module = self._stack.modules(self._draw.choice(MODULES))
-        return padded(module, self._draw.choice((0, 0, 5_000, 60_000)))
+        sizes = (0, 0, 0, 0, 0, 5_000, 5_000, 60_000) if self._stack.options.simulated else (0, 0, 5_000, 60_000)
+        return padded(module, self._draw.choice(sizes))
 
     async def _redeploy(self) -> None:
         for application in self._chosen():
@@ -206,7 +228,9 @@ class Run:
 
     async def _busy(self) -> None:
         """The machine has something else to do: nothing of this process runs meanwhile."""
-        sum(range(self._draw.choice((10_000, 1_000_000, 10_000_000))))
+        work = self._draw.choice((10_000, 1_000_000, 10_000_000))
+        if not self._stack.options.simulated:
+            sum(range(work))
 
     async def _mend(self) -> None:
         await self._unfail()

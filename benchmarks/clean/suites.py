@@ -2,8 +2,8 @@
 and another order of what is ready. The platform is sound, so no verdict is right.
 
 A line of ``reports/clean-histories/suites.jsonl`` is one run of all scenarios: how many were judged, and which failed.
-A stopped program goes on with the next seed. A suite is what one run judges. ``--page`` writes the sums of the runs on
-the present commit into the table of a page, beside the rows of other commits. Exit status 1 if a scenario failed, or
+A stopped program goes on with the next seed. A suite is what one run judges. ``--page`` writes the sums of the runs of
+each commit into the table of a page, beside the rows of other commits. Exit status 1 if a scenario failed, or
 did not run because of the rig.
 """
 
@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from benchmarks.clean.commit import present_commit
+from benchmarks.clean.page import SUITES, write_rows
 from harness.core.clock import SystemClock
 from harness.reporting.catchers import catches
 from harness.stack.options import ORDERS
@@ -27,15 +29,6 @@ from harness.wasmbed.resources.timestamps import format_timestamp
 
 RUNS = Path("reports") / "clean-histories" / "suites.jsonl"
 TIERS = ("sim", "sim-native")
-HEAD = """# Clean histories
-
-`make clean-histories` runs all scenarios on a sound platform in virtual time, each time with another seed and another
-order of what is ready (`benchmarks/clean/suites.py`). Every scenario is judged as in any other run: a verdict is false,
-or it names a fault of ours. A suite is one run of all scenarios of the tier. `--page` writes the row of a commit.
-
-| date | commit | boards | suites | scenarios judged | with a verdict |
-|---|---|---|---:|---:|---:|
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--boards", choices=TIERS, default=TIERS[0], help="the boards (%(default)s)")
     parser.add_argument("--page", type=Path, help="write the sums into this page, and end")
     given = parser.parse_args(arguments)
-    known, commit = _known(), _commit()
+    known, commit = _known(), present_commit()
     if given.page is not None:
-        given.page.write_text(_page(given.page, [each for each in known if each.commit == commit]), "utf-8")
+        write_rows(given.page, SUITES, _rows(known))
         return 0
     clock, seed = SystemClock(), max((each.seed + 1 for each in known), default=1)
     end, found = clock.now() + 60 * given.minutes, list[Suite]()
@@ -103,30 +96,20 @@ def _known() -> list[Suite]:
     return [Suite(**json.loads(line)) for line in lines]
 
 
-def _commit() -> str:
-    """The commit of the working tree; with a plus if product or scenarios differ from it."""
-    head = subprocess.run(["git", "rev-parse", "--short=8", "HEAD"], capture_output=True, text=True, check=True)
-    changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "harness", "scenarios"], check=False).returncode
-    return head.stdout.strip() + ("+" if changed else "")
-
-
 def _sum(runs: Iterable[Suite]) -> str:
     runs = list(runs)
     failed = sum(len(each.failed) for each in runs)
     return f"{len(runs)} suites, {sum(each.judged for each in runs)} scenarios, {failed} with a verdict"
 
 
-def _page(path: Path, runs: Sequence[Suite]) -> str:
-    lines = path.read_text("utf-8").splitlines() if path.exists() else []
-    rows = [line for line in lines if line.startswith("| 2")]
-    for boards in TIERS:
-        of_tier = [each for each in runs if each.boards == boards]
-        if of_tier:
-            rows = [row for row in rows if f"| {of_tier[0].commit} | {boards} |" not in row]
-            judged, failed = sum(each.judged for each in of_tier), sum(len(each.failed) for each in of_tier)
-            head = f"| {of_tier[-1].date[:10]} | {of_tier[0].commit} | {boards} |"
-            rows.append(f"{head} {len(of_tier)} | {judged} | {failed} |")
-    return HEAD + "".join(f"{row}\n" for row in sorted(rows))
+def _rows(runs: Sequence[Suite]) -> list[tuple[str, ...]]:
+    """A row for each commit and tier."""
+    rows = list[tuple[str, ...]]()
+    for commit, boards in dict.fromkeys((each.commit, each.boards) for each in runs):
+        found = [each for each in runs if (each.commit, each.boards) == (commit, boards)]
+        judged, failed = sum(each.judged for each in found), sum(len(each.failed) for each in found)
+        rows.append((found[-1].date[:10], commit, boards, str(len(found)), f"{judged:,}", str(failed)))
+    return rows
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.clusters.passing import EventLines, metadata_of, read_json
+from harness.clusters.passing import metadata_of, read_json
 from harness.clusters.requests import flag, read_path
 from harness.wasmbed.resources.api import ApiError, Object, Resource, api_error
 
@@ -17,7 +17,7 @@ __all__ = ["GONE", "Asked", "Gate", "GatedClient", "Watching", "read_request"]
 GONE = 410
 Piece = bytes | memoryview
 
-_CHANGES = ("ADDED", "MODIFIED", "DELETED")
+_CHANGES = frozenset({"ADDED", "MODIFIED", "DELETED"})
 _VERBS = {"POST": "create", "PUT": "replace", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -90,14 +90,14 @@ class GatedClient:
         )
 
     async def watch(self, path: str, events: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
-        """The pieces of a watch's answer, up to the moment at which the gate ends it."""
+        """The events of a watch's answer, up to the moment at which the gate ends it; each passes the gate,
+        and one that is refused ends the watch."""
         asked = read_request("GET", path, {"watch": "true"})
         watching = self._gate.watching(self.name, asked.resource) if asked and self._gate else nullcontext()
-        async with aclosing(events):
+        async with aclosing(_lines(events) if asked and self._gate else events) as lines:
             with watching as watch:
-                lines = EventLines()
-                async for piece in events:
-                    ends_with = await self._met(asked, lines, piece)
+                async for piece in lines:
+                    ends_with = await self._met(asked, piece)
                     if ends_with is None:
                         ends_with = watch.ends_with if watch is not None else None
                     if ends_with is None:
@@ -111,18 +111,34 @@ class GatedClient:
                         yield json.dumps({"type": "ERROR", "object": status}).encode() + b"\n"
                     return
 
-    async def _met(self, asked: Asked | None, lines: EventLines, piece: Piece) -> int | None:
-        """Let the events that a piece completes pass the gate; returns the code with which the watch has to end."""
-        if asked is None or self._gate is None:
+    async def _met(self, asked: Asked | None, line: Piece) -> int | None:
+        """Let an event pass the gate; returns the code with which the watch has to end."""
+        if asked is None or self._gate is None or not isinstance(event := read_json(line), dict):
             return None
+        if not isinstance(stored := event.get("object"), dict) or event.get("type") not in _CHANGES:
+            return None
+        name = str(metadata_of(stored).get("name") or "")
         try:
-            for event in lines.push(bytes(piece)):
-                if isinstance(stored := event.get("object"), dict) and event.get("type") in _CHANGES:
-                    name = str(metadata_of(stored).get("name") or "")
-                    await self._gate.event(self.name, str(event["type"]), asked.resource, name, stored)
+            await self._gate.event(self.name, str(event["type"]), asked.resource, name, stored)
         except ApiError as error:
             return error.code
+        except OSError:
+            return 0
         return None
+
+
+async def _lines(pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
+    """The lines of what arrives; a rest without a line end comes last."""
+    held = bytearray()
+    async with aclosing(pieces):
+        async for piece in pieces:
+            held += piece
+            while (end := held.find(b"\n") + 1) > 0:
+                line = bytes(held[:end])
+                del held[:end]
+                yield line
+        if held:
+            yield bytes(held)
 
 
 def _made_to_fail(code: int) -> ApiError:

@@ -157,7 +157,7 @@ class Injector:
         except HarnessError as error:
             if isinstance(error, NothingStruck):
                 self.applied.remove(entry)
-            elif entry in self.applied:
+            elif begun.done():  # an equal entry may be refused and another one not
                 self.failed.append(error)
                 return
             self.refused.append((entry, error.what))

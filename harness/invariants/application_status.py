@@ -202,6 +202,15 @@ class StopIsAwaited(_Pairs):
         super().__init__(ledger)
         self._forced: set[str] = set()
         self._judged: set[str] = set()
+        self._added: dict[str, Event] = {}
+        self._back: dict[str, Event] = {}
+        """By device, the change by which it became Connected."""
+
+    @on("state Device")
+    def moved(self, event: Event) -> Iterator[Violation]:
+        if status_of(event).get("phase") == "Connected":
+            self._back[str(event.data["name"])] = event
+        yield from ()
 
     @on("PATCH Application", "PUT Application", "DELETE Application")
     def written(self, event: Event) -> Iterator[Violation]:
@@ -218,10 +227,13 @@ class StopIsAwaited(_Pairs):
         deleted = event.data.get("change") == "deleted"
         if event.data.get("change") == "added":
             self._judged.discard(name)
+            self._added[name] = event
         if not deleted and status_of(event).get("phase") != "Stopped":
             return
         entries = (self.ledger.object("Application", name).get("status") or {}).get("deviceStatuses") or {}
-        write = None if deleted else self.ledger.writer("Application", name, "Stopped")
+        write = self.ledger.writer("Application", name, "Stopped")
+        if write is not None and name in self._added and write.n < self._added[name].n:
+            write = None  # of an earlier application of that name
         for device in entries:
             pair = self._pairs.get((name, device))
             link = self.ledger.connected_link(device)
@@ -233,6 +245,8 @@ class StopIsAwaited(_Pairs):
                 continue  # said since Stopped was written; the change comes late, and the next start was before it
             if (self.ledger.object("Device", device).get("status") or {}).get("phase") != "Connected":
                 continue  # out of reach, for all that the controller can know
+            if write is not None and device in self._back and self._back[device].n > write.n:
+                continue  # it was when that was written
             asked = pair.asked_to_stop
             if asked is None or event.at - asked.at < STOP_WITHIN:
                 self._judged.add(name)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterator
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509 import load_der_x509_csr
+from cryptography.x509 import load_der_x509_certificate, load_der_x509_csr
 from cryptography.x509.oid import NameOID
 
 from harness.core.history import Event
 from harness.invariants.cbor import Item
 from harness.invariants.identity import same_key
 from harness.invariants.invariant import Invariant, Party, Violation, on
-from harness.invariants.ledger import Ledger
+from harness.invariants.ledger import Ledger, Link
 from harness.invariants.wire import FIELDS, read_event
 
 __all__ = ["INTRODUCTIONS"]
@@ -105,7 +106,8 @@ class OwnProof(Invariant):
 
 
 class IssuedCertificates(Invariant):
-    """A gateway that enrolls a device without a certificate sends it one."""
+    """A gateway that enrolls a device without a certificate sends it one, for the device's key and signed by the
+    authority of the devices."""
 
     name = "issued certificates"
     party = Party.GATEWAY
@@ -117,9 +119,31 @@ class IssuedCertificates(Invariant):
         if link is None or not link.known or link.request is None or link.request.data.get("csr") is None:
             return
         is_without = "certificate" in link.opened.data and link.certificate is None
-        if is_without and event.data.get("certificate") is None:
+        if not is_without:
+            return
+        if event.data.get("certificate") is None:
             message = f"the gateway enrolled {link.device or 'a device'} by its certification request, and sent none"
             yield self.broken(event, message, cause=link.request, link=link)
+        elif (issued := _field(event, "certificate")) is not None and (fault := self._fault(link, issued)) is not None:
+            message = f"the certificate that the gateway issued for {link.device} {fault}"
+            yield self.broken(event, message, cause=link.request, link=link)
+
+    def _fault(self, link: Link, issued: bytes) -> str | None:
+        up = self.ledger.gateways.get(link.gateway)
+        authority = (up.data.get("deviceAuthority") or {}) if up is not None else {}
+        try:
+            certificate = load_der_x509_certificate(issued)
+            key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            if link.request is not None and not same_key(link.request.data.get("publicKey"), key.hex()):
+                return "is for another key than the device's"
+        except (ValueError, UnsupportedAlgorithm):
+            return "cannot be read"
+        if "der" in authority:
+            try:
+                certificate.verify_directly_issued_by(load_der_x509_certificate(b64decode(authority["der"])))
+            except (ValueError, TypeError, InvalidSignature):
+                return "is not signed by the authority of the devices"
+        return None
 
 
 class OneDescription(Invariant):

@@ -9,6 +9,7 @@ from harness.core.errors import ProductFailure, RigError, reason
 from harness.core.history import Event
 from harness.invariants.application_status import APPLICATION_STATUS
 from harness.invariants.boards import BOARDS
+from harness.invariants.consoles import CONSOLES
 from harness.invariants.device_status import DEVICE_STATUS
 from harness.invariants.draining import DRAINING
 from harness.invariants.effects import EFFECTS
@@ -22,7 +23,9 @@ from harness.invariants.leases import LEASES
 from harness.invariants.ledger import Ledger
 from harness.invariants.moments import MOMENTS
 from harness.invariants.pacing import PACING
+from harness.invariants.prompt import PROMPT
 from harness.invariants.registrations import REGISTRATIONS
+from harness.invariants.reports import REPORTS
 from harness.invariants.requests import REQUESTS
 from harness.invariants.sessions import SESSIONS
 from harness.invariants.silence import SILENCE
@@ -63,6 +66,9 @@ RULES: Mapping[str, type[Invariant]] = {
         *GENERATIONS,
         *GATEWAYS,
         *BOARDS,
+        *REPORTS,
+        *CONSOLES,
+        *PROMPT,
     )
 }
 """Every invariant, by its name."""

@@ -122,6 +122,11 @@ class Ledger:
         """The link that a message crossed."""
         return self.links.get(_link_name(event))
 
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the stack's time is virtual: nothing takes time but what is meant to."""
+        return self.board_kind.startswith("sim")
+
     def open_links(self, device: str) -> list[Link]:
         """The links of a device that have not ended."""
         return list(self._open.get(device, {}).values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from harness.core.history import Event
 from harness.invariants.gateways import moment_of
@@ -67,25 +67,36 @@ class ApplicationsRest(Invariant):
         super().__init__(ledger)
         self._written: dict[str, tuple[Event, int]] = {}
         """By application, the gateway's latest write, and the number of devices in the status then."""
+        self._is_ending = False
+        self._removed: dict[str, set[str]] = {}
+        """By application, the devices whose entries were removed: the change of the resource may come late."""
 
     @on("note gateway up", "note gateway down")
     def restarted(self, event: Event) -> Iterator[Violation]:
+        """A gateway that ends writes at once what is pending."""
         self._written.clear()
+        self._is_ending = event.name == "gateway down"
         yield from ()
 
     @on("state Application")
     def deleted(self, event: Event) -> Iterator[Violation]:
         if event.data.get("change") != "modified":
             self._written.pop(str(event.data["name"]), None)
+            self._removed.pop(str(event.data["name"]), None)
         yield from ()
 
     @on("PATCH Application")
     def written(self, event: Event) -> Iterator[Violation]:
         name, gateways = str(event.data.get("name")), self.ledger.gateways
-        if event.source != "Gateway" or event.data.get("code") != 200 or len(gateways) != 1:
+        entries = status_of(event).get("deviceStatuses")
+        for device, entry in entries.items() if isinstance(entries, Mapping) and event.data.get("code") == 200 else ():
+            removed = self._removed.setdefault(name, set())
+            removed.add(device) if entry is None else removed.discard(device)
+        if event.source != "Gateway" or event.data.get("code") != 200 or len(gateways) != 1 or self._is_ending:
             return
         before, devices = self._written.get(name, (None, 0))
-        present = len((self.ledger.object("Application", name).get("status") or {}).get("deviceStatuses") or {})
+        entries = (self.ledger.object("Application", name).get("status") or {}).get("deviceStatuses") or {}
+        present = len(entries) - sum(device in entries for device in self._removed.get(name, ()))
         self._written[name] = event, present
         devices = min(devices, present)  # some of them may have left before the write was answered
         each = next(iter(gateways.values())).data.get("restPerDevice") or 0

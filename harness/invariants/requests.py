@@ -25,6 +25,10 @@ STOP_WITHIN = 25.0
 """Seconds after which a controller may take a stop that is not confirmed for lost, at the earliest."""
 LEAST = 0.1
 """Seconds after the first refusal at least: the pause is a quarter of a second, more or less half, and doubles."""
+NOT_YET = frozenset({"Pending", "Enrolling", "Failed"})
+"""The phases of devices that a selector does not match."""
+TOLD_WITHIN = 1.0
+"""Seconds in which a controller knows of a change."""
 REMEMBERED = 8
 """Orders in a row, the latest."""
 
@@ -263,6 +267,19 @@ class RetriesAreCounted(Invariant):
         """By application and device, the attempts beyond the first."""
         self._sums: dict[str, tuple[int, int]] = {}
         """By application, their sum before an attempt was last written, and since: the count follows the attempts."""
+        self._left: dict[str, float] = {}
+        """Devices that were not targets for a while, and until when a controller may not know that they are."""
+
+    @on("state Device")
+    def moved(self, event: Event) -> Iterator[Violation]:
+        """A device that is deleted or enrolls again is not a target meanwhile, and keeps its entry."""
+        name, phase = str(event.data["name"]), status_of(event).get("phase")
+        if event.data.get("change") == "deleted" or phase in NOT_YET:
+            if any(retries.get(name) for retries in self._retries.values()):
+                self._left[name] = float("inf")
+        elif phase and name in self._left:
+            self._left[name] = event.at + TOLD_WITHIN
+        yield from ()
 
     @on("state Application")
     def changed(self, event: Event) -> Iterator[Violation]:
@@ -271,8 +288,12 @@ class RetriesAreCounted(Invariant):
             self._retries.pop(name, None)
             self._sums.pop(name, None)
         before, wanted = self._sums.get(name, (0, 0))
-        entries = status.get("deviceStatuses")
-        changed = wanted + self._take(self._retries[name], entries if isinstance(entries, Mapping) else {})
+        found = status.get("deviceStatuses")
+        entries = found if isinstance(found, Mapping) else {}
+        # An entry that is removed does not count in the same write, an attempt that is noted in it does in the next.
+        fallen = self._take(self._retries[name], {device: None for device, entry in entries.items() if entry is None})
+        before, wanted = before + fallen, wanted + fallen
+        changed = wanted + self._take(self._retries[name], entries)
         if changed != wanted:
             before, wanted = wanted, changed
         self._sums[name] = before, wanted
@@ -282,9 +303,13 @@ class RetriesAreCounted(Invariant):
         present = self.ledger.object("Application", name).get("status") or {}
         # An entry of a device that is a target no more does not count.
         is_whole = (present.get("statistics") or {}).get("target") == len(present.get("deviceStatuses") or {})
-        if is_whole and count not in (before, wanted):
+        if is_whole and count not in (before, wanted) and not self._may_lack(self._retries[name], event.at):
             message = f"the retryCount of {name} became {count}; its devices' attempts make it {wanted}"
             yield self.broken(event, message)
+
+    def _may_lack(self, retries: Mapping[str, int], now: float) -> bool:
+        """Whether one of the devices may not have been a target when its retries were summed."""
+        return any(self._left.get(device, 0.0) > now for device, number in retries.items() if number)
 
     @staticmethod
     def _take(retries: dict[str, int], entries: Mapping[str, Any]) -> int:

@@ -117,7 +117,7 @@ class BoardsStay(Invariant):
         answers = self._answers.pop(link, None) if link is not None else None
         if link is None or not answers or event.source != "Device" or not link.known:
             return
-        if not self.ledger.board_kind.startswith("virtual") or link.device not in self.ledger.boots:
+        if not self.ledger.board_kind.startswith(("virtual", "sim")) or link.device not in self.ledger.boots:
             return
         is_excused = link.refused is not None or (link.said is not None and link.said.name == "Error")
         latest = self.ledger.disturbed.get(link.device)

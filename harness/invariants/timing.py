@@ -28,6 +28,8 @@ CONNECTED_WITHIN = 5.0
 """Seconds in which a first heartbeat is written at least, however short the interval: a busy machine takes its time."""
 STANDS_STILL = 0.5
 """Seconds after which a clock in milliseconds shows another time, whenever the answer is recorded."""
+SLOW = 100
+"""How many times slower than the record's a device's clock may be: another unit is slower."""
 KNOWN_TIME = 1_000_000_000_000
 """A device time from here on is counted since the epoch."""
 
@@ -110,7 +112,8 @@ class GatewayTime(Invariant):
 
 
 class DeviceTime(Invariant):
-    """A device's time does not go back on a link, and is in milliseconds where it is counted since the epoch."""
+    """A device's time does not go back on a link, goes on in milliseconds, and is in milliseconds where it is counted
+    since the epoch."""
 
     name = "device time"
     party = Party.BOARD
@@ -118,6 +121,8 @@ class DeviceTime(Invariant):
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
+        self._first: dict[Link, Event] = {}
+        """The heartbeat from which on the pace of a link's device is measured."""
         self._last: dict[Link, Event] = {}
 
     @on("Heartbeat")
@@ -125,11 +130,16 @@ class DeviceTime(Invariant):
         told, link = event.data.get("deviceTime"), self.ledger.link(event)
         if not isinstance(told, int) or link is None or not link.known:
             return
-        before = self._last.get(link)
+        before, first = self._last.get(link), self._first.setdefault(link, event)
         self._last[link] = event
         if before is not None and before.data["deviceTime"] > told:
             message = f"the time of {link.device} went back from {before.data['deviceTime']} to {told}"
             yield self.broken(event, message, cause=before, link=link)
+        passed, shown = 1000 * (event.at - first.at), told - first.data["deviceTime"]
+        if passed > 1000 * STANDS_STILL and shown * SLOW < passed and not self.ledger.is_disturbed(link.device, first):
+            message = f"the time of {link.device} went on by {shown} while {passed:.0f} ms passed"
+            yield self.broken(event, message, cause=first, link=link, waited=first)
+            self._first[link] = event
         if told / 1000 > event.at + 365 * 24 * HOUR:
             message = f"{link.device} told the time {told}; in milliseconds it was {event.at * 1000:.0f}"
             yield self.broken(event, message, link=link)
@@ -181,6 +191,18 @@ class WaitsToRetry(Invariant):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._told: dict[str, tuple[Event, Link]] = {}
+        self._heard: set[str] = set()
+        """Boards whose console shows the latest error."""
+
+    @on("console")
+    def printed(self, event: Event) -> Iterator[Violation]:
+        """Note whether an error arrived: what is sent before a connection breaks may not. The console shows it."""
+        board, text = str(event.data.get("board")), str(event.data.get("text"))
+        if board in self._told and "error from gateway: " in text:
+            self._heard.add(board)
+        elif board in self._told and "link: down" in text and board not in self._heard:
+            del self._told[board]
+        yield from ()
 
     @on("Error")
     def refused(self, event: Event) -> Iterator[Violation]:
@@ -189,6 +211,7 @@ class WaitsToRetry(Invariant):
             return  # what the device sends to a connection that is closed meanwhile destroys what it has not read
         if event.source == "Gateway" and isinstance(event.data.get("retryAfter"), int):
             self._told[link.device] = event, link
+            self._heard.discard(link.device)
         yield from ()
 
     @on("TlsConnected")
@@ -233,7 +256,7 @@ class BoardsBeat(Invariant):
         interval = self.ledger.interval(link)
         last = link.beats[-1]
         silence = event.at - last.at
-        virtual = self.ledger.board_kind.startswith("virtual")
+        virtual = self.ledger.is_simulated or self.ledger.board_kind.startswith("virtual")
         least = max(3 * interval * ROUNDING, SILENCE if virtual else EMULATED_SILENCE)
         if interval and silence >= least and not self.ledger.is_disturbed(link.device, last):
             message = (

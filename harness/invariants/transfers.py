@@ -22,7 +22,7 @@ CROSSING = 0.5
 """Seconds in which an acknowledgment and the chunk that is sent again may cross."""
 WINDOW = 16
 """Chunks sent ahead of their acknowledgment at most, where the record does not say the gateway's window."""
-FIELDS = ("size", "sha256", "limits", "entry", "arguments")
+FIELDS = ("size", "sha256", "limits", "entry", "arguments", "environment")
 
 
 @dataclass(slots=True)
@@ -196,7 +196,7 @@ def _content(described: Any) -> tuple[int, str]:
 
 class DeployAsAsked(Invariant):
     """A gateway deploys what it was asked to deploy, to the device that it was asked for, once for each request:
-    module, limits, entry and arguments."""
+    module, limits, entry, arguments and environment."""
 
     name = "deploy as asked"
     party = Party.GATEWAY
@@ -232,6 +232,8 @@ class DeployAsAsked(Invariant):
         self._begun.add(key)
         for field_name in FIELDS:
             asked, found = request.data["wanted"].get(field_name), event.data.get(field_name)
+            if field_name == "environment" and asked:  # which may be left out where it is empty
+                found = found or {}
             if asked is not None and found is not None and asked != found:
                 message = f"the gateway deploys {event.correlation} to {link.device} with {field_name} {found}; it was"
                 yield self.broken(event, f"{message} asked for {asked}", cause=request, link=link)
@@ -296,8 +298,8 @@ class NotDeployedTwice(Invariant):
 
 
 class AskedAsSpecified(Invariant):
-    """The application controller asks a gateway for what the Application's spec says: limits, entry, arguments, and a
-    module of that size."""
+    """The application controller asks a gateway for what the Application's spec says: limits, entry, arguments and
+    environment."""
 
     name = "asked as specified"
     party = Party.APPLICATION_CONTROLLER
@@ -321,6 +323,7 @@ class AskedAsSpecified(Invariant):
             ("timeLimit", config.get("timeLimit"), limits.get("wallTime")),
             ("entry", config.get("entry"), wanted.get("entry")),
             ("args", config.get("args"), wanted.get("arguments")),
+            ("env", config.get("env"), wanted.get("environment")),
         ]
         for field_name, specified, asked in pairs:
             if specified is not None and specified != asked:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from robot.api import SkipExecution
 from robot.api.deco import keyword
@@ -154,7 +155,13 @@ class BoardKeywords(StackKeywords):
 
         | Disturb The Link Of    ${board}    delay=200ms    bandwidth=2000
         """
-        given = {"cut": cut, "half_open": half_open, "silent": silent, "bandwidth": bandwidth, "drop": drop}
+        given: dict[str, Any] = {
+            "cut": cut,
+            "half_open": half_open,
+            "silent": silent,
+            "bandwidth": bandwidth,
+            "drop": drop,
+        }
         times = {"delay": delay, "jitter": jitter, "slow_close": slow_close}
         seconds = {name: float(value or 0) for name, value in times.items()}
         self.stack.links.disturb(board_of(self.stack, board), **given, **seconds)

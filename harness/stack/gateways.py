@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -286,7 +286,10 @@ class GatewayControl(Watched[GatewayResource]):
             "restPerDevice": 1000 * PER_DEVICE if self._kind.records else None,
             **(taken if "gateway-settings" in self.features else {}),
             "certificates": [validity(identity.certificate) for identity in self._identities],
-            "deviceAuthority": validity(self._pki.devices.certificate),
+            "deviceAuthority": {
+                **validity(self._pki.devices.certificate),
+                "der": b64encode(self._pki.devices.certificate).decode(),
+            },
         }
 
     async def _end(self, what: str, end: Callable[[Gateway], Awaitable[None]]) -> None:

@@ -127,6 +127,11 @@ def test_a_request_without_an_answer_may_have_brought_the_module() -> None:
     assert not has_module(DEVICE, DeviceEntry({}))
 
 
+@pytest.mark.parametrize(("reported", "is_there"), [("running", True), ("stopped", False), (None, False)])
+def test_a_device_that_enrolled_since_has_what_its_heartbeat_names(reported: str | None, is_there: bool) -> None:
+    assert has_module(DEVICE, entry("running", record={"deviceId": "id-0"}), reported) is is_there
+
+
 def test_a_device_that_is_back_without_the_application_gets_it_again() -> None:
     back = Device({**DEVICE.raw, "status": {**DEVICE.raw["status"], "applications": []}})
     assert judge(back, entry("unknown"), "r").state is DeviceState.DUE

@@ -104,6 +104,7 @@ def test_the_last_applied_annotation_is_redacted_inside(redaction: Redaction) ->
             {"spec": {"config": {"env": {"API_TOKEN": "sesame", "DB_PASSWORD": "x", "MODE": "fast"}}}},
         ),
         ("Deploy", {"environment": {"apikey": "sesame", "MODE": "fast"}}),
+        ("DeployApplication", {"wanted": {"environment": {"apikey": "sesame"}}, "token": "other"}),
     ],
 )
 def test_other_secret_fields_are_redacted(redaction: Redaction, name: str, data: dict[str, Any]) -> None:

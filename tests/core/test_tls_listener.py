@@ -8,7 +8,7 @@ import os
 import resource
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
@@ -316,6 +316,33 @@ async def test_closing_drops_handshakes_and_waiting_peers(world: ListenerUnderTe
         assert world.listener is not None
         await world.listener.close()
         assert world.rejected == ["no ClientHello within 0.05 s", *["the listener was closed"] * 2]
+
+
+async def test_closing_drops_a_handshake_that_has_not_begun(world: ListenerUnderTest) -> None:
+    """Its task exists and has not run yet, as it may be where the order of what is ready is drawn."""
+    loop, began, closing = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+
+    async def late(handshake: Coroutine[Any, Any, None]) -> None:
+        began.set()
+        await closing.wait()
+        await handshake
+
+    def make(loop: asyncio.AbstractEventLoop, work: Any, **named: Any) -> asyncio.Task[Any]:
+        return asyncio.Task(late(work) if "_shake_hands" in work.__qualname__ else work, loop=loop, **named)
+
+    loop.set_task_factory(make)
+    try:
+        with world.connect() as peer:
+            peer.sendall(FRAGMENT)
+            await began.wait()
+            assert world.listener is not None
+            loop.call_soon(closing.set)
+            await world.listener.close()
+            assert world.rejected == ["the listener was closed"]
+            with pytest.raises(ConnectionResetError):
+                peer.recv(1)
+    finally:
+        loop.set_task_factory(None)
 
 
 @contextmanager

@@ -341,6 +341,47 @@ async def test_a_stop_overtakes_a_deployment_that_has_not_begun(world: World) ->
     await world.state("stopped", application="app-2")
 
 
+@pytest.mark.settings(chunk_window=2, chunk_size=1000)
+async def test_a_stop_of_another_application_takes_no_acknowledgment_from_a_transfer(world: World) -> None:
+    """The next chunk follows at once, and none is sent again."""
+    for name in ("app-1", "app-2"):
+        await world.make_application(name)
+    device = await world.connected("dev-1")
+    await world.deploy(module=padded(2500))
+    await device.receive()
+    chunks = [await device.receive(), await device.receive()]
+    await world.stop(application="app-2")
+    stop = await device.receive()
+    assert stop.message == Stop("app-2")
+    for index, chunk in enumerate(chunks):
+        device.link.send(ChunkAcknowledgment("app-1", index), chunk.message_id)
+    third = (await device.receive()).message
+    assert isinstance(third, ModuleChunk)
+    assert third.index == 2
+
+
+@pytest.mark.settings(chunk_window=2, chunk_size=1000)
+async def test_an_acknowledgment_of_a_cancelled_transfer_counts_for_no_other(world: World) -> None:
+    for name in ("app-1", "app-2"):
+        await world.make_application(name)
+    device = await world.connected("dev-1")
+    await world.deploy(module=padded(3500))
+    await device.receive()
+    old = [await device.receive(), await device.receive()]
+    await world.stop()
+    await world.deploy(application="app-2", module=padded(3500))
+    assert (await device.receive()).message == Stop("app-1")
+    await device.receive()
+    new = [await device.receive(), await device.receive()]
+    for index, chunk in enumerate(old):
+        device.link.send(ChunkAcknowledgment("app-1", index), chunk.message_id)
+    await device.beat()  # and nothing comes before the answer
+    device.link.send(ChunkAcknowledgment("app-2", 0), new[0].message_id)
+    third = (await device.receive()).message
+    assert isinstance(third, ModuleChunk)
+    assert third.index == 2
+
+
 @pytest.mark.settings(reply_timeout=0.1)
 async def test_a_failed_stop_is_reported(world: World) -> None:
     await world.make_application()

@@ -9,6 +9,7 @@ import cbor2
 from harness.invariants import Party
 from tests.invariants.device_histories import DEVICES
 from tests.invariants.pace_histories import PACES
+from tests.invariants.report_histories import REPORTS
 from tests.invariants.story import (
     METRICS,
     SESSION,
@@ -37,6 +38,7 @@ from tests.invariants.story import (
 EXAMPLES: Mapping[str, Example] = {
     **DEVICES,
     **PACES,
+    **REPORTS,
     "frames keep the contract": example(
         Party.GATEWAY,
         all(

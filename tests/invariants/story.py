@@ -249,6 +249,8 @@ class Story:
 
     def answers(self, number: int = 10, application: str = "app", **data: Any) -> None:
         told: dict[str, Any] = {"ok": True, "applicationId": application}
+        if not data.get("ok", True):
+            told |= {"error": "no entry"}
         self.device("DeploymentResult", application, messageId=number, **told | data)
 
     def runs(self) -> None:

@@ -1,12 +1,26 @@
 """Each invariant is broken by the history that it is about, by the right party, and not by one that nearly is."""
 
 import inspect
+from base64 import b64encode
 
+import cbor2
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from harness.core.history import Kind
 from harness.invariants import RULES
+from harness.wasmbed.pki.authority import Authority
 from tests.invariants.histories import EXAMPLES
-from tests.invariants.story import OTHER_ID, START, Story, moment, registered
+from tests.invariants.story import (
+    ID,
+    OTHER_ID,
+    START,
+    Story,
+    attempts,
+    counts_retries,
+    moment,
+    registered,
+)
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -40,6 +54,30 @@ def test_a_stop_that_comes_late_is_judged_by_what_was_said_before_it() -> None:
     assert "stops are awaited" not in [violation.rule for violation in story.violations()]
 
 
+def test_a_device_that_is_back_after_stopped_was_written_was_out_of_reach() -> None:
+    """It says that it runs before the change to Stopped comes."""
+    story = Story()
+    story.runs()
+    story.becomes_disconnected()
+    story.writes("ApplicationController", "PATCH Application", "app", status={"phase": "Stopped"})
+    story.becomes_connected()
+    story.state("Application", "app", status={"phase": "Stopped"})
+    assert "stops are awaited" not in story.broken()
+
+
+def test_a_device_that_is_back_before_its_application_is_gone_was_out_of_reach() -> None:
+    """When Stopped was written. The gateway stops what the device says that it runs."""
+    story = Story()
+    story.runs()
+    story.becomes_disconnected()
+    story.writes_status("ApplicationController", "Application", "app", phase="Stopped")
+    story.becomes_connected()
+    story.device("ApplicationStatus", "app", applicationId="app", state="running", messageId=21)
+    story.writes("ApplicationController", "PATCH Application", "app", metadata={"finalizers": []})
+    story.state("Application", "app", "deleted")
+    assert "stops are awaited" not in story.broken()
+
+
 def test_a_loss_that_is_written_when_the_device_is_back_belongs_to_the_session_before() -> None:
     story = Story()
     story.enrolls()
@@ -55,6 +93,67 @@ def test_writes_that_are_recorded_late_show_nothing_about_their_pace() -> None:
     story.note("stack started", cluster="kubeconfig", boards="virtual")
     EXAMPLES["applications rest between writes"].breaks(story)
     assert "applications rest between writes" not in [violation.rule for violation in story.violations()]
+
+
+def test_a_gateway_that_ends_gives_no_rest() -> None:
+    story = Story()
+    story.gateway_up(restPerDevice=0.5)
+    story.specifies()
+    entries = {f"pump-{number}": {"state": "running"} for number in range(1000)}
+    story.writes_status("ApplicationController", "Application", "app", deviceStatuses=entries)
+    story.note("gateway down", gateway="gateway-1")
+    for _ in range(2):
+        story.writes("Gateway", "PATCH Application", "app", subresource="status", status={"metrics": {}})
+    assert "applications rest between writes" not in story.broken()
+
+
+def test_entries_that_another_party_removed_give_no_rest() -> None:
+    """The change of the resource comes after the gateway's next write."""
+    story = Story()
+    story.gateway_up(restPerDevice=0.5)
+    story.specifies()
+    entries = {f"pump-{number}": {"state": "running"} for number in range(1000)}
+    story.writes_status("ApplicationController", "Application", "app", deviceStatuses=entries)
+    for status in ({"metrics": {}}, {"deviceStatuses": dict.fromkeys(entries)}, {"metrics": {}}, {"metrics": {}}):
+        source = "ApplicationController" if "deviceStatuses" in status else "Gateway"
+        story.writes(source, "PATCH Application", "app", subresource="status", status=status)
+    assert "applications rest between writes" not in story.broken()
+
+
+def test_retries_of_a_device_that_enrolls_again_do_not_count_meanwhile() -> None:
+    story = Story()
+    attempts(story, 1, 2)
+    story.state("Device", "pump-1", status={"phase": "Enrolling"})
+    counts_retries(story, 0)
+    assert "retries are counted" not in story.broken()
+
+
+def test_retries_of_an_entry_that_is_removed_leave_with_it() -> None:
+    """In the write that removes it, while the attempt that it notes counts in the next."""
+    story = Story()
+    story.specifies()
+    for number in (1, 2):
+        record = {"deployment": {"revision": "r", "attempts": number}}
+        entries = {"pump-1": record, "pump-2": record}
+        story.writes_status("ApplicationController", "Application", "app", deviceStatuses=entries)
+    counts_retries(story, 2)
+    entries = {"pump-1": None, "pump-2": {"deployment": {"revision": "r", "attempts": 3}}}
+    told = {"statistics": {"target": 1}, "retryCount": 1, "deviceStatuses": entries}
+    story.writes_status("ApplicationController", "Application", "app", **told)
+    assert "retries are counted" not in story.broken()
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_board_waits_for_an_error_that_its_console_shows(shown: bool) -> None:
+    story = Story()
+    story.enrolls()
+    story.gateway("Error", messageId=3, code="GATEWAY_DRAINING", retryAfter=1000)
+    lines = ["error from gateway: GATEWAY_DRAINING: the gateway is shutting down"] * shown + ["link: down: closed"]
+    for text in lines:
+        story.history.record(Kind.CONSOLE, "Device", "", "Console", {"board": "pump-1", "text": text}, "pump-1")
+    story.closes("Gateway")
+    story.connects(link=2)
+    assert ("devices wait to retry" in story.broken()) is shown
 
 
 def test_a_lease_that_was_given_back_without_an_answer_may_be_taken() -> None:
@@ -169,6 +268,47 @@ def test_a_spec_is_compared_once_the_gateways_write_is_in_it() -> None:
     story.asks(link=2, firmwareVersion="2")
     story.responds(link=2)
     assert "spec follows the request" not in [violation.rule for violation in story.violations()]
+
+
+@pytest.mark.parametrize("issuer", ["devices", "others", "damaged"])
+def test_an_issued_certificate_is_the_authoritys(issuer: str) -> None:
+    """Read from the frame, and verified by the certificate that the record has of the authority."""
+    story = Story()
+    authority = Authority.create("devices", story.clock)
+    signer = authority if issuer != "others" else Authority.create("devices", story.clock)
+    issued = signer.issue_device("pump-1", Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key())
+    if issuer == "damaged":
+        issued = issued[:-1] + bytes((issued[-1] ^ 1,))
+    story.gateway_up(deviceAuthority={"der": b64encode(authority.certificate).decode()})
+    story.device("TlsConnected", certificate=None)
+    story.asks_to_be_certified()
+    fields = {0: ID, 1: "gateway-1", 2: "10.0.0.1:4433", 3: 1000, 4: issued}
+    payload = cbor2.dumps([1, 1, [1, fields]], canonical=True)
+    told = {"gatewayName": "gateway-1", "gatewayEndpoint": "10.0.0.1:4433", "certificate": issued.hex()}
+    story.responds(**told, frame=b64encode(payload).decode(), frameSize=len(payload))
+    assert ("issued certificates" in story.broken()) is (issuer != "devices")
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_broken"), [({"SITE": "(secret 1)"}, False), ({"SITE": "(secret 2)"}, True), (None, True)]
+)
+def test_the_environment_of_a_deployment_is_the_one_that_was_asked_for(sent: object, is_broken: bool) -> None:
+    story = Story()
+    story.enrolls()
+    story.is_asked_to_deploy(environment={"SITE": "(secret 1)"})
+    story.deploys(**({} if sent is None else {"environment": sent}))
+    assert ("deploy as asked" in story.broken()) is is_broken
+
+
+@pytest.mark.parametrize(("unit", "is_broken"), [(1000, False), (1, True)])
+def test_a_devices_time_goes_on_in_milliseconds(unit: int, is_broken: bool) -> None:
+    story = Story()
+    story.gateway_up()
+    story.connects()
+    for number in range(3, 6):
+        story.beats(number, deviceTime=int(unit * (story.clock.now() - START)))
+        story.later(1)
+    assert ("device time" in story.broken()) is is_broken
 
 
 def test_every_invariant_has_a_sentence_and_a_source() -> None:

@@ -323,6 +323,7 @@ class RelayedLink:
             options.ahead,
         )
         self._passing.disturb(self._fault)
+        negotiation.close()
         self._phase = _Phase.OPEN
         self._named(self)
 

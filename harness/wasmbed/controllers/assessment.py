@@ -12,6 +12,7 @@ from harness.wasmbed.controllers.device_state import (
     has_module,
     judge,
     obstacle,
+    reported_state,
 )
 from harness.wasmbed.controllers.packages import Package
 from harness.wasmbed.controllers.retry_state import RetryState
@@ -66,7 +67,7 @@ class Assessor:
             if name in targets:
                 continue
             device = self._device_index.device(name)
-            if device is None or not has_module(device, entry):
+            if device is None or not has_module(device, entry, reported_state(device, application.name)):
                 forgotten.append(name)
             elif not self._device_index.why_away(device):
                 leaving.append(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.wasmbed.controllers.device_state import has_module
+from harness.wasmbed.controllers.device_state import has_module, reported_state
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.phases import DevicePhase, GatewayPhase
 from harness.wasmbed.resources.views import Application, Device, Gateway
@@ -54,5 +54,7 @@ class DeviceIndex:
         return [
             name
             for name, entry in application.status.device_statuses.items()
-            if (device := self.device(name)) and has_module(device, entry) and not self.why_away(device)
+            if (device := self.device(name))
+            and has_module(device, entry, reported_state(device, application.name))
+            and not self.why_away(device)
         ]

@@ -17,7 +17,9 @@ __all__ = [
     "enrolled_since",
     "has_module",
     "judge",
+    "may_hold",
     "obstacle",
+    "reported_state",
 ]
 
 HOLDING = frozenset({ApplicationState.DEPLOYED, ApplicationState.RUNNING})
@@ -91,21 +93,32 @@ def obstacle(device: Device | None, module_size: int) -> str | None:
     return None
 
 
-def has_module(device: Device, entry: DeviceEntry) -> bool:
+def has_module(device: Device, entry: DeviceEntry, reported: str | None = None) -> bool:
     """Whether the device may hold a module of this application, of any generation.
 
     An unanswered request counts, to deploy or to stop. So does a deployment that the device refused because it has the
     application, and a report of the application that was never requested, because an earlier application of the same
     name requested it.
-    A device that enrolled since then counts as rebooted, without its modules. This may be wrong: a device that a
-    gateway does not know also enrolls again, and its modules go on running. Then it refuses the next deployment.
+    A device that enrolled since then counts as rebooted, without its modules, unless its heartbeat names the
+    application, with the state ``reported``: a device that a gateway does not know also enrolls again, and its modules
+    go on running.
     """
     record = entry.deployment
     if record.revision is None:
         return entry.state in LIVE
     asked = record.revision is not None and record.error is None
-    held = entry.state in LIVE or _refused_as_held(entry) or _not_stopped(entry) if entry.state is not None else asked
-    return held and not enrolled_since(device, record)
+    held = may_hold(entry) if entry.state is not None else asked
+    return held and (reported in HOLDING or not enrolled_since(device, record))
+
+
+def reported_state(device: Device, application: str) -> str | None:
+    """The state of an application by the device's latest heartbeat on record; None if that does not name it."""
+    return (device.status.applications or {}).get(application)
+
+
+def may_hold(entry: DeviceEntry) -> bool:
+    """Whether the device's last state, if there is one, is one in which it may hold the module."""
+    return entry.state in LIVE or _refused_as_held(entry) or _not_stopped(entry)
 
 
 def enrolled_since(device: Device, record: DeploymentRecord) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.wasmbed.controllers.device_index import DeviceIndex
-from harness.wasmbed.controllers.device_state import HOLDING, enrolled_since
+from harness.wasmbed.controllers.device_state import HOLDING, enrolled_since, reported_state
 from harness.wasmbed.protocol.messages import ApplicationState
 from harness.wasmbed.resources.timestamps import format_timestamp
 from harness.wasmbed.resources.views import UNKNOWN, Application, DeviceEntry
@@ -46,7 +46,7 @@ def _correction(
         return {"state": UNKNOWN, "error": f"out of reach since {since}: {away}"}
     if entry.state != UNKNOWN:
         return None
-    if enrolled_since(device, entry.deployment):
+    reported = reported_state(device, application)
+    if reported is None and enrolled_since(device, entry.deployment):
         return {"state": ApplicationState.STOPPED.value, "error": None}
-    reported = (device.status.applications or {}).get(application)
     return {"state": reported, "error": None} if reported is not None else None

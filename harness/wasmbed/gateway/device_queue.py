@@ -123,12 +123,16 @@ class DeviceQueues:
         return queue is not None and (application in queue.waiting or queue.is_dealing_with(application))
 
     def feed(self, session: Session, message_id: int, message: DeviceMessage) -> bool:
-        """Pass a device's message to the exchanges under way; returns whether it is a reply to one of them."""
+        """Pass a device's message to the exchanges under way; returns whether it is a reply to one of them.
+
+        Each gets it: a stop counts the acknowledgments of chunks that were sent before it, whose transfer needs them.
+        """
         queue = session.queue
         if queue is None:
             return False
         exchanges = [*queue.stops.values(), *([queue.transfer] if queue.transfer is not None else [])]
-        return any(exchange.feed(message_id, message) for exchange in exchanges)
+        taken = [exchange.feed(message_id, message) for exchange in exchanges]
+        return any(taken)
 
     def close(self, session: Session, reason: str) -> None:
         """Fail all work of a session whose link has ended."""

@@ -237,13 +237,14 @@ def _credentials(request: web.Request) -> tuple[str, str]:
 
 
 def describe_request(wanted: DeploymentRequest) -> dict[str, Any]:
-    """Return a deployment request's content as ``Deploy`` fields, without the module and its environment."""
+    """Return a deployment request's content as ``Deploy`` fields, without the module."""
     return {
         "size": len(wanted.module),
         "sha256": wanted.sha256.hex(),
         "limits": {"memory": wanted.memory, "fuel": wanted.fuel, "wallTime": wanted.wall_time},
         "entry": wanted.entry,
         "arguments": list(wanted.args),
+        "environment": dict(wanted.env),
         "generation": wanted.generation,
     }
 

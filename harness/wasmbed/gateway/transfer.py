@@ -115,7 +115,9 @@ class Transfer(Exchange):
 
     def feed(self, message_id: int, message: DeviceMessage) -> bool:
         if isinstance(message, ChunkAcknowledgment):
-            if self._unacknowledged.pop(message.index, None) is not None:
+            # One of a transfer that was cancelled, of another application, may come after this one has begun.
+            is_own = message.application_id == self.application
+            if is_own and self._unacknowledged.pop(message.index, None) is not None:
                 self._advance()
             return True
         if isinstance(message, DeploymentResult) and message_id == self._request_id and self._failure is None:
