@@ -23,6 +23,8 @@ async def enrolls(life: Life) -> None:
     life.boards.remove(board)
     await board.power_off()
     await life.stack.device(board).until(phase="Disconnected", within=PATIENCE)
+    await life.stack.faults.settled()
+    await board.power_off()  # a fault may have begun before it was off, and have switched it on again
 
 
 async def enrolls_by_request(life: Life) -> None:
