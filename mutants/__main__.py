@@ -41,10 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         choices=("older", "missed"),
         help="judge also those with a result of other sources, or without a catch",
     )
+    parser.add_argument(
+        "--explore", action="store_true", help="schedules of faults against the defects of mutants/explored"
+    )
     parser.add_argument("--measure", action="store_true", help="measure anew which scenario executes which lines")
     parser.add_argument("--page", type=Path, help="write the page of the documentation from the results, and end")
     parser.add_argument("--list", action="store_true", help="only list the defects, and refuse stale ones")
     given = parser.parse_args(arguments)
+    if given.explore:
+        from mutants.explored import explore
+
+        return explore(ROOT, OUTPUT, lambda each: _is_named(each, given.patterns), given.workers)
     try:
         defects = load(ROOT)
     except UsageError as error:

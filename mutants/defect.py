@@ -68,24 +68,25 @@ def _areas() -> dict[str, Area]:
 AREAS = _areas()
 
 
-def load(root: Path) -> list[Defect]:
-    """Every defect. Raises UsageError naming those that are stale in the sources below ``root``, or named twice."""
+def load(root: Path, folder: Path | None = None) -> list[Defect]:
+    """Every defect of a folder. Raises UsageError naming those that are stale below ``root``, or named twice."""
+    folder = folder or FOLDER
     found = [
         Defect(area=entry.pop("area", content.get("area", "")), **entry)
-        for path in sorted(FOLDER.glob("*.toml"))
+        for path in sorted(folder.glob("*.toml"))
         for content in [tomllib.loads(path.read_text("utf-8"))]
         for entry in content["defect"]
     ]
     names = [defect.name for defect in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UsageError(f"named twice: {', '.join(twice)}", where=str(FOLDER), do="rename one of each")
+        raise UsageError(f"named twice: {', '.join(twice)}", where=str(folder), do="rename one of each")
     if strange := sorted({defect.area for defect in found} - set(AREAS)):
         raise UsageError(
-            f"unknown areas: {', '.join(strange)}", where=str(FOLDER), do=f"the areas are {', '.join(AREAS)}"
+            f"unknown areas: {', '.join(strange)}", where=str(folder), do=f"the areas are {', '.join(AREAS)}"
         )
     if stale := [defect for defect in found if _count(root, defect) != 1]:
         lines = "".join(f"\n  {each.name}: its text is {_count(root, each)} times in {each.file}" for each in stale)
-        raise UsageError(f"{len(stale)} defects are stale:{lines}", where=str(FOLDER), do="write their `before` anew")
+        raise UsageError(f"{len(stale)} defects are stale:{lines}", where=str(folder), do="write their `before` anew")
     return found
 
 

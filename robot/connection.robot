@@ -16,6 +16,7 @@ A Lost Connection Is Noticed At Once
 
 A Device Reconnects Without Enrolling Again
     [Documentation]    A device that did not reboot resumes with a heartbeat with its id on a new session.
+    [Tags]    requires:device-phases
     ${board}=    Connect A Device
     ${before}=    Get Status Of Device    ${board}
     Cut The Link Of    ${board}
@@ -55,7 +56,7 @@ A Board That Loses Power Returns As The Same Device
 
 Devices Survive A Gateway Restart
     [Documentation]    The gateway drains and restarts; each device is Connected again.
-    [Tags]    slow
+    [Tags]    slow    requires:gateway-stop
     ${boards}=    Connect Devices    3
     ${before}=    Get Status Of Device    ${boards}[0]
     Restart Gateway
@@ -69,7 +70,7 @@ Devices Survive A Gateway Restart
 
 Devices Survive A Killed Gateway
     [Documentation]    Devices get no message when a gateway is killed; the next gateway takes them over.
-    [Tags]    slow
+    [Tags]    slow    requires:gateway-kill    requires:gateway-stop
     ${board}=    Connect A Device
     ${before}=    Get Status Of Device    ${board}
     Kill Gateway
@@ -82,6 +83,7 @@ Devices Survive A Killed Gateway
 
 Each Board Loses Power In Turn
     [Documentation]    Each returns as the same device, and the gateway counts all of them.
+    [Tags]    requires:device-fields    requires:gateway-fields
     ${boards}=    Connect Devices    3
     Cycle Power Of Boards    at_once=2
     FOR    ${board}    IN    @{boards}
@@ -93,6 +95,7 @@ Each Board Loses Power In Turn
 
 A Stopped Gateway Leaves No Device Connected
     [Documentation]    A gateway that stops gracefully writes its devices as Disconnected and itself as Offline.
+    [Tags]    requires:gateway-stop    requires:gateway-fields
     ${board}=    Connect A Device
     Stop Gateway
     Device Should Reach Phase    ${board}    Disconnected
@@ -101,6 +104,7 @@ A Stopped Gateway Leaves No Device Connected
 
 An Application Outlives A Lost Connection
     [Documentation]    The state of an application on a device without a link is unknown until it reconnects.
+    [Tags]    requires:applications    requires:gateway-http
     ${boards}=    Connect Devices    2
     ${application}=    Run An Application    idle    ${boards}
     Cut The Link Of    ${boards}[0]

@@ -3,7 +3,7 @@ Documentation    Applications that are deployed, run, stopped, and replaced.
 
 Resource         resources/wasmbed.resource
 
-Test Tags        virtual    qemu    quick
+Test Tags        virtual    qemu    quick    requires:applications    requires:gateway-http
 
 
 *** Test Cases ***

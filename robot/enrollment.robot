@@ -9,6 +9,7 @@ Test Tags        virtual    qemu    quick
 *** Test Cases ***
 A Device Enrolls
     [Documentation]    A board with a certificate becomes a Connected device.
+    [Tags]    requires:device-phases    requires:device-fields
     ${board}=    Power On Board
     Device Should Reach Phase    ${board}    Connected    within=10s    wasm_runtime=ready    health=healthy
     Device Should Have Gone Through    ${board}    Pending    Enrolling    Enrolled    Connected
@@ -22,6 +23,7 @@ A Board's Console Shows That It Is Connected
 
 A Device Enrolls By Signing Request
     [Documentation]    A board without a certificate uses a one-time token, gets a certificate, and reconnects with it.
+    [Tags]    requires:gateway-pairing
     Skip Unless Boards Have    csr
     ${board}=    Connect A Device    certificate=request
     Wait For Event    DELETE Secret    source=Gateway    code=200
@@ -60,6 +62,7 @@ A Device Without A Board Can Be Deleted
 
 A Second Device Of The Same Name Is Refused
     [Documentation]    While a device is connected, another board with its identity is asked to retry later.
+    [Tags]    requires:device-phases
     ${board}=    Connect A Device
     Power On Board    twin_of=${board}
     ${refused}=    Gateway Should Refuse    ${board}    DUPLICATE_DEVICE

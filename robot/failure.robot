@@ -10,6 +10,7 @@ Test Tags        virtual    qemu    quick
 *** Test Cases ***
 A Bad Certificate Is Refused
     [Documentation]    The handshake completes, so that the gateway can ask the device to renew; it gets no resource.
+    [Tags]    requires:gateway-certificate-errors
     [Template]    A Board With A Bad Certificate Should Get The Reason
     expired    expired
     not-yet-valid    not yet valid
@@ -32,6 +33,7 @@ Invalid Capabilities Are Refused
 
 A Module That Cannot Run Is Never Sent
     [Documentation]    The gateway sends none of it, and the reason is in the resource.
+    [Tags]    requires:applications    requires:gateway-http
     [Template]    Module Should Be Refused
     missing_import    wasmbed.fly
     hungry    memory
@@ -40,12 +42,14 @@ A Module That Cannot Run Is Never Sent
 
 Bytes That Are Not A Module Are Never Sent
     [Documentation]    An ELF file, and a module that is cut off.
+    [Tags]    requires:applications    requires:gateway-http
     [Template]    Bytes Should Be Refused
     7f 45 4c 46 02 01 01 00    not a WebAssembly
     00 61 73 6d 01 00 00 00 01 ff ff    malformed
 
 A Module That Fails Is Reported
     [Documentation]    The device ends it, reports why, and stays Connected; the application is in Error.
+    [Tags]    requires:applications    requires:gateway-http    requires:device-phases
     [Template]    Module Should Fail With
     endless    OUT_OF_FUEL    fuel=100000
     endless    TIME_LIMIT    fuel=1125899906842624    time_limit=300ms
@@ -64,6 +68,7 @@ Garbage Ends The Session And Changes Nothing
 
 A Failed Application Does Not Affect Its Device
     [Documentation]    After a trap the same device runs the next application.
+    [Tags]    requires:applications    requires:gateway-http
     ${board}=    Connect A Device
     ${broken}=    Deploy Application    trap    ${board}
     Application Should Reach Phase    ${broken}    Error
@@ -73,6 +78,7 @@ A Failed Application Does Not Affect Its Device
 
 A Revoked Device Cannot Reconnect
     [Documentation]    A running gateway loads the revocation: the session ends, and the device is refused afterwards.
+    [Tags]    requires:gateway-revocation
     Skip Unless Boards Have    reset
     ${board}=    Connect A Device
     Revoke Certificate Of    ${board}

@@ -11,6 +11,7 @@ Test Tags        virtual    qemu    quick
 *** Test Cases ***
 Heartbeats Keep Coming
     [Documentation]    A connected device sends heartbeats at the given interval, and each is acknowledged.
+    [Tags]    requires:device-fields
     ${board}=    Connect A Device
     VAR    ${beat}    ${None}
     FOR    ${_}    IN RANGE    4
@@ -23,6 +24,7 @@ Heartbeats Keep Coming
 
 Three Missed Heartbeats End The Session
     [Documentation]    A device that is silent on an open link becomes Disconnected, and its session ends.
+    [Tags]    requires:gateway-reasons
     ${peer}=    Connect Peer    sleeper
     Enroll Peer    ${peer}
     Device Should Reach Phase    sleeper    Connected
@@ -44,6 +46,7 @@ A Peer That Sends Heartbeats Stays Connected
 
 A Heartbeat Names What Runs
     [Documentation]    A heartbeat lists the applications that run on the device.
+    [Tags]    requires:applications    requires:gateway-http
     ${board}=    Connect A Device
     ${application}=    Run An Application    idle    ${board}    name=idler
     ${deployed}=    Wait For Event    DeploymentResult    idler    ok=${True}
@@ -53,6 +56,7 @@ A Heartbeat Names What Runs
 
 Heartbeats Continue Between Keywords
     [Documentation]    The platform runs on while the suite does something else. A simulation's time stands still then.
+    [Tags]    requires:device-phases
     Skip Unless Boards Have    other-programs
     ${board}=    Connect A Device
     Wait For Event    Heartbeat    ${board}    source=Device

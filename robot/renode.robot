@@ -16,6 +16,7 @@ Test Tags        renode
 *** Test Cases ***
 Three Kinds Of Boards Run The Same Application Side By Side
     [Documentation]    Each enrolls, and each runs the module.
+    [Tags]    requires:applications    requires:gateway-http
     VAR    @{boards}    @{EMPTY}
     FOR    ${kind}    IN    @{KINDS}
         ${board}=    Power On Board    ${kind}
@@ -32,6 +33,7 @@ Three Kinds Of Boards Run The Same Application Side By Side
 
 A Board Of One Kind Is Lost And The Others Continue
     [Documentation]    Its power is cut, in the same Renode process.
+    [Tags]    requires:applications    requires:gateway-http
     ${lost}=    Power On Board    stm32f4-discovery
     ${other}=    Power On Board    arduino-nano-33-ble
     Device Should Reach Phase    ${lost}    Connected    within=30s

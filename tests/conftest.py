@@ -12,16 +12,19 @@ import inspect
 import os
 import signal
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings as examples
 
 from tests.examples import QUICK
+from tests.forked import forking_commands, use_server
 from tests.longest_first import LongestFirst
 
 examples.load_profile(QUICK)  # --hypothesis-profile=deep comes after it
 
+FORKING = "wasmbed/forking-commands"
 TIME_LIMIT = 300.0
 """Seconds for an asynchronous test, and for each of its fixtures."""
 
@@ -31,6 +34,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "time_limit(seconds): of an asynchronous test that takes longer than others")
     if hasattr(config, "cache"):  # absent with -p no:cacheprovider
         config.pluginmanager.register(LongestFirst(config))
+    worker: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if worker is not None:
+        use_server(Path(worker[FORKING]))
+    elif config.pluginmanager.hasplugin("xdist"):
+        config.pluginmanager.register(OneForkServer())
+
+
+class OneForkServer:
+    """Starts the fork server when the first worker starts; see ``tests.forked``."""
+
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput[FORKING] = str(forking_commands())
 
 
 def pytest_sessionstart() -> None:

@@ -18,6 +18,7 @@ import atexit
 import contextlib
 import gc
 import importlib
+import inspect
 import itertools
 import os
 import runpy
@@ -72,7 +73,7 @@ IMPORTED = (
     "harness.cli.platform",
     "harness.cli.sequences",
     "harness.clusters.embedded",
-    "harness.clusters.embedded.process",
+    "harness.clusters.embedded.process.worker",
     "harness.clusters.existing",
     "harness.gateways.reference",
     "harness.pytest_plugin.asynchronous",
@@ -105,7 +106,8 @@ COMMAND = """#!/bin/sh
 ' '''
 import _socket, os, signal, struct, sys
 arguments = [*{script!r}, *sys.argv[1:]]
-known = {script!r} or arguments[:1] in (["-c"], ["-u"]) or arguments[:2] == ["-m", "pytest"]
+modules = ["pytest", "harness.clusters.embedded.process.worker"]
+known = {script!r} or arguments[:1] in (["-c"], ["-u"]) or arguments[:1] == ["-m"] and arguments[1] in modules
 if not known:  # it may have more open files than the streams
     os.execv("{python}", ["{python}", *arguments])
 server = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
@@ -192,17 +194,9 @@ class Server:
 
 
 def main(descriptor: int) -> None:
-    """Serve, for the process that has the other end of this socket."""
+    """Serve, for the process that has the other end of this socket. It sends its folder at once, and requests wait."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    for name in IMPORTED:
-        importlib.import_module(name)
-    catalogue(data_folder("scenarios/sequences"))  # these files stay parsed, by their text
-    tiers()  # and the entry points read, the versions of QEMU asked for, by its path
-    for group in ("harness.clusters", "harness.gateways"):
-        entry_points(group)
-    gc.collect()
-    gc.freeze()  # a copy collects what it makes itself; it neither touches nor so copies the rest
     folder = Path(tempfile.mkdtemp(prefix="fork-"))
     python, address = Path(sys.executable), str(folder / "socket")
     for name, script in (("python", []), *((name, [str(python.with_name(name))]) for name in SCRIPTS)):
@@ -212,8 +206,22 @@ def main(descriptor: int) -> None:
         listener.bind(address)
         listener.listen(100)
         life.send(str(folder).encode())
+        _prepare()
         Server(life, listener, folder / "python").serve()
     shutil.rmtree(folder)  # a copy does not come here
+
+
+def _prepare() -> None:
+    """Do what each copy would do: import, parse, ask."""
+    for name in IMPORTED:
+        importlib.import_module(name)
+    catalogue(data_folder("scenarios/sequences"))  # these files stay parsed, by their text
+    tiers()  # and the entry points read, the versions of QEMU asked for, by its path
+    for group in ("harness.clusters", "harness.gateways"):
+        entry_points(group)
+    inspect.getmodule(compile("", "no file", "exec"))  # has it look up the files of all modules, for tracebacks
+    gc.collect()
+    gc.freeze()  # a copy collects what it makes itself; it neither touches nor so copies the rest
 
 
 def _run(request: Request, streams: Sequence[int], python: Path) -> NoReturn:

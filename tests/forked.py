@@ -152,4 +152,12 @@ def _server() -> tuple[socket.socket, Path]:
 
 def forking_commands() -> Path:
     """A folder with ``python``, ``pytest``, ``robot`` and ``wasmbed`` for the ``PATH`` of programs that start them."""
-    return _server()[1]
+    return _others[0] if _others else _server()[1]
+
+
+_others: list[Path] = []
+
+
+def use_server(folder: Path) -> None:
+    """Have the server of another process make the copies: the workers of a run have one together."""
+    _others[:] = [folder]

@@ -53,6 +53,10 @@ FEATURES: Mapping[str, str] = {
     "plain-serial": "can have a serial link without TLS, for which the bridge speaks TLS",
     "claims": "claims another device type, and other capabilities, than its own, where a test says so",
     "reset": "can be reset from outside",
+    "provision": "can be given other credentials",
+    "clock-faults": "its clock can be made wrong from outside",
+    "memory-faults": "its memory can be exhausted from outside",
+    "flash-faults": "its flash can be made to refuse a write, or to lose the power in the middle of one",
     "pause": "can be paused by its emulator",
     "debug": "shows memory and registers through its emulator",
     "record": "can be recorded by its emulator, to replay its runs",
@@ -178,6 +182,11 @@ class Board(ABC):
         feature ``reset``."""
         raise self._lacks("reset")
 
+    def provision(self, credentials: Credentials) -> None:
+        """Give it other credentials, from the next power-on on. Raises UsageError without the feature
+        ``provision``."""
+        raise self._lacks("provision")
+
     @abstractmethod
     async def cut_link(self) -> None:
         """Break the board's connection and prevent another one."""
@@ -193,6 +202,32 @@ class Board(ABC):
     async def resume(self) -> None:
         """Let a paused board continue."""
         raise self._lacks("pause")
+
+    async def disturb_clock(self, *, ahead: float = 0.0, rate: float = 1.0) -> None:
+        """Move its clock ahead by some seconds, and let it run ``rate`` times as fast from now on. Raises UsageError
+        without the feature ``clock-faults``."""
+        raise self._lacks("clock-faults")
+
+    async def exhaust_memory(self) -> None:
+        """Leave it no memory for another application. Raises UsageError without the feature ``memory-faults``."""
+        raise self._lacks("memory-faults")
+
+    async def release_memory(self) -> None:
+        """End what :meth:`exhaust_memory` began."""
+        raise self._lacks("memory-faults")
+
+    async def wear_flash(self) -> None:
+        """Let its flash refuse each write. Raises UsageError without the feature ``flash-faults``."""
+        raise self._lacks("flash-faults")
+
+    async def renew_flash(self) -> None:
+        """End what :meth:`wear_flash` began."""
+        raise self._lacks("flash-faults")
+
+    async def tear_write(self) -> None:
+        """Wait for the next write to its flash, and return in the middle of it. From then on the board stands still,
+        until its power is cut. Raises UsageError without the feature ``flash-faults``."""
+        raise self._lacks("flash-faults")
 
     def debugger(self) -> AbstractAsyncContextManager[GdbStub]:
         """Access the board's memory and registers while it is stopped. Raises UsageError without the feature

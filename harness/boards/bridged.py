@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from pathlib import Path
 from typing import Any, ClassVar
 
-from harness.boards.board import Board, BoardEnvironment, BoardSettings
+from harness.boards.board import Board, BoardEnvironment, BoardSettings, Credentials
 from harness.boards.bridge import Bridge, Counters
 from harness.boards.console import Console
 from harness.boards.crash import CrashReader
@@ -44,6 +45,9 @@ class BridgedBoard(Board):
     def _speaks_to_bridge(self) -> bool:
         """Whether its firmware uses our bridge protocol."""
         return True
+
+    def provision(self, credentials: Credentials) -> None:
+        self._settings = dataclasses.replace(self._settings, credentials=credentials)
 
     async def cut_link(self) -> None:
         self._link_is_cut = True

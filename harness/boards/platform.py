@@ -125,7 +125,7 @@ def find_platforms(*programs: str) -> dict[str, Platform]:
 def load_platform(path: Path) -> Platform:
     """Read one ``board.toml``. Raises UsageError naming the file and the invalid key."""
     try:
-        return _platform(read_description(path), path.parent)
+        return _platform(path.read_text(encoding="utf-8"), path.parent)
     except (OSError, tomllib.TOMLDecodeError, TypeError, ValueError) as error:
         raise UsageError(
             f"is not a board description: {reason(error)}", where=str(path), do="see platforms/README.md"
@@ -151,7 +151,9 @@ def _features_of(limits: Mapping[str, Any]) -> frozenset[str]:
     return frozenset({"several-applications"} if limits.get("applications", 0) > 1 else ())
 
 
-def _platform(facts: Mapping[str, Any], folder: Path) -> Platform:
+@lru_cache(maxsize=64)
+def _platform(text: str, folder: Path) -> Platform:
+    facts = _parsed(text)
     emulator, serial, memory = facts["emulator"], facts["serial"], facts["memory"]
     return Platform(
         name=str(facts["name"]),

@@ -36,6 +36,7 @@ COMMANDS = {
     "replay": ("replay", "Run a recorded board again, byte for byte, also under a debugger."),
     "sequences": ("sequences", "List, read and record executable sequence diagrams."),
     "compare": ("compare", "Show the differences between two runs."),
+    "explore": ("explore", "Look for schedules of faults that the platform does not survive."),
     "mutate": ("mutate", "Show which defects on the wire your scenarios catch."),
     "trend": ("trend", "Show pass rates, times and benchmarks over runs."),
 }

@@ -41,6 +41,8 @@ class Cluster(ABC):
     """Whether it can keep everything in a folder of the stack, its keyword ``state``, beyond the end of the process."""
     patience: ClassVar[float] = 120.0
     """Seconds after which :meth:`start` and :meth:`stop` are given up."""
+    has_gates: ClassVar[bool] = True
+    """Whether the requests of other programs pass the gate of :meth:`give_access`."""
     options: ClassVar[frozenset[str]] = frozenset()
     """The options of a stack that only some kinds have and this one takes, as keywords beside the factory's own."""
 

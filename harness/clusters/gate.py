@@ -8,14 +8,16 @@ from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
+from harness.clusters.passing import metadata_of, read_json
 from harness.clusters.requests import flag, read_path
-from harness.wasmbed.resources.api import ApiError, Resource, api_error
+from harness.wasmbed.resources.api import ApiError, Object, Resource, api_error
 
 __all__ = ["GONE", "Asked", "Gate", "GatedClient", "Watching", "read_request"]
 
 GONE = 410
 Piece = bytes | memoryview
 
+_CHANGES = frozenset({"ADDED", "MODIFIED", "DELETED"})
 _VERBS = {"POST": "create", "PUT": "replace", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -36,6 +38,15 @@ class Gate(Protocol):
     async def leave(self, client: str, verb: str, resource: Resource, name: str) -> None:
         """Return when the answer to a request may go to the client. Raises ApiError or OSError instead of it."""
 
+    async def foreseen(self, client: str, change: str, resource: Resource, name: str, body: Object) -> None:
+        """Return when a request that changes something (``POST``, ``PATCH``, ...) may be looked at."""
+
+    def answered(self, client: str, verb: str, resource: Resource, name: str, query: str, answer: bytes) -> bytes:
+        """The answer that a client gets to a read instead of ``answer``, if it is to get another one."""
+
+    async def event(self, client: str, change: str, resource: Resource, name: str, stored: Object) -> None:
+        """Return when a watch event may go to the client. Raises ApiError if the watch has to end."""
+
     def watching(self, client: str, resource: Resource) -> AbstractContextManager[Watching]:
         """Inside, the client watches."""
 
@@ -48,11 +59,15 @@ class GatedClient:
         self._expired: set[Resource] = set()
         """Types whose watches the gate ended with 410: they have to be listed before they are watched again."""
 
-    async def enter(self, method: str, path: str, query: Mapping[str, str]) -> None:
+    async def enter(self, method: str, path: str, query: Mapping[str, str], body: bytes = b"") -> None:
         """Return when a request may go on. Raises ApiError or OSError."""
         asked = read_request(method, path, query)
         if asked is None or self._gate is None:
             return
+        if method in _VERBS:
+            sent = read_json(body)
+            name = asked.name or str(metadata_of(sent).get("name") or "")
+            await self._gate.foreseen(self.name, method, asked.resource, name, sent if isinstance(sent, dict) else {})
         await self._gate.enter(self.name, asked.verb, asked.resource, asked.name)
         if asked.verb == "list":
             self._expired.discard(asked.resource)
@@ -65,23 +80,65 @@ class GatedClient:
         if asked is not None and self._gate is not None:
             await self._gate.leave(self.name, asked.verb, asked.resource, asked.name)
 
+    def answered(self, path: str, query: Mapping[str, str], answer: bytes) -> bytes:
+        """The answer that the program gets to a read."""
+        asked = read_request("GET", path, query)
+        if asked is None or self._gate is None or asked.verb == "watch":
+            return answer
+        return self._gate.answered(
+            self.name, asked.verb, asked.resource, asked.name, str(sorted(query.items())), answer
+        )
+
     async def watch(self, path: str, events: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
-        """The pieces of a watch's answer, up to the moment at which the gate ends it."""
+        """The events of a watch's answer, up to the moment at which the gate ends it; each passes the gate,
+        and one that is refused ends the watch."""
         asked = read_request("GET", path, {"watch": "true"})
         watching = self._gate.watching(self.name, asked.resource) if asked and self._gate else nullcontext()
-        async with aclosing(events):
+        async with aclosing(_lines(events) if asked and self._gate else events) as lines:
             with watching as watch:
-                async for piece in events:
-                    if watch is None or watch.ends_with is None:
+                async for piece in lines:
+                    ends_with = await self._met(asked, piece)
+                    if ends_with is None:
+                        ends_with = watch.ends_with if watch is not None else None
+                    if ends_with is None:
                         yield piece
                         continue
-                    if watch.ends_with == GONE and asked is not None:
+                    if ends_with == GONE and asked is not None:
                         self._expired.add(asked.resource)
-                    if watch.ends_with:
-                        error = _made_to_fail(watch.ends_with)
+                    if ends_with:
+                        error = _made_to_fail(ends_with)
                         status = {"kind": "Status", "code": error.code, "reason": error.reason, "message": str(error)}
                         yield json.dumps({"type": "ERROR", "object": status}).encode() + b"\n"
                     return
+
+    async def _met(self, asked: Asked | None, line: Piece) -> int | None:
+        """Let an event pass the gate; returns the code with which the watch has to end."""
+        if asked is None or self._gate is None or not isinstance(event := read_json(line), dict):
+            return None
+        if not isinstance(stored := event.get("object"), dict) or event.get("type") not in _CHANGES:
+            return None
+        name = str(metadata_of(stored).get("name") or "")
+        try:
+            await self._gate.event(self.name, str(event["type"]), asked.resource, name, stored)
+        except ApiError as error:
+            return error.code
+        except OSError:
+            return 0
+        return None
+
+
+async def _lines(pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
+    """The lines of what arrives; a rest without a line end comes last."""
+    held = bytearray()
+    async with aclosing(pieces):
+        async for piece in pieces:
+            held += piece
+            while (end := held.find(b"\n") + 1) > 0:
+                line = bytes(held[:end])
+                del held[:end]
+                yield line
+        if held:
+            yield bytes(held)
 
 
 def _made_to_fail(code: int) -> ApiError:

@@ -86,6 +86,22 @@ class MappedGate:
         """As of :class:`~harness.clusters.gate.Gate`."""
         await self._gate.leave(client, verb, self._documents(resource), name)
 
+    async def foreseen(self, client: str, change: str, resource: Resource, name: str, body: Object) -> None:
+        """As of :class:`~harness.clusters.gate.Gate`."""
+        await self._gate.foreseen(client, change, self._documents(resource), name, self._in_documents(resource, body))
+
+    def answered(self, client: str, verb: str, resource: Resource, name: str, query: str, answer: bytes) -> bytes:
+        """As of :class:`~harness.clusters.gate.Gate`."""
+        return self._gate.answered(client, verb, self._documents(resource), name, query, answer)
+
+    async def event(self, client: str, change: str, resource: Resource, name: str, stored: Object) -> None:
+        """As of :class:`~harness.clusters.gate.Gate`."""
+        await self._gate.event(client, change, self._documents(resource), name, self._in_documents(resource, stored))
+
+    def _in_documents(self, resource: Resource, own: Object) -> Object:
+        form = self._mapping.form_at(resource)
+        return own if form is None or not own else form.to_documents(own)
+
     def watching(self, client: str, resource: Resource) -> AbstractContextManager[Watching]:
         """As of :class:`~harness.clusters.gate.Gate`."""
         return self._gate.watching(client, self._documents(resource))

@@ -120,16 +120,10 @@ class TlsListener:
             self._drop_silent("the listener was closed")
         while (queued := self._queue.drop_oldest()) is not None:
             self._reject(queued, "the listener was closed")
-        await asyncio.sleep(0)  # a handshake that was just created begins, and ends in its own way
         tasks = [peer.handshake for peer in self._shaking if peer.handshake is not None]
         for peer in tuple(self._shaking):
             self._interrupt(peer, "the listener was closed")
         await asyncio.gather(*tasks, return_exceptions=True)
-        for peer in self._shaking:  # the task was cancelled before it had begun all the same
-            if peer.spare is not None:
-                peer.spare.close()
-            self._reject(peer, peer.verdict)
-        self._shaking.clear()
 
     # Accepting.
 
@@ -234,7 +228,7 @@ class TlsListener:
                 continue
             try:
                 # The loop closes the socket before it reports a failure: the alert is sent on a duplicate.
-                spare = peer.spare = peer.connection.dup()
+                spare = peer.connection.dup()
             except OSError:
                 self._queue.give_back(peer.address[0])
                 self._reject(peer, _NO_DESCRIPTOR)
@@ -258,9 +252,16 @@ class TlsListener:
         return self._admission.behind is not None and self._admission.behind.is_full
 
     async def _shake_hands(self, peer: TlsPeer, spare: socket.socket) -> None:
+        peer.shaking = True
         try:
+            if peer.verdict:  # interrupted before it began
+                self._reject(peer, peer.verdict)
+                return
             await self._loop.connect_accepted_socket(
-                self._protocol, peer.connection, ssl=peer.context, ssl_handshake_timeout=self._admission.handshake
+                lambda: _Handover(peer, self._protocol),
+                peer.connection,
+                ssl=peer.context,
+                ssl_handshake_timeout=self._admission.handshake,
             )
             self._queue.give_back(peer.address[0])
         except asyncio.CancelledError:
@@ -288,8 +289,10 @@ class TlsListener:
             self._impatience = self._loop.call_later(self._admission.patience, self._lose_patience)
 
     def _interrupt(self, peer: TlsPeer, reason: str) -> None:
+        """End a handshake. One that is complete goes on, also if its task has yet to see that: its connection is used.
+        One that has not begun sees the verdict: a task that is cancelled before it begins leaves its socket open."""
         peer.verdict = reason
-        if peer.handshake is not None:
+        if peer.handshake is not None and peer.shaking:
             peer.handshake.cancel()
 
     def _reject(self, peer: TlsPeer, reason: str, *, refused: bool = False) -> None:
@@ -299,3 +302,20 @@ class TlsListener:
     def _report(self, peer: TlsPeer, reason: str, *, refused: bool = False) -> None:
         if self._admission.rejected is not None:
             self._admission.rejected(peer.address, reason, refused)
+
+
+class _Handover(asyncio.Protocol):
+    """Takes a connection at the end of its handshake and leaves it to its own protocol.
+
+    asyncio closes one whose handshake was interrupted meanwhile, as soon as its task runs: nobody gets it.
+    """
+
+    def __init__(self, peer: TlsPeer, protocol: Callable[[], asyncio.Protocol]) -> None:
+        self._peer, self._protocol = peer, protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not self._peer.verdict:
+            self._peer.shaking = False
+            protocol = self._protocol()
+            transport.set_protocol(protocol)
+            protocol.connection_made(transport)

@@ -29,8 +29,8 @@ class TlsPeer:
     context: ssl.SSLContext | None = None
     """For its handshake, once its ClientHello was read."""
     handshake: asyncio.Task[None] | None = None
-    spare: socket.socket | None = None
-    """A duplicate of ``connection`` while its handshake is under way."""
+    shaking: bool = False
+    """Whether its handshake has begun, and is not complete."""
     verdict: str = ""
     """The reason why its handshake was cancelled."""
 

@@ -12,10 +12,22 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.core.errors import UsageError, suggestion
-from harness.faults.fault import Fault, Lasting, Strikes, choice, seconds
+from harness.faults.fault import DAY, Fault, Lasting, Strikes, choice, number, seconds
 from harness.faults.world import World
 
-__all__ = ["CLIENTS", "Compaction", "LostAnswers", "Outage", "Refusals", "Slow", "WatchCut", "WatchDelay"]
+__all__ = [
+    "CLIENTS",
+    "ClockSkew",
+    "Compaction",
+    "LostAnswers",
+    "LostEvents",
+    "Outage",
+    "Refusals",
+    "Slow",
+    "StaleReads",
+    "WatchCut",
+    "WatchDelay",
+]
 
 CLIENTS = ("Gateway", "ControllerManager", "DeviceController", "ApplicationController", "GatewayController")
 """The platform's clients, by their names in the record."""
@@ -106,6 +118,44 @@ class WatchDelay(_While):
 
     def active(self, world: World, client: str) -> AbstractContextManager[object]:
         return world.api_faults.holding("event", client=client)
+
+
+@dataclass(frozen=True)
+class LostEvents(_While):
+    """Watch events are lost while their watch stays open. At the end it ends with 410, and clients list everything
+    again."""
+
+    name: ClassVar[str] = "cluster.lost-events"
+
+    def active(self, world: World, client: str) -> AbstractContextManager[object]:
+        return world.api_faults.losing_events(client=client)
+
+
+@dataclass(frozen=True)
+class StaleReads(_While):
+    """A client that reads an object or a list again gets what it got the first time. A change that it makes of such a
+    read conflicts, and is made again afterwards."""
+
+    name: ClassVar[str] = "cluster.stale-reads"
+
+    def active(self, world: World, client: str) -> AbstractContextManager[object]:
+        return world.api_faults.stale(client=client)
+
+
+@dataclass(frozen=True)
+class ClockSkew(Lasting):
+    """The clock of a machine is ``by`` seconds ahead, or behind if it is negative: of the controllers
+    (``where = "ControllerManager"``, the default), or of the gateways in this process (``Gateway``). Nobody compares it
+    with another machine's."""
+
+    name: ClassVar[str] = "cluster.clock-skew"
+    strikes: ClassVar[Strikes] = Strikes.CLUSTER
+    by: float = number(600.0, "in seconds", least=-DAY)
+
+    async def strike(self, world: World, place: str, begun: Callable[[], object]) -> None:
+        with world.clocks.skewed(place or "ControllerManager", self.by):
+            begun()
+            await world.clock.sleep(self.lasts)
 
 
 @dataclass(frozen=True)

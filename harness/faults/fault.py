@@ -14,12 +14,14 @@ from harness.core.errors import UsageError, suggestion
 from harness.faults.world import World
 
 __all__ = [
+    "DAY",
     "FAULTS",
     "RELAY",
     "VALUES",
     "Choice",
     "Fault",
     "Lasting",
+    "NothingStruck",
     "Number",
     "Strikes",
     "Values",
@@ -53,6 +55,10 @@ RELAY = "relay"
 """The need of a fault whose links have to pass the relay."""
 
 
+class NothingStruck(UsageError):
+    """The fault was in force, and nothing came that it could strike."""
+
+
 @dataclass(frozen=True)
 class Fault(ABC):
     """One thing that goes wrong. The fields are its parameters; a value that is not possible raises UsageError.
@@ -80,7 +86,7 @@ class Fault(ABC):
     async def strike(self, world: World, place: str, begun: Callable[[], object]) -> None:
         """Let it happen at the ``place`` of that name, call ``begun`` when it is in force, and return at its end.
 
-        Raises UsageError if it cannot strike now, for instance a gateway that is not running.
+        Raises UsageError if it cannot strike now, for instance a gateway that is not running, and NothingStruck.
         """
 
     @classmethod

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.core.errors import RigError, UsageError
-from harness.faults.fault import Fault, Lasting, Strikes
+from harness.faults.fault import Fault, Lasting, Strikes, seconds
 from harness.faults.world import Gateway, World
 
-__all__ = ["Crash", "Restart", "running_gateway"]
+__all__ = ["Crash", "Freeze", "Restart", "Slow", "running_gateway"]
 
+INSTANT = 0.01
+"""Seconds in which a slow gateway does what has arrived."""
 _STARTS, _START_AGAIN = 60, 1.0
 """How often a gateway is started at most, and the seconds between."""
 
@@ -70,3 +72,46 @@ class Restart(Fault):
         gateway = running_gateway(world, place)
         begun()
         await gateway.restart()
+
+
+@dataclass(frozen=True)
+class Freeze(Lasting):
+    """The gateway's processor stands still, and goes on where it was. Its connections stay open: boards give it up if
+    they miss answers, and connect again afterwards."""
+
+    name: ClassVar[str] = "gateway.freeze"
+    strikes: ClassVar[Strikes] = Strikes.GATEWAY
+    needs: ClassVar[frozenset[str]] = frozenset({"gateway-pause"})
+
+    async def strike(self, world: World, place: str, begun: Callable[[], object]) -> None:
+        gateway = running_gateway(world, place)
+        await gateway.pause()
+        begun()
+        await world.clock.sleep(self.lasts)
+        await gateway.resume()
+
+
+@dataclass(frozen=True)
+class Slow(Lasting):
+    """The gateway gets the processor for an instant once in ``by`` seconds: each of its answers is late by up to that.
+    What is in time goes on."""
+
+    name: ClassVar[str] = "gateway.slow"
+    strikes: ClassVar[Strikes] = Strikes.GATEWAY
+    needs: ClassVar[frozenset[str]] = frozenset({"gateway-pause"})
+    by: float = seconds(0.5)
+
+    async def strike(self, world: World, place: str, begun: Callable[[], object]) -> None:
+        gateway = running_gateway(world, place)
+        end = world.clock.now() + self.lasts
+        await gateway.pause()
+        begun()
+        await world.clock.sleep(self.by)
+        await gateway.resume()
+        while world.clock.now() < end:
+            await world.clock.sleep(INSTANT)
+            if not gateway.running:
+                return
+            await gateway.pause()
+            await world.clock.sleep(self.by)
+            await gateway.resume()

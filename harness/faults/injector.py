@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ from harness.core.ahead import Held
 from harness.core.clock import Timer
 from harness.core.errors import HarnessError, UsageError
 from harness.core.history import Event, Kind
-from harness.faults.fault import Strikes
+from harness.faults.fault import NothingStruck, Strikes
 from harness.faults.moments import ArrowMoment, Side
 from harness.faults.schedule import Entry, Schedule
 from harness.faults.world import World
@@ -45,6 +46,7 @@ class Injector:
         self._timers: dict[Timer, Entry] = {}
         self._tasks: dict[asyncio.Task[None], Entry] = {}
         self._begun = world.clock.now()
+        self._context = copy_context()
         self.applied: list[Entry] = []
         """The faults that began, in that order."""
         self.refused: list[tuple[Entry, str]] = []
@@ -135,7 +137,10 @@ class Injector:
     def _begin(self, entry: Entry, place: str) -> asyncio.Future[None]:
         """Apply a fault in a task; returns a future that is done when it has begun, or could not."""
         begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        task = asyncio.get_running_loop().create_task(self._apply(entry, place, begun), name=f"fault {entry.fault}")
+        # Not in the context of what came: a fault may stop the very process that reported it.
+        task = asyncio.get_running_loop().create_task(
+            self._apply(entry, place, begun), name=f"fault {entry.fault}", context=self._context.copy()
+        )
         self._tasks[task] = entry
         task.add_done_callback(self._tasks.pop)
         return begun
@@ -150,7 +155,9 @@ class Injector:
             self._note("fault", fault=str(entry.fault), where=place, when=str(entry.when))
             await entry.fault.strike(self._world, place, note_begun)
         except HarnessError as error:
-            if entry in self.applied:
+            if isinstance(error, NothingStruck):
+                self.applied.remove(entry)
+            elif begun.done():  # an equal entry may be refused and another one not
                 self.failed.append(error)
                 return
             self.refused.append((entry, error.what))

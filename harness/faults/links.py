@@ -11,7 +11,7 @@ from harness.faults.boards import running
 from harness.faults.fault import RELAY, Fault, Lasting, Strikes, choice, number, seconds, whole
 from harness.faults.world import World
 
-__all__ = ["Bandwidth", "Corrupt", "Cut", "Delay", "Drop", "HalfOpen", "Silence", "Unplugged"]
+__all__ = ["Bandwidth", "Corrupt", "Cut", "Delay", "Drop", "HalfOpen", "Jitter", "Silence", "SlowClose", "Unplugged"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,30 @@ class Delay(_Disturbance):
 
     def what(self) -> dict[str, Any]:
         return {"delay": self.by}
+
+
+@dataclass(frozen=True)
+class Jitter(_Disturbance):
+    """Everything passes later by a random time of up to ``by`` seconds, in its order. A session that is slower than its
+    time limits ends and is made again."""
+
+    name: ClassVar[str] = "link.jitter"
+    by: float = seconds(1.0)
+
+    def what(self) -> dict[str, Any]:
+        return {"jitter": self.by}
+
+
+@dataclass(frozen=True)
+class SlowClose(_Disturbance):
+    """The end of a connection reaches the other end ``by`` seconds later. Meanwhile a board that is back has another
+    connection, whose session replaces the old one."""
+
+    name: ClassVar[str] = "link.slow-close"
+    by: float = seconds(10.0)
+
+    def what(self) -> dict[str, Any]:
+        return {"slow_close": self.by}
 
 
 @dataclass(frozen=True)

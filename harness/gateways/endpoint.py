@@ -15,7 +15,9 @@ from harness.wasmbed.gateway.settings_file import parse_endpoint
 __all__ = ["EndpointGateway"]
 
 _KEYS = ("devices", "http", "device_ca", "device_ca_key", "features")
-_OURS = frozenset({"gateway-stop", "gateway-kill", "gateway-reload", "several-gateways", "gateway-api-faults"})
+_OURS = frozenset(
+    {"gateway-stop", "gateway-kill", "gateway-reload", "several-gateways", "gateway-api-faults", "gateway-pause"}
+)
 """The features that a gateway that runs already cannot have."""
 
 

@@ -39,6 +39,7 @@ FEATURES: Mapping[str, str] = {
     "gateway-device-info": "asks each device that has enrolled what it is",
     "gateway-reload": "reads its certificates again while it runs",
     "gateway-reasons": "the record has its own reasons for closing links",
+    "gateway-pause": "the harness can stop its processor, and let it go on where it was",
     "several-gateways": "more than one of them can run at the same time",
     "gateway-api-faults": "its requests to the cluster can be made to fail",
 }
@@ -160,13 +161,21 @@ class Gateway(ABC):
     async def kill(self) -> None:
         """End it at once, without a word to devices or cluster."""
 
+    async def pause(self) -> None:
+        """Stop its processor: it does nothing any more, and its connections stay open (feature ``gateway-pause``)."""
+        raise self._lacks("gateway-pause", "be paused")
+
+    async def resume(self) -> None:
+        """Let it go on where it was."""
+        raise self._lacks("gateway-pause", "be paused")
+
     async def reload(self, identities: tuple[Identity, ...]) -> None:
         """Have it present other certificates from now on (feature ``gateway-reload``)."""
-        raise UsageError(
-            f"a gateway of kind {self.kind} cannot read its certificates again",
-            where=self.choice.where,
-            do="mark the test with requires('gateway-reload')",
-        )
+        raise self._lacks("gateway-reload", "read its certificates again")
+
+    def _lacks(self, feature: str, what: str) -> UsageError:
+        do = f"mark the test with requires({feature!r})"
+        return UsageError(f"a gateway of kind {self.kind} cannot {what}", where=self.choice.where, do=do)
 
     def check(self) -> None:  # noqa: B027, a gateway in this process cannot be gone
         """Raise ProductFailure if it ended by itself, with its last lines."""

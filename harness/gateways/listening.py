@@ -14,15 +14,16 @@ _PROC = Path("/proc")
 
 def ports_of_group(group: int) -> frozenset[int]:
     """The TCP ports on which the processes of a process group listen."""
-    sockets = _listening_sockets()
-    found = set()
+    opened = set()
     for process in _PROC.iterdir():
         if process.name.isdigit() and _group_of(process) == group:
             with suppress(OSError):
                 for descriptor in (process / "fd").iterdir():
                     with suppress(OSError):
-                        found.add(sockets.get(os.readlink(descriptor), 0))
-    return frozenset(found - {0})
+                        opened.add(os.readlink(descriptor))
+    if not any(name.startswith("socket:") for name in opened):  # the tables list all of the machine's connections
+        return frozenset()
+    return frozenset(port for name, port in _listening_sockets().items() if name in opened)
 
 
 def _listening_sockets() -> dict[str, int]:

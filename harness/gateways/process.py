@@ -111,6 +111,12 @@ class ProcessGateway(Gateway):
     async def kill(self) -> None:
         await self._program.kill()
 
+    async def pause(self) -> None:
+        self._program.signal(signal.SIGSTOP)
+
+    async def resume(self) -> None:
+        self._program.signal(signal.SIGCONT)
+
     async def reload(self, identities: tuple[Identity, ...]) -> None:
         if self._files is not None:
             self._files.write_identities(identities)

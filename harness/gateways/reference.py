@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from harness.core.clock import Clock
 from harness.core.network import Endpoint
+from harness.core.processes import Processes, as_process, processes
 from harness.gateways.gateway import FEATURES, Choice, Gateway, GatewaySetup
 from harness.wasmbed.gateway.gateway import Gateway as WasmbedGateway
 from harness.wasmbed.pki.certificates import CertificateManager
@@ -22,7 +23,7 @@ class ReferenceGateway(Gateway):
     kind: ClassVar[str] = "reference"
     wires: ClassVar[frozenset[str]] = frozenset({VERSION_1})
     writes_everything = True
-    features: ClassVar[frozenset[str]] = frozenset(FEATURES)
+    features: ClassVar[frozenset[str]] = frozenset(FEATURES) - {"gateway-pause"}
     records: ClassVar[bool] = True
 
     def __init__(self, setup: GatewaySetup, choice: Choice) -> None:
@@ -48,13 +49,25 @@ class ReferenceGateway(Gateway):
         return self._gateway.http_endpoint
 
     async def start(self) -> None:
-        await self._gateway.start()
+        await as_process(self.setup.settings.name, self._gateway.start())
 
     async def stop(self) -> None:
         await self._gateway.stop()
 
     async def kill(self) -> None:
         await self._gateway.kill()
+
+    async def pause(self) -> None:
+        self._processes().stop_process(self.setup.settings.name)
+
+    async def resume(self) -> None:
+        self._processes().continue_process(self.setup.settings.name)
+
+    def _processes(self) -> Processes:
+        """A simulation's: in real time the gateway runs on the event loop of the test."""
+        if (found := processes()) is None:
+            raise self._lacks("gateway-pause", "be paused in real time")
+        return found
 
     async def reload(self, identities: tuple[Identity, ...]) -> None:
         self._gateway.reload(identities)

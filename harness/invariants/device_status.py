@@ -100,6 +100,8 @@ class ConnectedSince(Invariant):
         write = self.ledger.writer("Device", name)
         if write is None or write.source == "User" or status.get("phase") != "Connected":
             return
+        if self.ledger.clock_was_wrong:
+            return
         since, beat = _moment(status.get("connectedSince")), _moment(status.get("lastHeartbeat"))
         link = self.ledger.connected_link(name)
         if since is None:
@@ -295,7 +297,7 @@ class TransitionTimes(Invariant):
         for kind, new in self._seen[key].items():
             old, moment = before.get(kind), _moment(new.get("lastTransitionTime"))
             what = f"condition {kind} of {event.name} {key[1]}"
-            if moment is not None and moment > event.at + LEEWAY:
+            if moment is not None and moment > event.at + LEEWAY and not self.ledger.clock_was_wrong:
                 problem = f"{what} changed at {new['lastTransitionTime']}, which is to come"
             elif old is None or "lastTransitionTime" not in old:
                 continue

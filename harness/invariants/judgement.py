@@ -12,6 +12,7 @@ from harness.invariants.boards import BOARDS
 from harness.invariants.consoles import CONSOLES
 from harness.invariants.device_status import DEVICE_STATUS
 from harness.invariants.draining import DRAINING
+from harness.invariants.effects import EFFECTS
 from harness.invariants.exchanges import EXCHANGES
 from harness.invariants.gateways import GATEWAYS
 from harness.invariants.generations import GENERATIONS
@@ -55,6 +56,7 @@ RULES: Mapping[str, type[Invariant]] = {
         *DEVICE_STATUS,
         *REGISTRATIONS,
         *PACING,
+        *EFFECTS,
         *MOMENTS,
         *TRANSFERS,
         *APPLICATION_STATUS,

@@ -95,18 +95,22 @@ class Ledger:
         """The latest event by which something was done to a device; of the empty name: to anything else."""
         self._hampered: set[str] = set()
         """The devices whose links are being disturbed; the empty name: all."""
+        self._out_of_step: set[str] = set()
+        """The devices whose clocks are too fast or too slow."""
         self.api_trouble: Event | None = None
         """The latest request that the API server refused or did not answer."""
-        self.api_faults = 0
-        """Faults of the API server that the test has begun and not ended."""
+        self._api_faults = 0
+        """The faults of the API server that are in force."""
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
         """Each custom resource as it is now."""
         self._writes: dict[tuple[str, str], Event] = {}
         self._phase_writes: dict[tuple[str, str, str], Event] = {}
         self.now = 0.0
         """When the present event happened."""
+        self.clock_was_wrong = False
+        """Whether a part of the platform had a wrong clock: the times that it writes say nothing from then on."""
         self._stalls: list[tuple[float, float]] = []
-        """When the machine was suspended, from and until."""
+        """When the machine or a gateway stood still, from and until."""
         self.board_kind = ""
         """The tier of the boards."""
         self.extent: Extent = WHOLE
@@ -153,7 +157,7 @@ class Ledger:
 
     def is_disturbed(self, device: str, since: Event) -> bool:
         """Whether the test did something to the device, or to what is between, from ``since`` on."""
-        if not self._hampered.isdisjoint((device, "")):
+        if not self._hampered.isdisjoint((device, "")) or device in self._out_of_step:
             return True
         found = (self.disturbed.get(device), self.disturbed.get(""))
         return any(event is not None and event.n >= since.n for event in found)
@@ -162,6 +166,11 @@ class Ledger:
         """Whether a test drives the device's end of the link."""
         own = str(link.opened.data.get("relayed") or link.address)
         return own in self.peers or (link.device in self._mocks and link.device not in self.boots)
+
+    @property
+    def is_api_disturbed(self) -> bool:
+        """Whether a fault of the API server is in force."""
+        return self._api_faults > 0
 
     def is_ordered_by_hand(self, order: Event) -> bool:
         """Whether a test gives such orders itself, so that they say nothing of the controller."""
@@ -177,7 +186,7 @@ class Ledger:
         return min(told, LONGEST_INTERVAL) / 1000 if isinstance(told, int | float) else 0.0
 
     def stood_still(self, begin: float, end: float) -> bool:
-        """Whether the machine was suspended meanwhile, so that lateness convicts no party."""
+        """Whether the machine or a gateway stood still meanwhile, so that lateness convicts no party."""
         return any(since < end + NOTED_WITHIN and until > begin for since, until in self._stalls)
 
     def see(self, event: Event) -> None:
@@ -262,9 +271,12 @@ class Ledger:
         if event.kind is Kind.FAULT:
             self.disturbed[device] = event
             if event.name.startswith("API "):
-                self.api_faults += -1 if event.name == "API restored" else 1
+                self._api_faults += -1 if event.name == "API restored" else 1
+            self.clock_was_wrong |= event.name == "clock is wrong"
             if event.name in _REBOOTS:
                 self.boots[device] = event
+            if event.name == "disturb clock":
+                (self._out_of_step.discard if event.data.get("rate") == 1 else self._out_of_step.add)(device)
             if event.name == "disturb link" and not event.data.get("half_open"):  # which is of one connection
                 self._hampered.add(device)
             return
@@ -286,6 +298,9 @@ class Ledger:
                 self.records_at_once = event.data.get("cluster") == "embedded"
             case "gateway up":
                 self.gateways[str(event.data.get("gateway"))] = event
+            case "resume gateway":
+                self._stalls.append((event.at - float(event.data.get("seconds") or 0.0), event.at))
+                self.disturbed[""] = event
             case "stood still":
                 self._stalls.append((event.at - float(event.data.get("seconds") or 0.0), event.at))
             case "gateway down":

@@ -228,7 +228,7 @@ class GatewaysArePrompt(_Prompt):
 
     def _counts(self, link: Link) -> bool:
         trouble = self.ledger.api_trouble
-        is_sound = not self.ledger.api_faults and (trouble is None or trouble.n < link.opened.n)
+        is_sound = not self.ledger.is_api_disturbed and (trouble is None or trouble.n < link.opened.n)
         return is_sound and super()._counts(link)
 
 

@@ -32,6 +32,9 @@ TOLD_WITHIN = 1.0
 REMEMBERED = 8
 """Orders in a row, the latest."""
 
+WAITED = 5.0
+"""Seconds after a gateway stood still in which it takes the orders that came meanwhile, all at once."""
+
 
 class WritesAreValid(Invariant):
     """Each write of the platform is valid and permitted: the API server refuses none for its content (400, 403, 405,
@@ -172,6 +175,7 @@ class StopsAreAskedOnce(_Orders):
             before
             and not self.ledger.is_ordered_by_hand(event)
             and event.at - before[-1].at < STOP_WITHIN
+            and not self.ledger.stood_still(before[-1].at - WAITED, event.at)
             and before[-1].data.get("gateway") == event.data["gateway"]
         ):
             message = f"{event.correlation} on {event.data.get('device')} is to be stopped again after"
@@ -204,7 +208,7 @@ class PausesGrow(_Orders):
         orders = self._of(event)
         if orders:
             waited, least = event.at - orders[-1].at, LEAST * 2 ** (len(orders) - 1)
-            if waited < least:
+            if waited < least and not self.ledger.stood_still(orders[-1].at - WAITED, event.at):
                 about = f"the order about {event.correlation} on {event.data.get('device')}"
                 message = f"{about} was refused {len(orders)} times and came again after {waited:.2f} s; {least:.1f} s"
                 yield self.broken(event, f"{message} is the shortest pause", cause=orders[-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from robot.api import SkipExecution
 from robot.api.deco import keyword
@@ -137,6 +138,8 @@ class BoardKeywords(StackKeywords):
         half_open: str | None = None,
         silent: bool = False,
         delay: Duration | None = None,
+        jitter: Duration | None = None,
+        slow_close: Duration | None = None,
         bandwidth: int = 0,
         drop: int = 0,
     ) -> None:
@@ -145,14 +148,23 @@ class BoardKeywords(StackKeywords):
         ``cut``: the gateway sees a reset, the board hears nothing any more, and no other connection is made.
         ``half_open`` is the end, ``device`` or ``gateway``, that still takes the present connection for open.
         ``silent``: nothing passes, and nothing is lost. ``delay`` is the time by which everything passes later,
-        ``bandwidth`` the bytes a second in each direction, and with ``drop`` every Nth frame is lost.
+        ``jitter`` a random time of up to this, and ``slow_close`` one for the end of a connection. ``bandwidth`` are
+        the bytes a second in each direction, and with ``drop`` every Nth frame is lost.
 
         The links of the gateway kind ``reference`` pass a relay with the option ``RELAY`` only.
 
         | Disturb The Link Of    ${board}    delay=200ms    bandwidth=2000
         """
-        given = {"cut": cut, "half_open": half_open, "silent": silent, "bandwidth": bandwidth, "drop": drop}
-        self.stack.links.disturb(board_of(self.stack, board), delay=float(delay or 0), **given)
+        given: dict[str, Any] = {
+            "cut": cut,
+            "half_open": half_open,
+            "silent": silent,
+            "bandwidth": bandwidth,
+            "drop": drop,
+        }
+        times = {"delay": delay, "jitter": jitter, "slow_close": slow_close}
+        seconds = {name: float(value or 0) for name, value in times.items()}
+        self.stack.links.disturb(board_of(self.stack, board), **given, **seconds)
 
     @async_keyword("boards")
     async def stop_disturbing_the_link_of(self, board: Board | str) -> None:

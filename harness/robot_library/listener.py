@@ -26,8 +26,9 @@ from harness.core.text import printable
 from harness.reporting import allure
 from harness.reporting.verdict import UNKNOWN, PhaseResult, Verdict
 from harness.robot_library.background import BackgroundRunner
+from harness.robot_library.requirements import REQUIRES, replace_body
 from harness.robot_library.run import RobotRun, options_of, rerun_command
-from harness.stack.backends import check_options
+from harness.stack.backends import check_options, lacking
 from harness.stack.hosted import HostedStack
 from harness.stack.options import StackOptions
 from harness.stack.stack import Stack
@@ -162,6 +163,8 @@ class StackListener:
                 self._record(self._hosted, self._test)
             except RigError as error:
                 self._cannot_record = error
+        if wanted := tuple(_tagged(data.tags, REQUIRES)):
+            self._check_requirements(data, wanted)
 
     def end_test(self, data: running.TestCase, result: results.TestCase) -> None:
         assert self._test is not None
@@ -212,6 +215,16 @@ class StackListener:
         if self._run is not None:
             self._run.leave()
             self._run = None
+
+    def _check_requirements(self, data: running.TestCase, wanted: Iterable[str]) -> None:
+        try:
+            reason = lacking(self._options({}), wanted)
+        except HarnessError as error:
+            self._errors.append(error)
+            replace_body(data, "Skip" if isinstance(error, RigError) else "Fail", robot_message(error))
+        else:
+            if reason is not None:
+                replace_body(data, "Skip", reason)
 
     # Stacks.
 

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from harness.core.history import Event
+from harness.sequences.bindings import Subject
 from harness.sequences.flows import Sequence
-from harness.sequences.instances import collect
+from harness.sequences.instances import Instance, collect
+from harness.sequences.matcher import Possible
 from harness.sequences.words import letter, path, run
 
 __all__ = ["STOPPING", "ArrowCoverage", "Coverage", "coverage", "taken"]
@@ -86,17 +88,42 @@ def taken(sequence: Sequence, events: Iterable[Event], stopping: int | None = No
     ``stopping``: the number of the event at which the stack began to stop. An instance counts as it was then, too:
     boards lose their power then before the platform ends.
     """
-    if stopping is not None:
-        events = list(events)
-        return taken(sequence, events) | taken(sequence, (event for event in events if event.n < stopping))
-    seen: Counter[int] = Counter()
     if sequence.pending:
-        return seen
+        return Counter()
+    events = list(events)
+    words = _words(sequence, events)
+    cut = words if stopping is None else _words_before(sequence, events, words, stopping)
+    in_all: Counter[int] = Counter()
+    before: Counter[int] = Counter()
     shared: dict[int, int] = {}
-    found = collect(sequence.events, sequence.subject, events, sequence.refusals)
-    for instance, word in found.words.items():
-        # One event at a time: most instances leave the diagram of most sequences early.
-        steps = run(sequence, (letter(sequence, instance, event, shared) for event in word))
-        if len(steps) > len(word) and sequence.matcher.accepting(steps[-1]) is not None:
-            seen.update(path(sequence, steps))
-    return seen
+    for instance in words | cut:
+        word, early = words.get(instance, []), cut.get(instance, [])
+        steps = _steps(sequence, instance, word, shared)
+        _count(in_all, sequence, steps, len(word))
+        begins = early == word[: len(early)]  # as nearly always: one run tells both
+        steps = steps[: len(early) + 1] if begins else _steps(sequence, instance, early, shared)
+        _count(before, sequence, steps, len(early))
+    return in_all | before
+
+
+def _words(sequence: Sequence, events: Iterable[Event]) -> dict[Instance, list[Event]]:
+    return collect(sequence.events, sequence.subject, events, sequence.refusals).words
+
+
+def _words_before(
+    sequence: Sequence, events: list[Event], words: dict[Instance, list[Event]], stopping: int
+) -> dict[Instance, list[Event]]:
+    """The words of the events before ``stopping``. Which device an application is on can be known from later ones."""
+    if sequence.subject is Subject.DEVICE:
+        return {instance: [event for event in word if event.n < stopping] for instance, word in words.items()}
+    return _words(sequence, [event for event in events if event.n < stopping])
+
+
+def _steps(sequence: Sequence, instance: Instance, word: Iterable[Event], shared: dict[int, int]) -> list[Possible]:
+    """One event at a time: most instances leave the diagram of most sequences early."""
+    return run(sequence, (letter(sequence, instance, event, shared) for event in word))
+
+
+def _count(seen: Counter[int], sequence: Sequence, steps: list[Possible], length: int) -> None:
+    if len(steps) > length and sequence.matcher.accepting(steps[-1]) is not None:
+        seen.update(path(sequence, steps))

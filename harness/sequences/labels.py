@@ -66,7 +66,8 @@ class Condition:
             return value is _ABSENT and self.test is Comparison.ABSENT
         if self.test is Comparison.PRESENT:
             return value is not None
-        found = any(_same(wanted, value) for wanted in self.values)
+        # A text, as nearly always, is equal to texts only.
+        found = value in self.values if type(value) is str else any(_same(wanted, value) for wanted in self.values)
         return found == (self.test is Comparison.EQUAL)
 
     def value_in(self, data: Mapping[str, Any], device: str, absent: object = None) -> Any:
@@ -74,7 +75,9 @@ class Condition:
         value: Any = data
         for part in self.path:
             key = device if part == "{device}" else part
-            if not isinstance(value, Mapping) or key not in value:
+            if type(value) is not dict and not isinstance(value, Mapping):  # the first is quick
+                return absent
+            if key not in value:
                 return absent
             value = value[key]
         return value

@@ -13,8 +13,8 @@ _RAW = frozenset({"frame", "frameSize"})
 """The undecoded bytes of a message, which hold keys, certificates, and signatures."""
 _OF_SIZES = frozenset({"heap_free_bytes", "heap_used_bytes"})
 """A board's heap holds certificates, whose size depends on their signatures."""
-_OF_KEYS = frozenset({"publicKey", "serial", "wasmbed.io/used-by"})
-"""The last is a pairing's annotation with a digest of the key."""
+_OF_KEYS = frozenset({"der", "publicKey", "serial", "wasmbed.io/used-by"})
+"""The first is an authority's certificate, the last a pairing's annotation with a digest of the key."""
 _OF_DOCUMENTS = frozenset({"certificate", "csr"})
 """Signed documents: their digest and size differ too, since signatures are random (FIPS 186-5, section 6.4)."""
 

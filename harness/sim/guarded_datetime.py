@@ -34,8 +34,8 @@ def users_names(libraries: tuple[str, ...], ids: dict[int, Any]) -> Iterator[tup
     """Each name of a module that belongs neither to the harness nor to the ``libraries``, whose value has one of these
     ``ids``, with what ``ids`` has for it."""
     for module in _users_modules(libraries, len(sys.modules)):
-        for name, value in tuple(vars(module).items()):
-            if (found := ids.get(id(value))) is not None:
+        for name in _names(module, len(vars(module))):
+            if (found := ids.get(id(vars(module).get(name)))) is not None:
                 yield module, name, found
 
 
@@ -47,6 +47,14 @@ def _users_modules(libraries: tuple[str, ...], loaded: int) -> list[ModuleType]:
         for module in tuple(sys.modules.values())
         if isinstance(file := getattr(module, "__file__", None), str) and not file.startswith((_HARNESS, *libraries))
     ]
+
+
+@lru_cache(maxsize=4096)
+def _names(module: ModuleType, count: int) -> tuple[str, ...]:
+    """The names of a module for what reads the machine's time; ``count`` is the number of all, so that later ones are
+    found too: each run of a loop asks anew, and has hundreds of modules to look through."""
+    looked_for = (datetime, *_LOOKS)
+    return tuple(name for name, value in tuple(vars(module).items()) if any(value is one for one in looked_for))
 
 
 def _refusing(original: type, names: tuple[str, ...], refuse: Callable[[], object]) -> Any:

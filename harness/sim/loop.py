@@ -21,6 +21,7 @@ from harness.sim.plain_link import PlainLink
 from harness.sim.selector import SimulatedSelector
 from harness.sim.simulated_time import SimulatedTime
 from harness.sim.sockets import SimulatedSocket, SimulatedSockets
+from harness.sim.stopped import Stopped
 
 __all__ = ["SimulatedLoop"]
 
@@ -42,9 +43,10 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         self._time, self._sockets = time, sockets
         self._guard = Guard(time)
         self._busy_turns = 0
-        super().__init__(SimulatedSelector(sockets, self._data_arrived, self._idle, order))
+        self._stopped, self._order = Stopped(), order
+        super().__init__(SimulatedSelector(sockets, self._data_arrived, self._idle, order, self._stopped))
         if order is not None:
-            self._ready: Any = ReadyQueue(order)
+            self._ready: Any = ReadyQueue(order, self._stopped)
 
     def time(self) -> float:
         return self._time.seconds
@@ -74,6 +76,20 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
                 where=f"{self._time.seconds:g} s after its start",
                 do="wait for a condition, or on the clock, instead of polling",
             )
+
+    # Processes (harness.core.processes.Processes).
+
+    def stop_process(self, name: str) -> None:
+        if not isinstance(self._ready, ReadyQueue):
+            ready = ReadyQueue(self._order, self._stopped)
+            ready.extend(self._ready)
+            self._ready = ready
+        self._stopped.add(name)
+
+    def continue_process(self, name: str) -> None:
+        waited = self._stopped.remove(name)
+        # In the next turn, behind what the sockets bring: asyncio takes those before its timers.
+        self.call_soon(self._ready.extend, waited)
 
     # Streams.
 

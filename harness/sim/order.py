@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from harness.core.identifiers import Randomness
+from harness.sim.stopped import NOTHING, Stopped
 
 __all__ = ["DEPTH", "ChosenOrder", "Pct", "RandomOrder", "ReadyQueue", "ScheduleOrder", "order_of"]
 
@@ -94,13 +95,19 @@ def order_of(order: str, randomness: Randomness) -> ChosenOrder | None:
 
 class ReadyQueue(deque[Any]):
     """A loop's queue of handles: where several steps of tasks follow each other, ``order`` chooses the first. No step
-    passes a callback."""
+    passes a callback. Handles of a ``stopped`` process are kept there."""
 
-    def __init__(self, order: ChosenOrder) -> None:
+    def __init__(self, order: ChosenOrder | None, stopped: Stopped) -> None:
         super().__init__()
-        self._order = order
+        self._order, self._stopped = order, stopped
 
     def popleft(self) -> Any:
+        handle = self._next()
+        return NOTHING if self._stopped.keeps(handle) else handle
+
+    def _next(self) -> Any:
+        if self._order is None:
+            return super().popleft()
         tasks: list[object] = []
         for handle in self:
             task = getattr(handle._callback, "__self__", None)

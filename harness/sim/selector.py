@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.sim.order import ChosenOrder
 from harness.sim.sockets import SimulatedSockets
+from harness.sim.stopped import Stopped
 
 __all__ = ["SimulatedSelector"]
 
@@ -23,10 +24,13 @@ class SimulatedSelector(selectors.BaseSelector):
         sockets: SimulatedSockets,
         arrived: Callable[[], object],
         idle: Callable[[float | None], object],
-        order: ChosenOrder | None = None,
+        order: ChosenOrder | None,
+        stopped: Stopped,
     ) -> None:
-        """``order`` is that of several ready sockets; None: the order in which they became ready."""
+        """``order`` is that of several ready sockets; None: the order in which they became ready. Those of ``stopped``
+        processes stay as they are."""
         self._sockets, self._arrived, self._idle, self._order = sockets, arrived, idle, order
+        self._stopped = stopped
         self._keys: dict[int, selectors.SelectorKey] = {}
         self._touched: dict[int, None] = {}
         """Sockets that may be ready, in the order in which that was noticed: the order of a set differs by run."""
@@ -57,7 +61,10 @@ class SimulatedSelector(selectors.BaseSelector):
         for descriptor in list(self._touched):
             key = self._keys[descriptor]
             if events := self._sockets[descriptor].events(key.events):
-                ready.append((key, events))
+                if self._stopped:
+                    events &= ~self._waiting(key)
+                if events:
+                    ready.append((key, events))
             else:
                 del self._touched[descriptor]
         if ready:
@@ -67,6 +74,11 @@ class SimulatedSelector(selectors.BaseSelector):
         else:
             self._idle(timeout)
         return ready
+
+    def _waiting(self, key: selectors.SelectorKey) -> int:
+        """The events of a socket for which a stopped process waits."""
+        ends = zip((selectors.EVENT_READ, selectors.EVENT_WRITE), key.data or (), strict=False)
+        return sum(event for event, handle in ends if self._stopped.owns(handle))
 
     def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
         return _KeysByFile(self._keys)

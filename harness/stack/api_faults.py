@@ -7,25 +7,29 @@ unless only its answer is lost.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from harness.core.ahead import Ahead
 from harness.core.clock import Clock
 from harness.core.errors import ProductFailure
 from harness.invariants.invariant import party_of
-from harness.wasmbed.resources.api import ApiError, Object, Resource, ResourceApi, ResourceList, WatchEvent, api_error
+from harness.wasmbed.resources.api import ApiError, Object, Resource, api_error
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
 
-__all__ = ["ApiFault", "ApiFaults"]
+__all__ = ["GONE", "ApiFault", "ApiFaults", "error_of"]
 
 T = TypeVar("T")
 GONE = 410
 _EVENTS = ("ADDED", "MODIFIED", "DELETED")
 KEPT = 100
 """Pauses that a fault remembers."""
+MOST_KEPT = 10_000
+"""Answers that a fault of stale reads keeps."""
+READS = frozenset(("get", "list"))
 REASONS = {
     409: "Conflict",
     GONE: "Expired",
@@ -51,6 +55,10 @@ class ApiFault:
     after: bool = False
     slower: float = 0.0
     """Seconds by which each request is late, which then goes on."""
+    loses: bool = False
+    """Whether watch events are lost: watches hear nothing more, and end with 410 when the fault is over."""
+    kept: dict[object, object] | None = None
+    """The answers that clients get again, of reads that are stale; None: they get new ones."""
     hit: int = 0
     """Requests that failed, or were held back, so far."""
     reached: asyncio.Event = field(default_factory=asyncio.Event)
@@ -83,6 +91,17 @@ class ApiFault:
             and self.name in (None, name)
         )
 
+    def stale(self, answer: T, key: object) -> T:
+        """The first answer with that key; at most :data:`MOST_KEPT` are kept, and others are given as they come."""
+        assert self.kept is not None, "only of reads that are stale"
+        if key in self.kept:
+            self.hit += 1
+            self.reached.set()
+            return deepcopy(cast(T, self.kept[key]))
+        if len(self.kept) < MOST_KEPT:
+            self.kept[key] = deepcopy(answer)
+        return answer
+
     async def apply(self, resource: Resource, name: str) -> None:
         """Fail, or wait until requests may go on. Raises ApiError, or ConnectionRefusedError for no code."""
         self.hit += 1
@@ -97,6 +116,9 @@ class ApiFault:
         if self.slower:
             await self.clock.sleep(self.slower)
             return
+        if self.loses:
+            await self.released.wait()
+            raise error_of(GONE, "the watch")
         if self.code == 0:
             await self.released.wait()
             return
@@ -104,7 +126,7 @@ class ApiFault:
             raise ConnectionResetError("the connection ended in the middle of an answer: the test says so")
         if self.code is None:
             raise ConnectionRefusedError("the API server cannot be reached: the test says so")
-        raise _error(self.code, f"{resource.kind} {name}")
+        raise error_of(self.code, f"{resource.kind} {name}")
 
 
 @dataclass(eq=False, slots=True)
@@ -194,6 +216,7 @@ class ApiFaults:
         finally:
             self._active.remove(fault)
             fault.released.set()
+            self._note("API restored", "Kubernetes")
 
     @contextmanager
     def slowed(
@@ -215,6 +238,34 @@ class ApiFaults:
             self._active.remove(fault)
             self._note("API restored", "Kubernetes")
 
+    @contextmanager
+    def losing_events(self, *, client: str | None = None, kind: str | None = None) -> Iterator[ApiFault]:
+        """Inside, watch events are lost. At the end the watches that lost some end with 410, so that their clients list
+        everything again."""
+        fault = ApiFault(client, frozenset(("event",)), kind, None, None, None, self._clock, loses=True)
+        self._note("API loses watch events", "Kubernetes", client=client, resource=kind)
+        self._active.append(fault)
+        try:
+            yield fault
+        finally:
+            self._active.remove(fault)
+            fault.released.set()
+            self._note("API restored", "Kubernetes")
+
+    @contextmanager
+    def stale(
+        self, *, client: str | None = None, kind: str | None = None, name: str | None = None
+    ) -> Iterator[ApiFault]:
+        """Inside, a client that reads an object or a list again gets the answer that it got the first time."""
+        fault = ApiFault(client, READS, kind, name, None, None, self._clock, kept={})
+        self._note("API reads are stale", "Kubernetes", client=client, resource=kind, named=name)
+        self._active.append(fault)
+        try:
+            yield fault
+        finally:
+            self._active.remove(fault)
+            self._note("API restored", "Kubernetes")
+
     def break_watches(self, *, client: str | None = None, kind: str | None = None, code: int = 0) -> int:
         """End the watches that are open now, each before its next event; returns how many.
 
@@ -225,10 +276,6 @@ class ApiFaults:
             watch.ends_with = code
         self._note(f"watches end with {code}" if code else "watches end", "Kubernetes", client=client, resource=kind)
         return len(chosen)
-
-    def client(self, name: str, api: ResourceApi) -> ResourceApi:
-        """``api`` for the client of that name, with these faults in front."""
-        return _Faulty(self, name, api)
 
     async def foreseen(self, client: str, change: str, resource: Resource, name: str, body: Object) -> None:
         """Wait if a fault is to come first: before a client's request (``POST``, ``PATCH``, ...), or before a watch
@@ -255,8 +302,21 @@ class ApiFaults:
 
     async def _apply(self, client: str, verb: str, resource: Resource, name: str, *, after: bool) -> None:
         for fault in tuple(self._active):
-            if fault.after is after and fault.matches(client, verb, resource, name):
+            if fault.after is after and fault.kept is None and fault.matches(client, verb, resource, name):
                 await fault.apply(resource, name)
+
+    def answered(self, client: str, verb: str, resource: Resource, name: str, query: str, answer: T) -> T:
+        """The answer that a client gets to a read: ``answer``, or an earlier one if reads are stale. ``query`` tells
+        lists apart."""
+        for fault in self._active:
+            if fault.kept is not None and fault.matches(client, verb, resource, name):
+                return fault.stale(answer, (client, verb, resource, name, query))
+        return answer
+
+    async def event(self, client: str, change: str, resource: Resource, name: str, stored: Object) -> None:
+        """Return when a watch event may reach a client. Raises ApiError if the watch has to end."""
+        await self.foreseen(client, change, resource, name, stored)
+        await self.enter(client, "event", resource, name)
 
     @contextmanager
     def watching(self, client: str, resource: Resource) -> Iterator[_Watch]:
@@ -269,87 +329,5 @@ class ApiFaults:
             self._watches.discard(watch)
 
 
-class _Faulty(ResourceApi):
-    def __init__(self, faults: ApiFaults, client: str, api: ResourceApi) -> None:
-        self._faults, self._client, self._api = faults, client, api
-        self.namespace = api.namespace
-        self._expired: set[str] = set()
-        """Kinds whose watches ended with 410: they have to be listed before they are watched again."""
-
-    async def get(self, resource: Resource, name: str) -> Object:
-        return await self._call("get", resource, name, lambda: self._api.get(resource, name))
-
-    async def list(self, resource: Resource, *, label_selector: str = "", field_selector: str = "") -> ResourceList:
-        async def send() -> ResourceList:
-            self._expired.discard(resource.kind)
-            return await self._api.list(resource, label_selector=label_selector, field_selector=field_selector)
-
-        return await self._call("list", resource, "", send)
-
-    async def create(self, resource: Resource, body: Object) -> Object:
-        name = str(body["metadata"].get("name") or "")
-        await self._faults.foreseen(self._client, "POST", resource, name, body)
-        return await self._call("create", resource, name, lambda: self._api.create(resource, body))
-
-    async def replace(self, resource: Resource, name: str, body: Object) -> Object:
-        await self._faults.foreseen(self._client, "PUT", resource, name, body)
-        return await self._call("replace", resource, name, lambda: self._api.replace(resource, name, body))
-
-    async def patch(self, resource: Resource, name: str, patch: Object) -> Object:
-        await self._faults.foreseen(self._client, "PATCH", resource, name, patch)
-        return await self._call("patch", resource, name, lambda: self._api.patch(resource, name, patch))
-
-    async def patch_status(self, resource: Resource, name: str, patch: Object) -> Object:
-        await self._faults.foreseen(self._client, "PATCH", resource, name, patch)
-        return await self._call("patch_status", resource, name, lambda: self._api.patch_status(resource, name, patch))
-
-    async def delete(
-        self, resource: Resource, name: str, *, uid: str | None = None, resource_version: str | None = None
-    ) -> None:
-        def send() -> Awaitable[None]:
-            return self._api.delete(resource, name, uid=uid, resource_version=resource_version)
-
-        await self._faults.foreseen(self._client, "DELETE", resource, name, {})
-        await self._call("delete", resource, name, send)
-
-    async def _call(self, verb: str, resource: Resource, name: str, send: Callable[[], Awaitable[T]]) -> T:
-        await self._faults.enter(self._client, verb, resource, name)
-        answer = await send()
-        await self._faults.leave(self._client, verb, resource, name)
-        return answer
-
-    @asynccontextmanager
-    async def watch(
-        self, resource: Resource, *, resource_version: str, label_selector: str = "", field_selector: str = ""
-    ) -> AsyncIterator[AsyncIterator[WatchEvent]]:
-        await self._faults.enter(self._client, "watch", resource, "")
-        if resource.kind in self._expired:
-            raise _error(GONE, "the watch")
-        selectors = {"label_selector": label_selector, "field_selector": field_selector}
-        with self._faults.watching(self._client, resource) as watch:
-            async with self._api.watch(resource, resource_version=resource_version, **selectors) as events:
-                yield self._until(watch, resource, events)
-
-    async def close(self) -> None:
-        await self._api.close()
-
-    async def _until(
-        self, watch: _Watch, resource: Resource, events: AsyncIterator[WatchEvent]
-    ) -> AsyncIterator[WatchEvent]:
-        """The events up to the moment at which the watch has to end."""
-        async for event in events:
-            name = event.object["metadata"].get("name", "")
-            await self._faults.foreseen(self._client, event.type, resource, name, event.object)
-            await self._faults.enter(self._client, "event", resource, name)
-            if watch.ends_with is None:
-                yield event
-                continue
-            if watch.ends_with == GONE:
-                self._expired.add(watch.kind)
-            if watch.ends_with:
-                raise _error(watch.ends_with, "the watch")
-            return
-
-
-def _error(code: int, what: str) -> ApiError:
+def error_of(code: int, what: str) -> ApiError:
     return api_error({"code": code, "reason": REASONS.get(code, ""), "message": f"{what}: the test makes this fail"})

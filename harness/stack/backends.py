@@ -24,6 +24,8 @@ from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 __all__ = ["CLUSTERS", "check_names", "check_options", "clusters", "lacking", "make_cluster"]
 
 CLUSTERS = "harness.clusters"
+SIMULATED = frozenset({"gateway-pause"})
+"""The features that each gateway has in a simulation."""
 
 
 def clusters() -> dict[str, str | None]:
@@ -118,6 +120,11 @@ def make_cluster(
     return cluster
 
 
+def has_gates(options: StackOptions) -> bool:
+    """Whether the requests of other programs to this kind of cluster can be made to fail."""
+    return bool(getattr(load_kind(CLUSTERS, options.cluster), "has_gates", True))
+
+
 def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
     """Why a test that needs these features is skipped. None if the chosen gateway has them, and the chosen kind of
     board, or the default kind of the chosen tier. Some are lost in a simulation, while boards are recorded, and by the
@@ -136,8 +143,10 @@ def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
     names -= SYSTEM_FEATURES.keys()
     if of_gateway := names & GATEWAY_FEATURES.keys():
         gateway, choice = find_gateway(options)
-        if absent := of_gateway - gateway.features_of(choice):
+        if absent := of_gateway - gateway.features_of(choice) - (SIMULATED if options.simulated else frozenset()):
             return f"the gateway {options.gateway} has no {', '.join(sorted(absent))}"
+        if "gateway-api-faults" in names and not gateway.records and not has_gates(options):
+            return f"requests of a gateway outside this process cannot fail with --cluster={options.cluster}"
         names -= of_gateway
     catalogue = board_catalogue(options)
     if not names <= FEATURES.keys():

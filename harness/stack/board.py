@@ -7,7 +7,7 @@ import shlex
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from harness.boards.board import Board, Power
+from harness.boards.board import Board, Credentials, Power
 from harness.boards.bridge import Counters
 from harness.boards.gdb import GdbStub
 from harness.boards.usage import Usage
@@ -85,6 +85,10 @@ class RecordedBoard(Board):
             self._fault("reset")
             await self._board.reset()
 
+    def provision(self, credentials: Credentials) -> None:
+        self._note("provisioned")
+        self._board.provision(credentials)
+
     async def cut_link(self) -> None:
         async with self._changing:
             self._fault("cut link")
@@ -102,6 +106,30 @@ class RecordedBoard(Board):
     async def resume(self) -> None:
         self._note("resume")
         await self._board.resume()
+
+    async def disturb_clock(self, *, ahead: float = 0.0, rate: float = 1.0) -> None:
+        self._recorder.fault("disturb clock", "Device", self.device, board=self.name, ahead=ahead, rate=rate)
+        await self._board.disturb_clock(ahead=ahead, rate=rate)
+
+    async def exhaust_memory(self) -> None:
+        self._fault("exhaust memory")
+        await self._board.exhaust_memory()
+
+    async def release_memory(self) -> None:
+        self._note("release memory")
+        await self._board.release_memory()
+
+    async def wear_flash(self) -> None:
+        self._fault("wear flash")
+        await self._board.wear_flash()
+
+    async def renew_flash(self) -> None:
+        self._note("renew flash")
+        await self._board.renew_flash()
+
+    async def tear_write(self) -> None:
+        await self._board.tear_write()
+        self._fault("tear write")
 
     async def execute(self, command: str) -> str:
         self._note("monitor", command=command)

@@ -174,6 +174,11 @@ class Boards:
         """
         return await virtual_time.take_snapshot(self._catalogue.made, self, folder)
 
+    def provision(self, board: Board, credentials: Credentials) -> None:
+        """Give a board other credentials, from its next power-on on (feature ``provision``)."""
+        self[board.name].provision(credentials)
+        self._credentials[board.name] = credentials
+
     def credentials(self, board: Board) -> Credentials:
         """The credentials that the board was given."""
         return self._credentials[board.name]

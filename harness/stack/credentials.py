@@ -6,6 +6,7 @@ import asyncio
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -107,14 +108,36 @@ class Pki:
                 self.servers = ServerAuthorities(_GATEWAYS, clock, folder / "gateways")
                 self.devices = devices or Authority.kept_in(folder / "devices", _DEVICES, clock)
         self._untrusted: Authority | None = None
+        self._rotated: ServerAuthorities | None = None
         self._lists: dict[str, list[asyncio.Future[None]]] = {}
         """By gateway: the futures of callers that wait for it to load a revocation list."""
         self._publishing = asyncio.Lock()
         self._keys: dict[bytes, PrivateKey] = {}
 
-    def gateway(self, name: str, *, valid_for: float | None = None) -> tuple[Identity, ...]:
-        """The identities of a gateway with a loopback address; they expire ``valid_for`` seconds from now."""
-        return self.servers.issue(name, not_after=None if valid_for is None else self._clock.now() + valid_for)
+    def gateway(self, name: str, *, valid_for: float | None = None, rotated: bool = False) -> tuple[Identity, ...]:
+        """The identities of a gateway with a loopback address; they expire ``valid_for`` seconds from now. ``rotated``:
+        of new authorities with the same names, which no board knows."""
+        if rotated and self._rotated is None:
+            self._rotated = ServerAuthorities(_GATEWAYS, self._clock)
+        servers = self._rotated if rotated and self._rotated is not None else self.servers
+        return servers.issue(name, not_after=self._time_in(valid_for))
+
+    def reissue(self, name: str, credentials: Credentials, *, valid_for: float | None = None) -> Credentials:
+        """The same credentials with another certificate for the device of that name; it expires ``valid_for`` seconds
+        from now (negative: it has expired)."""
+        key = load_private_key(credentials.private_key, "credentials")
+        issued = self.devices.issue_device(name, key.public_key(), not_after=self._time_in(valid_for))
+        return replace(credentials, certificate=issued)
+
+    def is_revoked(self, credentials: Credentials) -> bool:
+        """Whether their certificate was revoked."""
+        if credentials.certificate is None:
+            return False
+        serial = x509.load_der_x509_certificate(credentials.certificate).serial_number
+        return self.devices.is_revoked(serial)
+
+    def _time_in(self, seconds: float | None) -> float | None:
+        return None if seconds is None else self._clock.now() + seconds
 
     async def credentials(
         self, name: str, certificate: Certificate | str = Certificate.VALID, *, algorithm: str = Algorithm.ED25519

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.core.ahead import Ahead
 from harness.core.clock import Clock
+from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
 from harness.gateways.gateway import Gateway
 from harness.gateways.http_recorder import HttpRecorder
@@ -45,6 +46,7 @@ class GatewayBoundary:
         clock: Clock,
         network: Network,
         recorder: Recorder,
+        randomness: Randomness,
         tamper: Tamper | None = None,
         tunnel: bool = False,
         wire: str = VERSION_1,
@@ -66,6 +68,7 @@ class GatewayBoundary:
             limit=settings.frame_limit,
             wire=wire,
             tamper=tamper,
+            randomness=randomness,
             ahead=ahead,
             is_by_hand=recorder.is_by_hand,
         )

@@ -69,16 +69,18 @@ class GatewayControl(Watched[GatewayResource]):
         randomness: Randomness,
         recorder: Recorder,
         *,
+        own_clock: Clock | None = None,
         wire_defect: str | None = None,
         relay: bool = False,
         ahead: Ahead | None = None,
     ) -> None:
-        """``wire_defect``: the name of a defect of :mod:`harness.gateways.relay.defects` on its links. ``relay``:
-        whether they pass a relay also if it records them itself. ``ahead`` is asked before what passes the relay."""
+        """``own_clock``: the one of its machine, by default ``clock``. ``wire_defect``: the name of a defect of
+        :mod:`harness.gateways.relay.defects` on its links. ``relay``: whether they pass a relay also if it records them
+        itself. ``ahead`` is asked before what passes the relay."""
         super().__init__(settings.name, recorder.informer(GATEWAY), recorder.record)
         self._settings, self._kind, self._choice, self._pki, self._cluster = settings, kind, choice, pki, cluster
         self._clock, self._network, self._randomness, self._recorder = clock, network, randomness, recorder
-        self._ahead = ahead
+        self._ahead, self._own_clock = ahead, own_clock or clock
         self._identities = pki.gateway(settings.name)
         self._defect_noted = False
         defect = find_defect(wire_defect) if wire_defect is not None else None
@@ -90,6 +92,7 @@ class GatewayControl(Watched[GatewayResource]):
         """How often it was started: its random values are others each time, as those of a new process are."""
         self._token = ""
         self._direct: Endpoint | None = None
+        self._paused_at: float | None = None
         self._ended = asyncio.Event()
 
     @property
@@ -170,6 +173,7 @@ class GatewayControl(Watched[GatewayResource]):
             self._clock,
             self._network,
             self._recorder,
+            self._randomness.fork(f"{self.name} links"),
             tamper=defect.tamper(applied) if defect is not None else None,
             tunnel=self._kind.tunnelled(self._choice),
             wire=self._choice.wire,
@@ -185,7 +189,7 @@ class GatewayControl(Watched[GatewayResource]):
             namespace=self._cluster.api.namespace,
             api=self._cluster.api,
             give_access=self._cluster.give_access,
-            clock=self._clock,
+            clock=self._own_clock,
             network=self._network,
             randomness=self._randomness.fork(f"{self.name} {self._starts}"),
             tap=self._recorder.platform if self._boundary is None else self._tap_inside,
@@ -226,6 +230,21 @@ class GatewayControl(Watched[GatewayResource]):
         """Record its own account of its sessions and metrics, if it is running."""
         if self._gateway is not None:
             await observe(self.name, self.http_endpoint, self._token, self._recorder, self._clock, self._network)
+
+    async def pause(self) -> None:
+        """Stop its processor (feature ``gateway-pause``): it does nothing, and its connections stay open."""
+        gateway = self._running()
+        self._recorder.fault("pause gateway", "Gateway", gateway=self.name)
+        self._paused_at = self._clock.now()
+        await gateway.pause()
+
+    async def resume(self) -> None:
+        """Let it go on where it was."""
+        if self._gateway is None or self._paused_at is None:
+            return
+        paused_at, self._paused_at = self._paused_at, None
+        self._recorder.note("resume gateway", gateway=self.name, seconds=round(self._clock.now() - paused_at, 3))
+        await self._gateway.resume()
 
     async def stop(self) -> None:
         """Stop it gracefully: it tells its devices and drains. Does nothing if it is not running."""
@@ -274,6 +293,7 @@ class GatewayControl(Watched[GatewayResource]):
         }
 
     async def _end(self, what: str, end: Callable[[Gateway], Awaitable[None]]) -> None:
+        await self.resume()  # so that it sees that it has to end
         gateway, self._gateway = self._gateway, None
         if gateway is not None:
             self._recorder.note("gateway down", gateway=self.name)
@@ -302,16 +322,21 @@ class GatewayControl(Watched[GatewayResource]):
             if self._boundary is not None:
                 await self._boundary.close()
 
-    async def reload(self, *, valid_for: float | None = None) -> None:
+    async def reload(self, *, valid_for: float | None = None, rotated: bool = False) -> None:
         """Have it present new certificates from its authorities, without a restart (feature ``gateway-reload``).
 
-        They expire ``valid_for`` seconds from now (negative: they have expired); None: in their usual time.
+        They expire ``valid_for`` seconds from now (negative: they have expired); None: in their usual time. They are
+        of authorities that no board knows if ``rotated``.
         """
+        gateway = self._running()
+        self._identities = self._pki.gateway(self.name, valid_for=valid_for, rotated=rotated)
+        self._recorder.note("gateway reload", gateway=self.name, **self._described())
+        await bounded(self._clock, START, f"reload of gateway {self.name}", gateway.reload(self._identities))
+
+    def _running(self) -> Gateway:
         if self._gateway is None:
             raise UsageError("the gateway is not running", where=self.name, do="start it first")
-        self._identities = self._pki.gateway(self.name, valid_for=valid_for)
-        self._recorder.note("gateway reload", gateway=self.name, **self._described())
-        await bounded(self._clock, START, f"reload of gateway {self.name}", self._gateway.reload(self._identities))
+        return self._gateway
 
     async def restart(self, **settings: Any) -> None:
         """Stop it gracefully and start it again at the same addresses; ``settings`` as for :meth:`start`."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import asyncio
 import linecache
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from harness.core.clock import time_to_wait
@@ -259,14 +260,15 @@ class _Wanted:
         about: str | None,
         data: dict[str, Any],
     ) -> None:
+        self._name = name
         self._own = {
-            key: value
-            for key, value in {"name": name, "kind": kind, "source": source, "target": target}.items()
-            if value is not None
+            key: value for key, value in {"kind": kind, "source": source, "target": target}.items() if value is not None
         }
         self._about, self._data = about, data
 
     def fits(self, event: Event) -> bool:
+        if self._name is not None and event.name != self._name:  # as of nearly all
+            return False
         if any(getattr(event, key) != value for key, value in self._own.items()):
             return False
         if self._about is not None and self._about not in (event.correlation, event.data.get("device")):
@@ -277,8 +279,9 @@ class _Wanted:
         )
 
     def __str__(self) -> str:
+        name = {} if self._name is None else {"name": self._name}
         about = {} if self._about is None else {"about": self._about}
-        wanted = {**self._own, **about, **self._data}
+        wanted = {**name, **self._own, **about, **self._data}
         return " ".join(f"{key}={plain(value)}" for key, value in wanted.items()) or "at all"
 
 
@@ -293,15 +296,24 @@ def plain(value: Any) -> str:
 def _expression(predicate: Callable[..., Any]) -> str:
     """The expression of a ``lambda``, from the file that has it."""
     code = predicate.__code__
-    try:
-        tree = ast.parse("".join(linecache.getlines(code.co_filename)))
-    except SyntaxError:
-        tree = ast.Module([], [])
-    found = [node for node in ast.walk(tree) if isinstance(node, ast.Lambda) and node.lineno == code.co_firstlineno]
-    names = [[each.arg for each in node.args.args] for node in found]
+    found = _lambdas("".join(linecache.getlines(code.co_filename))).get(code.co_firstlineno, ())
     own = list(code.co_varnames[: code.co_argcount])
-    bodies = {ast.unparse(node.body) for node, given in zip(found, names, strict=True) if given == own}
+    bodies = {ast.unparse(node.body) for node in found if [each.arg for each in node.args.args] == own}
     return f"({bodies.pop()})" if len(bodies) == 1 else "a condition of the test"
+
+
+@lru_cache(maxsize=8)
+def _lambdas(text: str) -> Mapping[int, Sequence[ast.Lambda]]:
+    """The expressions ``lambda`` of a module by their lines: one failure asks for several."""
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return {}
+    found: dict[int, list[ast.Lambda]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Lambda):
+            found.setdefault(node.lineno, []).append(node)
+    return found
 
 
 def format_events(history: History, about: str | None = None, last: int = 12) -> str:

@@ -27,8 +27,10 @@ from harness.stack.api_faults import ApiFaults
 from harness.stack.applications import ApplicationHandle
 from harness.stack.backends import lacking, make_cluster
 from harness.stack.boards import Boards
+from harness.stack.clocks import Clocks
 from harness.stack.credentials import Certificate, Pki
 from harness.stack.devices import DeviceHandle
+from harness.stack.faulty_api import FaultyApi
 from harness.stack.gateway_boundary import GatewayAccess
 from harness.stack.gateway_choice import find_gateway, find_system
 from harness.stack.gateways import GatewayControl
@@ -88,6 +90,8 @@ class Stack:
     modules: Modules
     api_faults: ApiFaults
     """Makes requests to the cluster fail."""
+    clocks: Clocks
+    """The clocks of controllers and gateways, which can be made wrong."""
     links: LinkFaults
     """Disturbs the links between boards and gateways."""
     faults: Injector
@@ -147,6 +151,7 @@ class Stack:
         recorder = self._recorder = Recorder(self.history, redaction, self._system.mapping, self._system.extent)
 
         self.api_faults = ApiFaults(recorder.fault, self.clock)
+        self.clocks = Clocks(self.clock, recorder.fault)
         randomness = self.randomness.fork("cluster")
         self.cluster = make_cluster(
             self.options, self.clock, randomness, recorder.cluster, self._namespace, self._state
@@ -271,7 +276,7 @@ class Stack:
         extent, randomness = self._system.extent, self.randomness.fork(name)
         manager = ControllerManager(
             self._client,
-            self.clock,
+            self.clocks["ControllerManager"],
             randomness,
             settings=settings,
             identity=name,
@@ -443,6 +448,7 @@ class Stack:
             self.network,
             self.randomness,
             self._recorder,
+            own_clock=self.clocks[GATEWAY_CLIENT],
             wire_defect=self.options.wire_defect,
             relay=self._relayed,
             ahead=self.faults,
@@ -472,7 +478,7 @@ class Stack:
         """Return a client; the cluster closes it when it stops, after all parts that use it."""
         api = self.cluster.client(name)
         mapping = self._system.mapping
-        return self.api_faults.client(name, MappedApi(api, mapping) if mapping else api)
+        return FaultyApi(self.api_faults, name, MappedApi(api, mapping) if mapping else api)
 
     def _history_file(self) -> Path | None:
         if self._folder is None:

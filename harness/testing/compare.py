@@ -9,6 +9,10 @@ links become ``id 1`` and ``link 1``: a gateway that was restarted may give a li
 devices come in any order. Times, measurements, keys and free text become ``...``; only the first heartbeat of a
 connection counts, and of a link's end not which side was first: both may close it. Requests to the cluster are left
 out, because their number depends on timing, and so are messages about an application after its deletion.
+
+Two more things are a matter of time. How many chunks of a module passed before its transfer was broken off: that it
+was is compared, and its chunks are, unless they are the first ones in their order. And which phases were written at the
+end of the test: those after the stop of the stack are left out, and so is a last one that only one history has.
 """
 
 from __future__ import annotations
@@ -39,25 +43,31 @@ SETS = frozenset({"capabilities"})
 """Lists that are compared without order."""
 COMPARED = {"Device", "Gateway", "ApplicationController"}
 """The parties whose messages are compared."""
+CHUNK, ACKNOWLEDGMENT = "ModuleChunk", "ChunkAcknowledgment"
 SECRET = "(secret"
 """The beginning of the mark of a secret, whose digest differs from run to run."""
 BEATS = frozenset({"Heartbeat", "HeartbeatAcknowledgment"})
+PHASES, DELETED = "phases", "deleted"
+"""The lane of a resource's phases, and the last of them."""
+STOPPING = "stack stopping"
+"""The note that ends a test."""
 
 
 def story(events: Iterable[Event], *, named: bool = False) -> list[str]:
     """Reduce a history to lines, subject by subject. The lines of two runs are equal unless the runs differ. With
     ``named``, devices and applications keep their names, and are in the order of these."""
-    subjects: Iterable[_Subject] = _Subjects(events, named).found.values()
-    if named:
-        subjects = sorted(subjects, key=lambda subject: subject.label)
-    return [line for subject in subjects for line in subject.lines()]
+    return [line for subject in _subjects(events, named) for line in subject.lines()]
 
 
 def difference(first: Iterable[Event], second: Iterable[Event], names: tuple[str, str] = ("first", "second")) -> str:
     """Return a unified diff of the two histories' lines; empty if they are equal."""
     first, second = list(first), list(second)
     named = {event.correlation for event in first} == {event.correlation for event in second}
-    one, two = story(first, named=named), story(second, named=named)
+    subjects = [{each.label: each for each in _subjects(events, named)} for events in (first, second)]
+    both_end = all(any(map(_is_end, events)) for events in (first, second))
+    for label in subjects[0].keys() & subjects[1].keys() if both_end else ():
+        _leave_last_phase(*(each[label] for each in subjects))
+    one, two = ([line for subject in each.values() for line in subject.lines()] for each in subjects)
     lines = difflib.unified_diff(one, two, *names, lineterm="", n=2)
     return "\n".join(line for line in lines if not line.startswith("@@"))
 
@@ -70,6 +80,59 @@ def require_alike(
         raise ProductFailure(f"{names[0]} and {names[1]} differ:\n{found}", where="compare")
 
 
+def _subjects(events: Iterable[Event], named: bool) -> list[_Subject]:
+    found = list(_Subjects(list(events), named).found.values())
+    return sorted(found, key=lambda subject: subject.label) if named else found
+
+
+def _is_end(event: Event) -> bool:
+    return event.kind is Kind.NOTE and event.name == STOPPING
+
+
+def _leave_last_phase(one: _Subject, two: _Subject) -> None:
+    """Leave out the last phase if only one of the two has it: the other test ended before it was written."""
+    shorter, longer = sorted((each.lane(PHASES) for each in (one, two)), key=len)
+    if shorter and longer[:-1] == shorter and longer[-1] != DELETED:
+        del longer[-1]
+
+
+class _Transfer:
+    """A module on its way to a device: its announcement, and the chunks and acknowledgments that followed."""
+
+    def __init__(self, deploy: Event) -> None:
+        self.deploy = deploy
+        size, chunk = (deploy.data.get(name) for name in ("size", "chunkSize"))
+        self._count = -(-size // chunk) if size and chunk else 0
+        self._indexes: dict[str, list[Any]] = {CHUNK: [], ACKNOWLEDGMENT: []}
+        self.events: list[Event] = []
+
+    def add(self, event: Event) -> None:
+        self.events.append(event)
+        self._indexes[event.name].append(event.data.get("index"))
+
+    @property
+    def is_broken_off(self) -> bool:
+        """Whether chunks are missing at its end, and none before."""
+        return len(self._indexes[CHUNK]) < self._count and all(
+            indexes == list(range(len(indexes))) for indexes in self._indexes.values()
+        )
+
+
+def _broken_off(events: Iterable[Event]) -> tuple[set[int], set[int]]:
+    """The numbers of the announcements of transfers that were broken off, and those of what followed them."""
+    transfers: list[_Transfer] = []
+    latest: dict[tuple[str, str], _Transfer] = {}
+    for event in events:
+        where = str(event.data.get("device")), event.correlation
+        if event.name == "Deploy" and event.kind is Kind.MESSAGE:
+            latest[where] = transfer = _Transfer(event)
+            transfers.append(transfer)
+        elif event.name in (CHUNK, ACKNOWLEDGMENT) and where in latest:
+            latest[where].add(event)
+    broken = [each for each in transfers if each.is_broken_off]
+    return {each.deploy.n for each in broken}, {event.n for each in broken for event in each.events}
+
+
 class _Subject:
     """The messages and phases of one device or application, in one list for each direction."""
 
@@ -79,7 +142,7 @@ class _Subject:
         self._seen_beats: set[str] = set()
 
     def add(self, lane: str, name: str, text: str) -> None:
-        if self._lanes.get("phases", [""])[-1] == "deleted" and name != "phase":
+        if self._lanes.get(PHASES, [""])[-1] == DELETED and name != "phase":
             return
         if name == "TlsConnected":
             self._seen_beats.clear()
@@ -90,6 +153,9 @@ class _Subject:
         if not lines or lines[-1] != text:
             lines.append(text)
 
+    def lane(self, name: str) -> list[str]:
+        return self._lanes.get(name, [])
+
     def lines(self) -> Iterator[str]:
         for lane in sorted(self._lanes):
             yield f"{self.label}, {lane}:"
@@ -97,15 +163,18 @@ class _Subject:
 
 
 class _Subjects:
-    def __init__(self, events: Iterable[Event], named: bool) -> None:
+    def __init__(self, events: list[Event], named: bool) -> None:
         self._named = named
+        self._broken_off, left_out = _broken_off(events)
         self.found: dict[str, _Subject] = {}
         self._labels: dict[str, str] = {}
         self._ids: dict[tuple[str, str, str], int] = {}
         """The numbers of each device's ids and links, by device, field and value."""
         self._counts: dict[tuple[str, str], int] = {}
+        self._is_over = False
         for event in events:
-            if event.correlation:
+            self._is_over |= _is_end(event)
+            if event.correlation and event.n not in left_out:
                 self._add(event)
 
     def _add(self, event: Event) -> None:
@@ -115,14 +184,16 @@ class _Subjects:
             if event.name == "TlsConnected":
                 self._number(device, "link", str(event.data.get("link")), is_new=True)
             data = {key: self._field(device, key, value) for key, value in event.data.items() if key not in LEFT_OUT}
+            if event.n in self._broken_off:
+                data["chunks"] = "broken off"
             on = f" on {device}" if subject.label.startswith("application") else ""
             lane = "ends" if event.name == "ConnectionClosed" else f"{event.source} to {event.target}{on}"
             subject.add(lane, event.name, f"{event.name}{on} {_text(data)}")
         elif event.kind is Kind.STATE and event.name in ("Device", "Application"):
             subject = self._subject(event.correlation, event.name.lower())
             phase = (event.data.get("status") or {}).get("phase")
-            if phase or event.data["change"] == "deleted":
-                subject.add("phases", "phase", str(phase or "deleted"))
+            if (phase or event.data["change"] == "deleted") and not self._is_over:
+                subject.add(PHASES, "phase", str(phase or DELETED))
         elif event.kind is Kind.FAULT and event.name == "Crash":
             self._subject(event.correlation, "device").add("faults", "Crash", f"Crash {event.data.get('cause')}")
 

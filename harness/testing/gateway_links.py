@@ -10,6 +10,7 @@ from harness.stack.credentials import Certificate
 from harness.stack.mock_board import MockBoard
 from harness.stack.stack import Stack
 from harness.testing.require import require
+from harness.wasmbed.pki.tls import trust
 from harness.wasmbed.protocol.messages import HeartbeatAcknowledgment
 
 __all__ = [
@@ -106,7 +107,7 @@ async def shown_certificate(stack: Stack) -> bytes:
     """Connect to the gateway itself; returns its certificate, DER. Raises ProductFailure if a board would refuse it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_verify_locations(cadata=stack.pki.servers.certificates)
+    trust(context, stack.pki.servers.certificates)
     try:
         shown = await stack.network.connect(Silent, stack.gateway.direct_endpoint, tls=context, server_name="127.0.0.1")
     except OSError as error:

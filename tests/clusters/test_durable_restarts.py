@@ -135,7 +135,7 @@ KINDS = ["namespace", "end of namespace", "type", "end of type", "thing", "map",
          "release", "end of map", "end of all maps"]  # fmt: skip
 
 
-@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 2), st.sampled_from(["default", "one"])), max_size=60))
 def test_a_server_that_starts_again_is_the_one_that_ended(requests):
     async def compare(folder):

@@ -127,7 +127,7 @@ async def check_answers(asked):
         assert table.status == 200, table.content.value()
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 @given(st.lists(OPERATIONS, max_size=25))
 def test_watches_tell_the_whole_story_and_nothing_stored_is_altered(operations):
     asyncio.run(check_story(operations))
@@ -216,7 +216,7 @@ def requests(draw):
     )
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 @given(st.lists(requests(), max_size=20))
 def test_no_request_makes_the_server_fail(asked):
     asyncio.run(check_answers(asked))

@@ -145,6 +145,31 @@ async def test_a_device_that_does_not_confirm_a_stop_does_not_block_it(world: Wo
     assert world.gateways.count("stop") == {"edge-1": 3}
 
 
+async def test_a_device_that_runs_on_is_asked_to_stop_again(world: World) -> None:
+    """Its stop was lost on the way: the gateway had no answer, and the device's heartbeats name the application."""
+    await world.manager()
+    await world.device("edge-1")
+    await world.application()
+    await world.reaches("blink", "Running")
+    world.gateways.stop_answers["edge-1"] = [[{"state": "error", "code": "TIMEOUT"}, "running"], ["stopped"]]
+    await world.change(stopped=True)
+    stopped = await world.reaches("blink", "Stopped", within=60)
+    assert stopped.status.device_statuses["edge-1"].error is None
+    assert world.gateways.count("stop") == {"edge-1": 2}
+
+
+async def test_a_device_that_never_stops_is_given_up(world: World) -> None:
+    await world.manager()
+    await world.device("edge-1")
+    await world.application()
+    await world.reaches("blink", "Running")
+    world.gateways.stop_answers["edge-1"] = [[{"state": "error", "code": "TIMEOUT"}, "running"]]
+    await world.change(stopped=True)
+    stopped = await world.reaches("blink", "Stopped", within=120)
+    assert "did not confirm the stop within 30 s" in stopped.status.device_statuses["edge-1"].error
+    assert world.gateways.count("stop") == {"edge-1": 3}
+
+
 async def test_a_device_that_was_away_stops_the_application_when_it_is_back(world: World) -> None:
     await world.manager()
     await world.device("edge-1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness.stack.clocks import SkewedClock
 from harness.wasmbed.controllers.gateway_client import GatewayRefused
 from harness.wasmbed.resources.api import ApiError, Conflict
 from harness.wasmbed.resources.conditions import find_condition
@@ -253,6 +254,41 @@ async def test_a_device_that_never_answers_fails_after_a_bounded_number_of_attem
     assert application.status.phase == "Failed"
     assert application.status.error == "edge-1: it gave no answer in time"
     assert world.gateways.count("deploy") == {"edge-1": 5}
+
+
+@pytest.mark.parametrize(
+    ("answer", "phase"),
+    [
+        (["receiving", {"state": "failed", "code": "NOT_ENOUGH_MEMORY"}], "Failed"),
+        (["deployed", "running", {"state": "error", "code": "TRAP"}], "Error"),
+    ],
+)
+async def test_what_failed_is_tried_again_after_a_stop(world: World, answer, phase) -> None:
+    """The reason may be gone: the device had no memory, for instance."""
+    await world.manager()
+    await world.device("edge-1")
+    world.gateways.answers["edge-1"] = [answer, ["receiving", "deployed", "running"]]
+    await world.application()
+    await world.reaches("blink", phase)
+    await world.change(stopped=True)
+    await world.reaches("blink", "Stopped")
+    await world.change(stopped=False)
+    await world.reaches("blink", "Running")
+    assert world.gateways.count("deploy") == {"edge-1": 2}
+
+
+async def test_a_request_whose_time_is_far_ahead_has_expired(world: World) -> None:
+    """The controllers' clock was an hour ahead when they made it."""
+    clock = SkewedClock(world.clock)
+    clock.ahead = 3600
+    await world.manager(clock=clock)
+    await world.device("edge-1")
+    world.gateways.answers["edge-1"] = [["receiving"], ["receiving", "deployed", "running"]]
+    await world.application()
+    await world.settle(5)
+    clock.ahead = 0
+    await world.reaches("blink", "Running", within=150)
+    assert world.gateways.count("deploy") == {"edge-1": 2}
 
 
 async def test_the_module_is_deployed_again_after_a_reboot(world: World) -> None:

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, TypeVar
 
 from harness.clusters.embedded import EmbeddedCluster
-from harness.core.clock import ManualClock
+from harness.core.clock import Clock, ManualClock
 from harness.core.identifiers import Randomness
 from harness.wasmbed.controllers import ControllerManager, ControllerSettings
 from harness.wasmbed.controllers.gateway_client import GatewayClient
@@ -165,12 +165,12 @@ class World:
         return Broken(self.cluster.client(name))
 
     async def manager(
-        self, *, clients: Callable[[str], ResourceApi] | None = None, **options: Any
+        self, *, clients: Callable[[str], ResourceApi] | None = None, clock: Clock | None = None, **options: Any
     ) -> ControllerManager:
         """Start a manager; the first one leads at once."""
         options.setdefault("gateway_client", self.gateways)
         options.setdefault("settings", self.settings)
-        manager = ControllerManager(clients or self.client, self.clock, self.randomness, **options)
+        manager = ControllerManager(clients or self.client, clock or self.clock, self.randomness, **options)
         self.managers.append(manager)
         await manager.start()
         return manager

@@ -320,15 +320,15 @@ async def test_closing_drops_handshakes_and_waiting_peers(world: ListenerUnderTe
 
 async def test_closing_drops_a_handshake_that_has_not_begun(world: ListenerUnderTest) -> None:
     """Its task exists and has not run yet, as it may be where the order of what is ready is drawn."""
-    loop, began = asyncio.get_running_loop(), asyncio.Event()
+    loop, began, closing = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
 
-    async def never(handshake: Coroutine[Any, Any, None]) -> None:
-        handshake.close()
+    async def late(handshake: Coroutine[Any, Any, None]) -> None:
         began.set()
-        await asyncio.Event().wait()
+        await closing.wait()
+        await handshake
 
     def make(loop: asyncio.AbstractEventLoop, work: Any, **named: Any) -> asyncio.Task[Any]:
-        return asyncio.Task(never(work) if "_shake_hands" in work.__qualname__ else work, loop=loop, **named)
+        return asyncio.Task(late(work) if "_shake_hands" in work.__qualname__ else work, loop=loop, **named)
 
     loop.set_task_factory(make)
     try:
@@ -336,6 +336,7 @@ async def test_closing_drops_a_handshake_that_has_not_begun(world: ListenerUnder
             peer.sendall(FRAGMENT)
             await began.wait()
             assert world.listener is not None
+            loop.call_soon(closing.set)
             await world.listener.close()
             assert world.rejected == ["the listener was closed"]
             with pytest.raises(ConnectionResetError):

@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 from harness.boards.platform import find_platforms
 from harness.boards.qemu import QemuTier
 from tests.forked import forking_commands, run_python
-from tests.gateways.go_gateway import go_gateway
+from tests.gateways.go_gateway import GO_SOURCES, go_gateway
 
 DOCS = Path(__file__).parents[2] / "docs"
 OPTION = re.compile(r"^:(caption|class): (.*)\n", re.MULTILINE)
@@ -100,8 +100,9 @@ def test_the_tutorial_runs_as_written(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="its commands are for a POSIX shell")
 def test_a_gateway_in_go_is_tested_as_written(tmp_path: Path) -> None:
     """It passes scenarios as they are, and the verdict on its defect blames the gateway by arrow and frame."""
-    shutil.copy(go_gateway(), tmp_path)
-    assert follow(DOCS / "how-to/test-your-gateway.md", tmp_path, WASMBED=str(DOCS.parent)) == 2
+    shutil.copy(go_gateway("small"), tmp_path / "gateway")
+    shutil.copy(GO_SOURCES / "small" / "crds.yaml", tmp_path)
+    assert follow(DOCS / "how-to/test-your-gateway.md", tmp_path, WASMBED=str(DOCS.parent)) == 3
 
 
 @pytest.mark.parametrize("page", ["how-to/add-a-board.md", "how-to/add-a-cluster.md"])

@@ -8,118 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from harness.boards.board import Board
-from harness.core.errors import ProductFailure
-from harness.core.history import Event
-from harness.stack import Stack
-from harness.stack.applications import ApplicationHandle
+from harness.explore.life import HEARTBEAT, PATIENCE, Life
 
 __all__ = ["HEARTBEAT", "LIVES", "Life"]
 
-PATIENCE = 900.0
-"""Virtual seconds for a step: three missed heartbeats, the longest backoff of a board, and some retries."""
-HEARTBEAT = 10.0
-"""Seconds between two heartbeats."""
-RECOVERY = 90.0
-"""Virtual seconds after the last fault in which all has to be well again: a board misses three answers, and then waits
-for up to 30 s before it connects again."""
-QUIET = 30.0
-"""Virtual seconds after that in which nothing may change any more."""
 FINAL = ("Running", "Stopped", "Failed", "Error")
-
-
-class Life:
-    """The boards and applications of one stack, and what has to have become of them at the end."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.stack = stack
-        self.boards: list[Board] = []
-        """Those that have to be Connected at the end."""
-        self.applications: dict[str, tuple[str, ...]] = {}
-        """The phases that are right at the end, by application; none: it has to be gone."""
-
-    async def board(self, **options: Any) -> Board:
-        """A new board, Connected."""
-        board = await self.stack.boards.power_on(**options)
-        self.boards.append(board)
-        await self.connected(board)
-        return board
-
-    async def connected(self, board: Board) -> None:
-        await self.stack.device(board).until(phase="Connected", within=PATIENCE)
-
-    async def deployed(self, module: bytes | str, board: Board, *phases: str, **options: Any) -> ApplicationHandle:
-        """An application that came to one of ``phases``, and has to have one of them at the end."""
-        application = await self.stack.deploy(module, to=board, **options)
-        self.applications[application.name] = phases or ("Running",)
-        await application.until(phase=self._right(application), within=PATIENCE)
-        return application
-
-    async def gone(self, application: ApplicationHandle) -> None:
-        self.applications[application.name] = ()
-        await application.delete()
-        await application.until_gone(within=PATIENCE)
-
-    async def settle(self) -> None:
-        """Wait until the faults are over and all is as it has to be, and then see that it stays so."""
-        await self.stack.faults.settled()
-        await self.stack.clock.sleep(RECOVERY)
-        for board in self.boards:
-            await board.power_on()  # it may have lost its power as the life ended
-            await self.connected(board)
-        for name, phases in self.applications.items():
-            application = self.stack.application(name)
-            if phases:
-                await application.until(phase=self._right(application), within=PATIENCE)
-            else:
-                await application.until_gone(within=PATIENCE)
-        await self.stack.clock.sleep(QUIET)
-        await self._agree()
-
-    def _right(self, application: ApplicationHandle) -> Callable[[object], bool]:
-        phases = self.applications[application.name]
-        return lambda phase: phase in phases
-
-    async def _agree(self) -> None:
-        """Sessions, resources and boards say the same, and no trace of the fault is left."""
-        stack = self.stack
-        sessions = {device for each in stack.gateways if each.running for device in await each.sessions()}
-        wanted = {stack.boards.device_of(board) for board in self.boards}
-        _same("devices with a session", sessions & wanted, wanted)
-        _same("sessions", sessions - wanted, set())
-        for board in self.boards:
-            status = stack.device(board).status
-            _same(f"phase of {board.name}", (status.phase, status.error), ("Connected", None))
-            of_life = {name for name, phases in self.applications.items() if phases}
-            _same(f"what {board.name} runs and nobody wants", _running(stack, board.name) - of_life, set())
-        for name, phases in self.applications.items():
-            application = stack.application(name)
-            if not phases:
-                _same(f"{name} exists", application.exists, False)
-                continue
-            if application.status.phase == "Running":
-                _same(f"error of {name}", (application.status.error, application.status.health), (None, "healthy"))
-            for device, entry in application.status.device_statuses.items():
-                if (said := name in _running(stack, device)) != (entry.state == "running"):
-                    raise ProductFailure(
-                        f"the status of {name} says {entry.state} on {device}, and the board that it "
-                        f"{'runs' if said else 'does not run'}",
-                        where="the end of a life",
-                    )
-
-
-def _same(what: str, found: object, wanted: object) -> None:
-    if found != wanted:
-        raise ProductFailure(f"{what}: {found!r}, not {wanted!r}", where="the end of a life")
-
-
-def _running(stack: Stack, device: str) -> set[str]:
-    """The applications that the last heartbeat of a device names as running."""
-    beats: list[Event] = stack.history.find("Heartbeat", about=device)
-    states = beats[-1].data.get("applications") or {}
-    return {name for name, state in states.items() if state == "running"}
 
 
 async def enrolls(life: Life) -> None:
@@ -131,24 +26,34 @@ async def enrolls(life: Life) -> None:
 
 
 async def enrolls_by_request(life: Life) -> None:
-    stack = life.stack
-    board = await stack.boards.power_on(certificate="request")
+    board = await life.stack.boards.power_on(certificate="request")
+    if await _pairs(life, board):
+        life.boards.append(board)
+        await board.reset()
+        await life.stack.clock.sleep(5 * HEARTBEAT)  # so that the phase is one of the time after the reset
+        if await _pairs(life, board):
+            return
+        life.boards.remove(board)
+    # The token is spent before the certificate is stored: a board that lost it needs another token.
+    await board.power_off()
+    again = await life.board(certificate="request", name="paired-again")
+    await again.reset()
+    await life.connected(again)
+
+
+async def _pairs(life: Life, board: Board) -> bool:
+    """Whether a board comes to be Connected; otherwise it needs another pairing token."""
+    history, connected = life.stack.history, asyncio.ensure_future(life.connected(board))
     spent = asyncio.ensure_future(
-        stack.history.until("Error", about=board.name, message=lambda text: "token" in str(text), within=10 * PATIENCE)
+        history.until("Error", about=board.name, message=lambda text: "token" in str(text), within=10 * PATIENCE)
     )
-    paired = asyncio.ensure_future(life.connected(board))
-    await asyncio.wait([spent, paired], return_when=asyncio.FIRST_COMPLETED)
-    for each in (spent, paired):
+    await asyncio.wait([spent, connected], return_when=asyncio.FIRST_COMPLETED)
+    for each in (spent, connected):
         each.cancel()
     if spent.done() and not spent.cancelled():
-        # The token is spent before the certificate arrives: a board that lost the answer needs another token.
-        await board.power_off()
-        board = await life.board(certificate="request", name="paired-again")
-    else:
-        await paired
-        life.boards.append(board)
-    await board.reset()
-    await life.connected(board)
+        return False
+    await connected
+    return True
 
 
 async def is_refused(life: Life) -> None:
@@ -212,8 +117,7 @@ async def runs_an_application(life: Life) -> None:
     life.applications[application.name] = ("Stopped",)
     await application.until(phase="Stopped", within=PATIENCE)
     await application.start()
-    life.applications[application.name] = ("Running",)
-    await application.until(phase="Running", within=PATIENCE)
+    await life.reaches(application, "Running")
     await life.gone(application)
 
 

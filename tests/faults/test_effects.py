@@ -10,7 +10,7 @@ import pytest
 
 from harness.core.errors import UsageError
 from harness.core.history import Event, Kind
-from harness.faults import FAULTS, Entry, Schedule, Strikes, TimeMoment, make_fault
+from harness.faults import FAULTS, ArrowMoment, Entry, Schedule, Side, Strikes, TimeMoment, make_fault
 from harness.sim import SimNativeTier
 from harness.stack import Stack
 from harness.stack.hosted import HostedStack
@@ -75,6 +75,31 @@ def _reboot_loop(stack: Stack) -> bool:
     return seconds_of(after(stack, "reset", kind=Kind.FAULT)) == [12.0, 14.0, 16.0]
 
 
+@shows("board.clock-drift", lasts=40.0, rate=0.5)
+def _clock_drift(stack: Stack) -> bool:
+    """A heartbeat each 10 s."""
+    return seconds_of(after(stack, "Heartbeat"))[1:4] == [25.0, 35.0, 45.0]
+
+
+@shows("board.clock-jump", by=90_000.0)
+def _clock_jump(stack: Stack) -> bool:
+    beat = after(stack, "Heartbeat")[0]
+    return bool(abs(beat.data["deviceTime"] / 1000 - beat.at - 90_000) < 1.0)
+
+
+async def deploys(stack: Stack) -> None:
+    """An application for the board in the time of the fault, and another one after it."""
+    await writes(stack)
+    await stack.application("app").until(phase="Failed", within=10)
+    await stack.clock.sleep(20)
+    await (await stack.deploy("hello", to="sim-1", name="later")).until(phase="Running", within=10)
+
+
+@shows("board.memory-exhausted", deploys, lasts=15.0)
+def _memory_exhausted(stack: Stack) -> bool:
+    return bool(after(stack, "DeploymentResult", code="NOT_ENOUGH_MEMORY"))
+
+
 @shows("link.cut", lasts=8.0)
 def _cut(stack: Stack) -> bool:
     closed, again = after(stack, "ConnectionClosed"), after(stack, "TlsConnected")
@@ -90,6 +115,26 @@ def _silence(stack: Stack) -> bool:
 @shows("link.delay", lasts=20.0, by=2.0)
 def _delay(stack: Stack) -> bool:
     return seconds_of(after(stack, "Heartbeat"))[:2] == [17.0, 22.0]
+
+
+@shows("link.jitter", lasts=40.0, by=3.0)
+def _jitter(stack: Stack) -> bool:
+    """Each heartbeat is late by another time."""
+    late = {round(at % 5.0, 1) for at in seconds_of(after(stack, "Heartbeat"))[:6]}
+    return len(late) > 3 and not after(stack, "ConnectionClosed")
+
+
+async def restarts(stack: Stack) -> None:
+    """A board restarts in the time of the fault."""
+    await stack.clock.sleep(AT + 1 - stack.history[-1].at + 1_767_225_600.0)
+    await stack.boards["sim-1"].reset()
+
+
+@shows("link.slow-close", restarts, lasts=10.0, by=4.0)
+def _slow_close(stack: Stack) -> bool:
+    """The board is there again before the gateway hears that its connection has ended."""
+    again, closed = after(stack, "TlsConnected"), after(stack, "ConnectionClosed")
+    return seconds_of(again)[0] < 17.0 and 17.0 in seconds_of(closed)
 
 
 @shows("link.bandwidth", lasts=20.0, bytes=100.0)
@@ -117,6 +162,20 @@ def _unplugged(stack: Stack) -> bool:
 def _crash(stack: Stack) -> bool:
     down, up = after(stack, "gateway down"), after(stack, "gateway up")
     return seconds_of(down + up) == [12.0, 15.0] and not after(stack, "Error", source="Gateway")
+
+
+@shows("gateway.freeze", lasts=40.0)
+def _freeze(stack: Stack) -> bool:
+    """The board misses three answers and gives the link up; the gateway goes on after that."""
+    during = [event for event in after(stack, "Heartbeat") if event.at < 1_767_225_600.0 + 52.0]
+    return not during and seconds_of(after(stack, "ConnectionClosed"))[0] >= 52.0
+
+
+@shows("gateway.slow", lasts=30.0, by=2.0)
+def _slow_gateway(stack: Stack) -> bool:
+    """It hears each heartbeat when it gets the processor."""
+    late = [at % 2.0 for at in seconds_of(after(stack, "Heartbeat"))[:4]]
+    return all(at < 0.3 for at in late) and not after(stack, "ConnectionClosed")
 
 
 @shows("gateway.restart")
@@ -149,6 +208,26 @@ def _watch_delay(stack: Stack) -> bool:
     return seconds_of(after(stack, "PATCH Application"))[0] >= 32.0
 
 
+@shows("cluster.lost-events", writes, lasts=20.0)
+def _lost_events(stack: Stack) -> bool:
+    """The controllers learn of the application from a list."""
+    lost = after(stack, "API loses watch events", kind=Kind.FAULT)
+    return bool(lost) and seconds_of(after(stack, "PATCH Application"))[0] >= 32.0
+
+
+@shows("cluster.stale-reads", writes, lasts=20.0)
+def _stale_reads(stack: Stack) -> bool:
+    """The gateway's writes of its own status conflict."""
+    return bool(after(stack, "PATCH Gateway", code=409)) and bool(after(stack, "PATCH Gateway", code=200))
+
+
+@shows("cluster.clock-skew", writes, lasts=20.0, by=7200.0)
+def _clock_skew(stack: Stack) -> bool:
+    """The controllers write a later time than it is."""
+    writes = after(stack, "PATCH Application", source="ApplicationController")
+    return "T02:00" in str([event.data.get("status") for event in writes])
+
+
 @shows("cluster.watch-cut", writes)
 def _watch_cut(stack: Stack) -> bool:
     return bool(after(stack, "watches end", kind=Kind.FAULT)) and bool(after(stack, "ADDED Application"))
@@ -171,16 +250,22 @@ def _renewed(stack: Stack) -> bool:
     return bool(after(stack, "gateway reload")) and not after(stack, "ConnectionClosed")
 
 
-async def comes_back(stack: Stack) -> None:
-    """A board connects anew in the time of the fault."""
-    await stack.clock.sleep(AT + 1 - stack.history[-1].at + 1_767_225_600.0)
-    await stack.boards["sim-1"].reset()
-
-
-@shows("certificate.expired", comes_back, lasts=10.0)
+@shows("certificate.expired", restarts, lasts=10.0)
 def _expired(stack: Stack) -> bool:
     refused = [line for line in stack.boards["sim-1"].console.lines if "not trusted" in line]
     return bool(refused) and seconds_of(after(stack, "TlsConnected"))[0] >= 22.0
+
+
+@shows("certificate.authority-rotated", restarts, lasts=10.0)
+def _authority_rotated(stack: Stack) -> bool:
+    refused = [line for line in stack.boards["sim-1"].console.lines if "not trusted" in line]
+    return bool(refused) and seconds_of(after(stack, "TlsConnected"))[0] >= 22.0
+
+
+@shows("certificate.device-expired", lasts=10.0)
+def _device_expired(stack: Stack) -> bool:
+    refused = after(stack, "Error", code="CERTIFICATE_INVALID")
+    return bool(refused) and seconds_of(after(stack, "Heartbeat"))[0] >= 22.0
 
 
 @shows("link.corrupt", lasts=20.0, every=2)
@@ -224,7 +309,10 @@ async def live(stack: Stack, fault: str) -> None:
     assert SHOWN[fault](stack)
 
 
-@pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"board.hang"}))
+OWN_TESTS = {"board.hang", "board.flash-worn", "board.torn-write"}
+
+
+@pytest.mark.parametrize("fault", sorted(set(FAULTS) - OWN_TESTS))
 def test_a_fault_does_what_it_says(fault: str) -> None:
     with HostedStack.opened(OPTIONS.replace(relay="relay" in FAULTS[fault].needs), None) as hosted:
         hosted.run(live(hosted.stack, fault))
@@ -256,3 +344,104 @@ def test_a_tier_without_the_fault_says_so() -> None:
     with HostedStack.opened(OPTIONS, None) as hosted, pytest.raises(UsageError) as caught:
         hosted.stack.apply(Schedule.of(entry))
     assert "board.hang cannot happen here: boards of sim have no pause" in caught.value.what
+
+
+def pairs(fault: str, end: Callable[[Stack], Awaitable[object]]) -> Stack:
+    """A stack in which a board pairs, with the fault from before it gets its certificate on; ``end`` comes then."""
+    when = ArrowMoment(Side.BEFORE, "device-enrollment-by-request", ISSUED)
+
+    async def live(stack: Stack) -> None:
+        stack.apply(Schedule.of(Entry(when, make_fault(fault))))
+        await stack.boards.power_on(certificate="request")
+        await end(stack)
+        await stack.faults.settled()
+
+    with HostedStack.opened(OPTIONS.replace(relay=True), None) as hosted:
+        hosted.run(live(hosted.stack))
+        hosted.judge()
+    return hosted.stack
+
+
+ISSUED = 5
+"""The arrow of device-enrollment-by-request that brings the certificate."""
+
+
+def test_worn_flash_forgets_a_certificate_without_power() -> None:
+    """The board uses it, and asks for another one after a loss of power; its token was used."""
+
+    async def cut(stack: Stack) -> None:
+        board = stack.boards["sim-1"]
+        await stack.device(board).until(phase="Connected", within=10)
+        await board.cut_power()
+        await board.power_on()
+        await stack.history.until("Error", about="sim-1", message=lambda text: "token" in str(text), within=10)
+
+    lines = pairs("board.flash-worn", cut).boards["sim-1"].console.lines
+    assert any("certificate not stored" in line for line in lines)
+
+
+def test_half_a_record_is_no_certificate() -> None:
+    """The power goes while the board stores its certificate: it has a key and no certificate afterwards."""
+
+    async def asks_again(stack: Stack) -> None:
+        await stack.history.until("Error", about="sim-1", message=lambda text: "token" in str(text), within=30)
+
+    stack = pairs("board.torn-write", asks_again)
+    assert len(stack.history.find("tear write", kind=Kind.FAULT)) == 1
+    assert not [line for line in stack.boards["sim-1"].console.lines if "certificate stored" in line]
+
+
+def test_a_write_that_never_comes_is_told() -> None:
+    async def idle(stack: Stack) -> None:
+        stack.apply(Schedule.of(Entry(TimeMoment(1.0), make_fault("board.torn-write", {"lasts": 5.0}), "sim-1")))
+        await stack.boards.power_on()
+        await stack.clock.sleep(10)
+
+    with HostedStack.opened(OPTIONS, None) as hosted:
+        hosted.run(idle(hosted.stack))
+        with pytest.raises(UsageError, match="wrote nothing to its flash in 5 s"):
+            hosted.judge()
+
+
+@pytest.mark.skipif(SimNativeTier.unavailable() is not None, reason=str(SimNativeTier.unavailable()))
+def test_firmware_has_a_wrong_clock() -> None:
+    """The firmware's own code sends a heartbeat each 10 s; then its clock jumps, and it sends those of an hour."""
+
+    async def live(stack: Stack) -> None:
+        drift = Entry(TimeMoment(AT), make_fault("board.clock-drift", {"rate": 0.5, "lasts": 40.0}), "sim-native-1")
+        jump = Entry(TimeMoment(60.0), make_fault("board.clock-jump", {"by": 90_000.0}), "sim-native-1")
+        stack.apply(Schedule.of(drift, jump))
+        board = await stack.boards.power_on()
+        await stack.device(board).until(phase="Connected")
+        await stack.clock.sleep(100)
+        await stack.faults.settled()
+        beats = stack.history.find("Heartbeat", about=board.name)
+        assert {18, 28, 38, 48} <= {round(at) for at in seconds_of(beats)}
+        assert abs(beats[-1].data["deviceTime"] / 1000 - beats[-1].at - 90_000) < 30
+        await stack.device(board).until(phase="Connected", within=60)
+
+    with HostedStack.opened(OPTIONS.replace(boards="sim-native"), None) as hosted:
+        hosted.run(live(hosted.stack))
+        hosted.judge()
+
+
+def test_a_power_dip_in_the_middle_of_a_transfer() -> None:
+    """Half of a chunk has passed: the module is sent again, to the board that has started anew."""
+    when = ArrowMoment(Side.DURING, "application-deployment", CHUNK)
+
+    async def live(stack: Stack) -> None:
+        stack.apply(Schedule.of(Entry(when, make_fault("board.brown-out"))))
+        board = await stack.boards.power_on()
+        application = await stack.deploy("hello", to=board)
+        await application.until(phase="Running", within=120)
+        await stack.faults.settled()
+        assert len(stack.history.find("Deploy")) == 2
+        assert len(stack.history.find("cut power", kind=Kind.FAULT)) == 1
+
+    with HostedStack.opened(OPTIONS.replace(relay=True), None) as hosted:
+        hosted.run(live(hosted.stack))
+        hosted.judge()
+
+
+CHUNK = 9
+"""The arrow of application-deployment that brings a chunk of the module."""

@@ -28,6 +28,12 @@ FOUND = {
     "messages were to be counted that came together with a wrong record": Cell(
         "transfer-cancelled", 13, Side.BEFORE, "corruption"
     ),
+    "an application that failed could not be started again": Cell("application-stop", 4, Side.BEFORE, "no-memory"),
+    "a gateway's end was recorded when its board heard of it": Cell("device-deleted", 23, Side.BEFORE, "slow-close"),
+    "orders that waited for a gateway were to have pauses": Cell(
+        "application-deployment", 3, Side.AFTER, "long-freeze"
+    ),
+    "a board with a slow clock was to be in time": Cell("certificate-renewed", 14, Side.AFTER, "clock-drift"),
     "a silent link was expected to carry heartbeats": Cell("certificate-renewed", 3, Side.AFTER, "silence"),
 }
 

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from harness.core.errors import UsageError
 from harness.core.history import Kind
@@ -148,7 +148,7 @@ def test_an_error_of_a_test_names_the_faults_and_the_replay() -> None:
     assert note.endswith("replay: --boards=sim --seed=0")
 
 
-@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40))
 @given(
     schedules(
         ["sim-1"],

@@ -69,6 +69,11 @@ HEAD = "version = 1\n[[faults]]\n"
         (HEAD + "at = 1\nfault = 'gateway.crash'\nlasts = 0\n", "f.toml:5", "lasts is 0", "in seconds"),
         (HEAD + "at = 1\nfault = 'cluster.refusals'\ncode = 404\n", "f.toml:5", "code is 404", "503, 409, 429, 500"),
         (HEAD + "at = 1\nfault = 'board.reset'\n", "f.toml:2", "strikes no board", "name the board"),
+        (HEAD + "at = 1\nfault = 'board.clock-drift'\nrate = 0\n", "f.toml:5", "rate is 0", "as a factor"),
+        (HEAD + "at = 1\nfault = 'board.torn-write'\n", "f.toml:2", "strikes no board", "name the board"),
+        (HEAD + "at = 1\nfault = 'gateway.slow'\nby = -1\n", "f.toml:5", "by is -1", "in seconds"),
+        (HEAD + "at = 1\nfault = 'cluster.clock-skew'\nby = 1e6\n", "f.toml:5", "at most 86400", "in seconds"),
+        (HEAD + "at = 1\nfault = 'link.jitter'\nby = 'long'\n", "f.toml:5", "it is not a number", "in seconds"),
         (
             HEAD + "after = 'device-enrolment: 1'\nfault = 'gateway.crash'\n",
             "f.toml:3",

@@ -95,7 +95,7 @@ async def test_a_link_cut_in_the_middle_of_a_frame_is_recorded_as_such(world: Wo
     assert "in the middle of a frame" in closed[3]["reason"]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.binary(min_size=1, max_size=60).map(frame) | st.binary(min_size=1, max_size=40), max_size=5))
 def test_no_bytes_take_the_gateway_down(runner: asyncio.Runner, noise: list[bytes]) -> None:
     async def scene() -> None:

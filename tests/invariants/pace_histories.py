@@ -52,6 +52,17 @@ def writes_heartbeats(story: Story, seconds: float) -> None:
         story.writes_status("Gateway", "Device", "pump-1", **story.vital_signs())
 
 
+def beats_unwritten(story: Story, written: bool) -> None:
+    """Heartbeats are answered for a quarter of a minute; the gateway writes one of them, or none."""
+    story.enrolls()
+    story.gateway_up(statusInterval=500)
+    for number in range(101, 107):
+        story.later(3)
+        story.beats(number)
+        if written and number == 103:
+            story.writes_status("Gateway", "Device", "pump-1", **story.vital_signs())
+
+
 def writes_twice(story: Story, seconds: float) -> None:
     """The gateway writes an Application that has a thousand devices, and again ``seconds`` later."""
     story.gateway_up(restPerDevice=0.5)
@@ -109,6 +120,11 @@ PACES: Mapping[str, Example] = {
         Party.GATEWAY,
         lambda s: writes_heartbeats(s, 1),
         lambda s: writes_heartbeats(s, 1.6),
+    ),
+    "answered heartbeats are written": example(
+        Party.GATEWAY,
+        lambda s: beats_unwritten(s, False),
+        lambda s: beats_unwritten(s, True),
     ),
     "applications rest between writes": example(
         Party.GATEWAY,

@@ -21,6 +21,7 @@ from mutants import defect as module
 from mutants.__main__ import main
 from mutants.defect import AREAS, SIMULATED, Defect, load, mutated
 from mutants.executed import MEASURED, Executed
+from mutants.explored import FOLDER as EXPLORED
 from mutants.isolated import WITHOUT, Job, Outcome, Task, is_catch
 from mutants.scratch import Result, Scratch, digest
 from mutants.swap import can_swap, swap
@@ -326,3 +327,9 @@ def test_judged_again_is_what_was_asked_for(
 def test_the_defects_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list", "--area", "wire", "wire/ids-*"]) == 0
     assert capsys.readouterr().out.split() == ["wire/ids-repeat", "wire", "Message", "ids", "repeat", "after", "eight."]
+
+
+def test_defects_for_exploration_are_in_the_bodies_of_functions() -> None:
+    """Explorations put them into processes that have imported everything."""
+    for defect in load(ROOT, EXPLORED):
+        assert can_swap((ROOT / defect.file).read_text("utf-8"), mutated(ROOT, defect)), defect.name

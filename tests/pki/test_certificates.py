@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.core.clock import ManualClock
@@ -224,7 +224,7 @@ SAMPLES = {
 # The library only warns of some damage; such bytes then fail the check of the signature.
 @pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 @pytest.mark.parametrize("what", SAMPLES)
-@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(200))
 @given(damage=st.data())
 def test_damaged_bytes_are_refused_or_mean_the_same(what: str, damage: st.DataObject) -> None:
     good, read = SAMPLES[what]

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Literal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.core.client_hello import read_client_hello
@@ -150,7 +150,7 @@ def test_another_kind_of_key_is_named(kind: Literal["P-384", "RSA", "Ed448"]) ->
     assert verdict(der) == "a key that is neither Ed25519 nor P-256"
 
 
-@settings(max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(400))
 @given(damage=st.data())
 def test_every_signed_certificate_is_accepted_or_refused_with_a_reason(damage: st.DataObject) -> None:
     parts = {

@@ -23,7 +23,7 @@ from harness.wasmbed.pki.authority import DAY, DEVICE_USAGES, Authority, Usages
 from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.errors import CertificateInvalid
 from harness.wasmbed.pki.identity import Identity
-from harness.wasmbed.pki.tls import client_context, tls_server
+from harness.wasmbed.pki.tls import _load_identity, client_context, tls_server, trust
 from harness.wasmbed.protocol.errors import LinkClosed
 from harness.wasmbed.protocol.link import Link, Side
 
@@ -208,6 +208,26 @@ def test_a_device_without_a_clock_uses_the_machines_time(world: World, provision
     machine = client_context(world.servers.certificate, provision())
     with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
         world.handshake(None, client=machine)
+
+
+def test_another_links_alert_fails_no_context(world: World, provision: Provision) -> None:
+    """A peer's alert that comes while this end closes stays in OpenSSL's queue of the thread."""
+    down, up = ssl.MemoryBIO(), ssl.MemoryBIO()
+    authority = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trust(authority, world.devices.certificate)
+    authority.verify_mode = ssl.CERT_REQUIRED
+    _load_identity(authority, world.gateway)
+    device = client_context(world.servers.certificate, None, world.clock).wrap_bio(
+        down, up, server_hostname="127.0.0.1"
+    )
+    gateway = authority.wrap_bio(up, down, server_side=True)
+    for end in (device, gateway, device):
+        with suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+    with pytest.raises(ssl.SSLError, match="did not return a certificate"):
+        gateway.do_handshake()
+    device.unwrap()
+    client_context(world.servers.certificate, provision("board"), world.clock)
 
 
 def test_no_key_is_left_on_disk(

@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 import cbor2
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.wasmbed.protocol import codec
@@ -24,7 +24,7 @@ from harness.wasmbed.protocol.messages import (
 from tests.examples import examples
 
 # No deadline and no health check of slow generation: the machine may be busy.
-QUICK = settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=examples(150))
 THOROUGH = settings(QUICK, max_examples=examples(400))
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -7,7 +7,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.wasmbed.protocol.describe import describe
@@ -29,7 +29,7 @@ from harness.wasmbed.protocol.framing import HARD_LIMIT
 from harness.wasmbed.protocol.messages import DeploymentResult, Envelope, Heartbeat
 from tests.examples import examples
 
-QUICK = settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=examples(150))
 THOROUGH = settings(QUICK, max_examples=examples(400))
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -7,7 +7,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -42,7 +42,6 @@ def read_command(line: str) -> tuple[str, dict[str, str], str]:
     return found[1], properties, unescaped(found[3])
 
 
-@settings(deadline=None)
 @given(st.text(), st.text(min_size=1))
 def test_a_workflow_command_survives_a_round_trip(message: str, title: str) -> None:
     assert read_command(command("error", message, title=title, line=None)) == ("error", {"title": title}, message)
@@ -126,7 +125,6 @@ def test_the_summary_of_a_good_run_is_short() -> None:
     assert summarize("run", []).startswith("## ⚠️ run: no test")
 
 
-@settings(deadline=None)
 @given(st.text(max_size=200), st.text(alphabet="`ab|\n<", max_size=30))
 def test_no_message_leaves_its_markdown_block(message: str, name: str) -> None:
     html = html_of(summarize("run", [record(name, message=message + "`" * 7 + "<script>", rerun="")]))

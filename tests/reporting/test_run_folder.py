@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.core.clock import ManualClock
@@ -22,7 +22,6 @@ ALIKE = st.text("ab/:.-[] \\_~", min_size=1, max_size=12) | st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(ALIKE, st.integers(1, 3)), unique=True))
 def test_no_two_tests_have_the_same_folder(tests: list[tuple[str, int]]) -> None:
     pytests = [(name, number) for name, number in tests if ".py::" in name]
@@ -31,7 +30,6 @@ def test_no_two_tests_have_the_same_folder(tests: list[tuple[str, int]]) -> None
         assert len({folder_name(*test) for test in of_one_run}) == len(of_one_run)
 
 
-@settings(deadline=None)
 @given(st.text() | st.text(st.characters(categories=["Cs", "L"])), st.integers(1, 3))
 def test_the_name_is_valid_on_every_file_system(name: str, number: int) -> None:
     assert re.fullmatch(r"[\w.~-]{1,110}", folder_name(name, number), re.ASCII)

@@ -124,3 +124,18 @@ def test_an_invalid_folder_for_reports_is_reported_before_any_test_runs(
 def test_an_invalid_option_is_reported_before_any_test_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert runner.main(["--variable", "SEED:x"]) == 2
     assert "${SEED}: invalid value 'x'" in capsys.readouterr().err
+
+
+def test_a_test_is_left_out_if_the_run_lacks_what_its_tags_ask_for(project: Project) -> None:
+    """With the reason, and without its setup and teardown; an unknown feature is the test's mistake."""
+    fail = "    [Setup]    Fail    setup\n    Fail    body\n    [Teardown]    Fail    teardown\n"
+    tests = {"Time": "virtual-time", "Applications": "applications", "Wrong": "aplications", "Fits": "gateway-stop"}
+    project.write("".join(f"{name}\n    [Tags]    requires:{tag}\n{fail}" for name, tag in tests.items()))
+    (project.folder / "harness.toml").write_text('[gateways.small]\nkind = "process"\nsystem = "system.toml"\n')
+    (project.folder / "system.toml").write_text("[resources]\nApplication = false\n")
+    code, output = project.run("--variable", "GATEWAY:small", "it.robot")
+    assert code == 2, output
+    assert "a stack in real time has no virtual-time" in output
+    assert "the system of --gateway=small has no applications" in output
+    assert "no boards have the feature 'aplications'" in output
+    assert "4 tests, 0 passed, 2 failed, 2 skipped" in output

@@ -256,7 +256,7 @@ def _accepts(sequence: Sequence, word: tuple[str, ...], times: tuple[float, ...]
 
 
 @given(_diagrams())
-@settings(max_examples=examples(250), deadline=None)
+@settings(max_examples=examples(250))
 def test_every_word_is_accepted_and_nothing_else(diagram: Diagram) -> None:
     sequence, alphabet = _load(diagram)
     behaviour = expand(sequence.diagram, "random", "random", _no_reference).behaviour
@@ -268,7 +268,7 @@ def test_every_word_is_accepted_and_nothing_else(diagram: Diagram) -> None:
 
 
 @given(_diagrams(limit=True), st.lists(st.sampled_from([0.0, 1.0, 2.0, 3.0, 6.0]), min_size=4, max_size=4))
-@settings(max_examples=examples(250), deadline=None)
+@settings(max_examples=examples(250))
 def test_time_limits_hold_in_each_flow(diagram: Diagram, gaps: list[float]) -> None:
     sequence, alphabet = _load(diagram)
     times = tuple(sum(gaps[: index + 1]) for index in range(len(gaps)))

@@ -155,7 +155,10 @@ def _mutants(sequence: Sequence, events: list[Event], arrows: list[BoundArrow]) 
 
 
 def _timed(events: list[Event]) -> list[Event]:
-    return [replace(event, n=number, at=number * STEP) for number, event in enumerate(events)]
+    return [
+        event if event.n == number and event.at == number * STEP else replace(event, n=number, at=number * STEP)
+        for number, event in enumerate(events)
+    ]
 
 
 def _elsewhere(event: Event) -> Iterator[Event]:

@@ -442,14 +442,14 @@ def _can_be(diagram: Diagram) -> bool:
 
 
 @given(_diagrams)
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(150))
 def test_what_is_written_reads_back_the_same(diagram: Diagram) -> None:
     assume(_can_be(diagram))
     assert parse(render(diagram)) == diagram
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(DiagramError):
         diagram = parse("sequenceDiagram\n" + text)

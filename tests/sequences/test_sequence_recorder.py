@@ -100,7 +100,7 @@ _steps = st.sampled_from([*BEAT.strip().splitlines(), WRITE.format("Connected"),
 
 
 @given(st.lists(st.tuples(st.sampled_from(["b1", "b2", "b3"]), st.lists(_steps, min_size=1, max_size=12)), min_size=1))
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 def test_a_recorded_diagram_accepts_its_own_history(parts: list[tuple[str, list[str]]]) -> None:
     key = {
         "Heartbeat": ("Device", "Gateway"),

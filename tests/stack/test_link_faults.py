@@ -26,7 +26,10 @@ async def test_links_that_pass_no_relay_cannot_be_disturbed() -> None:
         ({"drop": 0.5}, "drop is 0.5"),
         ({"corrupt": 1.5}, "corrupt is 1.5"),
         ({"half_open": "board"}, r"half_open is 'board'\n  -> .*: device, gateway"),
-        ({"late": 1}, r"'late'\n  -> the disturbances are cut, half_open, silent, delay, bandwidth, drop"),
+        (
+            {"late": 1},
+            r"'late'\n  -> the disturbances are cut, half_open, silent, delay, jitter, slow_close, ",
+        ),
     ],
 )
 async def test_a_disturbance_that_is_not_possible_is_named(what: dict[str, Any], message: str) -> None:

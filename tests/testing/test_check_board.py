@@ -180,7 +180,7 @@ def variant(tier: VirtualTier, kind: type[VirtualBoard]) -> BoardFactory:
             settings,
             environment,
             tier._runtime,
-            lambda authority, identity: tier._context(authority, identity, environment.clock),
+            tier._context,
             Backoff(first=0.05),
             LogLevel.INFO,
         )

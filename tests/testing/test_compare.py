@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -109,6 +109,64 @@ def test_another_id_on_the_way_is_a_difference() -> None:
     first = Scene("a", 1).enrolled().up("Heartbeat").up("TlsConnected").up("Heartbeat", deviceId=Scene("a", 1).id)
     second = Scene("a", 1).enrolled().up("Heartbeat").up("TlsConnected").up("Heartbeat", deviceId=Scene("a", 2).id)
     assert '+    Heartbeat {"deviceId": "id 2"}' in difference(first, second)
+
+
+def transferred(chunks: Iterable[int], acknowledged: Iterable[int] = (), *, size: int = 40) -> Scene:
+    """A module of ten bytes a chunk, as much of it as passed, and a stop."""
+    scene = Scene("a", 1).enrolled().down("Deploy", "app", size=size, chunkSize=10)
+    for index in chunks:
+        scene.down("ModuleChunk", "app", index=index)
+    for index in acknowledged:
+        scene.up("ChunkAcknowledgment", "app", index=index)
+    return scene.down("Stop", "app").up("DeploymentResult", "app", code="CANCELLED")
+
+
+def test_how_far_a_transfer_came_before_it_was_broken_off_is_a_matter_of_time() -> None:
+    assert difference(transferred([]), transferred([0, 1, 2], [0, 1])) == ""
+    assert '"chunks": "broken off"' in "\n".join(story(transferred([0])))
+
+
+@pytest.mark.parametrize(
+    ("other", "shown"),
+    [
+        (transferred(range(4), range(4)), '"chunks": "broken off"'),
+        (transferred([0, 2]), "+    ModuleChunk"),
+        (transferred([0, 1, 1]), "+    ModuleChunk"),
+        (transferred([0, 1], [1]), "+    ChunkAcknowledgment"),
+        (transferred([0], size=50), '"size": 50'),
+        (transferred([0]).down("Stop", "app", reason="again"), "+    Stop"),
+    ],
+)
+def test_what_is_wrong_with_a_transfer_is_a_difference(other: Scene, shown: str) -> None:
+    """One that came to its end, chunks that were left out, sent twice, or acknowledged out of order."""
+    assert shown in difference(transferred([0, 1]), other)
+
+
+def test_chunks_of_a_whole_transfer_are_compared() -> None:
+    assert "ChunkAcknowledgment" in difference(transferred(range(4), range(4)), transferred(range(4), range(3)))
+
+
+def ending(*phases: str) -> Scene:
+    scene = Scene("a", 1).enrolled().deployed("app", "Deployed")
+    for phase in phases:
+        scene.phase("Application", phase, "app")
+    scene.add(Kind.NOTE, "Harness", "", "stack stopping", "")
+    return scene.phase("Application", "Unknown", "app")
+
+
+def test_what_was_under_way_at_the_end_of_a_test_is_a_matter_of_time() -> None:
+    assert difference(ending(), ending("Running")) == ""
+    assert difference(ending("Running"), ending()) == ""
+
+
+@pytest.mark.parametrize(("one", "two"), [((), ("Running", "Stopping")), (("Running",), ("Failed",)), ((), ())])
+def test_other_phases_are_a_difference(one: tuple[str, ...], two: tuple[str, ...]) -> None:
+    """Two of them, another one, and a resource that is gone."""
+    other = ending(*two)
+    if not two:
+        other = Scene("a", 1).enrolled().deployed("app", "Deployed").phase("Application", None, "app")
+        other.add(Kind.NOTE, "Harness", "", "stack stopping", "")
+    assert difference(ending(*one), other) != ""
 
 
 def test_empty_histories_are_alike() -> None:

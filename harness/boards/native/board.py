@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import ClassVar
 
 from harness.boards.board import BoardEnvironment, BoardSettings, Power
@@ -9,6 +10,7 @@ from harness.boards.bridge import Bridge
 from harness.boards.bridged import BridgedBoard
 from harness.boards.native.library import Node, library_path
 from harness.boards.native.processor import Processor
+from harness.boards.own_clock import OwnClock
 from harness.boards.provisioning import provisioning_blob
 from harness.core.errors import RigError, UsageError
 
@@ -25,7 +27,8 @@ class NativeBoard(BridgedBoard):
 
     KIND: ClassVar[str] = "native"
     FEATURES: ClassVar[frozenset[str]] = frozenset(
-        {"tls", "wasm", "several-applications", "csr", "dates", "storage", "claims", "reset", "pause"}
+        {"tls", "wasm", "several-applications", "csr", "dates", "storage", "claims", "provision", "reset", "pause"}
+        | {"clock-faults"}
     )
     CLOSES_WITHIN: ClassVar[float] = 2.0
     BUSY: ClassVar[float] = 0.0
@@ -33,6 +36,8 @@ class NativeBoard(BridgedBoard):
 
     def __init__(self, settings: BoardSettings, environment: BoardEnvironment) -> None:
         super().__init__(self.KIND, self.FEATURES, library_path(), settings, environment)
+        self._clock = OwnClock(environment.clock)
+        self._environment = dataclasses.replace(environment, clock=self._clock.wall)
         self._node: Node | None = None
         self._began = 0.0
         """When the node was made: its time goes on without power."""
@@ -54,14 +59,14 @@ class NativeBoard(BridgedBoard):
                 do=f"ask for {' or '.join(SELF_TESTS)}, or for a board in QEMU",
             )
         if self._node is None:
-            self._node, self._began = Node(), self._environment.clock.now()
+            self._node, self._began = Node(), self._clock.wall.now()
         environment, settings = self._environment, self._settings
         seed = int.from_bytes(environment.randomness.bytes(8), "big")
         self._node.power_on(provisioning_blob(settings, environment), seed)
         bridge = Bridge(self.name, settings.gateway, environment.network, environment.tap)
         self._attach(bridge)
         self._processor = Processor(
-            self._node, environment.clock, bridge, self.console.feed, self.BUSY, began=self._began
+            self._node, self._clock.wall, bridge, self.console.feed, self.BUSY, began=self._began
         )
         self._processor.boot()
         if (halted := self.console.lines[-1:]) and halted[0].startswith(HALT):
@@ -97,6 +102,11 @@ class NativeBoard(BridgedBoard):
 
     async def resume(self) -> None:
         self._running().resume()
+
+    async def disturb_clock(self, *, ahead: float = 0.0, rate: float = 1.0) -> None:
+        self._clock.disturb(ahead, rate)
+        if self._processor is not None:
+            self._processor.run()
 
     def close(self) -> None:
         """Drop the board, with what its flash kept."""

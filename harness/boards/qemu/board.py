@@ -36,7 +36,7 @@ PLAIN_SERIAL = "plain-serial"
 PLAIN_SERIAL_CAPABILITIES = ("tls", "cbor", "gpio", "sensor")
 """The capabilities that such a board claims: ``tls`` because the bridge speaks TLS for it."""
 
-EMULATED = frozenset({"dates", "claims", "reset", "pause", "debug", "record"})
+EMULATED = frozenset({"dates", "claims", "provision", "reset", "pause", "debug", "record"})
 """The features that every board with this project's firmware gets from QEMU."""
 
 

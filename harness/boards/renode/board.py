@@ -25,7 +25,7 @@ from harness.core.errors import RigError
 
 __all__ = ["RenodeBoard", "emulated_features"]
 
-EMULATED = frozenset({"claims", "reset", "pause", "monitor"})
+EMULATED = frozenset({"claims", "provision", "reset", "pause", "monitor"})
 """The features that every board gets from Renode."""
 
 

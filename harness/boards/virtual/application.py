@@ -44,6 +44,8 @@ class BoardServices:
     say: Callable[[str, LogLevel], object]
     uptime_ms: Callable[[], int]
     memory: int
+    has_memory: Callable[[], bool]
+    """Whether there is memory for another application."""
 
 
 class BoardApplication:

@@ -76,6 +76,8 @@ class Applications:
             await self._make_room()
             if not self._largest:
                 raise DeploymentRefused(DeploymentCode.UNAVAILABLE, "this board has no WebAssembly runtime")
+            if not self._board.has_memory():
+                raise DeploymentRefused(DeploymentCode.NOT_ENOUGH_MEMORY, f"{message.size} bytes, 0 are free")
             application.reception = Reception(message, self._largest)
         except DeploymentRefused as refusal:
             application.refuse(refusal.code, refusal.message)

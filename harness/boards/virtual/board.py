@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from harness.boards.board import Board, BoardEnvironment, BoardSettings, Power
+from dataclasses import replace
+from functools import partial
+
+from harness.boards.board import Board, BoardEnvironment, BoardSettings, Credentials, Power
 from harness.boards.console import Console
+from harness.boards.own_clock import OwnClock
 from harness.boards.virtual.firmware import Firmware
 from harness.boards.virtual.flash import ContextMaker, Flash
 from harness.boards.virtual.runtime import Runtime
@@ -18,7 +22,22 @@ class VirtualBoard(Board):
 
     kind = "virtual"
     features = frozenset(
-        {"tls", "wasm", "several-applications", "csr", "ed25519", "dates", "storage", "claims", "reset", "dialects"}
+        {
+            "tls",
+            "wasm",
+            "several-applications",
+            "csr",
+            "ed25519",
+            "dates",
+            "storage",
+            "claims",
+            "clock-faults",
+            "memory-faults",
+            "flash-faults",
+            "provision",
+            "reset",
+            "dialects",
+        }
     )
 
     def __init__(
@@ -32,9 +51,13 @@ class VirtualBoard(Board):
     ) -> None:
         self.name = settings.name
         self.console = Console(settings.name, environment.clock)
-        self._settings, self._environment, self._runtime = settings, environment, runtime
+        self._clock = OwnClock(environment.clock)
+        self._settings, self._runtime = settings, runtime
+        self._environment = replace(environment, clock=self._clock)
         self._backoff, self._level = backoff, level
-        self._flash = Flash(settings.name, settings.credentials, make_context)
+        self._make_context = partial(make_context, clock=self._clock.wall)
+        self._flash = Flash(settings.name, settings.credentials, self._make_context)
+        self._has_memory = True
         self._firmware: Firmware | None = None
         self._link_is_cut = False
 
@@ -61,6 +84,9 @@ class VirtualBoard(Board):
             await self._halt(orderly=False)
             self._boot()
 
+    def provision(self, credentials: Credentials) -> None:
+        self._flash = Flash(self.name, credentials, self._make_context)
+
     async def cut_link(self) -> None:
         self._link_is_cut = True
         if self._firmware is not None:
@@ -71,9 +97,36 @@ class VirtualBoard(Board):
         if self._firmware is not None:
             self._firmware.uplink.start(self.name)
 
+    async def disturb_clock(self, *, ahead: float = 0.0, rate: float = 1.0) -> None:
+        self._clock.disturb(ahead, rate)
+
+    async def exhaust_memory(self) -> None:
+        self._has_memory = False
+
+    async def release_memory(self) -> None:
+        self._has_memory = True
+
+    async def wear_flash(self) -> None:
+        self._flash.is_worn = True
+
+    async def renew_flash(self) -> None:
+        self._flash.is_worn = False
+
+    async def tear_write(self) -> None:
+        await self._flash.tear()
+
     def _boot(self) -> None:
+        self._flash.boot()
         self._firmware = Firmware(
-            self._settings, self._environment, self._flash, self.console, self._runtime, self._backoff, self._level
+            self._settings,
+            self._environment,
+            self._clock.wall,
+            self._flash,
+            self.console,
+            self._runtime,
+            self._backoff,
+            self._level,
+            lambda: self._has_memory,
         )
         if not self._link_is_cut:
             self._firmware.uplink.start(self.name)

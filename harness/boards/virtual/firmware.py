@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.boards.board import BoardEnvironment, BoardSettings
@@ -14,6 +15,7 @@ from harness.boards.virtual.runtime import Runtime
 from harness.boards.virtual.session import Command
 from harness.boards.virtual.uplink import Uplink
 from harness.core.backoff import Backoff
+from harness.core.clock import Clock
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
     Deploy,
@@ -50,6 +52,7 @@ class Firmware:
         "_flash",
         "_level",
         "_settings",
+        "_wall",
         "uplink",
     )
 
@@ -57,12 +60,16 @@ class Firmware:
         self,
         settings: BoardSettings,
         environment: BoardEnvironment,
+        wall: Clock,
         flash: Flash,
         console: Console,
         runtime: Runtime,
         backoff: Backoff,
         level: LogLevel,
+        has_memory: Callable[[], bool],
     ) -> None:
+        """``wall`` is the time of day; ``has_memory``: whether there is any for another application."""
+        self._wall = wall
         self._settings, self._environment, self._flash, self._console, self._level = (
             settings,
             environment,
@@ -84,7 +91,14 @@ class Firmware:
             wire=settings.wire,
         )
         services = BoardServices(
-            runtime, environment.clock, self.uplink.send, self.uplink.drain, self.say, self.uptime_ms, MEMORY
+            runtime,
+            environment.clock,
+            self.uplink.send,
+            self.uplink.drain,
+            self.say,
+            self.uptime_ms,
+            MEMORY,
+            has_memory,
         )
         self._applications = Applications(services, LARGEST_MODULE if "wasm" in self._capabilities else 0)
         self.say(f"wasmbed {FIRMWARE_VERSION} on {DEVICE_TYPE} board {settings.name}")
@@ -138,7 +152,7 @@ class Firmware:
         }
         return Heartbeat(
             device_id=device_id,
-            device_time=int(1000 * self._environment.clock.now()),
+            device_time=int(1000 * self._wall.now()),
             status="degraded" if failed else "running",
             metrics=metrics,
             runtime_status=self._runtime_status(),

@@ -209,10 +209,10 @@ class BoardSession:
         try:
             if certificate is None:
                 raise CertificateInvalid("the gateway sent none")
-            self._flash.store(certificate)
+            is_stored = self._flash.store(certificate)
         except CertificateInvalid as error:
             raise Rejected(f"no usable certificate: {error}") from error
-        self._device.say("enrollment: certificate stored, connecting with it")
+        self._device.say(f"enrollment: certificate {'' if is_stored else 'not '}stored, connecting with it")
 
     def _refused(self, error: Error) -> None:
         action = f" ({error.action})" if error.action else ""

@@ -57,8 +57,8 @@ class VirtualTier(Tier):
         randomness = environment.randomness.fork(f"{settings.name} {self._made[settings.name]}")
         own = dataclasses.replace(environment, randomness=randomness)
 
-        def make_context(authority: bytes, identity: Identity | None) -> ssl.SSLContext:
-            return self._context(authority, identity, environment.clock)
+        def make_context(authority: bytes, identity: Identity | None, clock: Clock) -> ssl.SSLContext:
+            return self._context(authority, identity, environment.clock if identity is None else clock)
 
         return self.board(settings, own, self._runtime, make_context, self._backoff, self._level)
 
@@ -68,7 +68,7 @@ class VirtualTier(Tier):
 
     def _context(self, authority: bytes, identity: Identity | None, clock: Clock) -> ssl.SSLContext:
         """Return a TLS context. Boards without a certificate share one; a board keeps that of its certificate
-        itself."""
+        itself, with its own clock."""
         if identity is not None:
             return client_context(authority, identity, clock)
         key = (authority, id(clock))

@@ -7,7 +7,7 @@ import ssl
 from contextlib import suppress
 
 from harness.boards.virtual.dialect_session import DialectSession
-from harness.boards.virtual.flash import Flash
+from harness.boards.virtual.flash import Flash, PowerLost
 from harness.boards.virtual.session import BoardSession, CertificateStored, Device, Rejected, SessionMemory
 from harness.core.backoff import Backoff
 from harness.core.clock import Clock
@@ -127,6 +127,8 @@ class Uplink:
             try:
                 link = self._link = await self._connect()
                 delay = await self._serve(link)
+            except PowerLost:
+                await asyncio.get_running_loop().create_future()
             except OSError as error:
                 self._device.say(f"link: no connection: {_reason(error)}", LogLevel.WARNING)
                 delay = self._delay(None)

@@ -25,10 +25,15 @@ class OutOfBudget(Exception):
 class Budget:
     """The steps that one request has left."""
 
-    __slots__ = ("_left",)
+    __slots__ = ("_left", "_steps")
 
     def __init__(self, steps: int = STEPS) -> None:
-        self._left = steps
+        self._left = self._steps = steps
+
+    @property
+    def spent(self) -> int:
+        """The steps that it took."""
+        return self._steps - self._left
 
     def spend(self, steps: int, path: str = "") -> None:
         """Take ``steps``. Raises :class:`OutOfBudget` when they are not there."""

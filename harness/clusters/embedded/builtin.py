@@ -5,6 +5,7 @@ All are stored objects: no controller and no kubelet acts on them.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from harness.clusters.embedded import events
@@ -73,7 +74,8 @@ CRD_TYPE = built_in(
 know_schemas(CRD_TYPE.schema)
 
 
-def built_in_types() -> list[ResourceType]:
-    """Every built-in type, in the order of discovery."""
+@cache
+def built_in_types() -> tuple[ResourceType, ...]:
+    """Every built-in type, in the order of discovery; all servers of a process have the same ones."""
     made = [*kinds(), events.core_type(), events.grouped_type(), CRD_TYPE]
-    return sorted(made, key=lambda served: (bool(served.group), served.group, served.plural))
+    return tuple(sorted(made, key=lambda served: (bool(served.group), served.group, served.plural)))

@@ -10,9 +10,9 @@ from typing import Any
 from harness.clusters.embedded.budget import Budget
 from harness.clusters.embedded.errors import bad_request
 from harness.clusters.embedded.schema import Schema
-from harness.clusters.embedded.values import Object
+from harness.clusters.embedded.values import Object, lookup
 
-__all__ = ["LOGICAL", "know_schemas", "read_form"]
+__all__ = ["LOGICAL", "keep_null_properties", "know_schemas", "read_form"]
 
 LOGICAL = ("allOf", "anyOf", "oneOf")
 _STRINGS = ("$ref", "$schema", "description", "format", "id", "pattern", "title", "type", "x-kubernetes-list-type",
@@ -56,6 +56,30 @@ def know_schemas(definition: Schema) -> None:
         versions.properties["schema"].properties["openAPIV3Schema"] = JSON_SCHEMA
 
 
+def keep_null_properties(definition: Object) -> None:
+    """Make null in the maps of schemas of a definition the empty schema, in place, as Go reads it. Other members that
+    are null count as absent."""
+    versions = lookup(definition, ("spec", "versions"))
+    for version in versions if type(versions) is list else ():
+        _keep(lookup(version, ("schema", "openAPIV3Schema")))
+
+
+def _keep(schema: Any) -> None:
+    if type(schema) is not dict:
+        return
+    for name in _SCHEMAS:
+        if type(children := schema.get(name)) is dict:
+            children.update({key: {} for key, child in children.items() if child is None})
+            for child in children.values():
+                _keep(child)
+    for name in ("items", "additionalProperties", "not"):
+        _keep(schema.get(name))
+    for name in LOGICAL:
+        if type(children := schema.get(name)) is list:
+            for child in children:
+                _keep(child)
+
+
 def read_form(schema: Any, path: str, budget: Budget) -> None:
     """Check the types of a schema's keywords, and remove empty ones, in place. Raises the 400 refusal."""
     budget.spend(1, path)
@@ -94,6 +118,8 @@ def read_form(schema: Any, path: str, budget: Budget) -> None:
                 schema[name][key] = {}
             else:
                 read_form(child, f"{path}.{name}", budget)
+    rules = schema.get("x-kubernetes-validations", [])
+    rules[:] = [{} if rule is None else rule for rule in rules]
     for name in LOGICAL:
         for number, child in enumerate(schema.get(name, ())):
             if child is None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import marshal
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.budget import Budget
@@ -25,6 +27,8 @@ _MISSING_VERSION = (
     "missing from spec.versions; {0} was previously a storage version, and must remain in spec.versions until a "
     "storage migration ensures no data remains persisted in {0} and removes {0} from status.storedVersions"
 )
+_PLAIN = 2
+"""The version of marshal's form in which equal values have equal bytes: no references."""
 _VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 """The verbs of custom resources, in the order in which the API server lists them."""
 
@@ -81,12 +85,18 @@ def version_rank(name: str) -> tuple[int, int, int]:
     return ({"alpha": 1, "beta": 2, None: 3}[match[2]], int(match[1]), int(match[3] or 0))
 
 
-def types_of(definition: Object) -> list[ResourceType]:
+def types_of(definition: Object) -> tuple[ResourceType, ...]:
     """The served versions of a definition, the stored one first."""
-    spec = definition["spec"]
+    return _types(marshal.dumps(definition["spec"], _PLAIN))
+
+
+@lru_cache(maxsize=16)
+def _types(serialized: bytes) -> tuple[ResourceType, ...]:
+    """The last ones are kept: each server of a process gets the platform's definitions, and compiling takes a while."""
+    spec = marshal.loads(serialized)
     versions = [version for version in spec["versions"] if version["served"]]
     stored = next(f"{spec['group']}/{version['name']}" for version in spec["versions"] if version["storage"])
-    return [_type(spec, version, stored) for version in sorted(versions, key=lambda version: not version["storage"])]
+    return tuple(_type(spec, one, stored) for one in sorted(versions, key=lambda version: not version["storage"]))
 
 
 def _type(spec: Object, version: Object, stored_as: str) -> ResourceType:

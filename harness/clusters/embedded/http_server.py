@@ -17,7 +17,7 @@ from harness.clusters.embedded.connections import HEAD_LIMIT, Connection, refusa
 from harness.clusters.embedded.encodings import ZIPPED_FROM, compressed, media_of, takes_gzip, to_yaml, zipped
 from harness.clusters.embedded.errors import StatusError
 from harness.clusters.embedded.logs import Logs
-from harness.clusters.embedded.messages import JSON, YAML, Listing, Plain, Request, Response, Watch
+from harness.clusters.embedded.messages import JSON, YAML, Listing, Plain, Raw, Request, Response, Watch
 from harness.clusters.embedded.pieces import PIECE, begun, gathered
 from harness.clusters.embedded.query import is_pretty
 from harness.clusters.embedded.server import ApiServer
@@ -173,10 +173,14 @@ class HttpServer:
             await self._ready()
         if program is None:
             return await self._server.handle(asked)
-        await self._pass(request, program.enter(request.method, path, request.query))
+        await self._pass(request, program.enter(request.method, path, request.query, asked.body))
         answer = await self._server.handle(asked)
         if answer.watcher is None and answer.status < 400:
             await self._pass(request, program.leave(request.method, path, request.query))
+        if request.method == "GET" and answer.status == 200 and answer.watcher is None and answer.content_type == JSON:
+            given = answer.content.encode()
+            if (kept := program.answered(path, request.query, given)) is not given:
+                answer.content = Raw(kept)
         return answer
 
     @staticmethod

@@ -9,6 +9,7 @@ import orjson
 from harness.clusters.embedded import errors, metadata
 from harness.clusters.embedded.body_checks import in_version
 from harness.clusters.embedded.builtin import CRD_TYPE
+from harness.clusters.embedded.definition_form import keep_null_properties
 from harness.clusters.embedded.definitions import complete_definition, established_status, new_status
 from harness.clusters.embedded.errors import Cause, StatusError, bad_request
 from harness.clusters.embedded.kinds.decoding import decoding_problem
@@ -58,6 +59,8 @@ class Judge:
             except ValueError as error:
                 raise bad_request(f"{in_version(served)}: {error}") from error
             fill_texts(dict(served.schema.raw), new, old)
+            if served is CRD_TYPE:
+                keep_null_properties(new)
             drop_nulls(new, old)
             drop_empties(dict(served.schema.raw), new, old)
         if old is None or new["metadata"] is not old["metadata"]:

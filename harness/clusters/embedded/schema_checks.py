@@ -5,6 +5,8 @@ The second kind is only looked at where the first has found nothing. The words a
 
 from __future__ import annotations
 
+import marshal
+from functools import lru_cache
 from typing import Any
 
 from harness.clusters.embedded import errors
@@ -33,6 +35,22 @@ _STEPS_AN_INSTRUCTION = 2
 
 def check_schema(schema: Object, field: str, budget: Budget, warnings: list[str]) -> list[Cause]:
     """The faults of a version's schema. Raises :class:`OutOfBudget`."""
+    causes, warned, steps = _judged(marshal.dumps(schema, 2), field)
+    budget.spend(steps, field)
+    warnings.extend(warned)
+    return list(causes)
+
+
+@lru_cache(maxsize=16)
+def _judged(serialized: bytes, field: str) -> tuple[tuple[Cause, ...], tuple[str, ...], int]:
+    """Its faults, the warnings, and the steps that it took. The last schemas are kept: each server of a process gets
+    the platform's definitions. ``serialized``: by marshal, in the form without references, which equal values share."""
+    warnings: list[str] = []
+    causes = _causes(marshal.loads(serialized), field, budget := Budget(), warnings)
+    return tuple(causes), tuple(warnings), budget.spent
+
+
+def _causes(schema: Object, field: str, budget: Budget, warnings: list[str]) -> list[Cause]:
     causes: list[Cause] = []
     if schema.get("nullable"):
         causes.append(errors.forbidden_field(f"{field}.nullable", "nullable cannot be true at the root"))

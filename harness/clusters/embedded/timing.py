@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Generic, TypeVar
 
 from harness.clusters.watch_times import WatchTimes
@@ -59,6 +60,7 @@ class Waiting(Generic[T]):
         self, clock: Clock, delay: Callable[[], float], arrived: Callable[[T], object], *, together: bool = False
     ) -> None:
         self._clock, self._delay, self._arrived, self._together = clock, delay, arrived, together
+        self._context = copy_context()  # the watcher's: the process that made the event may be stopped
         self._items: deque[tuple[float, T]] = deque()
         self._timer: Timer | None = None
 
@@ -81,7 +83,8 @@ class Waiting(Generic[T]):
 
     def _wait(self) -> None:
         if self._timer is None and self._items:
-            self._timer = self._clock.call_later(max(self._items[0][0] - self._clock.now(), 0.0), self._due)
+            wait = max(self._items[0][0] - self._clock.now(), 0.0)
+            self._timer = self._context.run(self._clock.call_later, wait, self._due)
 
     def _due(self) -> None:
         self._timer = None

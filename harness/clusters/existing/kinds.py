@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.clusters.existing.passing import read_json
+from harness.clusters.passing import read_json
 from harness.clusters.requests import ResourcePath
 from harness.wasmbed.resources.api import Resource
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi

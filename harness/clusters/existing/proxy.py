@@ -19,9 +19,9 @@ from multidict import CIMultiDict
 from harness.clusters.existing.causality import Write
 from harness.clusters.existing.client import Tapped
 from harness.clusters.existing.kinds import Kinds
-from harness.clusters.existing.passing import EventLines, metadata_of, read_json
 from harness.clusters.files import replace_file
 from harness.clusters.gate import GONE, Gate, GatedClient
+from harness.clusters.passing import EventLines, metadata_of, read_json
 from harness.clusters.requests import ResourcePath, flag, read_path
 from harness.core.clock import Clock
 from harness.core.errors import UsageError, reason
@@ -134,7 +134,7 @@ class RecordingProxy:
                 message = f"the body is longer than {_BODY_LIMIT} bytes"
                 return await self._refuse(request, 413, "RequestEntityTooLarge", message)
             try:
-                await self._gated.enter(request.method, request.rel_url.raw_path, request.query)
+                await self._gated.enter(request.method, request.rel_url.raw_path, request.query, body)
                 return await self._pass(request, body)
             except ApiError as error:
                 return await self._refuse(request, error.code, error.reason, str(error))
@@ -153,6 +153,8 @@ class RecordingProxy:
                 return await self._watch(request, answer, await self._resource(about))
             content = await self._content(request, answer)
             await self._let_go(request, answer)
+            if request.method == "GET" and answer.status == 200:
+                content = self._gated.answered(request.rel_url.raw_path, request.query, content)
             return await self._answer(request, answer, content)
 
     async def _resource(self, about: ResourcePath) -> Resource:

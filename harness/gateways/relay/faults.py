@@ -22,6 +22,10 @@ class LinkFault:
     """Nothing passes, and nothing is lost."""
     delay: float = 0.0
     """Seconds by which everything passes later."""
+    jitter: float = 0.0
+    """Seconds by which each piece passes later at most: how many is random, and the order stays."""
+    slow_close: float = 0.0
+    """Seconds by which the end of a connection reaches the other end later."""
     bandwidth: float = 0.0
     """Bytes of TLS records a second that pass in each direction; 0: as many as come."""
     drop: int = 0
@@ -30,7 +34,7 @@ class LinkFault:
     """Of the frames in each direction, every Nth has a wrong byte, which TLS finds out; 0: none."""
 
     def __post_init__(self) -> None:
-        for name in ("delay", "bandwidth", "drop", "corrupt"):
+        for name in ("delay", "jitter", "slow_close", "bandwidth", "drop", "corrupt"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
                 raise UsageError(f"{name} is {value!r}", where="link fault", do="give a number, not below zero")

@@ -87,6 +87,11 @@ class Handshake:
             return None
         return Protection(self._suite, self._secrets[secret])
 
+    def close(self) -> None:
+        """Free OpenSSL's state, once the protections are taken: it lives as long as the link otherwise."""
+        self._connection.set_app_data(None)
+        del self._connection
+
     def _note_suite(self, record: bytes) -> None:
         self._suite = cipher_suite(record) or self._suite
 
@@ -152,7 +157,7 @@ def board_contexts(identities: Iterable[Identity], device_authority: bytes | Non
 
 def _board_context(group: str, identities: Iterable[Identity], device_authority: bytes | None) -> SSL.Context:
     context = _context(SSL.TLS_SERVER_METHOD)
-    context.set_options(_NO_COMPRESSED_CERTIFICATES)
+    context.set_options(_NO_COMPRESSED_CERTIFICATES | SSL.OP_NO_TICKET)  # the cheapest tickets: none of them is sent
     library = _library()
     library.SSL_CTX_set1_curves_list(vars(context)["_context"], group.encode())
     # Newer OpenSSL asks for schemes that embedded-tls cannot read, and it then ends the handshake.

@@ -16,6 +16,7 @@ from harness.core.ahead import Ahead
 from harness.core.client_hello import LARGEST_RECORD, ClientHello, hello_size, is_handshake, read_client_hello
 from harness.core.clock import Clock
 from harness.core.history import Tap
+from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint
 from harness.gateways.relay.faults import NO_FAULT, LinkFault
 from harness.gateways.relay.negotiation import KeyOf, Negotiation
@@ -51,6 +52,7 @@ class LinkOptions:
     tap: Tap
     clock: Clock
     tamper: Tamper | None
+    randomness: Randomness
     is_by_hand: Callable[[Endpoint | None], bool]
     """Whether a test drives the device at an address: what it sends is not altered."""
     ahead: Ahead | None = None
@@ -78,7 +80,7 @@ class RelayedLink:
     ) -> None:
         self.name = name
         self._options, self._dial, self._named, self._over = options, dial, named, over
-        self.near, self.far = Stream(self, options.clock), Stream(self, options.clock)
+        self.near, self.far = (Stream(self, options.clock, options.randomness) for _ in range(2))
         self._phase = _Phase.HELLO
         self._hello = bytearray()
         self._negotiation: Negotiation | None = None
@@ -107,9 +109,9 @@ class RelayedLink:
         elif self._believing is not None:
             self._believing.reset()
         else:
-            self.near.disturb(fault.delay, bandwidth=fault.bandwidth, is_silent=fault.silent)
+            self.near.disturb(fault.delay, jitter=fault.jitter, bandwidth=fault.bandwidth, is_silent=fault.silent)
             if self._passing is not None:
-                self._passing.disturb(fault.drop, fault.corrupt)
+                self._passing.disturb(fault)
 
     def drop(self) -> None:
         """End both connections with a reset."""
@@ -180,11 +182,17 @@ class RelayedLink:
             stream.close()
             return
         finish = partial(self._end_other, stream)
+        self._note_gateways_end(stream)
         if self._passing is not None:
             direction = self._direction(stream)
             self._passing.end(direction, self._reader(direction).rest(), finish)
         else:
             finish()
+
+    def _note_gateways_end(self, stream: Stream) -> None:
+        """The record has what the gateway sees: its own end also if that arrives late."""
+        if stream is self.far and self._fault.slow_close:
+            self._note_end(stream, self._closed_early(stream))
 
     def _end_other(self, stream: Stream) -> None:
         """End the other side, after what was held back: the record has the end when the other side sees it."""
@@ -199,6 +207,14 @@ class RelayedLink:
             self.far.close()
 
     def lost(self, stream: Stream, was_reset: bool) -> None:
+        lose = partial(self._lose, stream, was_reset)
+        self._note_gateways_end(stream)
+        if self._passing is not None and self._fault.slow_close:
+            self._passing.finish(self._direction(stream), lose)
+        else:
+            lose()
+
+    def _lose(self, stream: Stream, was_reset: bool) -> None:
         other = self._other(stream)
         if other is not self._believing:
             self._note_end(stream, self._closed_early(stream), "connection lost" if was_reset else "closed by the peer")
@@ -297,9 +313,17 @@ class RelayedLink:
         options, ends = self._options, (self.near, self.far)
         tamper = self._tampered if options.tamper is not None else None
         self._passing = Passing(
-            negotiation.board, negotiation.gateway, *ends, self._observer, options.clock, tamper, options.ahead
+            negotiation.board,
+            negotiation.gateway,
+            *ends,
+            self._observer,
+            options.clock,
+            options.randomness,
+            tamper,
+            options.ahead,
         )
-        self._passing.disturb(self._fault.drop, self._fault.corrupt)
+        self._passing.disturb(self._fault)
+        negotiation.close()
         self._phase = _Phase.OPEN
         self._named(self)
 

@@ -86,6 +86,11 @@ class Negotiation:
         if self._stage is not _Stage.REFUSED:
             self._far.end()
 
+    def close(self) -> None:
+        """End the handshakes, once :attr:`is_done` and the protections are taken; the readers stay."""
+        self.board.close()
+        self.gateway.close()
+
     def advance(self) -> None:
         """Go as far as the records that have arrived allow."""
         steps = {

@@ -7,6 +7,8 @@ from functools import partial
 
 from harness.core.ahead import Ahead
 from harness.core.clock import Clock
+from harness.core.identifiers import Randomness
+from harness.gateways.relay.faults import LinkFault
 from harness.gateways.relay.handshake import Handshake
 from harness.gateways.relay.observer import LinkObserver
 from harness.gateways.relay.records import (
@@ -37,7 +39,14 @@ _UNTIL_ENDED = 0.001
 class _Way:
     """One direction: the secrets of its two halves, and where it leads."""
 
-    def __init__(self, reading: Protection | None, writing: Protection | None, to: Stream, clock: Clock) -> None:
+    def __init__(
+        self,
+        reading: Protection | None,
+        writing: Protection | None,
+        to: Stream,
+        clock: Clock,
+        randomness: Randomness,
+    ) -> None:
         assert reading is not None, "the handshake is complete"
         assert writing is not None, "the handshake is complete"
         self.reading, self.writing, self.to = reading, writing, to
@@ -52,7 +61,7 @@ class _Way:
         self.is_spoiled = False
         """Whether a record was wrong: its receiver ends the connection, and reads nothing that comes after it."""
         self.frames = 0
-        self.valve = Valve(clock, lambda is_full: None)
+        self.valve = Valve(clock, lambda is_full: None, randomness)
 
     def write(self, content_type: int, content: bytes) -> None:
         self.to.write(self.writing.seal(content_type, content))
@@ -74,17 +83,19 @@ class Passing:
         far: Stream,
         observer: LinkObserver,
         clock: Clock,
+        randomness: Randomness,
         tamper: Tamper | None,
         ahead: Ahead | None = None,
     ) -> None:
         """``ahead`` is asked before each frame that it expects."""
         client, server = "CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0"
         self._ways = {
-            Direction.RECEIVED: _Way(board.protection(client), gateway.protection(client), far, clock),
-            Direction.SENT: _Way(gateway.protection(server), board.protection(server), near, clock),
+            Direction.RECEIVED: _Way(board.protection(client), gateway.protection(client), far, clock, randomness),
+            Direction.SENT: _Way(gateway.protection(server), board.protection(server), near, clock, randomness),
         }
         self._observer, self._tamper, self._ahead, self._clock = observer, tamper, ahead, clock
         self._drop = self._corrupt = 0
+        self._slow_close = 0.0
         for way in self._ways.values():
             way.is_framed = tamper is not None
 
@@ -93,9 +104,9 @@ class Passing:
         for way in self._ways.values():
             way.valve.clear()
 
-    def disturb(self, drop: int, corrupt: int) -> None:
-        """Lose every Nth frame in each direction from now on, and spoil every Nth; 0: none."""
-        self._drop, self._corrupt = drop, corrupt
+    def disturb(self, fault: LinkFault) -> None:
+        """From now on lose or spoil frames in each direction, and let ends pass late, as ``fault`` says."""
+        self._drop, self._corrupt, self._slow_close = fault.drop, fault.corrupt, fault.slow_close
         for way in self._ways.values():
             way.frames = 0
 
@@ -129,7 +140,11 @@ class Passing:
             return
         self._pass_held(direction, way)
         way.valve.push(partial(way.to.write, rest))
-        way.valve.push(finish)
+        self.finish(direction, finish)
+
+    def finish(self, direction: Direction, finish: Callable[[], object]) -> None:
+        """Call ``finish`` when the end of a direction has passed, behind all that came before."""
+        self._ways[direction].valve.push(finish, delay=self._slow_close)
 
     def _data(self, direction: Direction, way: _Way, content: bytes) -> None:
         if not way.is_framed and (self._drop or self._corrupt or self._is_expected(direction)):
@@ -205,8 +220,11 @@ class Passing:
     def _alert(self, direction: Direction, way: _Way, alert: bytes) -> None:
         self._pass_held(direction, way)
         way.is_closing = True
-        way.valve.push(lambda: way.write(ALERT, alert))
         by_device = direction is Direction.RECEIVED
         is_orderly = alert[-1:] == bytes((_CLOSE_NOTIFY,))
         reason = "closed by the peer" if is_orderly else f"TLS alert {alert_name(alert[-1])}"
-        way.valve.push(lambda: self._observer.ended(by_device=by_device, reason=reason, refused=not by_device))
+        end = partial(self._observer.ended, by_device=by_device, reason=reason, refused=not by_device)
+        if self._slow_close and not by_device:  # the gateway has ended the link, whenever the board hears of it
+            end()
+        self.finish(direction, lambda: way.write(ALERT, alert))
+        way.valve.push(end)

@@ -13,6 +13,7 @@ from harness.core.ahead import Ahead
 from harness.core.clock import Clock
 from harness.core.errors import RigError, reason
 from harness.core.history import Tap
+from harness.core.identifiers import Randomness
 from harness.core.logs import get_log
 from harness.core.network import Endpoint, Listener, Network
 from harness.gateways.relay.faults import NO_FAULT, LinkFault
@@ -42,8 +43,9 @@ class Relay:
     pass, and cannot read them. ``name`` is the gateway's, for the names of links. ``device_authority`` (DER) is the one
     that the gateway trusts: the relay refuses nobody, but it reports the messages of a device with another authority's
     certificate only after the gateway has answered. ``limit`` is the largest frame that it decodes, in bytes,
-    ``wire`` what devices and gateway speak. ``tamper`` alters frames, but not those of a device that a test drives by
-    hand, as ``is_by_hand`` says of its address. ``ahead`` is asked before frames that it expects.
+    ``wire`` what devices and gateway speak. ``randomness`` is for the jitter of links. ``tamper`` alters frames, but
+    not those of a device that a test drives by hand, as ``is_by_hand`` says of its address. ``ahead`` is asked before
+    frames that it expects.
 
     What it cannot keep: where the gateway does not accept connections, a board sees a reset instead of a refusal; and
     it sees the relay's certificate, and no session tickets.
@@ -64,6 +66,7 @@ class Relay:
         limit: int = DEFAULT_LIMIT,
         wire: str = VERSION_1,
         tamper: Tamper | None = None,
+        randomness: Randomness | None = None,
         is_by_hand: Callable[[Endpoint | None], bool] = lambda address: False,
         ahead: Ahead | None = None,
     ) -> None:
@@ -81,6 +84,7 @@ class Relay:
             tap=tap,
             clock=clock,
             tamper=tamper,
+            randomness=randomness or Randomness(),
             is_by_hand=is_by_hand,
             ahead=ahead,
         )

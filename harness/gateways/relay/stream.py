@@ -1,4 +1,4 @@
-"""One TCP connection of a relayed link, with what a test does to it: delay, bandwidth, silence."""
+"""One TCP connection of a relayed link, with what a test does to it: delay, jitter, bandwidth, silence."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Protocol, cast
 
 from harness.core.clock import Clock
+from harness.core.identifiers import Randomness
 from harness.gateways.relay.valve import MOST_WAITING, Valve
 
 __all__ = ["Owner", "Stream"]
@@ -36,12 +37,12 @@ class Stream(asyncio.Protocol):
     A disturbance holds both directions back; nothing is lost and nothing changes its order.
     """
 
-    def __init__(self, owner: Owner, clock: Clock) -> None:
+    def __init__(self, owner: Owner, clock: Clock, randomness: Randomness) -> None:
         self._owner = owner
         self._transport: asyncio.Transport | None = None
         self._holds: set[str] = set()
-        self._incoming = Valve(clock, lambda is_full: self.hold(is_full, "the link is slow"))
-        self._outgoing = Valve(clock, lambda is_full: self._owner.crowded(self, is_full))
+        self._incoming = Valve(clock, lambda is_full: self.hold(is_full, "the link is slow"), randomness)
+        self._outgoing = Valve(clock, lambda is_full: self._owner.crowded(self, is_full), randomness)
 
     @property
     def is_open(self) -> bool:
@@ -60,10 +61,10 @@ class Stream(asyncio.Protocol):
         name = self._transport.get_extra_info("peername") if self._transport is not None else None
         return (name[0], name[1]) if name else None
 
-    def disturb(self, delay: float, *, bandwidth: float, is_silent: bool) -> None:
+    def disturb(self, delay: float, *, jitter: float, bandwidth: float, is_silent: bool) -> None:
         """Hold back what passes from now on, as :meth:`Valve.disturb` does."""
         for valve in (self._incoming, self._outgoing):
-            valve.disturb(delay, bandwidth=bandwidth, is_silent=is_silent)
+            valve.disturb(delay, jitter=jitter, bandwidth=bandwidth, is_silent=is_silent)
 
     def hold(self, is_held: bool, why: str) -> None:
         """Read nothing from the peer while there is a reason not to."""

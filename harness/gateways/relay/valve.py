@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from harness.core.clock import Clock, Timer
+from harness.core.identifiers import Randomness
 
 __all__ = ["MOST_WAITING", "Valve"]
 
@@ -19,9 +20,9 @@ class Valve:
     ``crowded`` is called with True when more than :data:`MOST_WAITING` bytes wait, and with False when they do not.
     """
 
-    def __init__(self, clock: Clock, crowded: Callable[[bool], object]) -> None:
-        self._clock, self._crowded = clock, crowded
-        self._delay, self._bandwidth, self._is_silent = 0.0, 0.0, False
+    def __init__(self, clock: Clock, crowded: Callable[[bool], object], randomness: Randomness) -> None:
+        self._clock, self._crowded, self._randomness = clock, crowded, randomness
+        self._delay, self._jitter, self._bandwidth, self._is_silent = 0.0, 0.0, 0.0, False
         self._free = 0.0
         """When the line has carried what was given to it."""
         self._waiting: deque[tuple[float, Callable[[], object], int]] = deque()
@@ -30,10 +31,10 @@ class Valve:
         self._is_full = False
         self._timer: Timer | None = None
 
-    def disturb(self, delay: float, *, bandwidth: float = 0.0, is_silent: bool = False) -> None:
-        """Delay what comes from now on by ``delay`` seconds, let ``bandwidth`` bytes a second pass (0: all), and, while
-        ``is_silent``, nothing."""
-        self._delay, self._bandwidth, self._is_silent = delay, bandwidth, is_silent
+    def disturb(self, delay: float, *, jitter: float = 0.0, bandwidth: float = 0.0, is_silent: bool = False) -> None:
+        """Delay what comes from now on by ``delay`` seconds and up to ``jitter`` more, let ``bandwidth`` bytes a second
+        pass (0: all), and, while ``is_silent``, nothing."""
+        self._delay, self._jitter, self._bandwidth, self._is_silent = delay, jitter, bandwidth, is_silent
         self._free = self._clock.now()
         self._pass()
 
@@ -55,6 +56,8 @@ class Valve:
         """Take ``action``, which stands for ``size`` bytes, when it is its turn; ``delay`` (seconds) is for this one,
         and so for those behind it."""
         delay += self._delay
+        if self._jitter:
+            delay += self._randomness.jitter(self._jitter / 2, 1.0)
         if not (self._waiting or delay or self._bandwidth or self._is_silent or self._holds):
             action()
             return

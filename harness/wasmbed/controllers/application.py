@@ -23,6 +23,7 @@ from harness.wasmbed.controllers.requests import Requests
 from harness.wasmbed.controllers.retry_state import AcceptedStop, RetryState
 from harness.wasmbed.controllers.rollout import Rollout
 from harness.wasmbed.controllers.targets import TargetIndex, application_key, device_key
+from harness.wasmbed.protocol.messages import ApplicationState
 from harness.wasmbed.resources.api import Object, ResourceApi
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.names import STOP_FINALIZER
@@ -179,6 +180,7 @@ class ApplicationController(Controller):
             application,
             Phase.STOPPED,
             lambda phase: {**nothing.status(application, phase, now), "error": None},
+            dict.fromkeys(_failed(application)),
         )
         return None if application.spec.stopped else 0.0
 
@@ -234,6 +236,15 @@ class ApplicationController(Controller):
 
 def _named(assessments: Mapping[str, DeviceAssessment], state: DeviceState) -> list[str]:
     return [name for name, assessment in assessments.items() if assessment.state is state]
+
+
+def _failed(application: Application) -> list[str]:
+    """The devices whose entry says that it failed: an application that is started again is tried there again."""
+    return [
+        name
+        for name, entry in application.status.device_statuses.items()
+        if entry.state in (ApplicationState.FAILED, ApplicationState.ERROR) or entry.deployment.error is not None
+    ]
 
 
 def _stopping(application: Application, retries: RetryState) -> dict[str, Any]:

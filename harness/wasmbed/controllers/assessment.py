@@ -36,7 +36,7 @@ class Assessor:
     ) -> dict[str, DeviceAssessment]:
         """Return the assessment of each target device of ``application`` at ``now`` (clock seconds)."""
         entries, assessments = application.status.device_statuses, {}
-        overdue = format_timestamp(now - self._answer_within)
+        overdue, to_come = (format_timestamp(now + seconds) for seconds in (-self._answer_within, self._answer_within))
         for name in self._device_index.targets(application):
             device, entry = self._device_index.device(name), entries.get(name, NO_ENTRY)
             why = obstacle(device, package.size)
@@ -54,7 +54,8 @@ class Assessor:
                     package.revision,
                     away=self._device_index.why_away(device),
                     confirmed=retries.is_confirmed(name, record),
-                    expired=record.requested_at is not None and record.requested_at <= overdue,
+                    # A clock that was wrong may have set a time that is far ahead.
+                    expired=record.requested_at is not None and not overdue < record.requested_at <= to_come,
                 ),
             )
         return assessments

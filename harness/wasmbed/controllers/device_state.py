@@ -17,6 +17,7 @@ __all__ = [
     "enrolled_since",
     "has_module",
     "judge",
+    "may_hold",
     "obstacle",
     "reported_state",
 ]
@@ -106,13 +107,18 @@ def has_module(device: Device, entry: DeviceEntry, reported: str | None = None) 
     if record.revision is None:
         return entry.state in LIVE
     asked = record.revision is not None and record.error is None
-    held = entry.state in LIVE or _refused_as_held(entry) or _not_stopped(entry) if entry.state is not None else asked
+    held = may_hold(entry) if entry.state is not None else asked
     return held and (reported in HOLDING or not enrolled_since(device, record))
 
 
 def reported_state(device: Device, application: str) -> str | None:
     """The state of an application by the device's latest heartbeat on record; None if that does not name it."""
     return (device.status.applications or {}).get(application)
+
+
+def may_hold(entry: DeviceEntry) -> bool:
+    """Whether the device's last state, if there is one, is one in which it may hold the module."""
+    return entry.state in LIVE or _refused_as_held(entry) or _not_stopped(entry)
 
 
 def enrolled_since(device: Device, record: DeploymentRecord) -> bool:

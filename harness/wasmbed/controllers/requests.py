@@ -9,6 +9,7 @@ from typing import Any
 from harness.core.clock import Clock
 from harness.core.identifiers import Randomness
 from harness.wasmbed.controllers.device_index import DeviceIndex
+from harness.wasmbed.controllers.device_state import may_hold
 from harness.wasmbed.controllers.gateway_client import GatewayClient, GatewayRefused
 from harness.wasmbed.controllers.packages import Packages
 from harness.wasmbed.controllers.retry_state import AcceptedStop, RetryState
@@ -16,10 +17,12 @@ from harness.wasmbed.protocol.messages import ApplicationState
 from harness.wasmbed.resources.api import ApiError, ResourceApi
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import APPLICATION
-from harness.wasmbed.resources.views import Application, Gateway
+from harness.wasmbed.resources.views import Application, DeviceEntry, Gateway
 
 __all__ = ["Requests"]
 
+MOST_STOPS = 3
+"""Stops that a device is asked for in one session, if it goes on to report that it runs the application."""
 CONCURRENT_REQUESTS = 16
 """Requests at a time, over all applications."""
 
@@ -67,20 +70,27 @@ class Requests:
         return 0.0 if any(answers.values()) else None
 
     async def stop(self, application: Application, retries: RetryState, names: Sequence[str]) -> float | None:
-        """Ask the devices that were not asked yet to stop, and give up on those that did not confirm in time."""
+        """Ask the devices that were not asked yet to stop, and those again that still run the application when the time
+        to confirm is over. Give up on those that were silent, or were asked too often."""
         for name in names:
             if name in retries.stops and retries.stops[name].session != self._session(name):
                 del retries.stops[name]
         asked = {name: self._now - retries.stops[name].at for name in names if name in retries.stops}
-        silent = [name for name, seconds in asked.items() if seconds >= self._stop_within]
-        fresh = [name for name in names if name not in asked and retries.may_try(name, self._now)]
+        late = [name for name, seconds in asked.items() if seconds >= self._stop_within]
+        entries_now = application.status.device_statuses
+        tries = {
+            name: retries.stops.pop(name).tries for name in late if _runs_on(entries_now[name], retries.stops[name])
+        }
+        silent = [name for name in late if name not in tries]
+        fresh = [name for name in names if name not in retries.stops and retries.may_try(name, self._now)]
         answers = await self._ask(fresh, lambda gateway, name: self._client.stop(gateway, application.name, name))
         why = f"it did not confirm the stop within {self._stop_within:g} s"
         entries = {name: {"state": ApplicationState.STOPPED.value, "error": why} for name in silent}
         for name, answer in answers.items():
             if answer is None:
                 retries.succeeded(name)
-                retries.stops[name] = AcceptedStop(self._now, self._session(name))
+                reported = entries_now[name].updated
+                retries.stops[name] = AcceptedStop(self._now, self._session(name), reported, tries.get(name, 0) + 1)
             else:
                 retries.failed(name, f"its gateway did not take the stop: {answer}", self._now, self._randomness)
         for name in silent:
@@ -123,3 +133,8 @@ class Requests:
         if entries:
             patch = {"status": {"deviceStatuses": entries}}
             self._applications.remember(await self._api.patch_status(APPLICATION, application.name, patch))
+
+
+def _runs_on(entry: DeviceEntry, stop: AcceptedStop) -> bool:
+    """Whether a stop may have been lost: the device, or its gateway for it, has since reported that it runs on."""
+    return entry.updated != stop.reported and may_hold(entry) and stop.tries < MOST_STOPS

@@ -29,11 +29,14 @@ class GatewayFailure:
 class AcceptedStop:
     """A stop that a gateway accepted ``at`` a moment (clock seconds).
 
-    ``session`` is the device's connectedSince then: if the link ends, its stops are lost.
+    ``session`` is the device's connectedSince then: if the link ends, its stops are lost. ``reported`` is when the
+    device's entry had been updated, and ``tries`` counts the stops in a row that were not confirmed in time.
     """
 
     at: float
     session: str | None
+    reported: str | None = None
+    tries: int = 1
 
 
 @dataclass(slots=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from hmac import compare_digest
 from typing import Any
+from weakref import WeakMethod
 
 import orjson
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from harness.core.clock import Clock
 from harness.core.history import Tap
@@ -63,17 +65,17 @@ class HttpApi:
     async def start(self, token: str) -> tuple[str, int]:
         """Start to serve; returns host and port. Raises :class:`OSError` if the port is in use."""
         self._token = token.encode()
-        app = web.Application(client_max_size=self._settings.http_body_limit, middlewares=[self._guard])
+        app = web.Application(client_max_size=self._settings.http_body_limit, middlewares=[_guard_of(self)])
         device = "/api/v1/applications/{application}/devices/{device}"
         app.add_routes(
             [
-                web.get("/healthz", self._healthz),
-                web.get("/readyz", self._readyz),
-                web.get("/metrics", self._render_metrics),
-                web.get("/api/v1/sessions", self._list_sessions),
-                web.get(device, self._ask, allow_head=False),
-                web.put(device, self._deploy),
-                web.delete(device, self._stop),
+                web.get("/healthz", _weakly(self._healthz)),
+                web.get("/readyz", _weakly(self._readyz)),
+                web.get("/metrics", _weakly(self._render_metrics)),
+                web.get("/api/v1/sessions", _weakly(self._list_sessions)),
+                web.get(device, _weakly(self._ask), allow_head=False),
+                web.put(device, _weakly(self._deploy)),
+                web.delete(device, _weakly(self._stop)),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, logger=log, shutdown_timeout=self._settings.close_timeout)
@@ -93,8 +95,8 @@ class HttpApi:
         if self._door is not None:
             self._door.close()
 
-    @web.middleware
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Pass on a request if there is a place for it, and record it if it is refused."""
         if self._door is None:
             raise RuntimeError("the HTTP API is not started")
         knows_token = self._shows_token(request)
@@ -201,6 +203,31 @@ class HttpApi:
             "reason": orjson.loads(answer.body).get("error"),
         }
         self._tap("Gateway", "ApplicationController", "RequestRefused", data, names["application"])
+
+
+def _weakly(handle: Handler) -> Handler:
+    """``handle``, a method, without a reference to its object: aiohttp keeps the latest 1,024 pairs of handlers and
+    applications that have middlewares (``_cached_build_middleware``), also after their end."""
+    method = WeakMethod(handle)
+
+    async def weak(request: web.Request) -> web.StreamResponse:
+        if (found := method()) is None:
+            raise web.HTTPServiceUnavailable
+        return await found(request)
+
+    return weak
+
+
+def _guard_of(api: HttpApi) -> Middleware:
+    method = WeakMethod(api.guard)
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if (found := method()) is None:
+            raise web.HTTPServiceUnavailable
+        return await found(request, handler)
+
+    return guard
 
 
 def _credentials(request: web.Request) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -88,6 +89,7 @@ class Registration:
         }
 
 
+@cache
 def _version() -> str:
     try:
         return version("wasmbed-harness")

@@ -153,6 +153,10 @@ class Authority:
         request = read_signing_request(csr)
         return self.issue_device(request.name, request.public_key)
 
+    def is_revoked(self, serial: int) -> bool:
+        """Whether the certificate with that serial number was revoked."""
+        return serial in self._revoked
+
     def revoke(self, serial: int) -> None:
         """Revoke the certificate with this serial number; it is in the next :meth:`crl`.
 

@@ -25,7 +25,7 @@ from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import Algorithm, algorithm_of
 from harness.wasmbed.pki.server_certificates import check_server
 
-__all__ = ["NO_CHECK_TIME", "client_context", "tls_server"]
+__all__ = ["NO_CHECK_TIME", "client_context", "tls_server", "trust"]
 
 _SIGNATURES = {Algorithm.P256: 0x0403, Algorithm.ED25519: 0x0807}
 """The schemes of RFC 8446, section 4.2.3."""
@@ -66,10 +66,22 @@ def client_context(authorities: bytes, identity: Identity | None, clock: Clock |
     return context
 
 
+def trust(context: ssl.SSLContext, authorities: bytes) -> None:
+    """Let a context trust ``authorities`` (DER, concatenated). Raises ssl.SSLError for other bytes.
+
+    In Python 3.11, SSLObject.unwrap() may leave an error of another connection behind, its peer's alert: it fails once,
+    and is gone.
+    """
+    try:
+        context.load_verify_locations(cadata=authorities)
+    except ssl.SSLError:
+        context.load_verify_locations(cadata=authorities)
+
+
 def _context(protocol: int, identities: tuple[Identity, ...], authority: bytes) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_verify_locations(cadata=authority)
+    trust(context, authority)
     for identity in identities:
         _load_identity(context, identity)
     return context

@@ -49,14 +49,15 @@ def check_item(data: bytes, *, text: bool = False) -> None:
         remaining -= 1
         first = data[start]
         at += 1
-        if not is_key and not text:  # most items are one of these
-            if first < _SHORT:
-                continue
-            if _SHORT_TEXT <= first < _SHORT_TEXT + _SHORT:
-                at += first - _SHORT_TEXT
-                if at > end:
-                    raise _cut_off(end)
-                continue
+        if first < _SHORT:  # most items are such an integer, or a short text
+            if is_key:
+                last_key = _check_key(0, data[start:at], last_key, start)
+            continue
+        if not is_key and not text and _SHORT_TEXT <= first < _SHORT_TEXT + _SHORT:
+            at += first - _SHORT_TEXT
+            if at > end:
+                raise _cut_off(end)
+            continue
         major, argument = first >> 5, first & 31
         if major == _SIMPLE:
             at = _check_simple(data, at, argument)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from harness.clusters.embedded import errors
@@ -107,10 +108,11 @@ def _check(spec: Mapping[str, Any], *, of_self: bool, namespace: str | None) -> 
         raise errors.invalid(_GROUP, "", "", causes)
 
 
-def review_types() -> list[ResourceType]:
+@cache
+def review_types() -> tuple[ResourceType, ...]:
     """The types of the reviews, which can only be created."""
     schema = Schema(obj(apiVersion=STRING, kind=STRING, metadata=OBJECT_META, spec=ANY, status=ANY))
-    return [
+    return tuple(
         ResourceType(group, "v1", plural, kind, schema, namespaced=plural.startswith("local"), verbs=("create",))
         for plural, (kind, group) in _KINDS.items()
-    ]
+    )

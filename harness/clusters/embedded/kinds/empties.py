@@ -1,4 +1,5 @@
-"""Empty values of built-in kinds as Go has them: null in a map is an empty text, empty lists and maps are left out."""
+"""Empty values of built-in kinds as Go has them: null in a map of texts or in a list is the empty value of its type.
+Empty lists and maps are left out."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ def drop_empties(schema: Object, value: Object, old: Any) -> None:
 
 
 def fill_texts(schema: Object, value: Object, old: Any) -> None:
-    """Make null in a map of texts an empty text, in place."""
+    """Make null in a map of texts or in a list the empty value of its type, in place."""
     if value is old:
         return
     known = old if type(old) is dict else {}
@@ -46,7 +47,10 @@ def fill_texts(schema: Object, value: Object, old: Any) -> None:
                 item.update({key: "" for key, text in item.items() if text is None})
         elif type(item) is dict:
             fill_texts(member, item, known.get(name))
-        elif type(item) is list and "properties" in (member.get("items") or {}):
+        elif type(item) is list and "properties" in (items := member.get("items") or {}):
+            item[:] = [{} if one is None else one for one in item]
             for one in item:
                 if type(one) is dict:
-                    fill_texts(member["items"], one, None)
+                    fill_texts(items, one, None)
+        elif type(item) is list and items.get("type") == "string" and "format" not in items:
+            item[:] = ["" if one is None else one for one in item]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import signal
 import socket
 import sys
@@ -36,6 +37,7 @@ class EmbeddedProcessCluster(Cluster):
     """The embedded API server in a process of its own, on the machine's clock."""
 
     kind: ClassVar[str] = "embedded-process"
+    has_gates: ClassVar[bool] = False
     keeps_state: ClassVar[bool] = True
 
     def __init__(
@@ -68,9 +70,7 @@ class EmbeddedProcessCluster(Cluster):
                     sys.executable,
                     "-m",
                     _WORKER,
-                    str(there.fileno()),
-                    pass_fds=[there.fileno()],
-                    stdin=asyncio.subprocess.DEVNULL,
+                    stdin=there.fileno(),
                     start_new_session=True,
                 )
             except OSError as error:
@@ -83,7 +83,7 @@ class EmbeddedProcessCluster(Cluster):
         self._channel = await Channel.open(here, self._received, self._lost)
         state = str(self._state.absolute()) if self._state is not None else None
         groups = None if self._tap is None else sorted(getattr(self._tap, "groups", ()))
-        await self._ask("start", self._seed, self.namespace, groups, state)
+        await self._ask("start", self._seed, self.namespace, groups, state, os.getpid())
 
     async def stop(self) -> None:
         process, self._process = self._process, None

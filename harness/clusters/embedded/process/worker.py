@@ -1,4 +1,4 @@
-"""The server's process, ``python -m harness.clusters.embedded.process.worker FD``: it serves the socket FD.
+"""The server's process, ``python -m harness.clusters.embedded.process.worker``. Its standard input is the socket.
 
 It ends with the process that started it, however that ends.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
 import signal
 import socket
 import sys
@@ -78,8 +77,11 @@ class _Worker:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _start(self, seed: int | None, namespace: str, groups: list[str] | None, state: str | None) -> None:
-        """``groups``: as of a cluster's tap (:mod:`harness.clusters.cluster`); None without one."""
+    async def _start(
+        self, seed: int | None, namespace: str, groups: list[str] | None, state: str | None, starter: int
+    ) -> None:
+        """``groups``: as of a cluster's tap (:mod:`harness.clusters.cluster`); None without one. ``starter``: the other
+        process."""
         self._cluster = EmbeddedCluster(
             SystemClock(),
             Randomness(seed),
@@ -88,7 +90,7 @@ class _Worker:
             open_log=self._open_log,
             ready=lambda: self.channel.drained(),
             state=Path(state) if state is not None else None,
-            starter=os.getppid(),
+            starter=starter,
         )
         try:
             await self._cluster.start()
@@ -217,12 +219,12 @@ class _RemoteLog:
 
 
 def main() -> None:
-    """Serve on the socket whose descriptor is the argument. Signals are for the process that started this one."""
+    """Serve on the socket. Signals are for the process that started this one."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
 
     async def serve() -> None:
-        await _Worker().run(socket.socket(fileno=int(sys.argv[1])))
+        await _Worker().run(socket.socket(fileno=sys.stdin.fileno()))
 
     with new_runner() as runner:
         runner.run(serve())

@@ -320,8 +320,30 @@ _SELECTABLE = [
     )
 ]
 
+_NULLS = [
+    _spec("required with null", type="object", required=[None]),
+    _spec("property null", type="object", properties={"field": None}),
+    _spec("properties null", type="object", properties=None),
+    _field("anyOf with null", type="string", anyOf=[{"maxLength": 3}, None]),
+    _field("allOf null", type="string", allOf=None),
+    _field("not null", type="string", **{"not": None}),
+    _field("items null", type="array", items=None),
+    _field("enum with null", type="string", enum=["a", None]),
+    _field("default null", type="string", default=None),
+    _field("maxLength null", type="string", maxLength=None),
+    _field("pattern null", type="string", pattern=None),
+    _field("type null", type=None),
+    _field("additionalProperties null", type="object", additionalProperties=None),
+    _field("rules with null", type="string", **{"x-kubernetes-validations": [None]}),
+    _field("list keys with null", type="array", items={"type": "object", "properties": {"a": _STRING}},
+           **{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [None]}),
+    _one("schema null", None, versions=[{"name": "v1", "served": True, "storage": True, "schema": None}]),
+    _one("columns with null", None, additionalPrinterColumns=[None]),
+    _one("selectable fields with null", None, selectableFields=[None]),
+]  # fmt: skip
+
 THEME = Theme(
     "broken-definitions",
     "Definitions: refused and accepted",
-    [*_PATTERNS, *_SCHEMAS, *_LOGIC, *_DEFAULTS, *_LISTS, *_REST, *_SELECTABLE],
+    [*_PATTERNS, *_SCHEMAS, *_LOGIC, *_DEFAULTS, *_LISTS, *_REST, *_SELECTABLE, *_NULLS],
 )

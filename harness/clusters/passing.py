@@ -35,7 +35,7 @@ class EventLines:
             self._is_too_long = True
 
 
-def read_json(data: bytes) -> Any:
+def read_json(data: bytes | memoryview) -> Any:
     """The content of a body; None where it is in another encoding."""
     try:
         return orjson.loads(data)

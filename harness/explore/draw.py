@@ -1,0 +1,202 @@
+"""Draws cases at random, and varies those that showed something new: other times, places, faults, parameters, arrows,
+orders, and the faults of two cases together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from harness.core.identifiers import Randomness
+from harness.explore.case import Case
+from harness.faults import FAULTS, ArrowMoment, Entry, Fault, Schedule, Side, Strikes, TimeMoment
+from harness.faults.clusters import CLIENTS
+from harness.faults.fault import RELAY, VALUES, Choice, Number, Values, Whole
+from harness.faults.moments import Moment, sides_of
+from harness.sequences import load
+from harness.stack.backends import lacking
+from harness.stack.options import ORDERS, StackOptions
+
+__all__ = ["Draw"]
+
+SEQUENCES = (
+    "application-deployment",
+    "application-stop",
+    "connection-lost",
+    "device-connection",
+    "device-enrollment",
+    "device-resumed",
+    "gateway-drained",
+    "heartbeat-and-monitoring",
+)
+"""Sequences that happen on an explored stack."""
+FOR_EVER = frozenset({"certificate.revoked"})
+"""Faults after which a board is never Connected again, so that nothing comes to rest as it was."""
+LONGEST = 60.0
+"""Seconds that a parameter gets at most: a session notices after 30 s."""
+MOST_FAULTS = 5
+NTH = 12
+T = TypeVar("T")
+
+
+class Draw:
+    """Draws cases for ``boards`` boards of a tier. What it draws follows from ``randomness``."""
+
+    def __init__(self, randomness: Randomness, *, boards: int, tier: str, seconds: float) -> None:
+        self._randomness, self._boards, self._tier, self._seconds = randomness, boards, tier, seconds
+        options = StackOptions(boards=tier)
+        self.faults = sorted(
+            name
+            for name, fault in FAULTS.items()
+            if name not in FOR_EVER and not lacking(options, fault.needs - {RELAY})
+        )
+        """The names of the faults that can happen there."""
+        self._arrows = [
+            (side, name, arrow.position + 1)
+            for name in SEQUENCES
+            for arrow in load(name).arrows
+            for side in sides_of(arrow)
+        ]
+
+    def new(self) -> Case:
+        """A case that follows from no other one."""
+        order = ORDERS[0] if self._happens(2) else self._one_of(ORDERS)
+        entries = tuple(self._entry() for _ in range(1 + self._randomness.below(3)))
+        return Case(self._seed(), Schedule(entries), self._boards, self._seconds, self._tier, order)
+
+    def varied(self, case: Case, other: Case) -> Case:
+        """A case that is nearly like ``case``; ``other`` may lend it some faults."""
+        for _ in range(1 + self._randomness.below(2)):
+            case = self._one_of(self._changes)(case, other)
+        return case
+
+    @property
+    def _changes(self) -> Sequence[Callable[[Case, Case], Case]]:
+        of_entry = (self._other_time, self._other_time, self._other_place, self._other_fault, self._other_parameter)
+        return (*of_entry, self._more, self._fewer, self._spliced, self._other_order, self._other_seed)
+
+    # What can change.
+
+    def _other_time(self, case: Case, other: Case) -> Case:
+        def change(entry: Entry) -> Entry:
+            when = entry.when
+            if isinstance(when, ArrowMoment) and self._happens(2):  # a neighbour
+                number = when.number + (1 if self._happens(2) else -1)
+                arrows = load(when.sequence).arrows
+                if 1 <= number <= len(arrows):
+                    side = self._one_of(sides_of(arrows[number - 1]))
+                    return replace(entry, when=replace(when, number=number, side=side))
+            if isinstance(when, TimeMoment) and self._happens(2):
+                near = when.at + self._one_of((-5.0, -1.0, -0.1, 0.1, 1.0, 5.0))
+                return replace(entry, when=TimeMoment(_short(min(max(near, 0.0), self._seconds))))
+            return self._placed(entry.fault, self._moment(), entry.where)
+
+        return self._changed(case, change)
+
+    def _other_place(self, case: Case, other: Case) -> Case:
+        return self._changed(case, lambda entry: self._placed(entry.fault, entry.when, ""))
+
+    def _other_fault(self, case: Case, other: Case) -> Case:
+        return self._changed(case, lambda entry: self._placed(self._fault(), entry.when, ""))
+
+    def _other_parameter(self, case: Case, other: Case) -> Case:
+        def change(entry: Entry) -> Entry:
+            fields = dataclasses.fields(entry.fault)
+            if not fields:
+                return entry
+            one = self._one_of(fields)
+            value = self._value(one.metadata[VALUES], one.default)
+            return replace(entry, fault=replace(entry.fault, **{one.name: value}))
+
+        return self._changed(case, change)
+
+    def _more(self, case: Case, other: Case) -> Case:
+        return case.with_faults(*case.schedule.entries[: MOST_FAULTS - 1], self._entry())
+
+    def _fewer(self, case: Case, other: Case) -> Case:
+        entries = list(case.schedule.entries)
+        if len(entries) > 1:
+            del entries[self._randomness.below(len(entries))]
+        return case.with_faults(*entries)
+
+    def _spliced(self, case: Case, other: Case) -> Case:
+        own, others = case.schedule.entries, other.schedule.entries
+        kept = own[: 1 + self._randomness.below(len(own))] if own else ()
+        lent = others[self._randomness.below(len(others)) :] if others else ()
+        return case.with_faults(*(*kept, *lent)[:MOST_FAULTS])
+
+    def _other_order(self, case: Case, other: Case) -> Case:
+        return replace(case, order=self._one_of(ORDERS))
+
+    def _other_seed(self, case: Case, other: Case) -> Case:
+        return replace(case, seed=self._seed())
+
+    def _changed(self, case: Case, change: Callable[[Entry], Entry]) -> Case:
+        entries = list(case.schedule.entries)
+        if not entries:
+            return case.with_faults(self._entry())
+        at = self._randomness.below(len(entries))
+        entries[at] = change(entries[at])
+        return case.with_faults(*entries)
+
+    # Parts of a schedule.
+
+    def _entry(self) -> Entry:
+        return self._placed(self._fault(), self._moment(), "")
+
+    def _placed(self, fault: Fault, when: Moment, where: str) -> Entry:
+        """``fault`` at ``when``; where is drawn unless it is given."""
+        if fault.strikes is Strikes.GATEWAY:
+            return Entry(when, fault)
+        if fault.strikes is Strikes.CLUSTER:
+            known = where if where in CLIENTS else ""
+            return Entry(when, fault, known or (self._one_of(CLIENTS) if self._happens(3) else ""))
+        if where and where not in CLIENTS:
+            return Entry(when, fault, where)
+        if isinstance(when, ArrowMoment) and self._happens(2):
+            return Entry(when, fault)  # the board that the arrow is about
+        return Entry(when, fault, f"{self._tier}-{1 + self._randomness.below(self._boards)}")
+
+    def _fault(self) -> Fault:
+        kind = FAULTS[self._one_of(self.faults)]
+        return kind(
+            **{each.name: self._value(each.metadata[VALUES], each.default) for each in dataclasses.fields(kind)}
+        )
+
+    def _moment(self) -> Moment:
+        if self._happens(2):
+            return TimeMoment(_short(self._seconds * self._randomness.below(10_000) / 10_000))
+        side, sequence, number = self._one_of(self._arrows)
+        return ArrowMoment(Side(side), sequence, number, 1 + (self._randomness.below(NTH) if self._happens(2) else 0))
+
+    def _value(self, values: Values, default: Any) -> Any:
+        if self._happens(3):
+            return default
+        match values:
+            case Choice(known):
+                return self._one_of(known)
+            case Whole(_, least, most):
+                return least + self._randomness.below(min(most, least + 10) - least + 1)
+            case Number(_, least, most):
+                low, high = max(least, 0.01), min(most, LONGEST)
+                share = self._randomness.below(1_001) / 1_000
+                return max(_short(low * math.exp(share * math.log(high / low))), low)
+
+    # Chances.
+
+    def _one_of(self, values: Sequence[T]) -> T:
+        return values[self._randomness.below(len(values))]
+
+    def _happens(self, one_in: int) -> bool:
+        return self._randomness.below(one_in) == 0
+
+    def _seed(self) -> int:
+        return self._randomness.below(1_000_000)
+
+
+def _short(number: float) -> float:
+    """Two decimals: a person can read them."""
+    return round(number, 2)

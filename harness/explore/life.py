@@ -1,0 +1,125 @@
+"""The boards and applications of one stack, and what has to have become of them after faults: at the end of a life,
+devices are Connected, applications have their final phase, and resources, sessions and boards agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from harness.boards.board import Board
+from harness.core.errors import ProductFailure
+from harness.core.history import Event
+from harness.stack import Stack
+from harness.stack.applications import ApplicationHandle
+
+__all__ = ["HEARTBEAT", "PATIENCE", "Life"]
+
+PATIENCE = 900.0
+"""Virtual seconds for a step: three missed heartbeats, the longest backoff of a board, and some retries."""
+HEARTBEAT = 10.0
+"""Seconds between two heartbeats."""
+RECOVERY = 90.0
+"""Virtual seconds after the last fault in which all has to be well again: a board misses three answers, and then waits
+for up to 30 s before it connects again."""
+QUIET = 30.0
+"""Virtual seconds after that in which nothing may change any more."""
+
+
+class Life:
+    """The boards and applications of one stack, and what has to have become of them at the end."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.boards: list[Board] = []
+        """Those that have to be Connected at the end."""
+        self.applications: dict[str, tuple[str, ...]] = {}
+        """The phases that are right at the end, by application; none: it has to be gone."""
+
+    async def board(self, **options: Any) -> Board:
+        """A new board, Connected."""
+        board: Board = await self.stack.boards.power_on(**options)
+        self.boards.append(board)
+        await self.connected(board)
+        return board
+
+    async def connected(self, board: Board) -> None:
+        await self.stack.device(board).until(phase="Connected", within=PATIENCE)
+
+    async def deployed(self, module: bytes | str, board: Board, *phases: str, **options: Any) -> ApplicationHandle:
+        """An application that came to one of ``phases``, and has to have one of them at the end."""
+        application = await self.stack.deploy(module, to=board, **options)
+        await self.reaches(application, *(phases or ("Running",)))
+        return application
+
+    async def reaches(self, application: ApplicationHandle, *phases: str) -> None:
+        """Wait until an application has one of ``phases``, which it has to have at the end, too."""
+        self.applications[application.name] = phases
+        await application.until(phase=self._right(application), within=PATIENCE)
+
+    async def gone(self, application: ApplicationHandle) -> None:
+        self.applications[application.name] = ()
+        await application.delete()
+        await application.until_gone(within=PATIENCE)
+
+    async def settle(self) -> None:
+        """Wait until the faults are over and all is as it has to be, and then see that it stays so."""
+        await self.stack.faults.settled()
+        await self.stack.clock.sleep(RECOVERY)
+        for board in self.boards:
+            await board.power_on()  # it may have lost its power as the life ended
+            await self.connected(board)
+        for name, phases in self.applications.items():
+            application = self.stack.application(name)
+            if phases:
+                await application.until(phase=self._right(application), within=PATIENCE)
+            else:
+                await application.until_gone(within=PATIENCE)
+        await self.stack.clock.sleep(QUIET)
+        await self._agree()
+
+    def _right(self, application: ApplicationHandle) -> Callable[[object], bool]:
+        phases, applied = self.applications[application.name], self.stack.faults.applied
+        return lambda phase: (
+            phase in phases
+            or (phase == "Failed" and any(entry.fault.name == "board.memory-exhausted" for entry in applied))
+        )
+
+    async def _agree(self) -> None:
+        """Sessions, resources and boards say the same, and no trace of the fault is left."""
+        stack = self.stack
+        sessions = {device for each in stack.gateways if each.running for device in await each.sessions()}
+        wanted = {stack.boards.device_of(board) for board in self.boards}
+        _same("devices with a session", sessions & wanted, wanted)
+        _same("sessions", sessions - wanted, set())
+        for board in self.boards:
+            status = stack.device(board).status
+            _same(f"phase of {board.name}", (status.phase, status.error), ("Connected", None))
+            of_life = {name for name, phases in self.applications.items() if phases}
+            _same(f"what {board.name} runs and nobody wants", _running(stack, board.name) - of_life, set())
+        for name, phases in self.applications.items():
+            application = stack.application(name)
+            if not phases:
+                _same(f"{name} exists", application.exists, False)
+                continue
+            if application.status.phase == "Running":
+                _same(f"error of {name}", (application.status.error, application.status.health), (None, "healthy"))
+            for device, entry in application.status.device_statuses.items():
+                if (said := name in _running(stack, device)) != (entry.state == "running"):
+                    raise ProductFailure(
+                        f"the status of {name} says {entry.state} on {device}, and the board that it "
+                        f"{'runs' if said else 'does not run'}",
+                        where="the end of a life",
+                    )
+
+
+def _same(what: str, found: object, wanted: object) -> None:
+    if found != wanted:
+        raise ProductFailure(f"{what}: {found!r}, not {wanted!r}", where="the end of a life")
+
+
+def _running(stack: Stack, device: str) -> set[str]:
+    """The applications that the last heartbeat of a device names as running."""
+    beats: list[Event] = stack.history.find("Heartbeat", about=device)
+    states = beats[-1].data.get("applications") or {}
+    return {name for name, state in states.items() if state == "running"}

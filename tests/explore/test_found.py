@@ -1,0 +1,34 @@
+"""Defects that `wasmbed explore` has found, each with its smallest case. `docs/found.md` tells what they were."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.explore.case import Case, run
+from harness.faults import ArrowMoment, Entry, Schedule, Side, TimeMoment, make_fault
+
+RESTARTED = Schedule.of(Entry(ArrowMoment(Side.AFTER, "application-stop", 32), make_fault("gateway.restart")))
+"""The gateway shuts down while the first board connects."""
+LOSSY = Schedule.of(Entry(TimeMoment(0.1), make_fault("link.drop", {"every": 1}), "sim-1"))
+"""All frames of the first five seconds are lost, a stop among them."""
+
+FOUND = {
+    "a listener that was closed ended a connection that was in use": Case(5, RESTARTED, 1, 2.0, order="pct"),
+    "a handshake that was interrupted in its last step became a connection": Case(9, RESTARTED, 1, 2.0, order="random"),
+    "a handshake that was interrupted before it began left its socket open": Case(5, RESTARTED, 1, 2.0, order="random"),
+    "a device whose stop was lost ran a deleted application for ever": Case(0, LOSSY, 1, 5.0),
+}
+
+
+def test_a_fault_that_is_refused_beside_an_equal_one_fails_nothing() -> None:
+    """The injector took the refusal for the end of the fault that had begun."""
+    crash = Entry(TimeMoment(3.0), make_fault("gateway.crash"))
+    outcome = run(Case(0, Schedule.of(crash, Entry(TimeMoment(3.0), make_fault("gateway.crash"))), 1, 5.0))
+    assert outcome.failure is None
+
+
+@pytest.mark.parametrize("defect", FOUND)
+def test_it_is_mended(defect: str) -> None:
+    outcome = run(FOUND[defect])
+    assert outcome.applied == (0,)
+    assert outcome.failure is None
