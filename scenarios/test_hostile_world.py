@@ -78,6 +78,20 @@ async def test_devices_live_through_an_outage_of_the_api_server(stack: Stack, co
 
 
 @pytest.mark.requires("device-phases", "gateway-api-faults")
+@pytest.mark.stack(heartbeat=1.0)
+async def test_a_device_that_is_deleted_while_it_enrolls_enrolls_again(stack: Stack) -> None:
+    """The gateway learns that it was accepted and that it is gone in one moment, and has no session to end yet."""
+    with stack.api_faults.holding("event", client="Gateway", kind="Device"):
+        board = await stack.boards.power_on()
+        device = stack.device(board)
+        await stack.history.until("PATCH Device", about=board.name, source="DeviceController", code=200)
+        await device.delete()
+        gone = await stack.history.until("Device", about=board.name, change="deleted")
+    await stack.history.until("Device", about=board.name, change="added", after=gone, within=30)
+    await device.until(phase="Connected", within=30)
+
+
+@pytest.mark.requires("device-phases", "gateway-api-faults")
 @pytest.mark.parametrize("code", [500, 409, None], ids=["500", "409", "away"])
 async def test_an_enrollment_lives_through_a_failing_write(stack: Stack, code: int | None) -> None:
     """The first two status writes of an enrollment fail; the gateway repeats them and answers the device once."""

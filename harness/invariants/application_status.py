@@ -18,6 +18,8 @@ SAID_BY_DEVICE = frozenset({"deployed", "running", "stopped"})
 HOLDING = frozenset({"deployed", "running"})
 PUBLICATIONS = 256
 """Publications of one application on one device that are remembered, the latest."""
+DECIDED_WITHIN = 0.5
+"""Seconds between the look at a device and the answer to the write that follows from it."""
 STOP_WITHIN = 25.0
 """Seconds after which the controller takes a stop that is not confirmed for done, at the earliest."""
 
@@ -203,13 +205,18 @@ class StopIsAwaited(_Pairs):
         self._forced: set[str] = set()
         self._judged: set[str] = set()
         self._added: dict[str, Event] = {}
+        self._away: set[str] = set()
         self._back: dict[str, Event] = {}
-        """By device, the change by which it became Connected."""
+        """By device that was away, the change by which it became Connected again."""
 
     @on("state Device")
     def moved(self, event: Event) -> Iterator[Violation]:
-        if status_of(event).get("phase") == "Connected":
-            self._back[str(event.data["name"])] = event
+        name, phase = str(event.data["name"]), status_of(event).get("phase")
+        if phase == "Disconnected" or event.data.get("change") == "deleted":
+            self._away.add(name)
+        elif phase == "Connected" and name in self._away:
+            self._away.discard(name)
+            self._back[name] = event
         yield from ()
 
     @on("PATCH Application", "PUT Application", "DELETE Application")
@@ -245,8 +252,8 @@ class StopIsAwaited(_Pairs):
                 continue  # said since Stopped was written; the change comes late, and the next start was before it
             if (self.ledger.object("Device", device).get("status") or {}).get("phase") != "Connected":
                 continue  # out of reach, for all that the controller can know
-            if write is not None and device in self._back and self._back[device].n > write.n:
-                continue  # it was when that was written
+            if write is not None and device in self._back and self._back[device].at > write.at - DECIDED_WITHIN:
+                continue  # it was when that was decided
             asked = pair.asked_to_stop
             if asked is None or event.at - asked.at < STOP_WITHIN:
                 self._judged.add(name)

@@ -97,12 +97,12 @@ class HostedStack:
             error.add_note(str(author))
             error.party = author.party
         elif (
-            isinstance(error, AssertionError)
+            isinstance(error, AssertionError | KeyError)  # a field that an assertion reads may be missing
             and not isinstance(error, ProductFailure)
             and (author := subject_of(error, self.stack)) is not None
         ):
             error.add_note(str(author))
-            error.party = author.party  # type: ignore[attr-defined]
+            error.party = author.party  # type: ignore[union-attr]
 
     async def _blamed(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of ``work``. Any failure while the cluster is gone, or after it disturbed requests, is a

@@ -52,7 +52,7 @@ ASKED = frozenset({"sessions", "metric", "ask", "objects"})
 """Methods that ask a gateway about itself."""
 
 
-def subject_of(error: AssertionError, stack: Stack) -> Author | None:
+def subject_of(error: AssertionError | KeyError, stack: Stack) -> Author | None:
     """The party that the assertion is about; None where its expression does not tell."""
     found = _assertion(error)
     if found is None:
@@ -71,7 +71,7 @@ def order_missing(error: ProductFailure, history: History) -> Author | None:
     return author_of_order(history, found[1], error.where)
 
 
-def _assertion(error: AssertionError) -> tuple[FrameType, ast.expr, int] | None:
+def _assertion(error: AssertionError | KeyError) -> tuple[FrameType, ast.expr, int] | None:
     """The frame of the test that raised the error, the expression of its statement, and the statement's line."""
     frames = [
         (frame, line)
@@ -92,7 +92,7 @@ def _assertion(error: AssertionError) -> tuple[FrameType, ast.expr, int] | None:
     return None
 
 
-def _unequal(expression: ast.expr, error: AssertionError) -> ast.expr:
+def _unequal(expression: ast.expr, error: AssertionError | KeyError) -> ast.expr:
     """Of two tuples that were compared, the first part that differs, as pytest tells their values; else all of it."""
     if not (isinstance(expression, ast.Compare) and isinstance(expression.left, ast.Tuple)):
         return expression

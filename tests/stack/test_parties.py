@@ -18,7 +18,7 @@ from harness.stack.authors import author_of_event, author_of_field, author_of_me
 from harness.stack.leftovers import Leftovers, WatchedClock
 from harness.stack.mock_link import MockEnd
 from harness.stack.record import Record, plain
-from harness.stack.subjects import _unequal, order_missing
+from harness.stack.subjects import _unequal, order_missing, subject_of
 from harness.wasmbed.gateway.gateway import Gateway
 from harness.wasmbed.gateway.service import LinkService
 from harness.wasmbed.protocol.errors import LinkClosed
@@ -199,6 +199,16 @@ def _waited_for_another(record: Record, runner: asyncio.Runner) -> str:
     with pytest.raises(ProductFailure) as failure:
         runner.run(wait())
     return failure.value.party
+
+
+def test_a_field_that_a_message_lacks_convicts_its_sender(record: Record) -> None:
+    record.record(Kind.MESSAGE, "Gateway", "Device", "Error", {"code": "CERTIFICATE_INVALID"}, "pump-1")
+    refused, stack = record[-1], SimpleNamespace(history=record)
+    with pytest.raises(KeyError) as raised:
+        assert refused.data["action"] == "RENEW_CERTIFICATE"
+    found = subject_of(raised.value, stack)  # type: ignore[arg-type]
+    assert found is not None
+    assert found.party == "gateway"
 
 
 def test_messages_have_senders(record: Record) -> None:

@@ -8,9 +8,12 @@ from harness.core.clock import Clock
 from harness.wasmbed.gateway.refusals import PeerRefused, certificate_invalid, try_again
 from harness.wasmbed.gateway.service import LinkService
 from harness.wasmbed.gateway.sessions import Sessions
+from harness.wasmbed.gateway.status_patches import Status
 from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.errors import CertificateInvalid
 from harness.wasmbed.protocol.messages import ErrorCode
+from harness.wasmbed.resources.api import Resource
+from harness.wasmbed.resources.kinds import DEVICE
 
 __all__ = ["Dismissals"]
 
@@ -33,6 +36,11 @@ class Dismissals:
         if session is not None:
             refusal = try_again("the device was deleted: enroll again", self._sessions.retry_after())
             self._service.dismiss(session, refusal.error)
+
+    def gone(self, resource: Resource, name: str, _: Status) -> None:
+        """End the session of a device of which a status write found no resource: it was deleted while it enrolled."""
+        if resource == DEVICE:
+            self.device_deleted(name)
 
     def certificates_changed(self) -> None:
         """Check the certificates of all sessions again, in the background."""
