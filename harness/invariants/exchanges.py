@@ -38,12 +38,15 @@ class _Requests:
 
     waiting: dict[tuple[str, int], Event] = field(default_factory=dict)
     answered: dict[tuple[str, int], Event] = field(default_factory=dict)
+    has_forgotten: bool = False
+    """Whether more were waiting than are remembered: an unknown id may be one of the others."""
 
     def ask(self, event: Event, number: int) -> None:
         self.waiting[event.name, number] = event
         self.answered.pop((event.name, number), None)
         if len(self.waiting) > MOST:
             del self.waiting[next(iter(self.waiting))]
+            self.has_forgotten = True
 
     def answer(self, name: str, number: int, reply: Event) -> Event | None:
         """The request that a reply answers."""
@@ -101,7 +104,7 @@ class GatewayReplies(_OfLinks):
         link, requests, number = found
         name = ANSWERS[event.name]
         before = requests.answered.get((name, number))
-        if requests.answer(name, number, event) is None:
+        if requests.answer(name, number, event) is None and (before or not requests.has_forgotten):
             how = "was answered already" if before else f"was not asked; waiting for an answer: {requests.ids(name)}"
             message = f"{event.name} to {link.device} carries id {number}, which {how}"
             yield self.broken(event, message, cause=before or link.said, link=link)
@@ -135,6 +138,8 @@ class DeviceReplies(_OfLinks):
         name = REPLIES[event.name]
         before = requests.answered.get((name, number))
         request = requests.answer(name, number, event)
+        if request is None and before is None and requests.has_forgotten:
+            return
         if request is None:
             how = f"was answered by event {before.n}" if before else f"was not asked; waiting: {requests.ids(name)}"
             message = f"{event.name} of {link.device} carries id {number}, but {name} {number} {how}"

@@ -6,11 +6,11 @@ from typing import Any, cast
 import pytest
 
 from harness.core.errors import ProductFailure, UsageError
-from harness.invariants import find_violations, judge
+from harness.invariants import exchanges, find_violations, judge
 from harness.reporting.verdict import Verdict, notes_of
 from harness.stack.hosted import HostedStack
 from tests.invariants.histories import EXAMPLES
-from tests.invariants.story import Story
+from tests.invariants.story import START, Story
 
 
 def wrong_time() -> Story:
@@ -78,3 +78,16 @@ def test_what_a_mock_gateway_does_convicts_nobody() -> None:
     story.connects()
     story.responds(mock="Gateway")
     assert find_violations(story.history) == []
+
+
+def test_an_answer_to_a_request_that_is_forgotten_convicts_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relay notes what a device sends before the gateway has read it: more may wait than is remembered."""
+    monkeypatch.setattr(exchanges, "MOST", 3)
+    for ids, expected in (([3, 4, 5, 6, 7], []), ([3, 3], ["gateway replies"]), ([99], ["gateway replies"])):
+        story = Story()
+        story.enrolls()
+        for number in range(3, 8 if len(ids) == 5 else 5):
+            story.beats(number, answered=False)
+        for number in ids:
+            story.gateway("HeartbeatAcknowledgment", messageId=number, gatewayTime=int(START * 1000))
+        assert [rule for rule in story.broken() if rule == "gateway replies"] == expected
