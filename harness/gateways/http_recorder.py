@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from typing import Any, Protocol
 
 import aiohttp
@@ -110,7 +111,7 @@ class HttpRecorder:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP}
         try:
             async with self._client.request(
-                request.method, url, headers=headers, data=body or None, allow_redirects=False
+                request.method, url, headers=headers, data=BytesIO(body) if body else None, allow_redirects=False
             ) as answer:
                 content = await answer.read()
         except (aiohttp.ClientError, OSError):
