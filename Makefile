@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make demo       the main scenarios on 20 virtual and 3 emulated boards, with a report"
-	@echo "make test       the tests and scenarios without QEMU, Chromium, an old kubectl and a real API server, on $(WORKERS) workers (WORKERS=n)"
+	@echo "make test       the tests and scenarios without QEMU, Chromium, Sphinx, NATS, an old kubectl and a real API server, on $(WORKERS) workers (WORKERS=n)"
 	@echo "make test-all   all tests and scenarios"
 	@echo "make test-deep  the tests of properties, with four times as many examples"
 	@echo "make test-boards  all scenarios on real firmware, native and in QEMU"

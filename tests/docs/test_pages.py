@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))]
 
 
+@pytest.mark.system("Sphinx")
 def test_the_site_has_the_reference_from_the_code_and_loads_nothing_from_the_network(tmp_path: Path) -> None:
     """One test, since the pages are built for it."""
     site = tmp_path / "html"

@@ -45,7 +45,7 @@ def emulated_features(platform: Platform) -> frozenset[str]:
     blob holds nor the request for a byte that a recording needs."""
     if platform.foreign is None:
         return EMULATED
-    return EMULATED - ({"record"} if platform.foreign.is_ours else {"record", "dates", "claims"})
+    return EMULATED - ({"record"} if platform.foreign.is_ours else {"record", "dates", "claims", "provision"})
 
 
 class QemuBoard(EmulatedBoard):

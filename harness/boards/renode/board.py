@@ -32,7 +32,7 @@ EMULATED = frozenset({"claims", "provision", "reset", "pause", "monitor"})
 def emulated_features(platform: Platform) -> frozenset[str]:
     """The features that a board gets from Renode, and from our firmware if it has that."""
     is_ours = platform.foreign is None or platform.foreign.is_ours
-    return EMULATED if is_ours else EMULATED - {"claims"}
+    return EMULATED if is_ours else EMULATED - {"claims", "provision"}
 
 
 class RenodeBoard(EmulatedBoard):
