@@ -48,8 +48,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_which_defects_the_scenarios_catch(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Two are caught, and the table says by which judge and whom it blames. One is missed, since nothing
-    else says how much memory a device has; one is never exercised, since nothing is stopped. A later run judges only what has no outcome yet."""
+    """Two are caught, and the table says by which judge and whom it blames. One is missed, since nothing else says how
+    much memory a device has; one is never exercised, since nothing is stopped. A later run judges only what has no
+    outcome yet."""
     only = [f"--only={name}" for name in DEFECTS]
     assert run(["mutate", *only, "--output=found", "--", "test_life.py"]) == 1
     said = capsys.readouterr().out
