@@ -71,6 +71,13 @@ def pytest_collection() -> Generator[None, Any, Any]:
         gc.freeze()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Keep what a run has loaded out of the ten collections with which pytest then looks for errors in destructors."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
 def new_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """A function that makes the event loop; None: asyncio's default. A room may override this fixture."""
