@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from time import process_time
 
@@ -66,7 +68,12 @@ async def _rate(count: int, seed: int) -> float:
     """Schedules a minute of that many workers, once their processes have run a case."""
     clock, folder = SystemClock(), Path(tempfile.mkdtemp(prefix="wasmbed-explore-"))
     explorer = Explorer(seed, boards=BOARDS, tier="sim", seconds=SECONDS)
-    session = Session(explorer, Limits(3600.0, RUNS, keep_going=True), folder, Progress(explorer, clock, print))
+    session = Session(
+        explorer,
+        Limits(3600.0, RUNS, keep_going=True),
+        folder,
+        Progress(explorer, clock, partial(print, file=sys.stderr)),
+    )
     workers = [Worker() for _ in range(count)]
     try:
         await asyncio.gather(*(worker.run(explorer.next()) for worker in workers))

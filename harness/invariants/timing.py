@@ -90,7 +90,7 @@ class GatewayTime(Invariant):
     @on("HeartbeatAcknowledgment")
     def answered(self, event: Event) -> Iterator[Violation]:
         told, link = event.data.get("gatewayTime"), self.ledger.link(event)
-        if not isinstance(told, int) or link is None:
+        if not isinstance(told, int) or link is None or self.ledger.clock_was_wrong:
             return
         if abs(told / 1000 - event.at) > HOUR:
             message = f"the gateway told {link.device} the time {told}; in milliseconds it was {event.at * 1000:.0f}"

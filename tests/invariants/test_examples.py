@@ -172,6 +172,20 @@ def test_a_lease_that_was_given_back_without_an_answer_may_be_taken() -> None:
     assert [violation.rule for violation in story.violations()] == []
 
 
+@pytest.mark.parametrize("given", [False, True], ids=["of its own", "given a wrong clock"])
+def test_a_gateway_whose_clock_a_test_sets_tells_what_that_says(given: bool) -> None:
+    """The clock goes back where the test ends what it did."""
+    story, told = Story(), int(START * 1000)
+    if given:
+        story.fault("clock is wrong")
+    story.enrolls()
+    for number, time in ((3, told + 18_000), (4, told)):
+        story.beats(number, answered=False)
+        story.gateway("HeartbeatAcknowledgment", messageId=number, gatewayTime=time)
+        story.later(1)
+    assert ("gateway time" in [violation.rule for violation in story.violations()]) is not given
+
+
 @pytest.mark.parametrize(("late", "stands_still"), [("heartbeat", True), ("answer", False)])
 def test_a_gateway_reads_its_clock_after_the_heartbeat_and_may_be_late_to_answer(late: str, stands_still: bool) -> None:
     """The same time twice: in answers to heartbeats that came apart, and in answers that came apart."""
