@@ -4,8 +4,8 @@ PYTHON  ?= python3
 VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
-# Three times as many as processors: half of them begin with tests that wait, for a deadline or for another process.
-WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 6 ? 3 * n : 16)))
+# More than twice as many as processors: half of them begin with tests that wait, for a deadline or for another process.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 6 ? (5 * n + 1) / 2 : 16)))
 ROUNDS  ?= 10
 
 # What is compiled once stays compiled: the tests start hundreds of processes.

@@ -39,7 +39,13 @@ def histories(
 
 @pytest.mark.parametrize(
     "boards",
-    ["sim", pytest.param("sim-native", marks=pytest.mark.skipif(MISSING is not None, reason=str(MISSING)))],
+    [
+        "sim",
+        pytest.param(
+            "sim-native",
+            marks=[pytest.mark.system("ten lives"), pytest.mark.skipif(MISSING is not None, reason=str(MISSING))],
+        ),
+    ],
 )
 def test_one_seed_gives_one_history(tmp_path: Path, boards: str) -> None:
     """Ten runs in two processes with different hashes of strings, so with another order of sets, tell the same story;

@@ -28,6 +28,7 @@ def hosted() -> Iterator[HostedStack]:
         yield hosted
 
 
+@pytest.mark.system("a virtual day")
 def test_a_day_of_heartbeats_takes_seconds() -> None:
     """A board stays Connected for a virtual day, and every heartbeat of it is in the record."""
     options = OPTIONS.replace(heartbeat=120.0, beat=120.0)
