@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.core.clock import Clock, Timer
+from harness.core.skewed_clock import SkewedClock
 
 __all__ = ["OwnClock"]
 
@@ -19,7 +20,7 @@ class OwnClock(Clock):
         self._clock = clock
         self._rate = 1.0
         self._shown = self._begun = 0.0
-        self.wall = _Wall(self)
+        self.wall = SkewedClock(self)
 
     def now(self) -> float:
         now = self._clock.now()
@@ -35,17 +36,3 @@ class OwnClock(Clock):
         self._shown, self._begun = self.now(), self._clock.now()
         self._rate = rate
         self.wall.ahead += ahead
-
-
-class _Wall(Clock):
-    __slots__ = ("_clock", "ahead")
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self.ahead = 0.0
-
-    def now(self) -> float:
-        return self._clock.now() + self.ahead
-
-    def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
-        return self._clock.call_later(seconds, callback)

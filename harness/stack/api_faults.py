@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
@@ -148,7 +148,6 @@ class ApiFaults:
         self._active: list[ApiFault] = []
         self._watches: set[_Watch] = set()
 
-    @contextmanager
     def failing(
         self,
         *verbs: str,
@@ -157,17 +156,16 @@ class ApiFaults:
         name: str | None = None,
         code: int | None = None,
         times: int | None = None,
-    ) -> Iterator[ApiFault]:
+    ) -> AbstractContextManager[ApiFault]:
         """Inside, requests fail: with that HTTP ``code``, or without one as if the server was not there.
 
         ``verbs`` are methods of :class:`~harness.wasmbed.resources.api.ResourceApi`: ``get``, ``patch_status``,
         ``watch``, ... ``client`` is who asks (``Gateway``, ``DeviceController``), ``kind`` and ``name`` are the
         object's, and ``times`` is how many requests fail.
         """
-        with self._while(ApiFault(client, frozenset(verbs), kind, name, code, times, self._clock)) as fault:
-            yield fault
+        fault = ApiFault(client, frozenset(verbs), kind, name, code, times, self._clock)
+        return self._while(fault, f"API fails with {code}" if code else "API outage", **_asked(fault), times=times)
 
-    @contextmanager
     def losing_answers(
         self,
         *verbs: str,
@@ -176,28 +174,12 @@ class ApiFaults:
         name: str | None = None,
         code: int | None = None,
         times: int | None = None,
-    ) -> Iterator[ApiFault]:
+    ) -> AbstractContextManager[ApiFault]:
         """Inside, the server does what it is asked, and the client does not learn it: it gets that HTTP ``code`` (504,
         say), or without one its connection is cut. Otherwise as :meth:`failing`; watches lose nothing."""
         fault = ApiFault(client, frozenset(verbs), kind, name, code, times, self._clock, after=True)
-        with self._while(fault) as fault:
-            yield fault
+        return self._while(fault, "API loses answers", **_asked(fault), times=times)
 
-    @contextmanager
-    def _while(self, fault: ApiFault) -> Iterator[ApiFault]:
-        what = f"API fails with {fault.code}" if fault.code else "API outage"
-        if fault.after:
-            what = "API loses answers"
-        asked = {"verbs": sorted(fault.verbs), "client": fault.client, "resource": fault.kind, "named": fault.name}
-        self._note(what, "Kubernetes", **asked, times=fault.left)
-        self._active.append(fault)
-        try:
-            yield fault
-        finally:
-            self._active.remove(fault)
-            self._note("API restored", "Kubernetes")
-
-    @contextmanager
     def holding(
         self,
         *verbs: str,
@@ -205,20 +187,12 @@ class ApiFaults:
         kind: str | None = None,
         name: str | None = None,
         times: int | None = None,
-    ) -> Iterator[ApiFault]:
+    ) -> AbstractContextManager[ApiFault]:
         """Inside, requests wait before they are sent, until the block ends or ``released`` is set; only the first
         ``times`` of them if given. The verb ``event`` is the delivery of a watch event: those behind it wait too."""
         fault = ApiFault(client, frozenset(verbs), kind, name, 0, times, self._clock)
-        self._note("API requests held", "Kubernetes", verbs=sorted(verbs), client=client, resource=kind, named=name)
-        self._active.append(fault)
-        try:
-            yield fault
-        finally:
-            self._active.remove(fault)
-            fault.released.set()
-            self._note("API restored", "Kubernetes")
+        return self._while(fault, "API requests held", **_asked(fault))
 
-    @contextmanager
     def slowed(
         self,
         *verbs: str,
@@ -226,44 +200,34 @@ class ApiFaults:
         client: str | None = None,
         kind: str | None = None,
         name: str | None = None,
-    ) -> Iterator[ApiFault]:
+    ) -> AbstractContextManager[ApiFault]:
         """Inside, requests are sent ``seconds`` later; otherwise as :meth:`failing`."""
         fault = ApiFault(client, frozenset(verbs), kind, name, None, None, self._clock, slower=seconds)
-        asked = {"verbs": sorted(verbs), "client": client, "resource": kind, "named": name}
-        self._note("API is slow", "Kubernetes", **asked, seconds=seconds)
-        self._active.append(fault)
-        try:
-            yield fault
-        finally:
-            self._active.remove(fault)
-            self._note("API restored", "Kubernetes")
+        return self._while(fault, "API is slow", **_asked(fault), seconds=seconds)
 
-    @contextmanager
-    def losing_events(self, *, client: str | None = None, kind: str | None = None) -> Iterator[ApiFault]:
+    def losing_events(self, *, client: str | None = None, kind: str | None = None) -> AbstractContextManager[ApiFault]:
         """Inside, watch events are lost. At the end the watches that lost some end with 410, so that their clients list
         everything again."""
         fault = ApiFault(client, frozenset(("event",)), kind, None, None, None, self._clock, loses=True)
-        self._note("API loses watch events", "Kubernetes", client=client, resource=kind)
+        return self._while(fault, "API loses watch events", client=client, resource=kind)
+
+    def stale(
+        self, *, client: str | None = None, kind: str | None = None, name: str | None = None
+    ) -> AbstractContextManager[ApiFault]:
+        """Inside, a client that reads an object or a list again gets the answer that it got the first time."""
+        fault = ApiFault(client, READS, kind, name, None, None, self._clock, kept={})
+        return self._while(fault, "API reads are stale", client=client, resource=kind, named=name)
+
+    @contextmanager
+    def _while(self, fault: ApiFault, what: str, **details: object) -> Iterator[ApiFault]:
+        """Inside, requests meet the fault. The record says so with these details."""
+        self._note(what, "Kubernetes", **details)
         self._active.append(fault)
         try:
             yield fault
         finally:
             self._active.remove(fault)
             fault.released.set()
-            self._note("API restored", "Kubernetes")
-
-    @contextmanager
-    def stale(
-        self, *, client: str | None = None, kind: str | None = None, name: str | None = None
-    ) -> Iterator[ApiFault]:
-        """Inside, a client that reads an object or a list again gets the answer that it got the first time."""
-        fault = ApiFault(client, READS, kind, name, None, None, self._clock, kept={})
-        self._note("API reads are stale", "Kubernetes", client=client, resource=kind, named=name)
-        self._active.append(fault)
-        try:
-            yield fault
-        finally:
-            self._active.remove(fault)
             self._note("API restored", "Kubernetes")
 
     def break_watches(self, *, client: str | None = None, kind: str | None = None, code: int = 0) -> int:
@@ -331,3 +295,8 @@ class ApiFaults:
 
 def error_of(code: int, what: str) -> ApiError:
     return api_error({"code": code, "reason": REASONS.get(code, ""), "message": f"{what}: the test makes this fail"})
+
+
+def _asked(fault: ApiFault) -> Object:
+    """The requests that meet a fault, as the record names them."""
+    return {"verbs": sorted(fault.verbs), "client": fault.client, "resource": fault.kind, "named": fault.name}

@@ -5,27 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from harness.core.clock import Clock, Timer
+from harness.core.clock import Clock
 from harness.core.errors import UsageError, suggestion
+from harness.core.skewed_clock import SkewedClock
 
-__all__ = ["Clocks", "SkewedClock"]
+__all__ = ["Clocks"]
 
 PARTS = ("ControllerManager", "Gateway")
-
-
-class SkewedClock(Clock):
-    """A clock that shows another time; what it waits for takes as long as always."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self.ahead = 0.0
-        """Seconds by which it is ahead; negative: behind."""
-
-    def now(self) -> float:
-        return self._clock.now() + self.ahead
-
-    def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
-        return self._clock.call_later(seconds, callback)
 
 
 class Clocks:

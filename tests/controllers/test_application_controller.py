@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.stack.clocks import SkewedClock
+from harness.core.skewed_clock import SkewedClock
 from harness.wasmbed.controllers.gateway_client import GatewayRefused
 from harness.wasmbed.resources.api import ApiError, Conflict
 from harness.wasmbed.resources.conditions import find_condition
