@@ -346,7 +346,7 @@ def test_a_tier_without_the_fault_says_so() -> None:
     assert "board.hang cannot happen here: boards of sim have no pause" in caught.value.what
 
 
-def pairs(fault: str, end: Callable[[Stack], Awaitable[object]]) -> Stack:
+def pairs(boards: str, fault: str, end: Callable[[Stack], Awaitable[object]]) -> Stack:
     """A stack in which a board pairs, with the fault from before it gets its certificate on; ``end`` comes then."""
     when = ArrowMoment(Side.BEFORE, "device-enrollment-by-request", ISSUED)
 
@@ -356,7 +356,7 @@ def pairs(fault: str, end: Callable[[Stack], Awaitable[object]]) -> Stack:
         await end(stack)
         await stack.faults.settled()
 
-    with HostedStack.opened(OPTIONS.replace(relay=True), None) as hosted:
+    with HostedStack.opened(OPTIONS.replace(boards=boards, relay=True), None) as hosted:
         hosted.run(live(hosted.stack))
         hosted.judge()
     return hosted.stack
@@ -365,30 +365,67 @@ def pairs(fault: str, end: Callable[[Stack], Awaitable[object]]) -> Stack:
 ISSUED = 5
 """The arrow of device-enrollment-by-request that brings the certificate."""
 
+in_python_and_firmware = pytest.mark.parametrize(
+    "boards",
+    [
+        "sim",
+        pytest.param(
+            "sim-native",
+            marks=pytest.mark.skipif(SimNativeTier.unavailable() is not None, reason=str(SimNativeTier.unavailable())),
+        ),
+    ],
+)
 
-def test_worn_flash_forgets_a_certificate_without_power() -> None:
+
+@in_python_and_firmware
+def test_worn_flash_forgets_a_certificate_without_power(boards: str) -> None:
     """The board uses it, and asks for another one after a loss of power; its token was used."""
+    name = f"{boards}-1"
 
     async def cut(stack: Stack) -> None:
-        board = stack.boards["sim-1"]
+        board = stack.boards[name]
         await stack.device(board).until(phase="Connected", within=10)
         await board.cut_power()
         await board.power_on()
-        await stack.history.until("Error", about="sim-1", message=lambda text: "token" in str(text), within=10)
+        await stack.history.until("Error", about=name, message=lambda text: "token" in str(text), within=10)
 
-    lines = pairs("board.flash-worn", cut).boards["sim-1"].console.lines
+    lines = pairs(boards, "board.flash-worn", cut).boards[name].console.lines
     assert any("certificate not stored" in line for line in lines)
 
 
-def test_half_a_record_is_no_certificate() -> None:
+@in_python_and_firmware
+def test_half_a_record_is_no_certificate(boards: str) -> None:
     """The power goes while the board stores its certificate: it has a key and no certificate afterwards."""
+    name = f"{boards}-1"
 
     async def asks_again(stack: Stack) -> None:
-        await stack.history.until("Error", about="sim-1", message=lambda text: "token" in str(text), within=30)
+        await stack.history.until("Error", about=name, message=lambda text: "token" in str(text), within=30)
 
-    stack = pairs("board.torn-write", asks_again)
+    stack = pairs(boards, "board.torn-write", asks_again)
     assert len(stack.history.find("tear write", kind=Kind.FAULT)) == 1
-    assert not [line for line in stack.boards["sim-1"].console.lines if "certificate stored" in line]
+    assert not [line for line in stack.boards[name].console.lines if "certificate stored" in line]
+
+
+@pytest.mark.skipif(SimNativeTier.unavailable() is not None, reason=str(SimNativeTier.unavailable()))
+def test_firmware_has_no_memory() -> None:
+    """It refuses an application; the link and what runs go on, and later there is memory again."""
+
+    async def live(stack: Stack) -> None:
+        fault = make_fault("board.memory-exhausted", {"lasts": 15.0})
+        stack.apply(Schedule.of(Entry(TimeMoment(AT), fault, "sim-native-1")))
+        board = await stack.boards.power_on()
+        await (await stack.deploy("blink", to=board, name="before")).until(phase="Running", within=10)
+        await stack.clock.sleep(AT)
+        failed = await stack.deploy("hello", to=board, name="app")
+        await failed.until(phase="Failed", within=10)
+        await stack.clock.sleep(20)
+        await (await stack.deploy("hello", to=board, name="later")).until(phase="Running", within=10)
+        assert stack.history.find("DeploymentResult", code="NOT_ENOUGH_MEMORY")
+        assert len(stack.history.find("TlsConnected")) == 1
+
+    with HostedStack.opened(OPTIONS.replace(boards="sim-native"), None) as hosted:
+        hosted.run(live(hosted.stack))
+        hosted.judge()
 
 
 def test_a_write_that_never_comes_is_told() -> None:

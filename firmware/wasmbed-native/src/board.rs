@@ -18,6 +18,10 @@ pub struct Board {
     power: Option<Power>,
     /// The time of the latest step, milliseconds.
     now: u64,
+    /// Whether its heap is said to be full.
+    is_exhausted: bool,
+    /// Whether the power went in the middle of a write, in the latest step.
+    is_torn: bool,
 }
 
 /// The state of a board that is on.
@@ -48,7 +52,7 @@ impl Drop for Run {
 impl Board {
     /// Makes a board without power.
     pub fn new() -> Self {
-        Self { machine: Box::leak(Box::default()), power: None, now: 0 }
+        Self { machine: Box::leak(Box::default()), power: None, now: 0, is_exhausted: false, is_torn: false }
     }
 
     /// Switches it on; false: it is on.
@@ -70,6 +74,21 @@ impl Board {
         }
     }
 
+    /// Leaves the firmware no memory for another application, or gives it back.
+    pub fn exhaust_memory(&mut self, is_exhausted: bool) {
+        self.is_exhausted = is_exhausted;
+    }
+
+    /// Lets its flash refuse each write, or take writes again.
+    pub fn wear_flash(&mut self, is_worn: bool) {
+        self.machine.wear(is_worn);
+    }
+
+    /// Lets the power go in the middle of the next write to its flash, or not.
+    pub fn tear_write(&mut self, tears: bool) {
+        self.machine.tear(tears);
+    }
+
     /// Resets it from outside.
     pub fn reset(&mut self) {
         if let Some(power) = &mut self.power {
@@ -80,6 +99,7 @@ impl Board {
     /// Lets it run until it sleeps; returns when it wants to run again.
     pub fn step(&mut self, now: u64, arrived: &[u8], is_held: bool) -> u64 {
         self.now = self.now.max(now);
+        self.is_torn = false;
         let Some(power) = &mut self.power else {
             self.machine.begin(0, &[], is_held);
             return u64::MAX;
@@ -92,11 +112,17 @@ impl Board {
             return self.now + 1000;
         };
         self.machine.begin(self.now - run.began, arrived, is_held);
+        run.heap.exhaust(self.is_exhausted);
         match run.resume(self.machine) {
             Pause::Until(time) => run.began.saturating_add(time),
             Pause::Failed => {
                 power.reset(self.machine.cause());
                 self.now
+            }
+            Pause::PowerLost => {
+                self.power = None;
+                self.is_torn = true;
+                u64::MAX
             }
         }
     }
@@ -105,6 +131,11 @@ impl Board {
     pub fn results(&self) -> (&[u8], &[u8], usize) {
         // SAFETY: a step needs the board exclusively.
         unsafe { self.machine.results() }
+    }
+
+    /// Whether the power went in the middle of a write, in the latest step.
+    pub fn is_torn(&self) -> bool {
+        self.is_torn
     }
 }
 

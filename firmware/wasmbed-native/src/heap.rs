@@ -18,6 +18,7 @@ pub struct Heap {
     blocks: RefCell<Tlsf<'static, u32, u16, 20, 16>>,
     start: usize,
     used: Cell<usize>,
+    is_exhausted: Cell<bool>,
 }
 
 impl Heap {
@@ -29,7 +30,17 @@ impl Heap {
         let mut blocks = Tlsf::new();
         // SAFETY: the caller's promise.
         unsafe { blocks.insert_free_block_ptr(memory) };
-        Self { blocks: RefCell::new(blocks), start: memory.addr().get(), used: Cell::new(0) }
+        Self {
+            blocks: RefCell::new(blocks),
+            start: memory.addr().get(),
+            used: Cell::new(0),
+            is_exhausted: Cell::new(false),
+        }
+    }
+
+    /// Says to the firmware that nothing is free, or tells the truth again. What it allocates without asking goes on.
+    pub fn exhaust(&self, is_exhausted: bool) {
+        self.is_exhausted.set(is_exhausted);
     }
 
     /// Runs `act`, whose allocations come from this heap.
@@ -55,7 +66,7 @@ pub fn outside<T>(act: impl FnOnce() -> T) -> T {
 
 /// Returns the bytes that the running board uses of its heap, and the bytes free.
 pub fn usage() -> (usize, usize) {
-    let used = present().map_or(0, |heap| heap.used.get());
+    let used = present().map_or(0, |heap| if heap.is_exhausted.get() { HEAP } else { heap.used.get() });
     (used, HEAP - used)
 }
 

@@ -25,7 +25,7 @@ use core::slice;
 use crate::board::Board;
 
 /// The version of this interface.
-const INTERFACE: u32 = 1;
+const INTERFACE: u32 = 2;
 
 /// The results of a step. The pointers are valid until the next call with this board.
 #[repr(C)]
@@ -41,6 +41,8 @@ pub struct Step {
     written_count: usize,
     /// How many of the bytes that have arrived it has not read yet.
     unread: usize,
+    /// Whether the power went in the middle of a write to the flash.
+    is_torn: bool,
 }
 
 /// Returns the version of this interface.
@@ -97,6 +99,36 @@ pub unsafe extern "C" fn wasmbed_reset(board: *mut Board) {
     unsafe { &mut *board }.reset();
 }
 
+/// Leaves the firmware no memory for another application: its heap says that nothing is free. False: it tells the truth.
+///
+/// # Safety
+/// `board` is alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasmbed_exhaust_memory(board: *mut Board, is_exhausted: bool) {
+    // SAFETY: the caller's promise.
+    unsafe { &mut *board }.exhaust_memory(is_exhausted);
+}
+
+/// Lets the flash refuse each write; false: it takes writes again.
+///
+/// # Safety
+/// `board` is alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasmbed_wear_flash(board: *mut Board, is_worn: bool) {
+    // SAFETY: the caller's promise.
+    unsafe { &mut *board }.wear_flash(is_worn);
+}
+
+/// Lets the power go in the middle of the next write to the flash; false: it does not.
+///
+/// # Safety
+/// `board` is alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasmbed_tear_write(board: *mut Board, tears: bool) {
+    // SAFETY: the caller's promise.
+    unsafe { &mut *board }.tear_write(tears);
+}
+
 /// Lets the board run until it sleeps. `now` is in milliseconds and never goes back; `arrived` are the bytes that have
 /// arrived on its serial line since the last step. With `is_held` the line takes nothing: the board cannot send.
 ///
@@ -122,6 +154,7 @@ pub unsafe extern "C" fn wasmbed_step(
         written: written.as_ptr(),
         written_count: written.len(),
         unread,
+        is_torn: board.is_torn(),
     };
     // SAFETY: the caller's promise.
     unsafe { step.write(result) };

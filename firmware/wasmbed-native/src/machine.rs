@@ -35,6 +35,8 @@ const KEPT: usize = 4 << 10;
 pub enum Pause {
     /// It sleeps until that time, in milliseconds since boot.
     Until(u64),
+    /// The power has gone in the middle of a write to the flash.
+    PowerLost,
     /// It has failed, and has to be reset.
     Failed,
 }
@@ -50,6 +52,10 @@ pub struct Machine {
     is_held: Cell<bool>,
     entropy: Cell<u64>,
     flash: UnsafeCell<Vec<u8>>,
+    /// Whether the flash refuses each write.
+    is_worn: Cell<bool>,
+    /// Whether the power goes in the middle of the next write.
+    tears: Cell<bool>,
     /// How the firmware gives up the processor, once it runs.
     yielder: Cell<Option<&'static Yielder<(), Pause>>>,
     /// Why the firmware failed last.
@@ -92,6 +98,16 @@ impl Machine {
     pub fn erase(&self) {
         // SAFETY: without power nothing refers to the contents.
         unsafe { *self.flash.get() = Vec::new() };
+    }
+
+    /// Lets the flash refuse each write, or take writes again.
+    pub fn wear(&self, is_worn: bool) {
+        self.is_worn.set(is_worn);
+    }
+
+    /// Lets the power go in the middle of the next write, or not.
+    pub fn tear(&self, tears: bool) {
+        self.tears.set(tears);
     }
 
     /// Takes the way to give up the processor, at a boot.
@@ -237,16 +253,21 @@ impl Flash for Processor {
     }
 
     fn replace(&self, data: &[u8]) -> bool {
-        let fits = data.len() <= FLASH;
-        if fits {
+        let is_possible = data.len() <= FLASH && !self.machine.is_worn.get();
+        if is_possible {
+            let is_torn = self.machine.tears.take();
+            let written = if is_torn { data.len() / 2 } else { data.len() };
             // SAFETY: the node holds no reference to the contents while it replaces them.
             let flash = unsafe { &mut *self.machine.flash.get() };
             outside(|| {
-                flash.resize(flash.len().max(data.len()), 0xff);
-                flash[..data.len()].copy_from_slice(data);
+                flash.clear();
+                flash.extend_from_slice(&data[..written]);
             });
+            if is_torn {
+                self.yielder.suspend(Pause::PowerLost);
+            }
         }
-        fits
+        is_possible
     }
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from typing import ClassVar
 
@@ -28,7 +29,7 @@ class NativeBoard(BridgedBoard):
     KIND: ClassVar[str] = "native"
     FEATURES: ClassVar[frozenset[str]] = frozenset(
         {"tls", "wasm", "several-applications", "csr", "dates", "storage", "claims", "provision", "reset", "pause"}
-        | {"clock-faults"}
+        | {"clock-faults", "memory-faults", "flash-faults"}
     )
     CLOSES_WITHIN: ClassVar[float] = 2.0
     BUSY: ClassVar[float] = 0.0
@@ -58,16 +59,12 @@ class NativeBoard(BridgedBoard):
                 where=self.name,
                 do=f"ask for {' or '.join(SELF_TESTS)}, or for a board in QEMU",
             )
-        if self._node is None:
-            self._node, self._began = Node(), self._clock.wall.now()
-        environment, settings = self._environment, self._settings
+        node, environment, settings = self._made(), self._environment, self._settings
         seed = int.from_bytes(environment.randomness.bytes(8), "big")
-        self._node.power_on(provisioning_blob(settings, environment), seed)
+        node.power_on(provisioning_blob(settings, environment), seed)
         bridge = Bridge(self.name, settings.gateway, environment.network, environment.tap)
         self._attach(bridge)
-        self._processor = Processor(
-            self._node, self._clock.wall, bridge, self.console.feed, self.BUSY, began=self._began
-        )
+        self._processor = Processor(node, self._clock.wall, bridge, self.console.feed, self.BUSY, began=self._began)
         self._processor.boot()
         if (halted := self.console.lines[-1:]) and halted[0].startswith(HALT):
             await self.cut_power()
@@ -107,6 +104,32 @@ class NativeBoard(BridgedBoard):
         self._clock.disturb(ahead, rate)
         if self._processor is not None:
             self._processor.run()
+
+    async def exhaust_memory(self) -> None:
+        self._made().exhaust_memory(True)
+
+    async def release_memory(self) -> None:
+        self._made().exhaust_memory(False)
+
+    async def wear_flash(self) -> None:
+        self._made().wear_flash(True)
+
+    async def renew_flash(self) -> None:
+        self._made().wear_flash(False)
+
+    async def tear_write(self) -> None:
+        node, torn = self._made(), asyncio.Event()
+        node.tear_write(torn.set)
+        try:
+            await torn.wait()
+        finally:
+            node.tear_write(None)
+
+    def _made(self) -> Node:
+        """The node, which is made when it is needed first."""
+        if self._node is None:
+            self._node, self._began = Node(), self._clock.wall.now()
+        return self._node
 
     def close(self) -> None:
         """Drop the board, with what its flash kept."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,7 @@ from harness.core.errors import RigError, reason
 __all__ = ["NEVER", "Node", "Step", "library_path", "load", "missing_library"]
 
 NAME = "wasmbed-native.so"
-INTERFACE: Final = 1
+INTERFACE: Final = 2
 NEVER: Final = (1 << 64) - 1
 """The wake-up time of a board that sleeps until bytes arrive."""
 GET_IT = f"run `make boards` in the repository, or name the folder with {NAME} in {IMAGES_VARIABLE}"
@@ -32,6 +33,7 @@ class _Step(ctypes.Structure):
         ("written", ctypes.c_void_p),
         ("written_count", ctypes.c_size_t),
         ("unread", ctypes.c_size_t),
+        ("is_torn", ctypes.c_bool),
     )
 
 
@@ -83,11 +85,15 @@ def load(path: Path) -> ctypes.PyDLL:
     library.wasmbed_power_on.restype = ctypes.c_bool
     library.wasmbed_cut_power.argtypes = (pointer, ctypes.c_bool)
     library.wasmbed_reset.argtypes = (pointer,)
+    switches = (library.wasmbed_exhaust_memory, library.wasmbed_wear_flash, library.wasmbed_tear_write)
+    for switch in switches:
+        switch.argtypes = (pointer, ctypes.c_bool)
     library.wasmbed_step.argtypes = (
         *(pointer, number, ctypes.c_char_p, count),
         *(ctypes.c_bool, ctypes.POINTER(_Step)),
     )
-    for function in (library.wasmbed_drop, library.wasmbed_cut_power, library.wasmbed_reset, library.wasmbed_step):
+    others = (library.wasmbed_drop, library.wasmbed_cut_power, library.wasmbed_reset, library.wasmbed_step)
+    for function in (*switches, *others):
         function.restype = None
     return library
 
@@ -103,6 +109,7 @@ class Node:
         self._board: int | None = self._library.wasmbed_new()
         self._result = _Step()
         self._at = ctypes.byref(self._result)
+        self._torn: Callable[[], object] | None = None
 
     def power_on(self, blob: bytes, seed: int) -> None:
         """Switch it on; it boots in the next step. ``blob`` is its provisioning, ``seed`` (64 bits) determines its
@@ -117,11 +124,27 @@ class Node:
         """Restart the firmware in the next step; a board that is off stays off."""
         self._library.wasmbed_reset(self._board)
 
+    def exhaust_memory(self, is_exhausted: bool) -> None:
+        """Leave the firmware no memory for another application, or give it back."""
+        self._library.wasmbed_exhaust_memory(self._board, is_exhausted)
+
+    def wear_flash(self, is_worn: bool) -> None:
+        """Let the flash refuse each write, or take writes again."""
+        self._library.wasmbed_wear_flash(self._board, is_worn)
+
+    def tear_write(self, torn: Callable[[], object] | None) -> None:
+        """Let the power go in the middle of the next write to the flash: half of it is there, and ``torn`` is called.
+        With None it does not."""
+        self._torn = torn
+        self._library.wasmbed_tear_write(self._board, torn is not None)
+
     def step(self, now: int, arrived: bytes = b"", *, is_held: bool = False) -> Step:
         """Let it run until it sleeps. ``now`` is in milliseconds and never goes back; ``arrived`` are the bytes on its
         serial line since the last step. With ``is_held`` it cannot send."""
         result = self._result
         self._library.wasmbed_step(self._board, now, arrived, len(arrived), is_held, self._at)
+        if result.is_torn and self._torn is not None:
+            self._torn()
         return Step(
             result.wake,
             ctypes.string_at(result.sent, result.sent_count),
