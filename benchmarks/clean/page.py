@@ -29,7 +29,7 @@ time unless other boards are named; invariants judge each history, sequences do 
 - *mixed*: both, each eighth run.
 
 In each, requests of the platform fail, watches end, and events of watches come in another order. The next run has the
-recipe that makes most of the kind of which there is least. Runs of before commit 0c1ea914 are all mixed.
+recipe that makes most of the kind of which there is least. Runs of commits up to c11339bf are all mixed.
 
 What histories are worth is counted by kinds: of each, they have as many times what one run of all scenarios has, and
 the least of these numbers counts.
