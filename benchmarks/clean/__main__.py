@@ -1,30 +1,36 @@
 """``python -m benchmarks.clean``: random runs of a sound platform, one after the other; no verdict on them is right.
 
-On simulated boards a run takes virtual time, and its seed decides everything in it. On others several run at the same
-time, and each history is judged twice, live and from its file. Counts how many runs of all scenarios they are worth
-(:mod:`benchmarks.clean.worth`). ``reports/clean-histories`` keeps a line for each run, so that a stopped program goes
-on with the next seed, and the history of each run with a verdict. Exit status 1 if this program, or one before that it
-goes on from, found a verdict.
+On simulated boards a run takes virtual time, and its seed and recipe decide everything in it; the recipe of the next
+run is the one that makes most of what the runs of this commit have least of (:mod:`benchmarks.clean.recipes`). On other
+boards several run at the same time, and each history is judged twice, live and from its file. Counts how many runs of
+all scenarios they are worth (:mod:`benchmarks.clean.worth`). ``reports/clean-histories`` keeps a line for each run, so
+that a stopped program goes on with the next seed, and the history of each run with a verdict. Exit status 1 if this
+program, or one before that it goes on from, found a verdict.
+
+Two processes may write into the folder at the same time, each with seeds of its own (``--from``).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import itertools
 import json
+import logging
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import uvloop
 
 from benchmarks.clean.commit import present_commit
 from benchmarks.clean.page import RANDOM, write_rows
-from benchmarks.clean.run import Run, options
+from benchmarks.clean.recipes import RECIPES, next_recipe, options
+from benchmarks.clean.run import Run
 from benchmarks.clean.worth import count, worth
 from harness.core.clock import SystemClock
 from harness.core.errors import HarnessError
@@ -51,39 +57,45 @@ class Judged:
     things: dict[str, int] = field(default_factory=dict)
     date: str = ""
     commit: str = ""
+    recipe: str = "mixed"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.clean", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="begin no run after this time (%(default)s)")
     parser.add_argument("--seed", type=int, help="only the run of this seed, and keep its history")
+    parser.add_argument("--recipe", default="mixed", choices=RECIPES, help="the recipe of --seed (%(default)s)")
     parser.add_argument("--boards", default="sim", help="the boards: sim, virtual, qemu, or a kind (%(default)s)")
     parser.add_argument("--together", type=int, default=4, help="runs at the same time, if not simulated (%(default)s)")
     parser.add_argument("--from", type=int, default=0, dest="first", help="first seed of this series (%(default)s)")
     parser.add_argument("--page", type=Path, help="write the rows of the runs into this page, and end")
     given = parser.parse_args(arguments)
     OUTPUT.mkdir(parents=True, exist_ok=True)
+    logging.disable()  # warnings of what a fault did
     if given.page is not None:
         write_rows(given.page, RANDOM, _rows(_known()))
         return 0
     if given.seed is not None:
-        known = [_one(given.seed, given.boards, keep=True)]
+        known = [_one(given.seed, given.boards, given.recipe, keep=True)]
         print(_line(known[0]))
     else:
         known = _known()
-        first = max((each.seed + 1 for each in known if each.boards == given.boards), default=given.first)
-        _all(known, itertools.count(max(first, given.first)), given)
+        _all(known, given)
         print(_sum(known))
     return 1 if any(each.verdict or each.stuck for each in known) else 0
 
 
-def _all(known: list[Judged], seeds: Iterator[int], given: argparse.Namespace) -> None:
+def _all(known: list[Judged], given: argparse.Namespace) -> None:
     """Run the next seeds until the time is over."""
-    clock = SystemClock()
+    clock, boards = SystemClock(), given.boards
     end = clock.now() + 60 * given.minutes
+    first = max((each.seed + 1 for each in known if each.boards == boards and each.seed >= given.first), default=0)
+    seeds = itertools.count(max(first, given.first))
+    things = _things(each for each in known if (each.boards, each.commit) == (boards, present_commit()))
 
     def keep(done: Judged) -> None:
         known.append(done)
+        things.update(done.things)
         with (OUTPUT / "runs.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(done)) + "\n")
         if done.verdict or done.stuck or len(known) % 50 == 0:
@@ -91,16 +103,20 @@ def _all(known: list[Judged], seeds: Iterator[int], given: argparse.Namespace) -
 
     async def one_by_one() -> None:
         while clock.now() < end:
-            keep(await _in_real_time(next(seeds), given.boards, keep=False))
+            keep(await _in_real_time(next(seeds), boards, keep=False))
 
     async def together() -> None:
         await asyncio.gather(*(one_by_one() for _ in range(given.together)))
 
-    if options(0, given.boards).simulated:
-        while clock.now() < end:
-            keep(_one(next(seeds), given.boards, keep=False))
-    else:
+    if not options(0, boards).simulated:
         uvloop.run(together())
+        return
+    gc.disable()  # a run is short, and its objects live as long as it does
+    while clock.now() < end:
+        seed = next(seeds)
+        keep(_one(seed, boards, next_recipe(seed, things), keep=False))
+        gc.collect()
+        gc.freeze()
 
 
 def _known() -> list[Judged]:
@@ -108,20 +124,20 @@ def _known() -> list[Judged]:
     return [Judged(**json.loads(line)) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
 
 
-def _one(seed: int, boards: str, *, keep: bool) -> Judged:
+def _one(seed: int, boards: str, recipe: str, *, keep: bool) -> Judged:
     if options(seed, boards).simulated:
-        return _in_virtual_time(seed, boards, keep=keep)
+        return _in_virtual_time(seed, boards, recipe, keep=keep)
     return uvloop.run(_in_real_time(seed, boards, keep=keep))
 
 
-def _in_virtual_time(seed: int, boards: str, *, keep: bool) -> Judged:
+def _in_virtual_time(seed: int, boards: str, recipe: str, *, keep: bool) -> Judged:
     """Run a seed in virtual time; the history is judged as that of a test. One with a verdict is made again, and
     kept."""
-    folder, verdict, stuck = OUTPUT / f"{boards}-{seed}", "", ""
+    folder, verdict, stuck = OUTPUT / f"{boards}-{recipe}-{seed}", "", ""
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        with HostedStack.opened(options(seed, boards), folder if keep else None) as hosted:
-            run = Run(hosted.stack, seed)
+        with HostedStack.opened(options(seed, boards, recipe), folder if keep else None) as hosted:
+            run = Run(hosted.stack, seed, recipe)
             try:
                 hosted.run(run.play())
             except HarnessError as error:
@@ -133,9 +149,9 @@ def _in_virtual_time(seed: int, boards: str, *, keep: bool) -> Judged:
             events = list(hosted.stack.history)
     except HarnessError as error:  # what it left behind
         verdict += f"\nat its end: {error}"
-    done = _judged(seed, boards, run, len(events), count(events), verdict, stuck)
+    done = replace(_judged(seed, boards, run, len(events), count(events), verdict, stuck), recipe=recipe)
     if (verdict or stuck) and not keep:
-        _in_virtual_time(seed, boards, keep=True)
+        _in_virtual_time(seed, boards, recipe, keep=True)
     return done
 
 
@@ -175,7 +191,8 @@ def _judged(seed: int, boards: str, run: Run, events: int, things: dict[str, int
 
 def _line(done: Judged) -> str:
     words = done.verdict or done.stuck or "no verdict"
-    return f"seed {done.seed} on {done.boards} boards: {done.devices} devices, {done.events} events: {words}"
+    run = f"seed {done.seed}, {done.recipe}, on {done.boards} boards"
+    return f"{run}: {done.devices} devices, {done.events} events: {words}"
 
 
 def _sum(known: Sequence[Judged]) -> str:
@@ -187,7 +204,7 @@ def _sum(known: Sequence[Judged]) -> str:
     )
 
 
-def _things(known: Sequence[Judged]) -> Counter[str]:
+def _things(known: Iterable[Judged]) -> Counter[str]:
     things = Counter[str]()
     for each in known:
         things.update(each.things)

@@ -19,9 +19,21 @@ _WORDS = {
 another order of what is ready. Every scenario is judged as in any other run. A suite is one run of all scenarios.
 """,
     RANDOM: f"""`python -m benchmarks.clean` draws boards, applications, faults and their order from a seed, in virtual
-time unless other boards are named; invariants judge each history, sequences do not. What histories are worth is counted
-by kinds: of each, they have as many times what one run of all scenarios has, and the least of these numbers counts.
-What only scenarios have (certificates that are refused, unreadable frames, pairing, revocation, boards driven by hand)
+time unless other boards are named; invariants judge each history, sequences do not. A run follows one of three recipes:
+
+- *fleet*: 8 to 40 boards and more that come later. Links and power go and come back, Devices are deleted so that their
+  boards enroll again, gateways end and begin, boards with an expired certificate or an unknown type keep trying. No
+  applications.
+- *applications*: one to three boards, and up to 100 applications that are deployed, stopped, started, replaced and
+  deleted one upon the other, some of them with modules that trap or cannot be loaded.
+- *mixed*: both, each eighth run.
+
+In each, requests of the platform fail, watches end, and events of watches come in another order. The next run has the
+recipe that makes most of the kind of which there is least. Runs of commits up to c11339bf are all mixed.
+
+What histories are worth is counted by kinds: of each, they have as many times what one run of all scenarios has, and
+the least of these numbers counts.
+What only scenarios have (most refused certificates, unreadable frames, pairing, revocation, boards driven by hand)
 is not in it. What one run of all scenarios has of each:
 
 | {" | ".join(SUITE)} |

@@ -1,5 +1,5 @@
-"""One random run of a sound platform: what happens in it follows from its seed, when it happens from the machine, or
-on simulated boards from the seed as well.
+"""One random run of a sound platform: what happens in it follows from its recipe and seed, when it happens from the
+machine, or on simulated boards from the seed as well.
 
 Boards, gateways, applications, faults of links, power and the API server, and the order of watch events are drawn.
 Everything that was broken is mended at the end, so that the platform has to be whole again.
@@ -7,26 +7,22 @@ Everything that was broken is mended at the end, so that the platform has to be 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from typing import Any, TypeVar
+from typing import Any
 
+from benchmarks.clean.recipes import IN_PYTHON, RECIPES, Draw
 from harness.boards.board import Board, Power
-from harness.clusters.watch_times import WatchTimes
-from harness.core.identifiers import Randomness
 from harness.core.loop import give_way
-from harness.stack import Stack, StackOptions
+from harness.stack import Stack
 from harness.stack.applications import ApplicationHandle
+from harness.stack.board_options import BoardOptions
 from harness.stack.gateways import GatewayControl
 from harness.stack.modules import padded
-from harness.stack.options import ORDERS
 from harness.wasmbed.resources.api import ApiError, Object
 from harness.wasmbed.resources.views import Application
 
-__all__ = ["Run", "options"]
-
-IN_PYTHON = ("virtual", "sim")
-"""Boards that cost so little that a run may have many."""
+__all__ = ["Run"]
 
 MODULES = ("hello", "hello_again", "idle", "echo", "blink", "thermometer", "trap", "missing_import", "average")
 CLIENTS = ("Gateway", "DeviceController", "ApplicationController", "GatewayController")
@@ -34,58 +30,28 @@ VERBS = ("get", "list", "create", "patch", "patch_status", "delete", "replace")
 KINDS = ("Device", "Application", "Gateway", "Lease", None)
 CODES = (None, 409, 410, 429, 500, 503, 504)
 SITES = ("roof", "cellar")
+STRANGERS: tuple[BoardOptions, ...] = ({"certificate": "expired"}, {"device_type": "toaster"})
+REAL_STEPS = (
+    dict.fromkeys(("cut_link", "restore_link", "cut_power", "power_on", "reset", "label"), 1)
+    | {"deploy": 6, "redeploy": 2, "stop": 2, "start": 2, "delete": 2}
+    | {"fail": 2, "unfail": 1, "break_watches": 1, "gateway": 1, "busy": 1, "another": 1}
+)
+"""Those of boards that are not simulated: deployments cost less there than links and enrollments."""
 WHOLE_AGAIN = 120.0
 """Seconds in which a platform has to be whole again: a slow machine is not judged by it, a stuck platform is found."""
-ALL_DAY = 1e5
-"""The limit of a run: its own waits end before."""
 FINAL = frozenset({"Running", "PartiallyRunning", "Failed", "Error", "Stopped"})
-
-
-T = TypeVar("T")
-
-
-class Draw:
-    """Random choices that follow from a seed and a purpose."""
-
-    def __init__(self, seed: int, purpose: str) -> None:
-        self._randomness = Randomness(seed).fork(purpose)
-
-    def below(self, end: int) -> int:
-        """A number from 0 on."""
-        return int.from_bytes(self._randomness.bytes(8), "big") % end
-
-    def choice(self, values: Sequence[T]) -> T:
-        return values[self.below(len(values))]
-
-    def happens(self, share: float) -> bool:
-        """True in that share of all cases."""
-        return self.below(1_000_000) < 1_000_000 * share
-
-
-def options(seed: int, boards: str = "virtual") -> StackOptions:
-    """The options of the run of a seed."""
-    draw = Draw(seed, "options")
-    process = boards == "virtual" and draw.happens(0.05)
-    cheap = boards in IN_PYTHON
-    return StackOptions(
-        boards=boards,
-        seed=seed,
-        gateway="process" if process else "reference",
-        heartbeat=draw.choice((0.3, 1.0, 5.0, 30.0, *(30.0,) * 3 * (boards == "sim"))) if cheap else 5.0,
-        beat=draw.choice((0.3, 1.0, 5.0)),
-        watches=draw.choice(tuple(WatchTimes)),
-        schedule_order=draw.choice(ORDERS) if boards == "sim" else "fifo",
-        deadline=ALL_DAY,
-    )
 
 
 class Run:
     """The run of a seed on a stack that has started. ``devices`` is how many it had."""
 
-    def __init__(self, stack: Stack, seed: int) -> None:
-        self._stack, self._draw = stack, Draw(seed, "run")
+    def __init__(self, stack: Stack, seed: int, recipe: str = "mixed") -> None:
+        self._stack, self._draw, self._recipe = stack, Draw(seed, "run"), RECIPES[recipe]
+        steps = self._recipe.steps if stack.options.simulated else REAL_STEPS
+        self._steps = [getattr(self, f"_{name}") for name, times in steps.items() for _ in range(times)]
         self._gateways: list[GatewayControl] = [stack.gateway]
         self._boards: list[Board] = []
+        self._strangers: list[Board] = []
         self._applications: dict[str, ApplicationHandle] = {}
         self._faults: list[ExitStack] = []
         self.devices = 0
@@ -95,26 +61,16 @@ class Run:
         virtual = self._stack.options.boards in IN_PYTHON
         if virtual and self._draw.happens(0.2) and self._stack.options.gateway == "reference":
             self._gateways.append(await self._stack.add_gateway("second"))
-        await self._more(self._draw.choice((1, 2, 5, 12, 40, 40)) if virtual else 2)
+        await self._more(self._draw.choice(self._recipe.boards) if virtual else 2)
         if self._draw.happens(0.7):
             await self._until_connected()
-        steps = 20 + self._draw.below(60) if self._stack.options.simulated else 2 + self._draw.below(13)
-        for _ in range(steps):
-            step, waits = self._draw.choice(self._steps), self._draw.happens(0.5)
-            await self._try(step)
-            if waits:
-                await self._stack.clock.sleep(self._draw.choice((0.01, 0.1, 0.4, 1.0)))
+        least, most = self._recipe.length if self._stack.options.simulated else (2, 15)
+        for _ in range(least + self._draw.below(most - least)):
+            await self._try(self._draw.choice(self._steps))
+            if wait := self._draw.choice(self._recipe.waits):
+                await self._stack.clock.sleep(wait)
         await self._mend()
         await self._until_whole()
-
-    @property
-    def _steps(self) -> tuple[Callable[[], Awaitable[object]], ...]:
-        boards = (self._cut_link, self._restore_link, self._cut_power, self._power_on, self._reset, self._label)
-        applications = (self._deploy, self._deploy, self._deploy, self._redeploy, self._stop, self._start, self._delete)
-        platform = (self._fail, self._fail, self._unfail, self._break_watches, self._gateway, self._busy, self._another)
-        if self._stack.options.simulated:  # links and enrollments cost less there than deployments
-            return (*boards, *boards, *applications, *platform, self._gateway, self._forget, self._another)
-        return (*boards, *applications, *applications, *platform)
 
     async def _try(self, step: Callable[[], Awaitable[object]]) -> None:
         """Take a step. The test's own requests may meet the fault that it makes."""
@@ -132,50 +88,66 @@ class Run:
         if self._stack.options.boards in IN_PYTHON:
             await self._more(1)
 
+    async def _several(self) -> None:
+        await self._more(2 + self._draw.below(8))
+
+    async def _stranger(self) -> None:
+        """A board that is refused, and tries again until the end."""
+        self._stack.boards.gateway = self._draw.choice(self._gateways).endpoint
+        options: BoardOptions = self._draw.choice(STRANGERS)
+        self._strangers.append(await self._stack.boards.power_on(**options))
+
+    def _some(self) -> list[Board]:
+        """One board, or now and then a third of them."""
+        if not self._draw.happens(self._recipe.many):
+            return [self._draw.choice(self._boards)]
+        return [board for board in self._boards if self._draw.happens(1 / 3)]
+
     async def _cut_link(self) -> None:
-        await self._draw.choice(self._boards).cut_link()
+        for board in self._some():
+            await board.cut_link()
 
     async def _restore_link(self) -> None:
-        await self._draw.choice(self._boards).restore_link()
+        for board in self._some():
+            await board.restore_link()
 
     async def _cut_power(self) -> None:
-        board = self._draw.choice(self._boards)
-        if board.power is Power.ON:
-            await board.cut_power()
+        for board in self._some():
+            if board.power is Power.ON:
+                await board.cut_power()
 
     async def _power_on(self) -> None:
-        board = self._draw.choice(self._boards)
-        if board.power is not Power.ON:
-            await board.power_on()
+        for board in self._some():
+            if board.power is not Power.ON:
+                await board.power_on()
 
     async def _reset(self) -> None:
-        board = self._draw.choice(self._boards)
-        if board.power is Power.ON:
-            await board.reset()
+        for board in self._some():
+            if board.power is Power.ON:
+                await board.reset()
 
     async def _label(self) -> None:
-        device = self._stack.device(self._draw.choice(self._boards))
-        if device.exists:
-            await device.label(site=self._draw.choice(SITES))
+        for board in self._some():
+            if (device := self._stack.device(board)).exists:
+                await device.label(site=self._draw.choice(SITES))
 
     async def _forget(self) -> None:
-        """Delete a Device: the board enrolls again."""
-        device = self._stack.device(self._draw.choice(self._boards))
-        if device.exists:
-            await device.delete()
+        """Delete Devices: the boards enroll again."""
+        for board in self._some():
+            if (device := self._stack.device(board)).exists:
+                await device.delete()
 
     async def _deploy(self) -> None:
-        few = [self._draw.choice(self._boards)] * (3 if self._stack.options.simulated else 1)
-        targets: Any = self._draw.choice(("all", {"site": self._draw.choice(SITES)}, *few))
-        names = 12 if self._stack.options.simulated else 4
-        name = f"app-{self._draw.below(names)}"  # now and then one that there is already, or was
+        targets: Any = self._draw.choice(self._boards)
+        if self._draw.happens(self._recipe.to_all):
+            targets = self._draw.choice(("all", {"site": self._draw.choice(SITES)}))
+        name = f"app-{self._draw.below(self._recipe.names)}"  # now and then one that there is already, or was
         self._applications[name] = self._stack.application(name)
         await self._stack.deploy(self._module(), to=targets, name=name)
 
     def _module(self) -> bytes:
         module = self._stack.modules(self._draw.choice(MODULES))
-        sizes = (0, 0, 0, 0, 0, 5_000, 5_000, 60_000) if self._stack.options.simulated else (0, 0, 5_000, 60_000)
-        return padded(module, self._draw.choice(sizes))
+        return padded(module, self._draw.choice(self._recipe.sizes))
 
     async def _redeploy(self) -> None:
         for application in self._chosen():
@@ -243,6 +215,8 @@ class Run:
                 await board.power_on()
 
     async def _until_whole(self) -> None:
+        for board in self._strangers:
+            await board.power_off()
         await self._until_connected()
         for application in self._applications.values():
             await application.wait(_is_settled, "a final phase, or gone", WHOLE_AGAIN)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from harness.cli.pytest_copies import run_pytest
 from harness.core.clock import SystemClock
 from harness.core.errors import RigError, UsageError, reason
 from harness.gateways.relay.defects import WireDefect, wire_defects
@@ -115,25 +114,22 @@ class WireMutation:
         option = "--relay=yes" if defect is None else f"--wire-defect={defect}"
         folder = Path(tempfile.mkdtemp(prefix="wasmbed-mutate-"))
         try:
-            command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *self._selection]
-            command += [*self._gateway_options(folder), option, f"--reports={folder / 'reports'}"]
-            try:
-                done = subprocess.run(
-                    command, capture_output=True, text=True, timeout=self._time_limit, check=False, env=_environment()
-                )
-            except subprocess.TimeoutExpired:
+            arguments = ["-q", "-x", "-p", "no:cacheprovider", *self._selection]
+            arguments += [*self._gateway_options(folder), option, f"--reports={folder / 'reports'}"]
+            code = run_pytest(arguments, _environment(), folder / "output", self._time_limit)
+            if code is None:
                 words = f"the scenarios did not end within {self._time_limit:g} s"
                 return Outcome(name, "", CAUGHT, judge="time limit", words=words)
-            return self._outcome(name, folder / "reports", done)
+            return self._outcome(name, folder / "reports", code, (folder / "output").read_text("utf-8", "replace"))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _outcome(self, name: str, reports: Path, done: subprocess.CompletedProcess[str]) -> Outcome:
-        if done.returncode == _NO_TESTS:
+    def _outcome(self, name: str, reports: Path, code: int, output: str) -> Outcome:
+        if code == _NO_TESTS:
             raise UsageError("the selection has no tests", where=" ".join(self._selection), do="name some after --")
         catch = _first_catch(reports)
-        if done.returncode not in _ENDED or (done.returncode and catch is None):
-            last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])
+        if code not in _ENDED or (code and catch is None):
+            last = "\n".join(output.strip().splitlines()[-12:])
             raise UsageError(
                 f"pytest could not run:\n{last}", where="wasmbed mutate", do="correct the arguments after --"
             )
