@@ -37,9 +37,9 @@ def missing(settings: Settings, commands: Commands) -> str | None:
     if (host := _remote_host()) is not None:
         return f"DOCKER_HOST is on another machine, {host}: the API of a cluster listens on that one's 127.0.0.1"
     if (version := _VERSION.search(k3d.words)) is None or not version[1].startswith(("5", "v5")):
-        return f"k3d 5 is needed; k3d version says: {k3d.out.strip() or k3d.complaint}"
+        return f"k3d 5 is needed; k3d version says: {k3d.out.partition(chr(10))[0] or k3d.complaint}"
     wanted = _images(settings, k3d)
-    lacking = [name for name in wanted if not has_image(name, commands)]
+    lacking = [name for name in wanted.values() if not has_image(name, commands)]
     if not lacking:
         return None
     tools = "; or set K3D_IMAGE_TOOLS to an image that Docker has" if lacking == [wanted["tools"]] else ""

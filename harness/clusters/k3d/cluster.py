@@ -35,6 +35,8 @@ class K3dCluster(OwnCluster):
     kind: ClassVar[str] = "k3d"
     patience: ClassVar[float] = UP_WITHIN + 60.0
     options: ClassVar[frozenset[str]] = frozenset(("k3d_config", "import_images", "keep_cluster"))
+    _was_made: ClassVar[bool] = False
+    """Whether this process has had a cluster, so that no program is asked again for each test."""
 
     def __init__(
         self,
@@ -55,7 +57,7 @@ class K3dCluster(OwnCluster):
 
     @classmethod
     def unavailable(cls) -> str | None:
-        return missing(Settings(), SystemCommands())
+        return None if cls._was_made else missing(Settings(), SystemCommands())
 
     @property
     def published(self) -> Mapping[int, Endpoint]:
@@ -68,7 +70,9 @@ class K3dCluster(OwnCluster):
 
     def _join(self) -> Server:
         kind = f"{self.kind}-{self._settings.key}"
-        return join(kind, self.command(), key=self._settings.keep, within=UP_WITHIN)
+        server = join(kind, self.command(), key=self._settings.keep, within=UP_WITHIN)
+        K3dCluster._was_made = True
+        return server
 
     async def start(self) -> None:
         await super().start()

@@ -60,7 +60,9 @@ class SystemCommands:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._environment = {**os.environ, "LOG_COLORS": "false"}
+        # With LOG_COLORS=false k3d writes its messages in another form; with LOG_LEVEL=debug it prints secrets.
+        settings = {"LOG_COLORS": "true", "LOG_LEVEL": "info", "LOG_TIMESTAMPS": ""}
+        self._environment = {**os.environ, **settings}
         if folder is not None:
             self._environment |= {"KUBECONFIG": str(folder / "k3d-default"), "XDG_CONFIG_HOME": str(folder / "k3d")}
 

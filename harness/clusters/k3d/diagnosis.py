@@ -56,7 +56,7 @@ KNOWN = (
         UsageError,
     ),
     Meaning(
-        r"Schema Validation failed|failed to read config file|unknown `kind`|does not match requirements"
+        r"Schema Validation failed|Failed to (?:stat|read) config file|unknown `kind`|does not match requirements"
         r"|proxy' specified, but loadbalancer is disabled|[Nn]ode filter",
         "k3d refused the configuration",
         "correct the file of --k3d-config; see https://k3d.io/stable/usage/configfile",

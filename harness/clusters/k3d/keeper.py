@@ -1,7 +1,7 @@
 """``python -m harness.clusters.k3d.keeper SETTINGS FOLDER``: makes a k3d cluster, and removes it when nobody uses it.
 
-It keeps to :mod:`harness.clusters.session`. It runs in a session of its own, because Ctrl-C and ``kill -9`` end the users
-of a cluster, and k3d removes nothing then.
+It keeps to :mod:`harness.clusters.session`. It is a process of its own, because Ctrl-C and ``kill -9`` end the users of
+a cluster, and k3d removes nothing then.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from harness.clusters.files import replace_file
 from harness.clusters.k3d.commands import Commands, Done, SystemCommands
 from harness.clusters.k3d.creation import create, kubeconfig, published, scrap
 from harness.clusters.k3d.images import import_images, nodes
-from harness.clusters.k3d.readiness import NotReady, until_ready
+from harness.clusters.k3d.readiness import READY_WITHIN, NotReady, until_ready
 from harness.clusters.k3d.removal import delete, sweep
 from harness.clusters.k3d.settings import Settings
 from harness.clusters.session import as_line, until_unused
@@ -51,40 +51,38 @@ def keep(settings: Settings, folder: Path, commands: Commands, clock: Clock) -> 
 
 
 def bring_up(settings: Settings, folder: Path, commands: Commands, clock: Clock) -> str:
-    """Make a cluster, write its files into ``folder`` and return its name. Raises RigError or UsageError, and removes the
-    cluster then."""
+    """Make a cluster, write its files into ``folder`` and return its name; a kept one that is not usable any more is
+    made again. Raises RigError or UsageError, and removes the cluster then, unless it is a kept one that is usable."""
     name = create(settings, commands, clock.now())
     try:
-        _prepare(name, settings, folder, commands, clock)
-    except NotReady:
-        if settings.keep is None:
-            raise
-        name = create(settings, commands, clock.now(), fresh=True)
-        _prepare(name, settings, folder, commands, clock)
-    return name
-
-
-def _prepare(name: str, settings: Settings, folder: Path, commands: Commands, clock: Clock) -> None:
-    try:
-        replace_file(folder / "kubeconfig", kubeconfig(name, commands))
-        asyncio.run(_until_ready(folder / "kubeconfig", len(nodes(name, commands)), clock))
-        import_images(name, settings, commands)
-        replace_file(folder / "published", json.dumps(published(name, commands)).encode())
+        try:
+            _prepare(name, settings, folder, commands, clock)
+        except NotReady:
+            if settings.keep is None:
+                raise
+            name = create(settings, commands, clock.now(), fresh=True)
+            _prepare(name, settings, folder, commands, clock)
     except NotReady as error:
-        if settings.keep is not None:
-            raise
         done = Done(("k3d", "cluster", "create", name), 0, "", str(error))
         raise scrap(name, "the cluster was created, and is not usable", done, commands) from error
     except BaseException:
         if settings.keep is None:
             delete(name, commands)
         raise
+    return name
+
+
+def _prepare(name: str, settings: Settings, folder: Path, commands: Commands, clock: Clock) -> None:
+    replace_file(folder / "kubeconfig", kubeconfig(name, commands))
+    asyncio.run(_until_ready(folder / "kubeconfig", len(nodes(name, commands)), clock))
+    import_images(name, settings, commands)
+    replace_file(folder / "published", json.dumps(published(name, commands)).encode())
 
 
 async def _until_ready(path: Path, count: int, clock: Clock) -> None:
     api = await KubernetesApi.open("default", kubeconfig=path, name="Harness")
     try:
-        await until_ready(api, max(count, 1), clock)
+        await until_ready(api, max(count, 1), clock, READY_WITHIN)
     except (ApiError, OSError) as error:
         raise NotReady(f"the API server failed: {error}") from error
     finally:
@@ -106,9 +104,8 @@ def _main(settings: str, folder: Path) -> int:
 
     def told(*command: str, within: float = 30.0) -> Done:
         done = commands(*command, within=within)
-        print(
-            f"{' '.join(command[:4])}: {done.code} {done.complaint if done.code else ''}", file=sys.stderr, flush=True
-        )
+        how = "" if done.code == 0 else f": {done.complaint}"
+        print(f"{' '.join(command[:4])}{how}", file=sys.stderr, flush=True)
         return done
 
     return keep(Settings.of_json(settings), folder, told, SystemClock())

@@ -16,7 +16,7 @@ from harness.wasmbed.resources.api import ApiError, Gone, Object, Resource, Reso
 from harness.wasmbed.resources.kinds import NODE, POD, SERVICE_ACCOUNT
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 
-__all__ = ["NotReady", "troubles", "until_ready", "until_usable"]
+__all__ = ["READY_WITHIN", "NotReady", "troubles", "until_ready", "until_usable"]
 
 READY_WITHIN = 120.0
 _AGAIN = Backoff(first=0.05, longest=1.0)
@@ -32,7 +32,7 @@ class NotReady(Exception):
     """The cluster was not ready in time; the message is the last that was seen."""
 
 
-async def until_ready(api: KubernetesApi, nodes: int, clock: Clock, within: float = READY_WITHIN) -> None:
+async def until_ready(api: KubernetesApi, nodes: int, clock: Clock, within: float) -> None:
     """Wait until the API server is ready, ``nodes`` nodes are, and pods can be made in the namespace ``default``."""
     seen = ["the API server did not answer"]
     try:
