@@ -90,12 +90,12 @@ _joined: dict[str, Server] = {}
 _joining = threading.Lock()
 
 
-def join(kind: str, command: Sequence[str], *, key: str | None = None, within: float = READY_WITHIN) -> Server:
+def join(kind: str, command: Sequence[str], *, key: str | None = None, within: float | None = None) -> Server:
     """Return the session's server of a kind, which this process uses until it ends; with ``key`` the one of that key,
     which sessions share.
 
     The first process that asks starts it: ``command`` gets the folder as its last argument, prints ``ready`` when
-    ``kubeconfig`` exists, which takes it less than ``within`` seconds, and ends when the FIFO has no writer any more.
+    ``kubeconfig`` exists, which takes it at most ``within`` seconds (by default :data:`READY_WITHIN`), and ends when the FIFO has no writer any more.
     Other processes wait meanwhile. A command that cannot start its server prints :func:`as_line` of its error, which is
     raised here; RigError if it prints nothing.
     """
@@ -114,7 +114,7 @@ def join(kind: str, command: Sequence[str], *, key: str | None = None, within: f
             try:
                 server = Server(folder, os.open(folder / "users", os.O_WRONLY | os.O_NONBLOCK))
             except OSError:  # not started yet, or killed
-                server = _start(folder, [*command, str(folder)], within)
+                server = _start(folder, [*command, str(folder)], READY_WITHIN if within is None else within)
         return _joined.setdefault(kind, server)
 
 
@@ -191,10 +191,11 @@ def _start(folder: Path, command: Sequence[str], within: float) -> Server:
         if said != b"ready\n":
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+            end = Server(folder, both).last_lines()
+            shutil.rmtree(folder, ignore_errors=True)
             if said is not None and said.startswith(b"{"):
                 raise _error_of(said)
             what = f"was not ready within {within:g} s" if said is None else "ended at once"
-            end = Server(folder, both).last_lines()
             raise RigError(
                 f"the API server {what}; the end of its log:{end or ' empty'}",
                 where=command[0],

@@ -12,7 +12,7 @@ import yaml
 
 from harness.clusters.k3d.commands import Done
 
-__all__ = ["Replay", "recorded"]
+__all__ = ["Replay", "make_programs", "recorded"]
 
 
 @cache
@@ -62,3 +62,22 @@ class Replay:
         for word, value in {**self._words, "NAME": self._name}.items():
             text = text.replace(word, value)
         return text
+
+
+def make_programs(folder: Path, kubeconfig: Path) -> Path:
+    """Write programs k3d and docker that answer as those of a sound cluster do; returns the file with their calls."""
+    calls, cases = folder / "calls", [f'"k3d kubeconfig get "*) cat {kubeconfig};;']
+    for entry in recorded()["sound"]:
+        pattern = "*".join(f'"{part}"' if part else "" for part in entry["command"].replace("NAME", "*").split("*"))
+        said = "".join(
+            f"printf %s '{entry[stream].replace(chr(39), chr(34))}' >&{number};"
+            for stream, number in (("out", 1), ("err", 2))
+            if entry.get(stream)
+        )
+        cases.append(f"{pattern}) {said} exit {entry.get('code', 0)};;".replace("VERSION", version("wasmbed-harness")))
+    for program in ("k3d", "docker"):
+        script, call = folder / program, f"{program} $*"
+        lines = ["#!/bin/sh", f'echo "{call}" >> {calls}', f'case "{call}" in', *cases, "esac", ""]
+        script.write_text("\n".join(lines))
+        script.chmod(0o700)
+    return calls
