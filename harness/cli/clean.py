@@ -41,9 +41,18 @@ KEEP = 20
     "--kubeconfig", type=click.Path(path_type=Path), help="Kubeconfig of that cluster.  [default: $KUBECONFIG]"
 )
 @click.option("--allow-cluster", metavar="NAME", help="Context of that cluster, if it is on another machine.")
+@click.option("--kept-clusters", is_flag=True, help="Also remove the k3d clusters that --keep-cluster keeps.")
 @asynchronous
-async def clean(reports: Path, keep: int, cluster: bool, kubeconfig: Path | None, allow_cluster: str | None) -> None:
-    """Remove old runs, temporary folders older than a day, and the kubeconfig of a platform that has ended.
+async def clean(
+    reports: Path,
+    keep: int,
+    cluster: bool,
+    kubeconfig: Path | None,
+    allow_cluster: str | None,
+    kept_clusters: bool,
+) -> None:
+    """Remove old runs, temporary folders older than a day, the kubeconfig of a platform that has ended, and the k3d
+    clusters of runs that were killed.
 
     Files in use stay, and files of other programs are never touched.
     """
@@ -54,6 +63,7 @@ async def clean(reports: Path, keep: int, cluster: bool, kubeconfig: Path | None
     clock, swept = SystemClock(), 0
     if cluster:
         swept = await _sweep(clock, kubeconfig, allow_cluster)
+    swept += _sweep_k3d(clock, kept_clusters)
     removed = [reports / name for name in prune_runs(reports, clock, keep=keep)]
     removed += session.sweep()
     for folder in _abandoned(clock):
@@ -82,6 +92,19 @@ async def _sweep(clock: Clock, kubeconfig: Path | None, allowed: str | None) -> 
         removed += kept is None
     if not found:
         say("no namespaces of ended runs on this machine")
+    return removed
+
+
+def _sweep_k3d(clock: Clock, kept: bool) -> int:
+    """Remove clusters of k3d that nobody uses, with their networks and volumes; returns how many were removed."""
+    from harness.clusters.k3d import commands
+    from harness.clusters.k3d.removal import sweep
+
+    removed = 0
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
+        for name, why in sweep(commands.SystemCommands(Path(folder)), clock.now(), kept=kept):
+            say(f"kept k3d cluster {name}: {why}" if why else f"removed k3d cluster {name}")
+            removed += why is None
     return removed
 
 

@@ -60,6 +60,17 @@ KEPT = 10_000
     metavar="NAME",
     help="Allow the cluster of this context on another machine (--cluster=kubeconfig).",
 )
+@click.option("--k3d-config", type=click.Path(path_type=Path), help="Configuration file of k3d (--cluster=k3d).")
+@click.option(
+    "--import-images",
+    metavar="IMAGES",
+    help="Images for the cluster's nodes beside the platform's, separated by commas (--cluster=k3d).",
+)
+@click.option(
+    "--keep-cluster",
+    metavar="NAME",
+    help="Use the cluster of this name if it is there, and leave it at the end (--cluster=k3d).",
+)
 @click.option(
     "--gateway",
     default="reference",
@@ -107,6 +118,9 @@ async def up(
     image: Path | None,
     cluster: str,
     allow_cluster: str | None,
+    k3d_config: Path | None,
+    import_images: str | None,
+    keep_cluster: str | None,
     gateway: str,
     only: str | None,
     kubeconfig: Path | None,
@@ -136,6 +150,9 @@ async def up(
         "beat": beat,
         "cluster": cluster,
         "allow_cluster": allow_cluster,
+        "k3d_config": str(k3d_config) if k3d_config else None,
+        "import_images": import_images,
+        "keep_cluster": keep_cluster,
         "gateway": gateway,
     }
     if image is not None:

@@ -22,7 +22,7 @@ __all__ = ["OwnCluster"]
 
 
 class OwnCluster(KubeconfigCluster):
-    """A namespace on a real API server without nodes. The first stack of a session starts it."""
+    """A namespace on a real API server that is started for the session, by its first stack."""
 
     patience: ClassVar[float] = 120.0
     options: ClassVar[frozenset[str]] = frozenset()
@@ -33,13 +33,15 @@ class OwnCluster(KubeconfigCluster):
         super().__init__(clock, randomness, namespace, tap)
         self._server: Server | None = None
 
-    @classmethod
     @abstractmethod
-    def command(cls) -> Sequence[str]:
+    def command(self) -> Sequence[str]:
         """Return the command that starts the server; see :func:`harness.clusters.session.join`."""
 
+    def _join(self) -> Server:
+        return join(self.kind, self.command())
+
     async def start(self) -> None:
-        self._server = await asyncio.to_thread(join, self.kind, self.command())
+        self._server = await asyncio.to_thread(self._join)
         self._path = self._server.kubeconfig
         self._connection = Connection(self._path)
         await super().start()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import os
 import select
 import shutil
@@ -21,10 +22,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from harness.core.errors import RigError, reason
+from harness.core.errors import HarnessError, RigError, UsageError, reason
 from harness.core.identifiers import Randomness
 
-__all__ = ["PREFIX", "Server", "is_running", "join", "sweep"]
+__all__ = ["PREFIX", "Server", "as_line", "is_running", "join", "sweep", "until_unused"]
 
 PREFIX = "wasmbed-server-"
 """The prefix of the names of the servers' folders, in the folder for temporary files."""
@@ -89,12 +90,14 @@ _joined: dict[str, Server] = {}
 _joining = threading.Lock()
 
 
-def join(kind: str, command: Sequence[str]) -> Server:
-    """Return the session's server of a kind, which this process uses until it ends.
+def join(kind: str, command: Sequence[str], *, key: str | None = None, within: float | None = None) -> Server:
+    """Return the session's server of a kind, which this process uses until it ends; with ``key`` the one of that key,
+    which sessions share.
 
     The first process that asks starts it: ``command`` gets the folder as its last argument, prints ``ready`` when
-    ``kubeconfig`` exists, and ends when the FIFO has no writer any more. Other processes wait meanwhile. Raises
-    RigError if the server does not start.
+    ``kubeconfig`` exists, within so many seconds (by default :data:`READY_WITHIN`), and ends when the FIFO has no writer
+    any more. Other processes wait meanwhile. A command that cannot start its server prints :func:`as_line` of its error, which is
+    raised here; RigError if it prints nothing.
     """
     with _joining:
         if (joined := _joined.pop(kind, None)) is not None:
@@ -105,13 +108,13 @@ def join(kind: str, command: Sequence[str]) -> Server:
                 return joined
         sweep()
         session = next((found for name in SESSION if (found := os.environ.get(name))), None)
-        key = Path(session).name if session is not None else f"{os.getpid()}-{Randomness().token(4)}"
+        key = key or (Path(session).name if session is not None else f"{os.getpid()}-{Randomness().token(4)}")
         folder = Path(tempfile.gettempdir()) / f"{PREFIX}{os.getuid()}-{kind}-{key}"
         with _locked(folder):
             try:
                 server = Server(folder, os.open(folder / "users", os.O_WRONLY | os.O_NONBLOCK))
             except OSError:  # not started yet, or killed
-                server = _start(folder, [*command, str(folder)])
+                server = _start(folder, [*command, str(folder)], READY_WITHIN if within is None else within)
         return _joined.setdefault(kind, server)
 
 
@@ -142,7 +145,31 @@ def _is_ours(folder: Path) -> bool:
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
 
 
-def _start(folder: Path, command: Sequence[str]) -> Server:
+def as_line(error: HarnessError) -> str:
+    """Return an error as the line that a server's command prints."""
+    return json.dumps({"exit_code": error.exit_code, "what": error.what, "where": error.where, "do": error.do})
+
+
+def until_unused(users: int, lock: Path) -> None:
+    """Wait, in a server, until no process has the FIFO open; from then on none can open it, because the lock is held.
+    ``users`` is the FIFO, opened for reading."""
+    descriptor = os.open(lock, os.O_RDWR)
+    while True:
+        while os.read(users, 64):
+            pass
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.set_blocking(users, False)
+        try:
+            if not os.read(users, 1):
+                return
+        except BlockingIOError:  # another process has opened it meanwhile
+            pass
+        finally:
+            os.set_blocking(users, True)
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def _start(folder: Path, command: Sequence[str], within: float) -> Server:
     """Start a server and wait until it is ready."""
     for path in folder.iterdir():
         if path.name != "lock":
@@ -158,14 +185,17 @@ def _start(folder: Path, command: Sequence[str]) -> Server:
         finally:
             os.close(output)
         try:
-            said = _line(ready)
+            said = _line(ready, within)
         finally:
             os.close(ready)
         if said != b"ready\n":
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-            what = f"was not ready within {READY_WITHIN:g} s" if said is None else "ended at once"
             end = Server(folder, both).last_lines()
+            shutil.rmtree(folder, ignore_errors=True)
+            if said is not None and said.startswith(b"{"):
+                raise _error_of(said)
+            what = f"was not ready within {within:g} s" if said is None else "ended at once"
             raise RigError(
                 f"the API server {what}; the end of its log:{end or ' empty'}",
                 where=command[0],
@@ -176,13 +206,19 @@ def _start(folder: Path, command: Sequence[str]) -> Server:
         os.close(both)
 
 
-def _line(descriptor: int) -> bytes | None:
+def _error_of(line: bytes) -> HarnessError:
+    said = json.loads(line)
+    kind = UsageError if said["exit_code"] == UsageError.exit_code else RigError
+    return kind(said["what"], where=said["where"], do=said["do"])
+
+
+def _line(descriptor: int, within: float) -> bytes | None:
     """Read one line from a pipe; None on timeout."""
     line = b""
     while not line.endswith(b"\n"):
-        if not select.select([descriptor], [], [], READY_WITHIN)[0]:
+        if not select.select([descriptor], [], [], within)[0]:
             return None
-        if not (data := os.read(descriptor, 16)):
+        if not (data := os.read(descriptor, 1024)):
             break
         line += data
     return line

@@ -65,10 +65,11 @@ class PytestRun:
         folder = folder_of(item) if self._session.records else None
         if folder is not None:
             verdict.write_interrupted(folder)
-        history = None
+        stack = history = None
         try:
             with HostedStack.opened(options, folder) as hosted:
-                history = hosted.stack.history
+                stack = hosted.stack
+                history = stack.history
                 item.stash[HOSTED] = hosted
                 try:
                     with self._shown(item, hosted):
@@ -77,6 +78,7 @@ class PytestRun:
                     del item.stash[HOSTED]
         finally:
             verdict.lost = history.lost if history is not None else None
+            verdict.cluster_seconds = stack.cluster_seconds if stack is not None else 0.0
 
     @contextmanager
     def _shown(self, item: pytest.Item, hosted: HostedStack) -> Iterator[None]:

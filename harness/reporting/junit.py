@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from harness.reporting.runs import TestRecord
-from harness.reporting.summary import plain
+from harness.reporting.runs import TestRecord, cluster_seconds
+from harness.reporting.summary import TOLD, plain
 
 __all__ = ["junit_xml", "properties_of"]
 
@@ -58,6 +58,7 @@ def properties_of(test: TestRecord) -> Iterator[tuple[str, str]]:
         "seed": details.get("seed"),
         "severity": details.get("severity"),
         **{f"duration.{part}": f"{seconds:.3f}" for part, seconds in parts.items()},
+        "duration.cluster": f"{seconds:.3f}" if (seconds := cluster_seconds(test)) >= TOLD else None,
         "rerun": test.rerun,
         "worker": details.get("worker"),
         "report": test.folder,

@@ -16,7 +16,7 @@ from harness.core.errors import UsageError, reason
 from harness.core.history import Event, read_history
 from harness.core.plain_json import plain
 
-__all__ = ["VERDICTS", "Outcome", "TestRecord", "iterate_run", "read_run", "read_test"]
+__all__ = ["VERDICTS", "Outcome", "TestRecord", "cluster_seconds", "iterate_run", "read_run", "read_test"]
 
 VERDICTS = "verdicts.jsonl"
 """The file in a run's folder with a line, like a ``result.json``, for each test without a folder."""
@@ -133,6 +133,11 @@ def _record(
 
 def _odd(result: dict[str, Any]) -> str | None:
     return next((key for key, kind in _KINDS.items() if not isinstance(result.get(key) or kind(), kind)), None)
+
+
+def cluster_seconds(test: TestRecord) -> float:
+    """The seconds of a test in which its cluster started and stopped."""
+    return _seconds(test.details.get("cluster_seconds"))
 
 
 def _seconds(value: Any) -> float:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from harness.core.text import printable
-from harness.reporting.runs import TestRecord
+from harness.reporting.runs import TestRecord, cluster_seconds
 
-__all__ = ["OUTCOMES", "counts_in_words", "plain", "summarize"]
+__all__ = ["OUTCOMES", "TOLD", "counts_in_words", "plain", "summarize"]
 
 OUTCOMES = ("failed", "not run", "unexpected pass", "passed", "expected failure", "skipped")
 """Outcomes, the most important ones first."""
@@ -20,6 +20,8 @@ LISTED = 200
 MESSAGE = 4000
 """Characters of a message; a job's page holds 1 MiB in total."""
 SLOWEST = 5
+TOLD = 0.5
+"""Seconds from which on the cluster's share is told: a cluster in the test's own process takes milliseconds."""
 _WHOSE = {"product": "the product", "rig": "the rig", "usage": "the caller"}
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -91,7 +93,9 @@ def _slowest(records: Sequence[TestRecord]) -> list[str]:
         return []
     rows = [f"| {_code(record.name).replace('|', chr(92) + '|')} | {record.duration:.2f} s |" for record in slow]
     total = sum(record.duration for record in records)
-    return [f"| slowest of {len(records)} tests | {total:.1f} s in total |", "|---|---:|", *rows, ""]
+    of_cluster = sum(map(cluster_seconds, records))
+    share = f", {of_cluster:.1f} s of it for the cluster" if of_cluster >= TOLD else ""
+    return [f"| slowest of {len(records)} tests | {total:.1f} s in total{share} |", "|---|---:|", *rows, ""]
 
 
 def _fenced(text: str, language: str = "text") -> list[str]:

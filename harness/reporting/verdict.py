@@ -75,6 +75,8 @@ class Verdict:
     options: dict[str, Any] | None = None
     parts: dict[str, float] = field(default_factory=dict)
     """Seconds by phase: ``setup``, ``call``, ``teardown``."""
+    cluster_seconds: float = 0.0
+    """Those of ``duration`` in which the cluster started and stopped: the rig's share."""
     phases: list[PhaseResult] = field(default_factory=list)
     """The phases that did not simply pass, in order."""
     case: tuple[str, str] | None = None

@@ -24,6 +24,8 @@ from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 __all__ = ["CLUSTERS", "check_names", "check_options", "clusters", "lacking", "make_cluster"]
 
 CLUSTERS = "harness.clusters"
+_OTHER_PARTS = frozenset({"kubeconfig", "k3d_config"})
+"""Options that name what a cluster is made of: what a kind needs without them is not asked for."""
 SIMULATED = frozenset({"gateway-pause"})
 """The features that each gateway has in a simulation."""
 
@@ -112,7 +114,7 @@ def make_cluster(
                 do="leave it out, or choose --cluster=embedded-process",
             )
         given["state"] = state
-    if "kubeconfig" not in given and (reason := kind.unavailable()):
+    if not _OTHER_PARTS & given.keys() and (reason := kind.unavailable()):
         raise RigError(reason, where=f"--cluster={options.cluster}", do="see wasmbed doctor")
     if namespace is None:
         namespace = f"{DEFAULT_NAMESPACE}-{Randomness().token(4)}" if kind.shared else DEFAULT_NAMESPACE

@@ -131,7 +131,7 @@ class StackOptions:
         default="embedded",
         metadata={
             "parse": _name,
-            "help": "where the Kubernetes API lives: embedded, apiserver, envtest, kubeconfig",
+            "help": "where the Kubernetes API lives: embedded, apiserver, envtest, k3d, kubeconfig",
             "metavar": "KIND",
         },
     )
@@ -213,6 +213,34 @@ class StackOptions:
             "help": "context of a remote cluster that the tests may use, for --cluster=kubeconfig",
             "metavar": "NAME",
             "cluster": "kubeconfig",
+        },
+    )
+    k3d_config: Path | None = field(
+        default=None,
+        metadata={
+            "parse": Path,
+            "help": "configuration file of k3d for the cluster, for --cluster=k3d",
+            "metavar": "FILE",
+            "cluster": "k3d",
+        },
+    )
+    import_images: str | None = field(
+        default=None,
+        metadata={
+            "parse": _name,
+            "help": "images for the cluster's nodes beside the platform's, separated by commas: names that Docker has, "
+            "or archives, for --cluster=k3d",
+            "metavar": "IMAGES",
+            "cluster": "k3d",
+        },
+    )
+    keep_cluster: str | None = field(
+        default=None,
+        metadata={
+            "parse": _name,
+            "help": "name of a cluster that is used if it is there, and stays at the end, for --cluster=k3d",
+            "metavar": "NAME",
+            "cluster": "k3d",
         },
     )
     watches: WatchTimes | None = field(

@@ -97,6 +97,8 @@ class Stack:
     faults: Injector
     """Applies schedules of faults, and tells which of them applied."""
     controllers: ControllerManager
+    cluster_seconds: float = 0.0
+    """How long the cluster took to start and to stop so far; a reader that tells it sets it to 0."""
 
     def __init__(
         self,
@@ -156,8 +158,8 @@ class Stack:
         self.cluster = make_cluster(
             self.options, self.clock, randomness, recorder.cluster, self._namespace, self._state
         )
-        self._at_end("the cluster", self.cluster.stop, self.cluster.patience)
-        await self._bounded("the cluster", self.cluster.start(), self.cluster.patience)
+        self._at_end("the cluster", lambda: self._of_cluster(self.cluster.stop()), self.cluster.patience)
+        await self._bounded("the cluster", self._of_cluster(self.cluster.start()), self.cluster.patience)
         await self._bounded("the system's resource types", install_types(self._system, self.cluster, self.clock))
         self.api = self._client("User")
         self._at_end("the recorder", recorder.stop)
@@ -506,6 +508,13 @@ class Stack:
             raise
         except OSError as error:
             raise RigError(f"did not start: {reason(error)}", where=what, do="see wasmbed doctor") from error
+
+    async def _of_cluster(self, work: Awaitable[object]) -> None:
+        begin = self.clock.now()
+        try:
+            await work
+        finally:
+            self.cluster_seconds += self.clock.now() - begin
 
     def _described(self) -> dict[str, Any]:
         host, port = self.gateway.endpoint

@@ -11,6 +11,9 @@ import yaml
 from harness.cli import clean
 from harness.cli.kubeconfig import server_of
 from harness.cli.main import run
+from harness.clusters.existing.ownership import identity
+from harness.clusters.k3d import commands
+from tests.clusters.k3d.replay import Replay
 
 LONG_AGO = 1_000_000_000
 
@@ -21,6 +24,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     monkeypatch.setattr(clean, "default_kubeconfig", lambda: tmp_path / "kubeconfig")
+    monkeypatch.setattr(commands, "SystemCommands", lambda folder: Replay("no docker"))
     return folder
 
 
@@ -82,3 +86,22 @@ def test_a_kubeconfig_of_another_tool_stays(tmp_path: Path, text: str) -> None:
     assert server_of(tmp_path / "config") is None
     assert server_of(tmp_path / "nothing") is None
     assert server_of(kubeconfig(tmp_path / "ours", 7)) == ("127.0.0.1", 7)
+
+
+def test_k3d_clusters_of_killed_runs_are_removed(
+    temporary: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive = identity(os.getpid()).replace(" ", "_")
+    ended = f"{alive.partition('_')[0]}_4194305_1"
+    made = [Replay("leftovers", DEAD=ended, LIVE=alive, OWN="wasmbed-999997-cccccccc") for _ in range(2)]
+    folders = []
+    monkeypatch.setattr(commands, "SystemCommands", lambda folder: folders.append(folder) or made[-len(folders)])
+    assert run(["clean", f"--reports={tmp_path / 'none'}"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert "removed k3d cluster wasmbed-7-dead" in said
+    assert f"kept k3d cluster wasmbed-8-live: process {os.getpid()} uses it" in said
+    assert "kept k3d cluster dev: --keep-cluster keeps it; wasmbed clean --kept-clusters removes it" in said
+    assert "removed k3d cluster wasmbed-999999-aaaaaaaa" in said
+    assert run(["clean", f"--reports={tmp_path / 'none'}", "--kept-clusters"]) == 0
+    assert "removed k3d cluster dev" in capsys.readouterr().out.splitlines()
+    assert not any(folder.exists() for folder in folders)

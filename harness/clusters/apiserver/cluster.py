@@ -20,6 +20,5 @@ class ApiserverCluster(OwnCluster):
     def unavailable(cls) -> str | None:
         return missing()
 
-    @classmethod
-    def command(cls) -> Sequence[str]:
+    def command(self) -> Sequence[str]:
         return [str(program())]

@@ -31,8 +31,7 @@ class EnvtestCluster(OwnCluster):
         where = f"{folder}, where {ASSETS} points" if (folder := os.environ.get(ASSETS)) else "PATH"
         return f"{' and '.join(missing)} not in {where}: setup-envtest fetches them, see docs/how-to/add-a-cluster"
 
-    @classmethod
-    def command(cls) -> Sequence[str]:
+    def command(self) -> Sequence[str]:
         return [sys.executable, "-m", "harness.clusters.envtest.keeper", *(str(_find(name)) for name in BINARIES)]
 
     async def stop(self) -> None:

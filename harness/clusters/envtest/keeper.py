@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import fcntl
 import os
 import shutil
 import signal
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from harness.clusters.files import replace_file
+from harness.clusters.session import until_unused
 from harness.core.clock import SystemClock
 from harness.core.identifiers import Randomness
 from harness.core.ports import on_free_port
@@ -48,7 +48,7 @@ async def _keep(apiserver: str, etcd: str, folder: Path) -> None:
         _write_kubeconfig(folder, port, token)
         print("ready", flush=True)
         os.close(sys.stdout.fileno())
-        leaving = asyncio.create_task(asyncio.to_thread(_until_unused, users, folder / "lock"))
+        leaving = asyncio.create_task(asyncio.to_thread(until_unused, users, folder / "lock"))
         await asyncio.wait([leaving, *gone], return_when=asyncio.FIRST_COMPLETED)
         if leaving.done():
             shutil.rmtree(folder, ignore_errors=True)
@@ -139,24 +139,6 @@ async def _until_ready(port: int, token: str) -> None:
             except OSError:
                 pass
             await clock.sleep(ASK_EVERY)
-
-
-def _until_unused(users: int, lock: Path) -> None:
-    """Wait until no process has the FIFO open; from then on none can open it, because the lock is held."""
-    descriptor = os.open(lock, os.O_RDWR)
-    while True:
-        while os.read(users, 64):
-            pass
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.set_blocking(users, False)
-        try:
-            if not os.read(users, 1):
-                return
-        except BlockingIOError:  # another process has opened it meanwhile
-            pass
-        finally:
-            os.set_blocking(users, True)
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def _free_port() -> int:

@@ -1,4 +1,4 @@
-"""Marks a namespace with the process that uses it, so that leftovers are recognized."""
+"""Marks a namespace, or a cluster, with the process that uses it, so that leftovers are recognized."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.wasmbed.resources.api import Object
 from harness.wasmbed.resources.names import HOST_LABEL, MANAGED_BY_HARNESS, MANAGED_BY_LABEL, PROCESS_ANNOTATION
 
-__all__ = ["SELECTOR", "ownership", "why_kept", "why_taken"]
+__all__ = ["SELECTOR", "identity", "ownership", "why_in_use", "why_kept", "why_taken"]
 
 DAY = 24 * 3600.0
 
@@ -29,7 +29,7 @@ def ownership() -> Object:
     """Return the metadata that marks a namespace as this process's."""
     return {
         "labels": {MANAGED_BY_LABEL: MANAGED_BY_HARNESS, HOST_LABEL: _host()},
-        "annotations": {PROCESS_ANNOTATION: _this_process()},
+        "annotations": {PROCESS_ANNOTATION: identity(os.getpid())},
     }
 
 
@@ -40,11 +40,17 @@ def why_kept(namespace: Object, now: float) -> str | None:
     one of this machine before its last restart; both are taken as unused after a day.
     """
     metadata = namespace["metadata"]
-    machine, _, process = _process(metadata).partition(" ")
+    made = datetime.fromisoformat(metadata["creationTimestamp"]).astimezone(UTC).timestamp()
+    return why_in_use(_process(metadata), made, now)
+
+
+def why_in_use(process: str, made: float, now: float) -> str | None:
+    """Return why what a process made must stay; None if that process has ended. ``process`` is an :func:`identity`, and
+    the times are in seconds since the epoch. See :func:`why_kept` for other machines."""
+    machine, _, of_machine = process.partition(" ")
     if machine != _machine():
-        made = datetime.fromisoformat(metadata["creationTimestamp"]).astimezone(UTC).timestamp()
         return None if now - made > DAY else "made within the last day by another machine of this name"
-    return _user(process)
+    return _user(of_machine)
 
 
 def why_taken(namespace: Object) -> tuple[str, str] | None:
@@ -52,7 +58,7 @@ def why_taken(namespace: Object) -> tuple[str, str] | None:
     metadata = namespace["metadata"]
     labels = metadata.get("labels") or {}
     process = _process(metadata)
-    if labels.get(MANAGED_BY_LABEL) != MANAGED_BY_HARNESS or process == _this_process():
+    if labels.get(MANAGED_BY_LABEL) != MANAGED_BY_HARNESS or process == identity(os.getpid()):
         return None
     machine, _, process = process.partition(" ")
     if machine != _machine():
@@ -66,8 +72,9 @@ def _process(metadata: Object) -> str:
     return str((metadata.get("annotations") or {}).get(PROCESS_ANNOTATION, ""))
 
 
-def _this_process() -> str:
-    return f"{_machine()} {os.getpid()} {_started(os.getpid())}"
+def identity(pid: int) -> str:
+    """Return a text that no other process ever has: its machine's boot, its id, and when it began."""
+    return f"{_machine()} {pid} {_started(pid)}"
 
 
 def _user(process: str) -> str | None:

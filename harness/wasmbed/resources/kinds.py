@@ -21,9 +21,12 @@ __all__ = [
     "GATEWAY",
     "LEASE",
     "NAMESPACE",
+    "NODE",
+    "POD",
     "SECRET",
     "SELF_SUBJECT_ACCESS_REVIEW",
     "SELF_SUBJECT_RULES_REVIEW",
+    "SERVICE_ACCOUNT",
     "load_crds",
 ]
 
@@ -32,6 +35,9 @@ APPLICATION = Resource(GROUP, "v1", "applications", "Application")
 GATEWAY = Resource(GROUP, "v1", "gateways", "Gateway")
 
 NAMESPACE = Resource("", "v1", "namespaces", "Namespace")
+NODE = Resource("", "v1", "nodes", "Node")
+POD = Resource("", "v1", "pods", "Pod")
+SERVICE_ACCOUNT = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 SECRET = Resource("", "v1", "secrets", "Secret")
 CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
 EVENT = Resource("", "v1", "events", "Event")

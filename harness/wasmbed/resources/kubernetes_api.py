@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
+from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from harness.wasmbed.resources.credentials import Credentials
 from harness.wasmbed.resources.kinds import (
     CUSTOM_RESOURCE_DEFINITION,
     NAMESPACE,
+    NODE,
     SELF_SUBJECT_ACCESS_REVIEW,
     SELF_SUBJECT_RULES_REVIEW,
 )
@@ -31,7 +33,7 @@ from harness.wasmbed.resources.outages import OutageLog, Unreachable
 __all__ = ["CLUSTER_SCOPED", "KubernetesApi"]
 
 CLUSTER_SCOPED = frozenset(
-    {NAMESPACE, CUSTOM_RESOURCE_DEFINITION, SELF_SUBJECT_ACCESS_REVIEW, SELF_SUBJECT_RULES_REVIEW}
+    {NAMESPACE, NODE, CUSTOM_RESOURCE_DEFINITION, SELF_SUBJECT_ACCESS_REVIEW, SELF_SUBJECT_RULES_REVIEW}
 )
 PAGE = 500
 SMALL = 64 * 1024
@@ -106,6 +108,14 @@ class KubernetesApi(ResourceApi):
     async def version(self) -> Object:
         """Return the API server's version: ``major``, ``minor``, ``gitVersion``."""
         return await self._call("GET", "/version", member="gitVersion")
+
+    async def is_ready(self) -> bool:
+        """Whether the API server says that it is ready. Raises :class:`OSError` where it does not answer."""
+        with self._network():
+            response = await self._request("GET", "/readyz")
+            async with response:
+                await response.read()
+        return response.status == HTTPStatus.OK
 
     async def get(self, resource: Resource, name: str) -> Object:
         return await self._call("GET", self._path(resource, name))

@@ -25,6 +25,7 @@ export function Overview({ run }: { run: Run }) {
   useEffect(() => { document.title = `${counts.map(([outcome, number]) => `${number} ${outcome}`).join(", ") || "no tests"}: ${run.command || run.run}`; }, [counts]);
   const shown = useMemo(() => select(run.tests, filter), [run, filter]);
   const total = run.tests.reduce((sum, test) => sum + test.duration, 0);
+  const ofCluster = run.tests.reduce((sum, test) => sum + (Number(test.details.cluster_seconds) || 0), 0);
   const bad = run.tests.filter((test) => test.outcome === "failed" || test.outcome === "not run");
   return (
     <div class="page">
@@ -33,7 +34,7 @@ export function Overview({ run }: { run: Run }) {
         <h1 class="lead">
           {counts.map(([outcome, number]) => <span key={outcome} class={`figure ${style(outcome)}`}><b>{count(number)}</b> {outcome} </span>)}
         </h1>
-        <p class="quiet">{run.command && <><Words text={run.command} />; </>}{seconds(total)} in {plural(run.tests.length, "test")}</p>
+        <p class="quiet">{run.command && <><Words text={run.command} />; </>}{seconds(total)} in {plural(run.tests.length, "test")}{ofCluster >= 0.5 && `, ${seconds(ofCluster)} of it for the cluster`}</p>
         <div class="strip" aria-hidden="true">
           {counts.map(([outcome, number]) => <span key={outcome} class={style(outcome)} style={{ flexGrow: number }} />)}
         </div>
