@@ -14,15 +14,17 @@ import yaml
 
 from harness.clusters.apiserver import program
 from harness.clusters.session import Server, join
+from harness.core.clock import Clock
 
 NAMESPACE = "wasmbed"
+PATIENCE = 120.0
 POLICY = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
-    "omitStages": ["RequestReceived", "ResponseStarted"],
+    "omitStages": ["RequestReceived"],
     "rules": [{"level": "Metadata"}],
 }
-"""A watch is in the log when it ends."""
+"""A watch is in the log when it begins, another request when it ends."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class AuditedServer:
         """Run kubectl as the server's administrator; returns what it prints on both streams. It must succeed."""
         command = ["kubectl", f"--kubeconfig={self.kubeconfig}", *arguments]
         done = subprocess.run(
-            command, input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False
+            command, input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=150, check=False
         )
         assert done.returncode == 0, f"{' '.join(arguments)}: {done.stdout}"
         return done.stdout
@@ -89,6 +91,12 @@ class AuditedServer:
                     event["annotations"].get("authorization.k8s.io/decision") == "allow",
                     event.get("responseStatus", {}).get("code", 0),
                 )
+
+    async def until_asked(self, clock: Clock, *requests: tuple[str, str, str]) -> None:
+        """Wait until each of these is in the log: account, verb, resource."""
+        async with clock.deadline(PATIENCE):
+            while not {(each.account, each.verb, each.resource) for each in self.requests()}.issuperset(requests):
+                await clock.sleep(0.2)  # the log is a file
 
     def leave(self) -> None:
         self._server.leave()
