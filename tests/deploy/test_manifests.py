@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ OVERLAYS = sorted(path.name for path in (DEPLOY / "kustomize" / "overlays").iter
 DEFINITIONS = DEPLOY.parent / "harness" / "wasmbed" / "resources" / "crds"
 WORKLOADS = ("StatefulSet", "Deployment", "CronJob")
 Tool = Callable[[str], Path]
+built = pytest.mark.system("kustomize, helm and kube-score")
 
 
 def read(name: str) -> list[dict[str, Any]]:
@@ -79,6 +81,7 @@ def test_the_secrets_are_those_that_pods_mount(tmp_path: Path, capsys: pytest.Ca
     assert again[IDENTITY] != made[IDENTITY]
 
 
+@built
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_pod_is_confined(tool: Tool, overlay: str) -> None:
     """Not root, a root file system that is read only, and a token of the API server only for programs with a role."""
@@ -100,6 +103,7 @@ SMALL = (
 """What kube-score would ask of a small installation: one replica needs no budget, and it has no load balancer."""
 
 
+@built
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_a_linter_of_manifests_agrees(tool: Tool, overlay: str) -> None:
     """kube-score; but it would have a tag pulled at each start, and images are named by their version."""
@@ -112,3 +116,44 @@ def test_a_linter_of_manifests_agrees(tool: Tool, overlay: str) -> None:
     done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
     said = (line for line in done.stdout.splitlines() if line.startswith(("[CRITICAL", "[WARNING")))
     assert done.returncode == 0, "\n".join(said)
+
+
+def plain(objects: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Objects by kind and name, without what says that settings have changed: kustomize's name of the ConfigMap, the
+    chart's annotation."""
+    name = next(each["metadata"]["name"] for each in of_kind(objects, "ConfigMap"))
+    objects = json.loads(json.dumps(objects).replace(f'"{name}"', '"wasmbed-gateway"'))
+    for each in of_kind(objects, "StatefulSet"):
+        each["spec"]["template"]["metadata"].get("annotations", {}).pop("wasmbed.io/settings", None)
+    return {(each["kind"], each["metadata"]["name"]): each for each in objects}
+
+
+@built
+def test_the_chart_makes_what_the_base_makes(tool: Tool) -> None:
+    """All but the namespace, which helm is told to make."""
+    command = [tool("helm"), "template", "wasmbed", DEPLOY / "chart", "-nwasmbed", "--include-crds"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    chart = plain(list(filter(None, yaml.load_all(done.stdout, yaml.CSafeLoader))))
+    base = plain(build(tool("kustomize"), BASE))
+    del base["Namespace", "wasmbed"]
+    for found in base.values():  # The definitions in the chart are copies.
+        if found["kind"] == "CustomResourceDefinition":
+            del found["metadata"]["labels"]
+    assert chart == base
+
+
+@built
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("gateway.advertise=nowhere", "gateway/advertise"),
+        ("gateway.maxReplica=3", "maxReplica"),
+        ("image.registry=registry.example/", "image/registry"),
+        ("boards.replicas=-1", "boards/replicas"),
+    ],
+)
+def test_the_chart_names_a_value_that_is_wrong(tool: Tool, value: str, says: str) -> None:
+    command = [tool("helm"), "template", "wasmbed", DEPLOY / "chart", f"--set={value}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert says in done.stderr

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ import yaml
 
 from tests.deploy.conftest import DEPLOY
 from tests.deploy.server import NAMESPACE, AuditedServer, build, of_kind
-from tests.deploy.test_manifests import OVERLAYS, WORKLOADS, template
+from tests.deploy.test_manifests import BASE, OVERLAYS, WORKLOADS, template
 
 pytestmark = pytest.mark.system("kube-apiserver")
 
@@ -28,6 +30,24 @@ def pods(objects: list[dict[str, Any]]) -> str:
         metadata = {"name": workload["metadata"]["name"].lower(), "namespace": NAMESPACE}
         made.append({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
     return yaml.safe_dump_all(made)
+
+
+def test_the_chart_is_installed_and_removed(server: AuditedServer, tool: Callable[[str], Path]) -> None:
+    """Before the overlays: the priorities have no namespace, and helm takes over nothing that it has not made."""
+
+    def helm(*arguments: str) -> str:
+        command = [tool("helm"), f"--kubeconfig={server.kubeconfig}", "--namespace=chart", *arguments]
+        done = subprocess.run(command, stdout=PIPE, stderr=STDOUT, text=True, timeout=150, check=False)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    said = helm("install", "wasmbed", str(DEPLOY / "chart"), "--create-namespace")
+    assert "STATUS: deployed" in said
+    assert "arning" not in said
+    made = server.kubectl("get", "-nchart", "statefulsets,deployments,cronjobs,roles,networkpolicies", "-oname")
+    assert len(made.splitlines()) == len(of_kind(build(tool("kustomize"), BASE), *WORKLOADS, "Role", "NetworkPolicy"))
+    helm("uninstall", "wasmbed")
+    assert server.kubectl("get", "-nchart", "statefulsets,deployments,cronjobs,roles,networkpolicies", "-oname") == ""
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
