@@ -46,7 +46,7 @@ from harness.stack.stalls import note_stalls
 from harness.stack.surroundings import Surroundings
 from harness.stack.system_types import install_types
 from harness.stack.timeouts import bounded
-from harness.wasmbed.controllers import ControllerManager, ControllerSettings
+from harness.wasmbed.controllers import CONTROLLERS, ControllerManager, ControllerSettings
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.identity import Identity
@@ -276,6 +276,7 @@ class Stack:
     def make_controllers(self, name: str, settings: ControllerSettings | None = None) -> ControllerManager:
         """Another manager of the controllers, which waits for the lease once it is started; stopped at the end."""
         extent, randomness = self._system.extent, self.randomness.fork(name)
+        has_applications = extent.has(APPLICATION.kind) and not extent.phases(APPLICATION.kind)
         manager = ControllerManager(
             self._client,
             self.clocks["ControllerManager"],
@@ -283,7 +284,7 @@ class Stack:
             settings=settings,
             identity=name,
             network=self.network,
-            applications=extent.has(APPLICATION.kind) and not extent.phases(APPLICATION.kind),
+            controllers=[name for name in CONTROLLERS if name != "application" or has_applications],
         )
         self._at_end(name, manager.stop)
         return manager

@@ -4,6 +4,6 @@ They follow Kubernetes' controller-runtime: a local copy of the cluster, a work 
 the whole state of one key each time, and a lease that lets one of several managers act.
 """
 
-from harness.wasmbed.controllers.manager import ControllerManager, ControllerSettings
+from harness.wasmbed.controllers.manager import CONTROLLERS, ControllerManager, ControllerSettings
 
-__all__ = ["ControllerManager", "ControllerSettings"]
+__all__ = ["CONTROLLERS", "ControllerManager", "ControllerSettings"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
@@ -33,6 +34,9 @@ class Controller(ABC):
         self.clock, self.randomness = clock, randomness
         self._resync = resync
         self.queue = self._new_queue()
+        self.outcomes: Counter[str] = Counter()
+        """Reconciliations by result: ``ok``, ``gone``, ``conflict``, ``refused`` (an error of the cluster, or no
+        answer) and ``failed`` (a bug)."""
 
     @abstractmethod
     def watch(self) -> Iterable[Callable[[], None]]:
@@ -84,17 +88,22 @@ class Controller(ABC):
                 key = await self.queue.get()
             except Closed:
                 return
+            outcome = "ok"
             try:
                 again = await self.reconcile(key)
             except NotFound:
+                outcome = "gone"
                 self.queue.forget(key)  # deleted meanwhile; otherwise a change or the resync adds it again
             except Conflict as error:
+                outcome = "conflict"
                 log.debug("%s %s: %s", self.name, key, reason(error))
                 self.queue.add_rate_limited(key)
             except (OSError, ApiError) as error:
+                outcome = "refused"
                 log.log(severity(error), "%s %s: %s; trying again", self.name, key, reason(error))
                 self.queue.add_rate_limited(key)
             except Exception:
+                outcome = "failed"
                 log.exception("%s %s: failed; trying again", self.name, key)
                 self.queue.add_rate_limited(key)
             else:
@@ -102,4 +111,5 @@ class Controller(ABC):
                 if again is not None:
                     self.queue.add_after(key, again)
             finally:
+                self.outcomes[outcome] += 1
                 self.queue.done(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -28,12 +28,25 @@ from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 from harness.wasmbed.resources.modules import ConfigMapModuleStore
 from harness.wasmbed.resources.names import CONTROLLER_LEASE
 
-__all__ = ["ControllerManager", "ControllerSettings"]
+__all__ = ["CONTROLLERS", "ControllerManager", "ControllerSettings", "lease_of"]
 
 log = get_log(__name__)
 
+_KINDS: Mapping[str, type[Controller]] = {
+    "device": DeviceController,
+    "application": ApplicationController,
+    "gateway": GatewayController,
+}
+CONTROLLERS = tuple(_KINDS)
+"""The names by which a manager and ``wasmbed controllers`` choose controllers."""
+
 _OWN_CLIENT = "ControllerManager"
 """The name of the client that holds the lease."""
+
+
+def lease_of(controller: str) -> str:
+    """The Lease of managers that run only this controller."""
+    return f"wasmbed-{controller}-controller"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +75,11 @@ class ControllerSettings:
 
 
 class ControllerManager:
-    """The three controllers, each on its own client ``clients(<name>)``. Of several managers, the lease's holder acts.
+    """Controllers, each on its own client ``clients(<name>)``. Of several managers, the lease's holder acts.
 
     ``identity`` names this manager in the lease. ``gateway_client`` replaces the gateways' HTTP API, which is on
-    ``network``, by default the system's. Without ``applications`` there is no application controller: the cluster has
-    no Applications, or another program controls them.
+    ``network``, by default the system's. ``controllers`` are those to run, of :data:`CONTROLLERS`: the cluster may have
+    no Applications, or another manager runs the others.
     """
 
     def __init__(
@@ -79,13 +92,13 @@ class ControllerManager:
         identity: str | None = None,
         gateway_client: GatewayClient | None = None,
         network: Network | None = None,
-        applications: bool = True,
+        controllers: Collection[str] = CONTROLLERS,
     ) -> None:
         self.settings = settings or ControllerSettings()
         self.identity = identity or f"controllers-{randomness.token(4)}"
         self._clients, self._clock, self._randomness = clients, clock, randomness
         self._given_client, self._network = gateway_client, network or SystemNetwork()
-        self._applications = applications
+        self._chosen = controllers
         self._client: GatewayClient | None = None
         self._apis: dict[str, ResourceApi] = {}
         self._informers: list[Informer] = []
@@ -94,6 +107,22 @@ class ControllerManager:
         self._task: asyncio.Task[None] | None = None
         self._finishing, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
+        self._broken = False
+
+    @property
+    def controllers(self) -> tuple[Controller, ...]:
+        """The controllers, between start and stop."""
+        return tuple(self._controllers)
+
+    @property
+    def synced(self) -> bool:
+        """Whether the local copies are complete, so that this manager acts as soon as it holds the lease."""
+        return self._task is not None and not self._finishing.is_set()
+
+    @property
+    def healthy(self) -> bool:
+        """False once a controller or the claim on the lease ended by an error: only a new start helps."""
+        return not self._broken and not (self._task is not None and self._task.done())
 
     @property
     def leading(self) -> bool:
@@ -105,6 +134,7 @@ class ControllerManager:
         if self._task is not None:
             return
         self._finishing.clear()
+        self._broken = False
         self._build()
         await asyncio.gather(*(informer.start() for informer in self._informers))
         assert self._lease is not None
@@ -126,14 +156,17 @@ class ControllerManager:
 
     def _build(self) -> None:
         """Make the clients, informers, controllers, and the lease, all new for each start."""
-        names = [DeviceController.name, GatewayController.name, _OWN_CLIENT]
-        if self._applications:
-            names.insert(1, ApplicationController.name)
-        self._apis = {name: self._clients(name) for name in names}
+        names = [kind.name for key, kind in _KINDS.items() if key in self._chosen]
+        self._apis = {name: self._clients(name) for name in (*names, _OWN_CLIENT)}
         device_index = DeviceIndex(self._informer(DeviceController, DEVICE), self._informer(GatewayController, GATEWAY))
-        self._controllers = [self._device_controller(device_index), self._gateway_controller(device_index)]
-        if self._applications:
-            self._controllers.append(self._application_controller(device_index))
+        if set(self._chosen) == {"gateway"}:
+            self._informers.remove(device_index.devices)
+        makers = {
+            "device": self._device_controller,
+            "gateway": self._gateway_controller,
+            "application": self._application_controller,
+        }
+        self._controllers = [make(device_index) for key, make in makers.items() if key in self._chosen]
         self._lease = LeaderLease(
             self._apis[_OWN_CLIENT],
             self.settings.lease_name,
@@ -144,7 +177,9 @@ class ControllerManager:
         )
 
     def _informer(self, controller: type[Controller], resource: Resource) -> Informer:
-        informer = Informer(self._apis[controller.name], resource, self._clock, self._randomness)
+        """A copy on the client of ``controller``, or of another one where it does not run here."""
+        api = self._apis.get(controller.name) or next(iter(self._apis.values()))
+        informer = Informer(api, resource, self._clock, self._randomness)
         self._informers.append(informer)
         return informer
 
@@ -224,6 +259,7 @@ class ControllerManager:
             for task in running:
                 if task.done() and (error := task.exception()):
                     log.error("%s ended", task.get_name(), exc_info=error)
+                    self._broken = True
         finally:
             for task in (*running, finishing):
                 task.cancel()

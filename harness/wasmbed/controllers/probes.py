@@ -1,0 +1,84 @@
+"""The HTTP server of a manager of controllers: Kubernetes' probes, and its metrics. It changes nothing."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from harness.core.clock import Clock
+from harness.core.http_door import HttpDoor, HttpPlaces
+from harness.core.http_log import server_log
+from harness.core.network import Endpoint, Listener, Network
+from harness.wasmbed.controllers.manager import ControllerManager
+from harness.wasmbed.controllers.metrics import ManagerMetrics
+
+__all__ = ["Probes"]
+
+log = server_log(__name__)
+
+_PLACES = HttpPlaces(connections=32, per_address=16, timeout=10.0, idle=10.0)
+_LARGEST_BODY = 1024
+_ENDS_WITHIN = 2.0
+"""Seconds for the requests under way when it stops."""
+
+
+class Probes:
+    """Serves ``/healthz``, ``/readyz`` and ``/metrics`` of ``manager`` from :meth:`start` to :meth:`stop`."""
+
+    def __init__(self, manager: ControllerManager, clock: Clock, network: Network) -> None:
+        self._manager, self._clock, self._network = manager, clock, network
+        self._metrics = ManagerMetrics(manager)
+        self._runner: web.AppRunner | None = None
+        self._door: HttpDoor | None = None
+        self._listener: Listener | None = None
+
+    async def start(self, endpoint: Endpoint) -> Endpoint:
+        """Start to serve; returns where. Raises :class:`OSError` if the port is in use."""
+        app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[self._guard])
+        app.add_routes(
+            [
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+                web.get("/metrics", self._render_metrics),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None, logger=log, shutdown_timeout=_ENDS_WITHIN)
+        await self._runner.setup()
+        assert self._runner.server is not None
+        self._door = HttpDoor(self._runner.server, _PLACES, self._clock)
+        self._listener = await self._network.listen(self._door, endpoint)
+        return self._listener.endpoint
+
+    async def stop(self) -> None:
+        """Finish the requests under way, and stop."""
+        if self._listener is not None:
+            await self._listener.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._door is not None:
+            self._door.close()
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        assert self._door is not None, "it serves"
+        async with self._door.request(request.protocol, knows_token=False):
+            try:
+                answer = await handler(request)
+            except web.HTTPException as error:
+                answer = web.Response(status=error.status, text=f"{error.reason}\n")
+            await self._door.send(request, answer)
+        return answer
+
+    async def _healthz(self, request: web.Request) -> web.StreamResponse:
+        return _answer(None if self._manager.healthy else "a controller ended; its error is in the log")
+
+    async def _readyz(self, request: web.Request) -> web.StreamResponse:
+        return _answer(None if self._manager.synced else "the copies of the cluster's objects are not complete")
+
+    async def _render_metrics(self, request: web.Request) -> web.StreamResponse:
+        headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        return web.Response(body=self._metrics.render(), headers=headers)
+
+
+def _answer(reason: str | None) -> web.Response:
+    return web.Response(text="ok\n") if reason is None else web.Response(status=503, text=f"{reason}\n")

@@ -1,0 +1,159 @@
+"""The manifests in ``deploy``: what must be the same in two places, and what a linter of manifests asks for."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from harness.cli.main import run
+from harness.cli.secrets import DEVICES, GATEWAYS, IDENTITY
+from harness.wasmbed.gateway.settings_file import read_settings
+from harness.wasmbed.resources.names import gateway_api_secret
+from tests.deploy.conftest import DEPLOY
+from tests.deploy.server import build, of_kind
+
+BASE = DEPLOY / "kustomize" / "base"
+OVERLAYS = sorted(path.name for path in (DEPLOY / "kustomize" / "overlays").iterdir())
+DEFINITIONS = DEPLOY.parent / "harness" / "wasmbed" / "resources" / "crds"
+WORKLOADS = ("StatefulSet", "Deployment", "CronJob")
+Tool = Callable[[str], Path]
+built = pytest.mark.system("kustomize, helm and kube-score")
+
+
+def read(name: str) -> list[dict[str, Any]]:
+    return list(yaml.load_all((BASE / name).read_text(), yaml.CSafeLoader))
+
+
+def template(workload: dict[str, Any]) -> dict[str, Any]:
+    """The pod that a workload makes."""
+    spec = workload["spec"]
+    spec = spec["jobTemplate"]["spec"] if workload["kind"] == "CronJob" else spec
+    found: dict[str, Any] = spec["template"]["spec"]
+    return found
+
+
+@pytest.mark.parametrize("folder", [BASE / "crds", DEPLOY / "chart" / "crds"], ids=["kustomize", "chart"])
+def test_the_definitions_are_those_of_the_platform(folder: Path) -> None:
+    """Stale ones are made anew with ``make manifests``."""
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {
+        path.name: path.read_text() for path in DEFINITIONS.glob("*.yaml")
+    }
+
+
+def test_the_application_controller_may_read_the_token_of_every_gateway_that_can_be() -> None:
+    (scaler,) = of_kind(read("gateway.yaml"), "HorizontalPodAutoscaler")
+    name = scaler["spec"]["scaleTargetRef"]["name"]
+    (role,) = (each for each in read("roles.yaml") if each["metadata"]["name"] == "wasmbed-application-controller")
+    (rule,) = (each for each in role["rules"] if each["resources"] == ["secrets"])
+    gateways = range(scaler["spec"]["maxReplicas"])
+    assert rule["resourceNames"] == [gateway_api_secret(f"{name}-{number}") for number in gateways]
+
+
+def test_the_settings_are_a_gateways() -> None:
+    settings = read_settings(BASE / "settings.toml")
+    (gateways, *_) = read("gateway.yaml")
+    assert template(gateways)["terminationGracePeriodSeconds"] > 4 * settings["drain_timeout"]
+
+
+def test_the_secrets_are_those_that_pods_mount(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each call issues another identity of the same authorities."""
+    assert run(["secrets", str(tmp_path / "kept"), "--host", "wasmbed-devices.wasmbed.svc"]) == 0
+    made = {each["metadata"]["name"]: each["data"] for each in yaml.safe_load_all(capsys.readouterr().out)}
+    assert set(made) == {IDENTITY, GATEWAYS, DEVICES}
+    mounted: dict[str, set[str]] = {}
+    for pod in (template(read("gateway.yaml")[0]), template(read("boards.yaml")[0])):
+        places = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+        for volume in (each for each in pod["volumes"] if "secret" in each):
+            used = (text.partition("=")[2] for text in pod["containers"][0]["args"])
+            files = {Path(path).name for path in used if path.startswith(places[volume["name"]] + "/")}
+            mounted.setdefault(volume["secret"]["secretName"], set()).update(files)
+    assert {name: set(files) for name, files in made.items()} == mounted
+    assert run(["secrets", str(tmp_path / "kept"), "--host", "wasmbed-devices.wasmbed.svc"]) == 0
+    again = {each["metadata"]["name"]: each["data"] for each in yaml.safe_load_all(capsys.readouterr().out)}
+    assert again[GATEWAYS] == made[GATEWAYS]
+    assert again[DEVICES] == made[DEVICES]
+    assert again[IDENTITY] != made[IDENTITY]
+
+
+@built
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_pod_is_confined(tool: Tool, overlay: str) -> None:
+    """Not root, a root file system that is read only, and a token of the API server only for programs with a role."""
+    objects = build(tool("kustomize"), DEPLOY / "kustomize" / "overlays" / overlay)
+    bound = {each["subjects"][0]["name"] for each in of_kind(objects, "RoleBinding")}
+    workloads = of_kind(objects, *WORKLOADS)
+    assert len(workloads) == 6
+    for workload in workloads:
+        pod = template(workload)
+        assert pod["automountServiceAccountToken"] == (pod["serviceAccountName"] in bound)
+        assert pod["securityContext"]["runAsNonRoot"]
+        for container in pod["containers"]:
+            assert container["securityContext"]["readOnlyRootFilesystem"]
+
+
+SMALL = (
+    "container-image-pull-policy,deployment-has-poddisruptionbudget,statefulset-has-poddisruptionbudget,service-type"
+)
+"""What kube-score would ask of a small installation: one replica needs no budget, and it has no load balancer."""
+
+
+@built
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_a_linter_of_manifests_agrees(tool: Tool, overlay: str) -> None:
+    """kube-score; but it would have a tag pulled at each start, and images are named by their version."""
+    objects = build(tool("kustomize"), DEPLOY / "kustomize" / "overlays" / overlay)
+    known = [each for each in objects if each["kind"] != "CustomResourceDefinition"]
+    least, ignored = ("2", "container-image-pull-policy") if overlay == "production" else ("1", SMALL)
+    command = [tool("kube-score"), "score", "-", "-o", "ci", "--kubernetes-version=v1.36", "--exit-one-on-warning"]
+    command += [f"--min-replicas-deployment={least}", f"--min-replicas-hpa={least}", f"--ignore-test={ignored}"]
+    text = yaml.safe_dump_all(known)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
+    said = (line for line in done.stdout.splitlines() if line.startswith(("[CRITICAL", "[WARNING")))
+    assert done.returncode == 0, "\n".join(said)
+
+
+def plain(objects: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Objects by kind and name, without what says that settings have changed: kustomize's name of the ConfigMap, the
+    chart's annotation."""
+    name = next(each["metadata"]["name"] for each in of_kind(objects, "ConfigMap"))
+    objects = json.loads(json.dumps(objects).replace(f'"{name}"', '"wasmbed-gateway"'))
+    for each in of_kind(objects, "StatefulSet"):
+        each["spec"]["template"]["metadata"].get("annotations", {}).pop("wasmbed.io/settings", None)
+    return {(each["kind"], each["metadata"]["name"]): each for each in objects}
+
+
+@built
+def test_the_chart_makes_what_the_base_makes(tool: Tool) -> None:
+    """All but the namespace, which helm is told to make."""
+    command = [tool("helm"), "template", "wasmbed", DEPLOY / "chart", "-nwasmbed", "--include-crds"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    chart = plain(list(filter(None, yaml.load_all(done.stdout, yaml.CSafeLoader))))
+    base = plain(build(tool("kustomize"), BASE))
+    del base["Namespace", "wasmbed"]
+    for found in base.values():  # The definitions in the chart are copies.
+        if found["kind"] == "CustomResourceDefinition":
+            del found["metadata"]["labels"]
+    assert chart == base
+
+
+@built
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("gateway.advertise=nowhere", "gateway/advertise"),
+        ("gateway.maxReplica=3", "maxReplica"),
+        ("image.registry=registry.example/", "image/registry"),
+        ("boards.replicas=-1", "boards/replicas"),
+    ],
+)
+def test_the_chart_names_a_value_that_is_wrong(tool: Tool, value: str, says: str) -> None:
+    command = [tool("helm"), "template", "wasmbed", DEPLOY / "chart", f"--set={value}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert says in done.stderr
