@@ -1,4 +1,4 @@
-"""What the words of k3d, Docker and k3s mean, and what to do about them: one table, because exit codes say only that
+"""The meaning of the words of k3d, Docker and k3s, and what to do about them: one table, because exit codes say only that
 something failed."""
 
 from __future__ import annotations
