@@ -95,9 +95,9 @@ def join(kind: str, command: Sequence[str], *, key: str | None = None, within: f
     which sessions share.
 
     The first process that asks starts it: ``command`` gets the folder as its last argument, prints ``ready`` when
-    ``kubeconfig`` exists, within so many seconds (by default :data:`READY_WITHIN`), and ends when the FIFO has no writer
-    any more. Other processes wait meanwhile. A command that cannot start its server prints :func:`as_line` of its error, which is
-    raised here; RigError if it prints nothing.
+    ``kubeconfig`` exists, ``within`` that time in seconds (by default :data:`READY_WITHIN`), and ends when the FIFO has
+    no writer any more. Other processes wait meanwhile. A command that cannot start its server prints :func:`as_line` of
+    its error, which is raised here; RigError if it prints nothing.
     """
     with _joining:
         if (joined := _joined.pop(kind, None)) is not None:

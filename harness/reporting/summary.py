@@ -21,7 +21,7 @@ MESSAGE = 4000
 """Characters of a message; a job's page holds 1 MiB in total."""
 SLOWEST = 5
 TOLD = 0.5
-"""Seconds from which on the cluster's share is told: a cluster in the test's own process takes milliseconds."""
+"""Seconds from which on the cluster's share is shown: a cluster in the test's own process takes milliseconds."""
 _WHOSE = {"product": "the product", "rig": "the rig", "usage": "the caller"}
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -98,7 +98,7 @@ class Stack:
     """Applies schedules of faults, and tells which of them applied."""
     controllers: ControllerManager
     cluster_seconds: float = 0.0
-    """How long the cluster took to start and to stop so far; a reader that tells it sets it to 0."""
+    """How long the cluster took to start and to stop so far; a reader that records it sets it to 0."""
 
     def __init__(
         self,

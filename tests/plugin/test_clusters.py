@@ -111,6 +111,7 @@ async def test_on_a_cluster_that_disturbs_requests_a_failure_is_the_rigs(project
     results = project.results()
     assert results.pop("test_it_passes_all_the_same")["outcome"] == "passed"
     assert {(result["outcome"], result["blame"]) for result in results.values()} == {("not run", "rig")}
+    assert all(0 < result["cluster_seconds"] < result["duration"] for result in results.values())
     for result in results.values():
         assert "1 answered with 500" in result["message"], result["message"]
     assert "1 answered with 503" in results["test_the_tests_own_request_fails"]["message"]

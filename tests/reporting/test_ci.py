@@ -201,6 +201,17 @@ def test_junit_has_the_outcome_of_each_test() -> None:
     assert (good.get("classname"), good.get("name")) == ("Suite", "Case")
 
 
+def test_the_time_for_clusters_is_apart() -> None:
+    """The session's first test waits for a cluster of k3d; nobody should look for a slow platform there."""
+    first = record("t.py::first", "passed", duration=25.0, details={"cluster_seconds": 21.25})
+    other = record("t.py::other", "passed", duration=1.5, details={"cluster_seconds": 0.25})
+    assert "| slowest of 2 tests | 26.5 s in total, 21.5 s of it for the cluster |" in summarize("run", [first, other])
+    assert "| slowest of 1 tests | 1.5 s in total |" in summarize("run", [other])
+    cases = ET.fromstring(junit_xml("run", [first, other], ended=ENDED))[0]
+    properties = [{each.get("name"): each.get("value") for each in case.iter("property")} for case in cases]
+    assert [each.get("duration.cluster") for each in properties] == ["21.250", None]
+
+
 @pytest.mark.parametrize("text", ["\x0b", "\ud800", "\ufffe", "]]>", "\x1b[1m"])
 def test_junit_is_valid_xml_for_any_message(text: str) -> None:
     case = ET.fromstring(junit_xml(text, [record(message=f"a{text}b", rerun=text)], ended=ENDED))[0][0]

@@ -1,4 +1,4 @@
-"""What has to be there before a cluster can be made: Docker, k3d, and the images of its containers.
+"""Checks what has to be there before a cluster can be made: Docker, k3d, and the images of its containers.
 
 Images are not pulled while a cluster is made: a pull takes as long as the network does, and one that fails leaves a
 network and a volume that k3d then does not see.

@@ -21,7 +21,7 @@ _LEVEL = re.compile(r"^(?:FATA|ERRO|WARN)\[\d+\] ?", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a command printed and how it ended. k3d prints information on ``out`` and errors on ``err``."""
+    """The output of a command, and how it ended. k3d prints information on ``out`` and errors on ``err``."""
 
     command: tuple[str, ...]
     code: int | None

@@ -49,7 +49,7 @@ def create(settings: Settings, commands: Commands, now: float, *, fresh: bool = 
         command = _command(name, image, settings, commands, now)
         try:
             done = commands(*command, within=CREATE_WITHIN + GRACE)
-        except BaseException:  # this process is told to end
+        except BaseException:  # a signal ends this process
             delete(name, commands)
             raise
         if done.code == 0:
@@ -139,7 +139,7 @@ def _reusable(settings: Settings, commands: Commands, *, fresh: bool) -> bool:
 
 
 def _keep_log(name: str, commands: Commands) -> tuple[str, Path | None]:
-    """What the first server of a cluster said, and the file that keeps it."""
+    """The log of a cluster's first server, and the file that keeps it."""
     done = commands("docker", "logs", "--tail", "2000", f"k3d-{name}-server-0")
     if done.code != 0 or not done.words:
         return "", None

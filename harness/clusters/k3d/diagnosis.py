@@ -1,5 +1,5 @@
-"""What the words of k3d, Docker and k3s mean, and what to do about them: one table, because exit codes say only that
-something failed."""
+"""The meaning of the words of k3d, Docker and k3s, and what to do about them: one table, because exit codes only say
+that something failed."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ __all__ = ["READY_WITHIN", "NotReady", "troubles", "until_ready", "until_usable"
 READY_WITHIN = 120.0
 _AGAIN = Backoff(first=0.05, longest=1.0)
 _PRESSURES = {
-    "DiskPressure": "the disk of Docker is nearly full, so pods are evicted: docker system prune",
+    "DiskPressure": "the disk of Docker is nearly full, and no pod may run: docker system prune",
     "MemoryPressure": "the machine's memory is nearly used up: end other programs",
     "PIDPressure": "the machine has too many processes: end other programs",
 }
@@ -52,7 +52,7 @@ async def until_usable(api: ResourceApi) -> None:
 
 
 async def troubles(api: ResourceApi) -> list[str]:
-    """What is wrong with the nodes, and with the pods of the API's namespace that cannot start: what, where and what to
+    """The faults of the nodes, and with the pods of the API's namespace that cannot start: what, where and what to
     do. Without anything to say about the pods' own programs."""
     found = [text for node in (await api.list(NODE)).items for text in _of_node(node)]
     return found + [text for pod in (await api.list(POD)).items for text in _of_pod(pod)]
@@ -126,7 +126,7 @@ def _of_pod(pod: Object) -> Iterator[str]:
     if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
         yield f"pod {name} fits on no node: {scheduled.get('message')}: ask for less, or give the cluster more nodes"
     if status.get("reason") == "Evicted":
-        yield f"pod {name} was evicted: {status.get('message')}"
+        yield f"pod {name} was removed from its node: {status.get('message')}"
     for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
         waiting = (container.get("state") or {}).get("waiting") or {}
         if waiting.get("reason") in _PULLS:

@@ -1,4 +1,4 @@
-"""What a k3d cluster is made of: a configuration file of k3d, images for its nodes, and whether it is kept."""
+"""The parts of a k3d cluster: a configuration file of k3d, images for its nodes, and whether it is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is missing for a k3d cluster is said in one line, with how to get it."""
+"""The parts that are missing for a k3d cluster are named in one line, with how to get it."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ async def test_a_pod_that_cannot_start_is_told(server):
     statuses = {
         "large": {"conditions": [unscheduled]},
         "unknown": {"containerStatuses": [waiting]},
-        "evicted": {"reason": "Evicted", "message": "low on resource: ephemeral-storage"},
+        "removed": {"reason": "Evicted", "message": "low on resource: ephemeral-storage"},
         "sound": {},
     }
     spec = {"containers": [{"name": "a", "image": "a"}]}
@@ -85,7 +85,7 @@ async def test_a_pod_that_cannot_start_is_told(server):
     assert any(text.startswith("node k3d-node has DiskPressure: the disk of Docker is nearly full") for text in said)
     assert "pod large fits on no node: 0/1: ask for less, or give the cluster more nodes" in said
     assert any(text.startswith("pod unknown has no image mine:1 (ImagePullBackOff): --import-images=") for text in said)
-    assert "pod evicted was evicted: low on resource: ephemeral-storage" in said
+    assert "pod removed was removed from its node: low on resource: ephemeral-storage" in said
     assert not any("sound" in text for text in said)
 
 
