@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import Any
 
+from benchmarks.clean.peers import visit
 from benchmarks.clean.recipes import IN_PYTHON, RECIPES, Draw
 from harness.boards.board import Board, Power
 from harness.core.loop import give_way
@@ -96,6 +97,13 @@ class Run:
         self._stack.boards.gateway = self._draw.choice(self._gateways).endpoint
         options: BoardOptions = self._draw.choice(STRANGERS)
         self._strangers.append(await self._stack.boards.power_on(**options))
+
+    async def _peers(self) -> None:
+        """Devices that are driven by hand, one after the other."""
+        endpoint = self._draw.choice(self._gateways).endpoint
+        for _ in range(1 + self._draw.below(8)):
+            self.devices += 1
+            await visit(self._stack, f"peer-{self.devices}", endpoint, self._draw)
 
     def _some(self) -> list[Board]:
         """One board, or now and then a third of them."""
