@@ -53,6 +53,7 @@ class Run:
         self._gateways: list[GatewayControl] = [stack.gateway]
         self._boards: list[Board] = []
         self._strangers: list[Board] = []
+        self._by_hand: list[str] = []
         self._applications: dict[str, ApplicationHandle] = {}
         self._faults: list[ExitStack] = []
         self.devices = 0
@@ -103,7 +104,8 @@ class Run:
         endpoint = self._draw.choice(self._gateways).endpoint
         for _ in range(1 + self._draw.below(8)):
             self.devices += 1
-            await visit(self._stack, f"peer-{self.devices}", endpoint, self._draw)
+            self._by_hand.append(f"peer-{self.devices}")
+            await visit(self._stack, self._by_hand[-1], endpoint, self._draw)
 
     def _some(self) -> list[Board]:
         """One board, or now and then a third of them."""
@@ -225,6 +227,9 @@ class Run:
     async def _until_whole(self) -> None:
         for board in self._strangers:
             await board.power_off()
+        for name in self._by_hand:  # applications for all devices wait for those that are away
+            if (device := self._stack.device(name)).exists:
+                await device.delete()
         await self._until_connected()
         for application in self._applications.values():
             await application.wait(_is_settled, "a final phase, or gone", WHOLE_AGAIN)
