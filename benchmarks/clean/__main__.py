@@ -7,7 +7,7 @@ all scenarios they are worth (:mod:`benchmarks.clean.worth`). ``reports/clean-hi
 that a stopped program goes on with the next seed, and the history of each run with a verdict. Exit status 1 if this
 program, or one before that it goes on from, found a verdict.
 
-Two processes may write into the folder at the same time, each with seeds of its own (``--from``).
+Several processes may write into the folder at the same time, each with seeds of its own: ``--from 1000000`` and so on.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ from harness.wasmbed.resources.timestamps import format_timestamp
 
 OUTPUT = Path("reports") / "clean-histories"
 WANTED = 1_000
+SERIES = 1_000_000
+"""Seeds of one process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,8 @@ def _all(known: list[Judged], given: argparse.Namespace) -> None:
     """Run the next seeds until the time is over."""
     clock, boards = SystemClock(), given.boards
     end = clock.now() + 60 * given.minutes
-    first = max((each.seed + 1 for each in known if each.boards == boards and each.seed >= given.first), default=0)
-    seeds = itertools.count(max(first, given.first))
+    of_series = (each.seed for each in known if each.boards == boards and 0 <= each.seed - given.first < SERIES)
+    seeds = itertools.count(max(of_series, default=given.first - 1) + 1)
     things = _things(each for each in known if (each.boards, each.commit) == (boards, present_commit()))
 
     def keep(done: Judged) -> None:

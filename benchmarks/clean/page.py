@@ -22,8 +22,9 @@ another order of what is ready. Every scenario is judged as in any other run. A 
 time unless other boards are named; invariants judge each history, sequences do not. A run follows one of three recipes:
 
 - *fleet*: 8 to 40 boards and more that come later. Links and power go and come back, Devices are deleted so that their
-  boards enroll again, gateways end and begin, boards with an expired certificate or an unknown type keep trying. No
-  applications.
+  boards enroll again, gateways end and begin, boards with an expired certificate or an unknown type keep trying.
+  Devices that are driven by hand connect, say nothing, send what is not a frame, enroll, repeat a nonce, beat under an
+  unknown id, or ask for a certificate without a token, and leave. There are no applications.
 - *applications*: one to three boards, and up to 100 applications that are deployed, stopped, started, replaced and
   deleted one upon the other, some of them with modules that trap or cannot be loaded.
 - *mixed*: both, each eighth run.
@@ -33,8 +34,8 @@ recipe that makes most of the kind of which there is least. Runs of commits up t
 
 What histories are worth is counted by kinds: of each, they have as many times what one run of all scenarios has, and
 the least of these numbers counts.
-What only scenarios have (most refused certificates, unreadable frames, pairing, revocation, boards driven by hand)
-is not in it. What one run of all scenarios has of each:
+What only scenarios have (other refused certificates, pairing, revocation, mock gateways, other mock boards) is not in
+it. What one run of all scenarios has of each:
 
 | {" | ".join(SUITE)} |
 |{"---:|" * len(SUITE)}

@@ -1,4 +1,4 @@
-"""What the random runs are made of: recipes, each with its own shares of steps, and the choice of the next one.
+"""The recipes of the random runs, each with its own shares of steps, and the choice of the next one.
 
 One recipe alone makes much of one kind of event and little of another. Which one is next follows from the kind of
 which the histories so far have least, so that all kinds grow together. Within a recipe everything is drawn from the
@@ -71,13 +71,14 @@ _PLATFORM = {"fail": 2, "unfail": 1, "break_watches": 1, "busy": 1}
 RECIPES: Mapping[str, Recipe] = {
     "mixed": Recipe(
         {**_BOARDS, **_PLATFORM, "deploy": 3, "redeploy": 1, "stop": 1, "start": 1, "delete": 1}
-        | {"gateway": 2, "forget": 1, "another": 2, "stranger": 1},
+        | {"gateway": 2, "forget": 1, "another": 2, "stranger": 1, "peers": 1},
         boards=(1, 2, 5, 12, 40, 40),
         length=(20, 80),
     ),
     "fleet": Recipe(
         {"cut_link": 8, "restore_link": 12, "cut_power": 2, "power_on": 3, "reset": 1, "forget": 4, "label": 1}
-        | {"fail": 1, "unfail": 2, "break_watches": 1, "busy": 1, "gateway": 2, "several": 3, "stranger": 3},
+        | {"several": 3, "stranger": 2, "peers": 5}
+        | {"fail": 1, "unfail": 2, "break_watches": 1, "busy": 1, "gateway": 2},
         boards=(8, 20, 40),
         length=(20, 60),
         makes=frozenset(

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import Any
 
+from benchmarks.clean.peers import visit
 from benchmarks.clean.recipes import IN_PYTHON, RECIPES, Draw
 from harness.boards.board import Board, Power
 from harness.core.loop import give_way
@@ -52,6 +53,7 @@ class Run:
         self._gateways: list[GatewayControl] = [stack.gateway]
         self._boards: list[Board] = []
         self._strangers: list[Board] = []
+        self._by_hand: list[str] = []
         self._applications: dict[str, ApplicationHandle] = {}
         self._faults: list[ExitStack] = []
         self.devices = 0
@@ -96,6 +98,14 @@ class Run:
         self._stack.boards.gateway = self._draw.choice(self._gateways).endpoint
         options: BoardOptions = self._draw.choice(STRANGERS)
         self._strangers.append(await self._stack.boards.power_on(**options))
+
+    async def _peers(self) -> None:
+        """Devices that are driven by hand, one after the other."""
+        endpoint = self._draw.choice(self._gateways).endpoint
+        for _ in range(1 + self._draw.below(8)):
+            self.devices += 1
+            self._by_hand.append(f"peer-{self.devices}")
+            await visit(self._stack, self._by_hand[-1], endpoint, self._draw)
 
     def _some(self) -> list[Board]:
         """One board, or now and then a third of them."""
@@ -217,6 +227,9 @@ class Run:
     async def _until_whole(self) -> None:
         for board in self._strangers:
             await board.power_off()
+        for name in self._by_hand:  # applications for all devices wait for those that are away
+            if (device := self._stack.device(name)).exists:
+                await device.delete()
         await self._until_connected()
         for application in self._applications.values():
             await application.wait(_is_settled, "a final phase, or gone", WHOLE_AGAIN)
