@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import struct
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Literal
 
 __all__ = ["Frame", "Item", "mask_secrets", "read_frame"]
@@ -89,7 +88,8 @@ def read_frame(head: bytes, size: int) -> Frame:
     reader = _Reader(head, size)
     frame = Frame(faults=reader.faults)
     try:
-        reader.read(0, lambda item: setattr(frame, "item", item))
+        frame.item, information = reader.begin()
+        reader.finish(frame.item, information, 0)
         if reader.at != size:
             reader.faults.append(f"{size - reader.at} bytes after the end of the message (byte {reader.at})")
     except _Cut:
@@ -106,59 +106,71 @@ class _Reader:
         self.items = 0
         self.faults: list[str] = []
 
-    def read(self, depth: int, keep: Callable[[Item], object]) -> Item:
-        """The next item. ``keep`` gets it before its content is read, which may not all be there."""
+    def read(self, depth: int) -> Item:
+        """The next item."""
+        item, information = self.begin()
+        self.finish(item, information, depth)
+        return item
+
+    def begin(self) -> tuple[Item, int]:
+        """The next item without its content, which may not all be there, and its additional information."""
         start = self.at
         if start >= self.size:
             raise self._malformed("the message is cut off", start)
-        first = self._bytes(1)[0]
-        major, argument = first >> 5, first & 31
-        item = Item(major, None, start)
-        keep(item)
-        if major == 7:
-            item.value = self._simple(argument, start)
-        else:
-            self._fill(item, self._argument(argument, start), depth)
-        item.end = self.at
-        return item
+        if start >= len(self.data):
+            raise _Cut
+        self.at = start + 1
+        first = self.data[start]
+        return Item(first >> 5, None, start), first & 31
 
-    def _argument(self, argument: int, start: int) -> int:
-        if argument < 24:
-            return argument
-        if argument == 31:
+    def finish(self, item: Item, information: int, depth: int) -> None:
+        """Read the content of an item that was begun."""
+        major = item.major
+        if major == 7:
+            item.value = self._simple(information, item.start)
+            item.end = self.at
+            return
+        argument = information if information < 24 else self._argument(information, item.start)
+        if major == 0:
+            item.value = argument
+        elif major == 1:
+            item.value = -1 - argument
+        elif major in (2, 3):
+            item.content = self.at
+            item.value = self._string(argument, item)
+        elif major == 4:
+            self._open(item, argument, depth)
+            items: list[Item] = []
+            item.value = items
+            for _ in range(argument):
+                each, information = self.begin()
+                items.append(each)
+                self.finish(each, information, depth + 1)
+        elif major == 5:
+            self._open(item, 2 * argument, depth)
+            pairs: list[tuple[Item, Item]] = []
+            item.value = pairs
+            self._pairs(pairs, argument, depth + 1)
+        else:
+            self._fault("a tag, which the protocol does not use", item.start)
+            item.value, information = self.begin()
+            self.finish(item.value, information, depth + 1)
+        item.end = self.at
+
+    def _argument(self, information: int, start: int) -> int:
+        if information == 31:
             raise self._malformed("an item of indefinite length", start)
-        if argument not in _WIDTHS:
+        if information not in _WIDTHS:
             raise self._malformed("a reserved additional information", start)
-        value = int.from_bytes(self._bytes(_WIDTHS[argument]), "big")
-        if value < _LEAST[argument]:
+        value = int.from_bytes(self._bytes(_WIDTHS[information]), "big")
+        if value < _LEAST[information]:
             self._fault("an integer or length that is not in its shortest form", start)
         return value
-
-    def _fill(self, item: Item, argument: int, depth: int) -> None:
-        match item.major:
-            case 0:
-                item.value = argument
-            case 1:
-                item.value = -1 - argument
-            case 2 | 3:
-                item.content = self.at
-                item.value = self._string(argument, item)
-            case 4 | 5:
-                self._open(item, argument * (item.major - 3), depth)
-                item.value = []
-                if item.major == 5:
-                    self._pairs(item.value, argument, depth + 1)
-                    return
-                for _ in range(argument):
-                    self.read(depth + 1, item.value.append)
-            case _:
-                self._fault("a tag, which the protocol does not use", item.start)
-                self.read(depth + 1, lambda tagged: setattr(item, "value", tagged))
 
     def _pairs(self, pairs: list[tuple[Item, Item]], count: int, depth: int) -> None:
         last = b""
         for _ in range(count):
-            key = self.read(depth, lambda _: None)
+            key = self.read(depth)
             if key.major > 3:
                 self._fault("a map key that is neither an integer nor a string", key.start)
             encoded = self.data[key.start : key.end]
@@ -166,11 +178,9 @@ class _Reader:
                 what = "a map key that stands there twice" if encoded == last else "map keys out of order"
                 self._fault(what, key.start)
             last = encoded
-            self.read(depth, partial(self._keep_pair, pairs, key))
-
-    @staticmethod
-    def _keep_pair(pairs: list[tuple[Item, Item]], key: Item, value: Item) -> None:
-        pairs.append((key, value))
+            value, information = self.begin()
+            pairs.append((key, value))
+            self.finish(value, information, depth)
 
     def _string(self, length: int, item: Item) -> bytes | None:
         begin, end = self.at, self.at + length

@@ -18,8 +18,10 @@ from harness.invariants.cbor import Item
 
 __all__ = ["Contract", "load_contract"]
 
-Check = Callable[[Item, str], Iterator[str]]
-"""Yields what is wrong with an item at a place in words (``field 3``)."""
+Place = tuple["Place | None", str, "Item | int"]
+"""Where an item is: the place that it is inside, a word (``field``), and its key or its number."""
+Check = Callable[[Item, "Place | None", list[str]], None]
+"""Adds what is wrong with an item at a place, which is put into words only then."""
 
 _TOKENS = re.compile(
     r"""\s+|;[^\n]*|(?P<range>-?\d+\.\.-?\d+)|(?P<number>-?\d+)|"(?P<text>[^"]*)"|(?P<name>\.?[a-z][a-z0-9-]*)"""
@@ -53,7 +55,9 @@ class Contract:
 
     def faults(self, rule: str, item: Item) -> list[str]:
         """Return the parts of ``item`` that break the rule of that name, each with its place."""
-        return list(self._rules[rule](item, ""))
+        faults: list[str] = []
+        self._rules[rule](item, None, faults)
+        return faults
 
     def _read_rule(self) -> None:
         name = self._take("name")
@@ -75,12 +79,16 @@ class Contract:
         return checks[0] if len(checks) == 1 else self._choice(names, checks)
 
     def _choice(self, names: list[str], checks: list[Check]) -> Check:
-        def check(item: Item, where: str) -> Iterator[str]:
-            tagged = {self._tags[name]: each for name, each in zip(names, checks, strict=True) if name in self._tags}
+        tagged: dict[int, Check] = {}
+
+        def check(item: Item, where: Place | None, faults: list[str]) -> None:
+            if not tagged:  # all rules have been read by now
+                known = zip(names, checks, strict=True)
+                tagged.update((self._tags[name], each) for name, each in known if name in self._tags)
             if len(tagged) == len(checks):  # messages: the tag says which one it is
-                yield from _check_tagged(item, where, tagged)
-            elif all(any(True for _ in each(item, where)) for each in checks):
-                yield f"{_at(where)}{item} is none of {', '.join(names)}"
+                _check_tagged(item, where, tagged, faults)
+            elif all(_is_broken(each, item, where) for each in checks):
+                faults.append(f"{_at(where)}{item} is none of {', '.join(names)}")
 
         return check
 
@@ -102,7 +110,7 @@ class Contract:
             raise UsageError(f"cannot read {value!r}", where="CDDL", do="write what wasmbed.cddl uses of RFC 8610")
         shortest, longest = self._read_size()
         if value not in _TYPES:
-            return lambda item, where: self._rules[value](item, where)
+            return lambda item, where, faults: self._rules[value](item, where, faults)
         if value == "uint":
             return _whole_number(0, _MOST_UNSIGNED if longest is None else 256**longest - 1)
         return _plain(value, shortest, longest)
@@ -171,22 +179,27 @@ def _scan(text: str) -> Iterator[re.Match[str]]:
         at = match.end()
 
 
-def _at(where: str) -> str:
-    return f"{where}: " if where else ""
+def _at(where: Place | None) -> str:
+    return f"{_in_words(where)}: " if where is not None else ""
 
 
-def _inside(where: str, place: str) -> str:
-    return f"{where}, {place}" if where else place
+def _in_words(place: Place) -> str:
+    outside, word, which = place
+    return f"{_in_words(outside)}, {word} {which}" if outside is not None else f"{word} {which}"
+
+
+def _is_broken(check: Check, item: Item, where: Place | None) -> bool:
+    faults: list[str] = []
+    check(item, where, faults)
+    return bool(faults)
 
 
 def _whole_number(least: int, most: int) -> Check:
     wanted = str(least) if least == most else f"a whole number from {least} to {most}"
 
-    def check(item: Item, where: str) -> Iterator[str]:
-        if item.is_cut:
-            return
-        if item.major > 1 or not least <= item.value <= most:
-            yield f"{_at(where)}{item} where {wanted} is due"
+    def check(item: Item, where: Place | None, faults: list[str]) -> None:
+        if not item.is_cut and (item.major > 1 or not least <= item.value <= most):
+            faults.append(f"{_at(where)}{item} where {wanted} is due")
 
     return check
 
@@ -194,9 +207,9 @@ def _whole_number(least: int, most: int) -> Check:
 def _literal(text: str) -> Check:
     wanted = text.encode()
 
-    def check(item: Item, where: str) -> Iterator[str]:
+    def check(item: Item, where: Place | None, faults: list[str]) -> None:
         if not item.is_cut and (item.major != 3 or item.value not in (wanted, None)):
-            yield f'{_at(where)}{item} where "{text}" is due'
+            faults.append(f'{_at(where)}{item} where "{text}" is due')
 
     return check
 
@@ -204,14 +217,14 @@ def _literal(text: str) -> Check:
 def _plain(name: str, least: int, most: int | None) -> Check:
     majors = _TYPES[name]
 
-    def check(item: Item, where: str) -> Iterator[str]:
+    def check(item: Item, where: Place | None, faults: list[str]) -> None:
         if item.is_cut:
             return
         if item.major not in majors or (name == "bool" and not isinstance(item.value, bool)):
-            yield f"{_at(where)}{item} where {name} is due"
+            faults.append(f"{_at(where)}{item} where {name} is due")
         elif most is not None and not least <= item.length <= most:
             bounds = f"{least}" if least == most else f"{least} to {most}"
-            yield f"{_at(where)}{item.length} bytes where {bounds} are due"
+            faults.append(f"{_at(where)}{item.length} bytes where {bounds} are due")
 
     return check
 
@@ -219,19 +232,19 @@ def _plain(name: str, least: int, most: int | None) -> Check:
 def _array(members: list[_Member]) -> Check:
     repeated = members[0] if len(members) == 1 and members[0].repeated else None
 
-    def check(item: Item, where: str) -> Iterator[str]:
+    def check(item: Item, where: Place | None, faults: list[str]) -> None:
         if item.is_cut:
             return
         if item.major != 4:
-            yield f"{_at(where)}{item} where an array is due"
+            faults.append(f"{_at(where)}{item} where an array is due")
         elif repeated is not None:
             for index, each in enumerate(item.value):
-                yield from repeated.check(each, _inside(where, f"element {index}"))
+                repeated.check(each, (where, "element", index), faults)
         elif item.end and len(item.value) != len(members):
-            yield f"{_at(where)}{len(item.value)} elements where {len(members)} are due"
+            faults.append(f"{_at(where)}{len(item.value)} elements where {len(members)} are due")
         else:
             for member, each in zip(members, item.value, strict=False):
-                yield from member.check(each, where)
+                member.check(each, where, faults)
 
     return check
 
@@ -240,37 +253,37 @@ def _map(members: list[_Member]) -> Check:
     known = {member.key: member for member in members if member.key is not None}
     several = next((member for member in members if member.repeated), None)
 
-    def check(item: Item, where: str) -> Iterator[str]:
+    def check(item: Item, where: Place | None, faults: list[str]) -> None:
         if item.is_cut:
             return
         if item.major != 5:
-            yield f"{_at(where)}{item} where a map is due"
+            faults.append(f"{_at(where)}{item} where a map is due")
             return
         for key, value in item.value:
-            place = _inside(where, f"field {key}")
+            place = (where, "field", key)
             if several is not None and several.key_check is not None:
-                yield from several.key_check(key, _inside(where, f"key {key}"))
-                yield from several.check(value, place)
+                several.key_check(key, (where, "key", key), faults)
+                several.check(value, place, faults)
             elif key.major != 0:
-                yield f"{place}: a field number that is not an unsigned integer"
+                faults.append(f"{_in_words(place)}: a field number that is not an unsigned integer")
             elif key.value in known:
-                yield from known[key.value].check(value, place)
+                known[key.value].check(value, place, faults)
         if item.end:  # otherwise the rest was not recorded
             present = {key.value for key, _ in item.value if key.major == 0}
             for number, member in known.items():
                 if member.required and number not in present:
-                    yield f"{_inside(where, f'field {number}')} is missing"
+                    faults.append(f"{_in_words((where, 'field', number))} is missing")
 
     return check
 
 
-def _check_tagged(item: Item, where: str, tagged: Mapping[int, Check]) -> Iterator[str]:
+def _check_tagged(item: Item, where: Place | None, tagged: Mapping[int, Check], faults: list[str]) -> None:
     value: Any = item.value
     if item.is_cut:
         return
     if item.major != 4 or not isinstance(value, list) or (item.end and len(value) < 1):
-        yield f"{_at(where)}{item} where a message is due"
+        faults.append(f"{_at(where)}{item} where a message is due")
     elif value and value[0].major != 0 and not value[0].is_cut:
-        yield f"{_at(where)}{value[0]} where a message's tag is due"
+        faults.append(f"{_at(where)}{value[0]} where a message's tag is due")
     elif value and (known := tagged.get(value[0].value)) is not None:
-        yield from known(item, where)
+        known(item, where, faults)

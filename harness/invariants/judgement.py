@@ -80,7 +80,7 @@ class Judgement:
     def __init__(self) -> None:
         self._ledger = Ledger()
         self._invariants = [rule(self._ledger) for rule in RULES.values()]
-        self._handlers: defaultdict[str, list[Handler]] = defaultdict(list)
+        self._handlers: dict[str, list[Handler]] = {}
         self._connect()
         self._found: list[Violation] = []
         self._last: Event | None = None
@@ -99,7 +99,7 @@ class Judgement:
             self._ledger.see(event)
         except MISSHAPEN as error:
             self._cannot_read(event, "the ledger", error)
-        for handler in (*self._every, *self._handlers.get(key, ())):
+        for handler in self._handlers.get(key, self._every):
             try:
                 self._found.extend(handler(event))
             except MISSHAPEN as error:
@@ -107,11 +107,12 @@ class Judgement:
         self._ledger.settle(event)
 
     def _connect(self) -> None:
-        self._handlers.clear()
+        handlers: defaultdict[str, list[Handler]] = defaultdict(list)
         for invariant in self._invariants:
             for key, handler in invariant.handlers():
-                self._handlers[key].append(handler)
-        self._every = self._handlers.pop(EVERY, [])
+                handlers[key].append(handler)
+        self._every = handlers.pop(EVERY, [])
+        self._handlers = {key: [*self._every, *own] for key, own in handlers.items()}
 
     def _leave_out(self, note: Event) -> None:
         """Judge no more by the invariants about what the system does not have."""

@@ -78,6 +78,9 @@ class Ledger:
 
     def __init__(self) -> None:
         self.links: dict[str, Link] = {}
+        self._asked: Event | None = None
+        self._found: Link | None = None
+        """The event whose link was asked for last, and that link: many invariants ask for that of the present one."""
         self._open: dict[str, dict[str, Link]] = {}
         self.peers: set[str] = set()
         """The addresses of connections that a test drives by hand."""
@@ -120,7 +123,9 @@ class Ledger:
 
     def link(self, event: Event) -> Link | None:
         """The link that a message crossed."""
-        return self.links.get(_link_name(event))
+        if event is not self._asked:
+            self._asked, self._found = event, self.links.get(_link_name(event))
+        return self._found
 
     @property
     def is_simulated(self) -> bool:
@@ -190,7 +195,7 @@ class Ledger:
         return any(since < end + NOTED_WITHIN and until > begin for since, until in self._stalls)
 
     def see(self, event: Event) -> None:
-        self.now = event.at
+        self.now, self._asked = event.at, None
         if event.kind is Kind.MESSAGE:
             if event.target == "Kubernetes":
                 self._see_request(event)

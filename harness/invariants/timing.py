@@ -58,7 +58,10 @@ class Deadlines(Generic[Key]):
             self._causes.pop(key, None)
 
     def passed(self, now: float) -> Iterator[tuple[Key, Event]]:
-        """Yield each missed deadline once."""
+        """Each missed deadline, once."""
+        return self._missed(now) if self._queue and self._queue[0][0] < now else iter(())
+
+    def _missed(self, now: float) -> Iterator[tuple[Key, Event]]:
         while self._queue and self._queue[0][0] < now:
             _, _, key, cause = heapq.heappop(self._queue)
             if self._causes.get(key) is cause:

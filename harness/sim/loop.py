@@ -15,6 +15,7 @@ from asyncio.sslproto import SSLProtocol
 from typing import Any, NoReturn, cast
 
 from harness.core.errors import RigError
+from harness.sim.garbage import RareCollections
 from harness.sim.guard import Guard
 from harness.sim.order import ChosenOrder, ReadyQueue
 from harness.sim.plain_link import PlainLink
@@ -39,6 +40,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def __init__(
         self, time: SimulatedTime, sockets: SimulatedSockets, order: ChosenOrder | None = None, *, plain: bool = False
     ) -> None:
+        self._collections = RareCollections()
         self._plain = plain
         self._time, self._sockets = time, sockets
         self._guard = Guard(time)
@@ -50,6 +52,10 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._time.seconds
+
+    def close(self) -> None:
+        super().close()
+        self._collections.end()
 
     def run_forever(self) -> None:
         """Run until it is stopped. Raises UsageError naming the place that reached outside the simulation, also if the
