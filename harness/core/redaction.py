@@ -29,12 +29,14 @@ _FIELDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "DeployApplication": (("token",),),
     "StopApplication": (("token",),),
     "RequestRefused": (("token",),),
+    "RequestUnanswered": (("token",),),
     "token": (("token",),),
 }
 """Where secrets are, by the kind of an object or a message. TokenRequests are recorded as their ServiceAccount's."""
 _ENVIRONMENTS: Mapping[str, tuple[str, ...]] = {
     "Application": ("spec", "config", "env"),
     "DeployApplication": ("wanted", "environment"),
+    "RequestUnanswered": ("wanted", "environment"),
     "Deploy": ("environment",),
 }
 """Paths of environment variables, by kind. Each of them may be a secret, whatever its name."""

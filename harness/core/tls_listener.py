@@ -265,6 +265,9 @@ class TlsListener:
             )
             self._queue.give_back(peer.address[0])
         except asyncio.CancelledError:
+            # asyncio ignores the end of a transport before its `connection_made`: the end of the stream ends that, too.
+            with suppress(OSError):
+                spare.shutdown(socket.SHUT_RDWR)
             self._report(peer, peer.verdict)
         except OSError as error:
             with suppress(OSError):

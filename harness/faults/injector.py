@@ -47,6 +47,7 @@ class Injector:
         self._tasks: dict[asyncio.Task[None], Entry] = {}
         self._begun = world.clock.now()
         self._context = copy_context()
+        self._stopped = False
         self.applied: list[Entry] = []
         """The faults that began, in that order."""
         self.refused: list[tuple[Entry, str]] = []
@@ -108,7 +109,7 @@ class Injector:
     def _come(self, side: Side, key: tuple[str, str, str], data: Mapping[str, Any], correlation: str) -> list[_Pending]:
         """The entries whose moment this is; they are no longer pending."""
         waiting = self._arrows.get((side, key))
-        if not waiting:
+        if not waiting or self._stopped:
             return []
         come = []
         for each in tuple(waiting):
@@ -174,7 +175,8 @@ class Injector:
             raise error
 
     async def stop(self) -> None:
-        """End the faults that are active, and begin none any more."""
+        """End the faults that are active, and begin none any more: what crosses while the stack ends has none."""
+        self._stopped = True
         for timer in tuple(self._timers):
             timer.cancel()
         tasks = list(self._tasks)

@@ -1,7 +1,8 @@
 """Records deployments and stops that a gateway outside of this process is asked for: a proxy before its HTTP API.
 
 The gateway names the proxy in its status (``advertise_http``), so that controllers send their requests through it. As
-in the gateway's own tap, a request that is understood is recorded, and every refusal with its reason.
+in the gateway's own tap, a request that is understood is recorded, and every refusal with its reason. One without an
+answer, which the gateway may carry out or not, is recorded as ``RequestUnanswered``.
 """
 
 from __future__ import annotations
@@ -90,17 +91,19 @@ class HttpRecorder:
         asked = _ASKED.fullmatch(request.rel_url.path) if request.method in ("PUT", "DELETE") else None
         if asked is None:
             return await self._forward(request, body)
-        reserved = self._reserve()
+        application, device = asked.groups()
+        data = {"device": device, "gateway": self._gateway, "token": _token(request)}
+        reserved, is_there, answer = self._reserve(), self.target is not None, None
         try:
             answer = await self._forward(request, body)
-            application, device = asked.groups()
-            data = {"device": device, "gateway": self._gateway, "token": _token(request)}
             if answer.status in _JUDGED:
                 self._record(reserved, request.method, body, application, data)
             if answer.status >= _BAD_REQUEST:
                 refusal = {**data, "code": answer.status, "reason": _reason(answer)}
                 reserved.record("Gateway", "ApplicationController", "RequestRefused", refusal, application)
         finally:
+            if answer is None and is_there:
+                self._record(reserved, request.method, body, application, data, "RequestUnanswered")
             reserved.release()
         return answer
 
@@ -120,14 +123,17 @@ class HttpRecorder:
         return web.Response(status=answer.status, reason=answer.reason, headers=kept, body=content)
 
     @staticmethod
-    def _record(reserved: Reserved, method: str, body: bytes, application: str, about: dict[str, Any]) -> None:
-        data, name = dict(about), "StopApplication"
+    def _record(
+        reserved: Reserved, method: str, body: bytes, application: str, about: dict[str, Any], name: str = ""
+    ) -> None:
+        """Record a request, as one of this ``name`` if given."""
+        data = dict(about)
         if method == "PUT":
-            name = "DeployApplication"
             try:
                 data["wanted"] = describe_request(DeploymentRequest.from_json(orjson.loads(body)))
             except ValueError:
                 return  # another API at the same path
+        name = name or ("DeployApplication" if method == "PUT" else "StopApplication")
         reserved.record("ApplicationController", "Gateway", name, data, application)
 
 

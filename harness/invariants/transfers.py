@@ -196,7 +196,7 @@ def _content(described: Any) -> tuple[int, str]:
 
 class DeployAsAsked(Invariant):
     """A gateway deploys what it was asked to deploy, to the device that it was asked for, once for each request:
-    module, limits, entry, arguments and environment."""
+    module, limits, entry, arguments and environment. A request without an answer may count, and need not."""
 
     name = "deploy as asked"
     party = Party.GATEWAY
@@ -205,6 +205,7 @@ class DeployAsAsked(Invariant):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._asked: dict[tuple[str, str], Event] = {}
+        self._unanswered: dict[tuple[str, str], list[Event]] = {}
         self._begun: set[tuple[str, str]] = set()
         self._is_told = False
 
@@ -217,26 +218,44 @@ class DeployAsAsked(Invariant):
             self._begun.discard(key)
         yield from ()
 
+    @on("RequestUnanswered")
+    def given_up(self, event: Event) -> Iterator[Violation]:
+        if "wanted" in event.data:
+            self._unanswered.setdefault((event.correlation, str(event.data.get("device"))), []).append(event)
+        yield from ()
+
     @on("Deploy")
     def sent(self, event: Event) -> Iterator[Violation]:
         link = self.ledger.link(event)
         if link is None or not self._is_told:
             return
         key = (event.correlation, link.device)
-        request = self._asked.get(key)
-        if request is None or key in self._begun:
-            again = " again" if request is not None else ""
+        latest, unanswered = self._asked.get(key), self._unanswered.get(key, [])
+        waiting = [latest] if latest is not None and key not in self._begun else []
+        requests = [*waiting, *unanswered]
+        if not requests:
+            again = " again" if latest is not None else ""
             message = f"the gateway deploys {event.correlation} to {link.device}{again} and was not asked to"
-            yield self.broken(event, message, cause=request, link=link)
+            yield self.broken(event, message, cause=latest, link=link)
             return
-        self._begun.add(key)
-        for field_name in FIELDS:
-            asked, found = request.data["wanted"].get(field_name), event.data.get(field_name)
-            if field_name == "environment" and asked:  # which may be left out where it is empty
-                found = found or {}
-            if asked is not None and found is not None and asked != found:
-                message = f"the gateway deploys {event.correlation} to {link.device} with {field_name} {found}; it was"
-                yield self.broken(event, f"{message} asked for {asked}", cause=request, link=link)
+        request = next((each for each in requests if not any(_differences(each, event))), requests[0])
+        if request is latest:
+            self._begun.add(key)
+        else:
+            unanswered.remove(request)
+        for field_name, asked, found in _differences(request, event):
+            message = f"the gateway deploys {event.correlation} to {link.device} with {field_name} {found}; it was"
+            yield self.broken(event, f"{message} asked for {asked}", cause=request, link=link)
+
+
+def _differences(request: Event, deploy: Event) -> Iterator[tuple[str, Any, Any]]:
+    """The fields of a deployment that are not as they were asked for, with both values."""
+    for name in FIELDS:
+        asked, found = request.data["wanted"].get(name), deploy.data.get(name)
+        if name == "environment" and asked:  # which may be left out where it is empty
+            found = found or {}
+        if asked is not None and found is not None and asked != found:
+            yield name, asked, found
 
 
 class NotDeployedTwice(Invariant):

@@ -68,10 +68,10 @@ class NothingRunsUnwanted(Invariant):
         _take_wish(event, self._unwanted)
         yield from ()
 
-    @on("DeployApplication", "StopApplication")
+    @on("DeployApplication", "StopApplication", "RequestUnanswered")
     def asked(self, event: Event) -> Iterator[Violation]:
         key = (event.correlation, str(event.data.get("device") or ""))
-        if event.name == "DeployApplication":
+        if event.name == "DeployApplication" or "wanted" in event.data:
             present = self._pairs[key]
             self._pairs[key] = _Pair(stop=present.stop, stopped=present.stopped)
         else:

@@ -187,6 +187,9 @@ class SimulatedSocket:
 
     def shutdown(self, how: int) -> None:
         end = self._connected()
+        if how in (socket.SHUT_RD, socket.SHUT_RDWR):
+            end.ended = True
+            end.changed()
         if how in (socket.SHUT_WR, socket.SHUT_RDWR) and not end.written_all:
             end.written_all = True
             if end.peer is not None:

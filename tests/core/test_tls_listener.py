@@ -8,7 +8,7 @@ import os
 import resource
 import socket
 import ssl
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
@@ -343,6 +343,38 @@ async def test_closing_drops_a_handshake_that_has_not_begun(world: ListenerUnder
                 peer.recv(1)
     finally:
         loop.set_task_factory(None)
+
+
+@pytest.mark.settings(handshake=600)
+@pytest.mark.parametrize("runner", LOOPS[:1], indirect=True)
+async def test_closing_drops_a_handshake_whose_connection_is_not_made(
+    world: ListenerUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """asyncio has the transport, and has not told its protocol of it: it would ignore that the transport is closed."""
+    loop, began, held = asyncio.get_running_loop(), asyncio.Event(), list[Callable[[], object]]()
+    call_soon = loop.call_soon
+
+    def late(callback: Callable[..., object], *arguments: Any, **named: Any) -> asyncio.Handle | None:
+        if getattr(callback, "__name__", "") not in ("connection_made", "_add_reader"):
+            return call_soon(callback, *arguments, **named)
+        held.append(lambda: callback(*arguments))
+        began.set()
+        return None
+
+    with world.connect() as peer:
+        monkeypatch.setattr(loop, "call_soon", late)
+        peer.sendall(FRAGMENT)
+        await began.wait()
+        assert world.listener is not None
+        await world.listener.close()
+        monkeypatch.undo()
+        for each in held:
+            each()
+        assert world.rejected == ["the listener was closed"]
+        peer.setblocking(False)
+        async with asyncio.timeout(120):
+            with suppress(ConnectionResetError):  # it was closed with data that nobody has read
+                assert await loop.sock_recv(peer, 1) == b""
 
 
 @contextmanager

@@ -12,11 +12,27 @@ RESTARTED = Schedule.of(Entry(ArrowMoment(Side.AFTER, "application-stop", 32), m
 LOSSY = Schedule.of(Entry(TimeMoment(0.1), make_fault("link.drop", {"every": 1}), "sim-1"))
 """All frames of the first five seconds are lost, a stop among them."""
 
+ENDING = Schedule.of(Entry(ArrowMoment(Side.AFTER, "device-enrollment", 2, 7), make_fault("gateway.restart")))
+"""The gateway shuts down while the seventh board enrolls."""
+FIRST_BEAT = Schedule.of(Entry(ArrowMoment(Side.BEFORE, "connection-lost", 7, 3), make_fault("gateway.restart")))
+"""The gateway shuts down while the third board is about to be Enrolled."""
+LAST = Schedule.of(Entry(ArrowMoment(Side.BEFORE, "connection-lost", 4), make_fault("gateway.restart")))
+"""A device is Disconnected for the first time as the stack ends."""
+LATE = Schedule.of(
+    Entry(TimeMoment(3.0), make_fault("gateway.slow", {"by": 12.5, "lasts": 40.0})),
+    Entry(TimeMoment(5.0), make_fault("application.trap"), "sim-1"),
+    Entry(TimeMoment(5.0), make_fault("link.delay"), "sim-2"),
+)
+"""Orders wait for a gateway until their asker gives up, and are carried out then."""
+
 FOUND = {
     "a listener that was closed ended a connection that was in use": Case(5, RESTARTED, 1, 2.0, order="pct"),
     "a handshake that was interrupted in its last step became a connection": Case(9, RESTARTED, 1, 2.0, order="random"),
     "a handshake that was interrupted before it began left its socket open": Case(5, RESTARTED, 1, 2.0, order="random"),
     "a device whose stop was lost ran a deleted application for ever": Case(0, LOSSY, 1, 5.0),
+    "a gateway that shut down enrolled a device": Case(1887, ENDING, 10, 2.0, order="pct"),
+    "a gateway that shut down acknowledged a first heartbeat": Case(1887, FIRST_BEAT, 3, 2.0, order="pct"),
+    "an order without an answer was not in the record": Case(2, LATE, 3, 30.0),
 }
 
 
@@ -30,5 +46,12 @@ def test_a_fault_that_is_refused_beside_an_equal_one_fails_nothing() -> None:
 @pytest.mark.parametrize("defect", FOUND)
 def test_it_is_mended(defect: str) -> None:
     outcome = run(FOUND[defect])
-    assert outcome.applied == (0,)
+    assert 0 in outcome.applied
+    assert outcome.failure is None
+
+
+def test_a_fault_does_not_begin_while_the_stack_ends() -> None:
+    """The gateway was started again, and nobody stopped it."""
+    outcome = run(Case(1887, LAST, 3, 3.0, order="pct"))
+    assert outcome.applied == ()
     assert outcome.failure is None

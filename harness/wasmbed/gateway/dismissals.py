@@ -7,6 +7,7 @@ import asyncio
 from harness.core.clock import Clock
 from harness.wasmbed.gateway.refusals import PeerRefused, certificate_invalid, try_again
 from harness.wasmbed.gateway.service import LinkService
+from harness.wasmbed.gateway.session import SessionState
 from harness.wasmbed.gateway.sessions import Sessions
 from harness.wasmbed.gateway.status_patches import Status
 from harness.wasmbed.pki.certificates import CertificateManager
@@ -52,6 +53,8 @@ class Dismissals:
         """End all sessions, and open no further one."""
         self._sessions.draining = True
         for session in self._sessions:
+            if session.state is SessionState.CLOSING:
+                continue
             retry_after = self._sessions.retry_after()
             refusal = try_again("the gateway is shutting down", retry_after, ErrorCode.GATEWAY_DRAINING)
             self._service.dismiss(session, refusal.error)

@@ -14,11 +14,12 @@ from harness.wasmbed.gateway.heartbeats import HeartbeatMonitor
 from harness.wasmbed.gateway.metrics import Metrics
 from harness.wasmbed.gateway.pairing import Pairing
 from harness.wasmbed.gateway.refusals import PeerRefused, certificate_invalid, unexpected
-from harness.wasmbed.gateway.session import Session
+from harness.wasmbed.gateway.session import Session, SessionState
 from harness.wasmbed.gateway.sessions import Sessions
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.pki.certificates import CertificateManager, PeerCertificate
 from harness.wasmbed.pki.errors import CertificateInvalid
+from harness.wasmbed.protocol.errors import LinkClosed
 from harness.wasmbed.protocol.messages import (
     DeviceMessage,
     EnrollmentRequest,
@@ -84,6 +85,7 @@ class FirstMessageHandler:
         except PeerRefused as refused:
             self._metrics.enrollment(refused.error.code)
             raise
+        _check_wanted(session)
         session.link.send(self._response(device_id, certificate), message_id)
         self._metrics.enrollment("paired")
         session.begin_closing()
@@ -99,6 +101,7 @@ class FirstMessageHandler:
         except PeerRefused as refused:
             self._metrics.enrollment(refused.error.code)
             raise
+        _check_wanted(session)
         session.link.send(self._response(device_id), message_id)
         self._metrics.enrollment("ok")
         session.complete_enrollment(device_id)
@@ -118,3 +121,9 @@ class FirstMessageHandler:
     def _response(self, device_id: str, certificate: bytes | None = None) -> EnrollmentResponse:
         interval = int(self._settings.heartbeat_interval * 1000)
         return EnrollmentResponse(device_id, self._settings.name, self._address.advertised, interval, certificate)
+
+
+def _check_wanted(session: Session) -> None:
+    """Raise :class:`LinkClosed` if the session was dismissed while its device enrolled: that was the last word."""
+    if session.state is SessionState.CLOSING:
+        raise LinkClosed("the session was dismissed while its device enrolled", by_peer=False)

@@ -119,9 +119,9 @@ class Gateway:
 
     async def stop(self) -> None:
         """Shut down in order: refuse new sessions, end the present ones, and write every status that is pending."""
-        self.sessions.draining = True
-        await self._devices.listener.close()
         self._devices.dismissals.shut_down()
+        await self._devices.listener.close()
+        self._devices.dismissals.shut_down()  # those whose handshake was complete by then
         await self._in_time(self._devices.service.close(), "sessions are still open")
         await self._in_time(self._write_the_end(), "not every status could be written")
         await self.kill()

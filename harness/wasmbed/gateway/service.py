@@ -73,8 +73,13 @@ class LinkService:
         task.add_done_callback(self._tasks.pop)
 
     def dismiss(self, session: Session, error: Error) -> None:
-        """End a session with an error for the device."""
-        closing = asyncio.create_task(self._close_with_error(session, error, None))
+        """End a session with an error for the device. Nothing that the device has sent is answered afterwards."""
+        session.begin_closing()
+        try:
+            session.link.send(error, None)
+        except LinkClosed:
+            return
+        closing = asyncio.create_task(self._close(session.link, _why(error)))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
 
@@ -164,7 +169,7 @@ class LinkService:
             reason = f"more than {self._settings.session_errors} errors without a heartbeat, the last: {error.message}"
             error = Error(ErrorCode.PROTOCOL_ERROR, reason)
         await self._close_with_error(session, error, message_id)
-        raise LinkClosed(f"{error.code}: {error.message}", by_peer=False)
+        raise LinkClosed(_why(error), by_peer=False)
 
     async def _close_with_error(self, session: Session, error: Error, message_id: int | None) -> None:
         session.begin_closing()
@@ -172,7 +177,7 @@ class LinkService:
             session.link.send(error, message_id)
         except LinkClosed:
             return
-        await self._close(session.link, f"{error.code}: {error.message}")
+        await self._close(session.link, _why(error))
 
     async def _close(self, link: Link, reason: str) -> None:
         try:
@@ -191,6 +196,10 @@ class LinkService:
         recorder = session.link.tap
         if isinstance(recorder, LinkRecorder):
             recorder.closed(closed.by_peer, closed.reason)
+
+
+def _why(error: Error) -> str:
+    return f"{error.code}: {error.message}"
 
 
 def _name(session: Session) -> str:
