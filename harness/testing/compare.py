@@ -8,7 +8,8 @@ phases. Where the two have other names, names become ``device 1`` in the order o
 links become ``id 1`` and ``link 1``: a gateway that was restarted may give a link the name of an earlier one, and
 devices come in any order. Times, measurements, keys and free text become ``...``; only the first heartbeat of a
 connection counts, and of a link's end not which side was first: both may close it. Requests to the cluster are left
-out, because their number depends on timing, and so are messages about an application after its deletion.
+out, because their number depends on timing, and so are messages about an application after its deletion, and that a
+device did not read for a moment.
 
 Two more things are a matter of time. How many chunks of a module passed before its transfer was broken off: that it
 was is compared, and its chunks are, unless they are the first ones in their order. And which phases were written at the
@@ -46,6 +47,7 @@ COMPARED = {"Device", "Gateway", "ApplicationController"}
 CHUNK, ACKNOWLEDGMENT = "ModuleChunk", "ChunkAcknowledgment"
 SECRET = "(secret"
 """The beginning of the mark of a secret, whose digest differs from run to run."""
+UNREAD = "Unread"
 BEATS = frozenset({"Heartbeat", "HeartbeatAcknowledgment"})
 PHASES, DELETED = "phases", "deleted"
 """The lane of a resource's phases, and the last of them."""
@@ -178,7 +180,7 @@ class _Subjects:
                 self._add(event)
 
     def _add(self, event: Event) -> None:
-        if event.kind is Kind.MESSAGE and {event.source, event.target} <= COMPARED:
+        if event.kind is Kind.MESSAGE and {event.source, event.target} <= COMPARED and event.name != UNREAD:
             device = self._label(event.data.get("device"), "device")
             subject = self._subject(event.correlation, "application")
             if event.name == "TlsConnected":
