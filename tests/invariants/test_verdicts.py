@@ -106,3 +106,16 @@ def test_the_end_of_a_link_whose_device_does_not_read_may_be_unseen() -> None:
         story.writes("Gateway", "PATCH Gateway", "gateway-1", status={"connectedDevices": 0})
     assert gave_up.broken() == []
     assert still_there.broken() == ["live devices stay connected", "connected devices"]
+
+
+def test_what_boards_have_seen_is_judged_link_by_link_and_not_against_the_cluster() -> None:
+    """Where the gateway's side of the links is not recorded, no invariant compares the cluster with links; a gateway
+    that serves before it accepts is convicted by what its board has seen."""
+    story = Story()
+    story.gateway_up(seenBy="board")
+    story.writes("Gateway", "POST Device", "pump-1", code=201)
+    story.writes("Gateway", "PATCH Gateway", "gateway-1", status={"connectedDevices": 5})
+    assert story.broken() == []
+    story.device("TlsConnected", seenBy="board")
+    story.gateway("HeartbeatAcknowledgment", seenBy="board", messageId=1)
+    assert story.broken() == ["gateway turns", "gateway replies"]
