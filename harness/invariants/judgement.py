@@ -39,7 +39,7 @@ __all__ = ["RULES", "Judgement", "describe", "find_violations", "judge"]
 
 _EXTENT, _GATEWAY_UP = f"note {EXTENT_NOTE}", "note gateway up"
 _LINKS = frozenset({"TlsConnected", "TlsRejected", "ConnectionClosed", "UnreadableFrame", *MESSAGES})
-"""What crosses links."""
+"""The messages and the ends of links."""
 TOLD = 10
 """Violations that a verdict lists."""
 MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
