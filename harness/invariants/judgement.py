@@ -81,6 +81,7 @@ class Judgement:
 
     Where the gateway's side of the links is not in the record, invariants about messages do not judge. Some of them
     judge what boards have seen of their links, by a ledger of its own: its times and its order are not the gateway's.
+    Messages of a dialect are not judged: the invariants are about protocol 1.
     """
 
     def __init__(self, rules: Iterable[type[Invariant]] | None = None) -> None:
@@ -108,8 +109,8 @@ class Judgement:
         key = key_of(event)
         if key == _EXTENT:
             self._leave_out(event)
-        elif key == _GATEWAY_UP and SEEN_BY in event.data and self._is_whole:
-            self._divide()
+        elif key == _GATEWAY_UP and self._is_whole:
+            self._look_at_links(event)
         try:
             self._ledger.see(event)
         except MISSHAPEN as error:
@@ -134,12 +135,15 @@ class Judgement:
         self._invariants = [each for each in self._invariants if all(map(extent.has, each.needs))]
         self._connect()
 
-    def _divide(self) -> None:
-        """Judge messages no more, and what boards have seen separately."""
-        if self._at_boards is None:
-            self._invariants = [each for each in self._invariants if not each.hears(_LINKS)]
-            self._connect()
-            self._at_boards = Judgement(rule for rule in RULES.values() if rule.holds_at_boards)
+    def _look_at_links(self, up: Event) -> None:
+        """Judge messages no more if a gateway's links are not recorded at its side, or not in protocol 1."""
+        if self._at_boards is not None or not {SEEN_BY, "wire"} & up.data.keys():
+            return
+        self._invariants = [each for each in self._invariants if not each.hears(_LINKS)]
+        self._connect()
+        if SEEN_BY in up.data:
+            rules = () if "wire" in up.data else (rule for rule in RULES.values() if rule.holds_at_boards)
+            self._at_boards = Judgement(rules)
 
     def _cannot_read(self, event: Event, reader: str, error: Exception) -> None:
         if len(self.unjudged) < TOLD:

@@ -287,6 +287,7 @@ class GatewayControl(Watched[GatewayResource]):
         }
         return {
             **({SEEN_BY: "board"} if self.is_tunnel else {}),
+            **({"wire": self._choice.wire} if self._choice.wire != VERSION_1 else {}),
             "token": self._token,
             "heartbeatInterval": int(1000 * settings.heartbeat_interval),
             "missedHeartbeats": settings.missed_heartbeats,
