@@ -20,6 +20,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from harness.sequences import catalogue, render_svg
 
+AT_BOARDS = " *Judges* what boards have seen too."
 TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "options": tables.options,
     "fixtures": tables.fixtures,
@@ -89,7 +90,8 @@ class Invariants(SphinxDirective):
             story = Story()
             EXAMPLES[name].breaks(story)
             verdict = next(str(violation) for violation in story.violations() if violation.rule == name)
-            lines += [f"## {name}", "", rule.sentence(), "", f"*Convicts*: {rule.party}. *Source*: {rule.source}.", ""]
+            about = f"*Convicts*: {rule.party}. *Source*: {rule.source}.{AT_BOARDS * rule.holds_at_boards}"
+            lines += [f"## {name}", "", rule.sentence(), "", about, ""]
             lines += ["```text", *wrap(verdict, 110), "```", ""]
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 

@@ -128,6 +128,9 @@ class BoardEnvironment:
     """Records the events of links."""
     faults: Tap | None = None
     """Records failures of the boards themselves: ``Crash``, and ``EmulatorEnded`` if the harness did not end it."""
+    links: Tap | None = None
+    """Records what crosses the links of boards that can show it, as these see it; None where the gateway's side is
+    recorded."""
 
 
 class Board(ABC):

@@ -20,11 +20,13 @@ from harness.core.errors import RigError, UsageError, reason
 from harness.core.history_lines import read_fields, read_lines
 from harness.core.plain_json import compact
 
-__all__ = ["MOST_EVENTS", "Event", "History", "Kind", "Tap", "read_history"]
+__all__ = ["MOST_EVENTS", "SEEN_BY", "Event", "History", "Kind", "Tap", "read_history"]
 
 MOST_EVENTS = 1_000_000
 """Events that a history keeps in memory by default: about 1 GiB."""
 
+SEEN_BY = "seenBy"
+"""The field of a message on a link that was not recorded at the gateway's side, but as another party has seen it."""
 Tap = Callable[[str, str, str, Mapping[str, Any], str], object]
 """An observer on a boundary, called as ``tap(source, target, name, data, correlation)``: the fields of an event.
 

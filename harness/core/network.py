@@ -55,10 +55,12 @@ class Network(ABC):
         *,
         tls: TlsServer | None = None,
         admission: Admission | None = None,
+        unread: int | None = None,
     ) -> Listener:
         """Accept connections at ``endpoint``. Raises :class:`OSError` if it is taken.
 
-        Port 0 is any free one, and one on which the caller can listen again after it was closed.
+        Port 0 is any free one, and one on which the caller can listen again after it was closed. ``unread`` bounds the
+        bytes that the system takes from a peer before they are read; it may double the number (socket(7)).
 
         With ``tls``, ``admission`` bounds the peers that have not completed the handshake, and reports each that is
         refused.
@@ -73,8 +75,12 @@ class Network(ABC):
         tls: ssl.SSLContext | None = None,
         server_name: str | None = None,
         handshake_timeout: float | None = None,
+        unread: int | None = None,
     ) -> P:
-        """Open a connection and return its protocol. Raises :class:`OSError` (:class:`ssl.SSLError` is one)."""
+        """Open a connection and return its protocol. Raises :class:`OSError` (:class:`ssl.SSLError` is one).
+
+        ``unread`` as for :meth:`listen`.
+        """
 
     @abstractmethod
     def connector(self) -> aiohttp.BaseConnector:
@@ -112,15 +118,19 @@ class SystemNetwork(Network):
         *,
         tls: TlsServer | None = None,
         admission: Admission | None = None,
+        unread: int | None = None,
     ) -> Listener:
         host, port = endpoint
         if tls is not None:
             listener = await self._bind(host, port)
+            _bound(listener, unread)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT)
             return _SecureListener(TlsListener(listener, protocol, tls, admission or Admission(), self._has_left))
         loop = asyncio.get_running_loop()
-        if port == 0:
-            return _SystemListener(await loop.create_server(protocol, sock=await self._bind(host, port), backlog=1024))
+        if port == 0 or unread is not None:
+            listener = await self._bind(host, port)
+            _bound(listener, unread)
+            return _SystemListener(await loop.create_server(protocol, sock=listener, backlog=1024))
         return _SystemListener(await loop.create_server(protocol, host, port, backlog=1024))
 
     async def connect(
@@ -131,12 +141,13 @@ class SystemNetwork(Network):
         tls: ssl.SSLContext | None = None,
         server_name: str | None = None,
         handshake_timeout: float | None = None,
+        unread: int | None = None,
     ) -> P:
         host, port = endpoint
+        where = {"host": host, "port": port} if unread is None else {"sock": await self._connected(host, port, unread)}
         _, connected = await asyncio.get_running_loop().create_connection(
             protocol,
-            host,
-            port,
+            **where,
             ssl=tls,
             server_hostname=(server_name or host) if tls else None,
             ssl_handshake_timeout=handshake_timeout if tls else None,
@@ -147,6 +158,29 @@ class SystemNetwork(Network):
         import aiohttp
 
         return aiohttp.TCPConnector()
+
+    async def _connected(self, host: str, port: int, unread: int) -> socket.socket:
+        """A socket that is connected to the first of the host's addresses that accepts it."""
+        loop = asyncio.get_running_loop()
+        failure = OSError(f"{host} has no address")
+        for family, _, _, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            client = self._socket(family)
+            try:
+                client.setblocking(False)
+                _bound(client, unread)
+                await loop.sock_connect(client, address)
+            except OSError as error:
+                client.close()
+                failure = error
+            except BaseException:
+                client.close()
+                raise
+            else:
+                return client
+        raise failure
+
+    def _socket(self, family: int) -> socket.socket:
+        return socket.socket(family, socket.SOCK_STREAM)
 
     async def _bind(self, host: str, port: int) -> socket.socket:
         found = await asyncio.get_running_loop().getaddrinfo(
@@ -163,3 +197,10 @@ class SystemNetwork(Network):
 
     def _has_left(self, connection: socket.socket) -> bool:
         return has_left(connection)
+
+
+def _bound(unconnected: socket.socket, unread: int | None) -> None:
+    """Set the size of a receive buffer. Linux must know it before the connection is made: it drops what its peer may
+    send by an earlier window and a smaller buffer has no room for, with the acknowledgments in it."""
+    if unread is not None:
+        unconnected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, unread)

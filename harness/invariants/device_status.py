@@ -222,6 +222,8 @@ class LiveIsNotDisconnected(Invariant):
         write, link = self.ledger.writer("Device", name, "Disconnected"), self.ledger.connected_link(name)
         if write is None or write.source != "Gateway" or link is None or not link.known or link.connected is None:
             return
+        if link.unread is not None:
+            return
         ended = self._ended.get(name)
         if ended is not None and ended.n < link.opened.n and before <= ended.at:
             return  # it was Connected for a session that ended before this one began

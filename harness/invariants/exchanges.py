@@ -90,6 +90,7 @@ class GatewayReplies(_OfLinks):
 
     name = "gateway replies"
     party = Party.GATEWAY
+    holds_at_boards = True
 
     @on(*ANSWERS.values())
     def asked(self, event: Event) -> Iterator[Violation]:
@@ -123,6 +124,7 @@ class DeviceReplies(_OfLinks):
 
     name = "device replies"
     party = Party.BOARD
+    holds_at_boards = True
 
     @on("EnrollmentResponse", *STARTS)
     def asked(self, event: Event) -> Iterator[Violation]:
@@ -158,6 +160,7 @@ class FreshDeviceIds(_OfLinks):
 
     name = "fresh device ids"
     party = Party.BOARD
+    holds_at_boards = True
 
     @on(ASKED)
     def asked(self, event: Event) -> Iterator[Violation]:
@@ -183,6 +186,7 @@ class FreshGatewayIds(_OfLinks):
 
     name = "fresh gateway ids"
     party = Party.GATEWAY
+    holds_at_boards = True
 
     @on(*STARTS)
     def started(self, event: Event) -> Iterator[Violation]:

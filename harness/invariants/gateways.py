@@ -62,6 +62,13 @@ class ConnectedDevices(Invariant):
             self._count(link.gateway)
         yield from ()
 
+    @on("Unread")
+    def unread(self, event: Event) -> Iterator[Violation]:
+        if (link := self.ledger.link(event)) is not None:  # the gateway may end it, and nobody sees that
+            self._accepted[link.gateway].discard(link)
+            self._count(link.gateway)
+        yield from ()
+
     @on("ConnectionClosed")
     def closed(self, event: Event) -> Iterator[Violation]:
         if (link := self.ledger.link(event)) is not None:
@@ -170,14 +177,15 @@ class SessionsListed(Invariant):
                 message = f"the gateway lists {session.get('device')} at {address}, which is {link.device}"
                 yield self.broken(event, message, cause=link.opened, link=link)
         for address, link in known.items():
-            if link.closed is None and link.opened.n < since and address not in listed and not _was_replaced(link):
+            if link.closed is None and link.opened.n < since and address not in listed and not _may_have_ended(link):
                 message = f"the gateway does not list the session of {link.device} (link {link.name})"
                 yield self.broken(event, message, cause=link.opened, link=link)
 
 
-def _was_replaced(link: Link) -> bool:
-    """Whether the gateway may have given the session up before the link's end: it never spoke, or was refused."""
-    return link.said is None or link.refused is not None
+def _may_have_ended(link: Link) -> bool:
+    """Whether the gateway may have given the session up before the link's end was seen: its device never spoke, was
+    refused, or does not read."""
+    return link.said is None or link.refused is not None or link.unread is not None
 
 
 class MetricsCount(Invariant):
@@ -278,7 +286,7 @@ class GaugesAgree(Invariant):
         listed = Counter(str(each.get("state")) for each in event.data.get("sessions") or ())
         counted = metrics.get("wasmbed_gateway_sessions{state=connected}", 0)
         links = [link for link in self.ledger.all_open() if link.gateway == gateway and link.known]
-        beating = sum(link.connected is not None and link.refused is None for link in links)
+        beating = sum(link.connected is not None and link.refused is None and link.unread is None for link in links)
         if counted != listed["connected"]:
             message = f"the metrics of gateway {gateway} count {counted:.0f} connected sessions; it lists"
             yield self.broken(event, f"{message} {listed['connected']}")

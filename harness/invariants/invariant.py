@@ -7,7 +7,7 @@ events that they name, in order, and yield a :class:`Violation` at the event tha
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, TypeVar
@@ -128,6 +128,9 @@ class Invariant:
     """The kinds, phases, and fields (as of :class:`~harness.wasmbed.resources.extent.Extent`) without which it says
     nothing of a system."""
 
+    holds_at_boards: ClassVar[bool] = False
+    """Whether it is about one link alone, so that it holds of what the link's board has seen too."""
+
     _keys: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Each key, and the name of the method that is called with its events."""
 
@@ -142,6 +145,11 @@ class Invariant:
         """Its methods by the keys of the events that they are called with."""
         for key, name in self._keys:
             yield key, getattr(self, name)
+
+    @classmethod
+    def hears(cls, messages: Collection[str]) -> bool:
+        """Whether it is about any of these messages."""
+        return any(key in messages for key, _ in cls._keys)
 
     def finish(self, last: Event) -> Iterator[Violation]:
         """Yield violations that show only at the end."""

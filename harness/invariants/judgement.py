@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from harness.core.errors import ProductFailure, RigError, reason
-from harness.core.history import Event
+from harness.core.history import SEEN_BY, Event
 from harness.invariants.application_status import APPLICATION_STATUS
 from harness.invariants.boards import BOARDS
 from harness.invariants.consoles import CONSOLES
@@ -32,12 +32,14 @@ from harness.invariants.silence import SILENCE
 from harness.invariants.timing import TIMING
 from harness.invariants.transfers import TRANSFERS
 from harness.invariants.unwanted import NothingRunsUnwanted
-from harness.invariants.wire import WIRE
+from harness.invariants.wire import MESSAGES, WIRE
 from harness.wasmbed.resources.extent import EXTENT_NOTE, extent_of
 
 __all__ = ["RULES", "Judgement", "describe", "find_violations", "judge"]
 
-_EXTENT = f"note {EXTENT_NOTE}"
+_EXTENT, _GATEWAY_UP = f"note {EXTENT_NOTE}", "note gateway up"
+_LINKS = frozenset({"TlsConnected", "TlsRejected", "ConnectionClosed", "UnreadableFrame", *MESSAGES})
+"""The messages and the ends of links."""
 TOLD = 10
 """Violations that a verdict lists."""
 MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
@@ -75,11 +77,19 @@ RULES: Mapping[str, type[Invariant]] = {
 
 
 class Judgement:
-    """The invariants at work on one history, of which :meth:`see` gets every event in order."""
+    """The invariants at work on one history, of which :meth:`see` gets every event in order.
 
-    def __init__(self) -> None:
+    Where the gateway's side of the links is not in the record, invariants about messages do not judge. Some of them
+    judge what boards have seen of their links, by a ledger of its own: its times and its order are not the gateway's.
+    Messages of a dialect are not judged: the invariants are about protocol 1.
+    """
+
+    def __init__(self, rules: Iterable[type[Invariant]] | None = None) -> None:
+        """``rules``: those that judge, by default all."""
         self._ledger = Ledger()
-        self._invariants = [rule(self._ledger) for rule in RULES.values()]
+        self._is_whole = rules is None
+        self._invariants = [rule(self._ledger) for rule in (RULES.values() if rules is None else rules)]
+        self._at_boards: Judgement | None = None
         self._handlers: dict[str, list[Handler]] = {}
         self._connect()
         self._found: list[Violation] = []
@@ -92,9 +102,15 @@ class Judgement:
         self._last = event
         if "mock" in event.data:
             return
+        if self._at_boards is not None:
+            self._at_boards.see(event)
+            if SEEN_BY in event.data:
+                return
         key = key_of(event)
         if key == _EXTENT:
             self._leave_out(event)
+        elif key == _GATEWAY_UP and self._is_whole:
+            self._look_at_links(event)
         try:
             self._ledger.see(event)
         except MISSHAPEN as error:
@@ -120,6 +136,16 @@ class Judgement:
         self._invariants = [each for each in self._invariants if all(map(extent.has, each.needs))]
         self._connect()
 
+    def _look_at_links(self, up: Event) -> None:
+        """Judge messages no more if a gateway's links are not recorded at its side, or not in protocol 1."""
+        if self._at_boards is not None or not {SEEN_BY, "wire"} & up.data.keys():
+            return
+        self._invariants = [each for each in self._invariants if not each.hears(_LINKS)]
+        self._connect()
+        if SEEN_BY in up.data:
+            rules = () if "wire" in up.data else (rule for rule in RULES.values() if rule.holds_at_boards)
+            self._at_boards = Judgement(rules)
+
     def _cannot_read(self, event: Event, reader: str, error: Exception) -> None:
         if len(self.unjudged) < TOLD:
             self.unjudged.append(f"{reader} cannot read event {event.n} ({event.name}): {reason(error)}")
@@ -134,7 +160,11 @@ class Judgement:
                     found.extend(invariant.finish(self._last))
                 except MISSHAPEN as error:
                     self._cannot_read(self._last, invariant.name, error)
-        return sorted(filter(self._counts, found), key=lambda violation: violation.event.n)
+        found = list(filter(self._counts, found))
+        if self._at_boards is not None:
+            found += self._at_boards.violations()
+            self.unjudged += self._at_boards.unjudged
+        return sorted(found, key=lambda violation: violation.event.n)
 
     def conclude(self) -> None:
         """Raise ProductFailure naming every violation and whom it convicts, if there is any, and RigError where an

@@ -50,6 +50,8 @@ class Link:
     """The device's latest message."""
     refused: Event | None = None
     """The gateway's latest Error."""
+    unread: Event | None = None
+    """The device does not read, so a relay does not see what the gateway sends, nor that it ends the link."""
     beats: deque[Event] = field(default_factory=lambda: deque(maxlen=BEATS))
     """The latest heartbeats."""
 
@@ -226,9 +228,13 @@ class Ledger:
         if not link.device and device:
             link.device = device
             self._open.setdefault(device, {})[name] = link
+        if event.source == "Gateway":
+            link.unread = None
         if event.name == "ConnectionClosed":
             link.closed = event
             self._end(link)
+        elif event.name == "Unread":
+            link.unread = event
         elif event.source == "Device":
             link.said = event
             if event.name == "Heartbeat":

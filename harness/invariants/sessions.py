@@ -48,6 +48,7 @@ class DeviceTurns(Invariant):
     name = "device turns"
     party = Party.BOARD
     source = "diagrams device-enrollment and device-connection"
+    holds_at_boards = True
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
@@ -100,6 +101,7 @@ class GatewayTurns(Invariant):
     name = "gateway turns"
     party = Party.GATEWAY
     source = "diagrams device-enrollment and certificate-invalid; docs/reference/protocol"
+    holds_at_boards = True
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)

@@ -50,6 +50,7 @@ class Transfers(Invariant):
     name = "transfers"
     party = Party.GATEWAY
     source = "wasmbed.cddl (deploy, module-chunk); diagram application-deployment"
+    holds_at_boards = True
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)

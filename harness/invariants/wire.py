@@ -16,7 +16,7 @@ from harness.invariants.cddl import load_contract
 from harness.invariants.invariant import Invariant, Party, Violation, on
 from harness.invariants.ledger import Ledger
 
-__all__ = ["FIELDS", "WIRE", "read_event"]
+__all__ = ["FIELDS", "MESSAGES", "WIRE", "read_event"]
 
 FIELDS: Mapping[tuple[str, str], tuple[int, tuple[str, ...]]] = {
     ("Device", "Heartbeat"): (
@@ -71,6 +71,7 @@ class FramesKeepTheContract(Invariant):
     name = "frames keep the contract"
     party = Party.BOARD
     source = "wasmbed.cddl; RFC 8949 section 4.2.1"
+    holds_at_boards = True
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)

@@ -19,6 +19,7 @@ from harness.core.history import Event
 from harness.sequences.fields import ANY, EventField, check_condition, of_message, of_schema
 from harness.sequences.labels import Label
 from harness.wasmbed.protocol import messages
+from harness.wasmbed.protocol.dialects import messages as dialect
 from harness.wasmbed.resources.kinds import CONFIG_MAP, DEVICE, EVENT, GATEWAY, LEASE, SECRET, load_crds
 from harness.wasmbed.resources.names import PAIRING_SECRET_PREFIX
 from harness.wasmbed.runtime.interface import FaultCode
@@ -100,7 +101,7 @@ class EventType:
 @cache
 def event_types() -> Mapping[tuple[str, str, str], EventType]:
     """All rows of the table by source, target, and name."""
-    rows = [*_link(), *_requests(), *_watches(), *_http(), *_future()]
+    rows = [*_link(), *_dialects(), *_requests(), *_watches(), *_http(), *_future()]
     return {row.key: row for row in rows}
 
 
@@ -134,6 +135,20 @@ def _link() -> Iterator[EventType]:
             subject = Subject.APPLICATION if "applicationId" in known else Subject.DEVICE
             key_fields = tuple(name for name in ("code", "ok", "state") if name in known)
             yield EventType(source, target, message.__name__, subject, known, key_fields)
+
+
+def _dialects() -> Iterator[EventType]:
+    """The messages of the dialects of the original that protocol 1 does not have."""
+    ends = {name: EventField() for name in ("device", "link", "messageId", "frame", "frameSize")}
+    for source, target, union, own in (
+        ("Device", "Gateway", dialect.DeviceDialectMessage, messages.DeviceMessage),
+        ("Gateway", "Device", dialect.GatewayDialectMessage, messages.GatewayMessage),
+    ):
+        for message in typing.get_args(union):
+            if message not in typing.get_args(own):
+                known = {**of_message(message), **ends}
+                subject = Subject.APPLICATION if "applicationId" in known else Subject.DEVICE
+                yield EventType(source, target, message.__name__, subject, known)
 
 
 def _resource_fields() -> Mapping[str, Mapping[str, EventField]]:
@@ -266,5 +281,6 @@ def bind(source: str, target: str, label: Label) -> tuple[EventType, Label]:
 
 def _suggest(word: str, known: Iterable[str]) -> str:
     choices = sorted(set(known))
-    close = get_close_matches(word, choices, n=3, cutoff=0.4) or choices[:12]
+    close = get_close_matches(word, choices, n=1, cutoff=0.9) or get_close_matches(word, choices, n=3, cutoff=0.4)
+    close = close or choices[:12]
     return f"did you mean {' or '.join(close)}?" if close else "there are no events in this direction"

@@ -33,5 +33,8 @@ class SimulatedNetwork(SystemNetwork):
         listener.listen()
         return listener
 
+    def _socket(self, family: int) -> socket.socket:
+        return cast(socket.socket, self._sockets.make())
+
     def _has_left(self, connection: socket.socket) -> bool:
         return cast(SimulatedSocket, connection).left_by_peer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
-from harness.boards.board import Board
+from harness.boards.board import Board, Credentials
 from harness.boards.fleet import Progress
 from harness.core.errors import UsageError, suggestion
 from harness.stack.credentials import Certificate
@@ -21,6 +21,8 @@ class BoardOptions(TypedDict, total=False):
     """The device's name; of several boards each gets a number after it."""
     certificate: Certificate | str
     """The board's credentials; :attr:`Certificate.VALID` by default."""
+    credentials: Credentials | None
+    """An identity that the harness has not issued: of an authority that the gateway trusts, and it has not."""
     twin_of: Board | None
     """Another board, whose identity this one gets instead."""
     device_type: str | None

@@ -102,6 +102,9 @@ class Boards:
         """The credentials of a new board and the name of its device: its own, or those of its twin."""
         if (twin := options.get("twin_of")) is not None:
             return self._credentials[twin.name], self.device_of(twin)
+        if (credentials := options.get("credentials")) is not None:
+            self._pki.know(credentials)
+            return credentials, name
         certificate = options.get("certificate", Certificate.VALID)
         algorithm = Algorithm.ED25519 if "ed25519" in features else Algorithm.P256
         return await self._pki.credentials(name, certificate, algorithm=algorithm), name

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from harness.core.ahead import Ahead
 from harness.core.clock import Clock
 from harness.core.errors import UsageError
+from harness.core.history import SEEN_BY
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
 from harness.gateways.gateway import Choice, Gateway, GatewaySetup
@@ -100,6 +101,11 @@ class GatewayControl(Watched[GatewayResource]):
         """The features that it has; the names are in :data:`harness.gateways.gateway.FEATURES`."""
         hidden = frozenset() if self._boundary is None else RECORDED_INSIDE
         return self._kind.features_of(self._choice) - self._choice.lacks - hidden
+
+    @property
+    def is_tunnel(self) -> bool:
+        """Whether its links pass as ciphertext, because their boards' identities are not the harness's."""
+        return self._boundary is not None and self._boundary.is_tunnel
 
     @property
     def in_process(self) -> bool:
@@ -209,7 +215,7 @@ class GatewayControl(Watched[GatewayResource]):
             raise UsageError(
                 "its links pass no relay", where=f"gateway {self.name}", do="mark the test with stack(relay=True)"
             )
-        if self._boundary.is_tunnel and (device or fault.drop or fault.corrupt):
+        if self.is_tunnel and (device or fault.drop or fault.corrupt):
             raise UsageError(
                 "its boards' identities are not the harness's, so devices and frames are not known on its links",
                 where=f"gateway {self.name}",
@@ -280,6 +286,8 @@ class GatewayControl(Watched[GatewayResource]):
             "deviceTypes": sorted(settings.device_types),
         }
         return {
+            **({SEEN_BY: "board"} if self.is_tunnel else {}),
+            **({"wire": self._choice.wire} if self._choice.wire != VERSION_1 else {}),
             "token": self._token,
             "heartbeatInterval": int(1000 * settings.heartbeat_interval),
             "missedHeartbeats": settings.missed_heartbeats,

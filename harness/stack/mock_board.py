@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from harness.boards.board import Credentials
+from harness.boards.link_tap import BoardTap, SeenLink
 from harness.core.clock import Clock, SystemClock, time_to_wait
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network, SystemNetwork
@@ -20,6 +21,7 @@ from harness.wasmbed.pki.identity import Identity, create_signing_request
 from harness.wasmbed.pki.keys import load_private_key, public_key_der
 from harness.wasmbed.pki.tls import client_context
 from harness.wasmbed.protocol.dialects.wires import VERSION_1, find_wire
+from harness.wasmbed.protocol.errors import LinkClosed
 from harness.wasmbed.protocol.link import Side
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
@@ -83,6 +85,7 @@ class MockBoard(MockEnd):
         self.device_id = ""
         """The id that the gateway gave at :meth:`enroll`."""
         self._randomness = randomness or Randomness()
+        self._seen: SeenLink | None = None
 
     @property
     def address(self) -> str:
@@ -109,6 +112,15 @@ class MockBoard(MockEnd):
             await (network or SystemNetwork()).connect(
                 lambda: self.link, endpoint, tls=context, server_name=server_name or endpoint[0]
             )
+
+    def show(self, tap: BoardTap) -> None:
+        """Let ``tap`` record its connection as the board sees it, from now on."""
+        host, _, port = self.address.rpartition(":")
+        self._seen = tap.opened(self.link, self.credentials.certificate, (host, int(port)))
+
+    def _over(self, closed: LinkClosed) -> None:
+        if self._seen is not None:
+            self._seen.ended(closed)
 
     def request(self) -> EnrollmentRequest:
         """An enrollment request of a device that has a certificate, complete and with a fresh nonce."""

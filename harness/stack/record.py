@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from harness.core.clock import time_to_wait
-from harness.core.errors import ProductFailure
-from harness.core.history import Event, History, Kind
+from harness.core.errors import ProductFailure, UsageError
+from harness.core.history import SEEN_BY, Event, History, Kind
 from harness.invariants.absence import Absence, missing_from_application, missing_from_device
 from harness.invariants.invariant import Party, party_of
 from harness.invariants.judgement import Judgement
@@ -212,6 +212,12 @@ class Record(History):
         that are missing, extra, or misplaced.
         """
         self.check_whole()
+        if any(SEEN_BY in event.data for event in self):
+            raise UsageError(
+                "the links are recorded as their boards have seen them, and a sequence has the gateway's order",
+                where=sequence,
+                do="give [gateways.NAME] the authority of its devices (device_ca), or leave the sequence out",
+            )
         from harness.sequences import judge, verdict_picture
 
         verdict = judge(sequence, _without_beats_under_way(list(self)), only)

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from harness.boards.board import Board, BoardEnvironment, Credentials
+from harness.boards.link_tap import BoardTap
 from harness.clusters.cluster import Cluster
 from harness.clusters.mapped import MappedApi, MappedGate
 from harness.core.descriptors import limit, raise_limit
@@ -190,7 +191,12 @@ class Stack:
         await self._bounded("the controllers", self.controllers.start())
 
         environment = BoardEnvironment(
-            self.clock, self.network, self.randomness.fork("boards"), self._recorder.platform, self._recorder.failure
+            self.clock,
+            self.network,
+            self.randomness.fork("boards"),
+            self._recorder.platform,
+            self._recorder.failure,
+            self._recorder.platform if self.gateway.is_tunnel else None,
         )
         self.boards = Boards(
             self.options,
@@ -316,6 +322,8 @@ class Stack:
         board = MockBoard(name, credentials, self.clock, randomness, wire=self._system.wire)
         self.history.note("mock board", name)
         await board.connect(endpoint or self.gateway.endpoint, self.network)
+        if self.gateway.is_tunnel and endpoint is None:
+            board.show(BoardTap(self._recorder.platform, name))
         self._recorder.by_hand.add(board.address)
         self._recorder.note("peer connected", name, address=board.address)
         self._at_end(f"the connection of {name}", board.close)

@@ -8,11 +8,13 @@ phases. Where the two have other names, names become ``device 1`` in the order o
 links become ``id 1`` and ``link 1``: a gateway that was restarted may give a link the name of an earlier one, and
 devices come in any order. Times, measurements, keys and free text become ``...``; only the first heartbeat of a
 connection counts, and of a link's end not which side was first: both may close it. Requests to the cluster are left
-out, because their number depends on timing, and so are messages about an application after its deletion.
+out, because their number depends on timing, and so are messages about an application after its deletion, and that a
+device did not read for a moment.
 
-Two more things are a matter of time. How many chunks of a module passed before its transfer was broken off: that it
+Three more things are a matter of time. How many chunks of a module passed before its transfer was broken off: that it
 was is compared, and its chunks are, unless they are the first ones in their order. And which phases were written at the
-end of the test: those after the stop of the stack are left out, and so is a last one that only one history has.
+end of the test: those after the stop of the stack are left out, and so is a last one that only one history has. And how
+often a controller asked a gateway for a device that was not connected: the gateway has answered 404 and done nothing.
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ COMPARED = {"Device", "Gateway", "ApplicationController"}
 CHUNK, ACKNOWLEDGMENT = "ModuleChunk", "ChunkAcknowledgment"
 SECRET = "(secret"
 """The beginning of the mark of a secret, whose digest differs from run to run."""
+UNREAD = "Unread"
+ORDERS, NOT_FOUND = frozenset({"DeployApplication", "StopApplication"}), 404
 BEATS = frozenset({"Heartbeat", "HeartbeatAcknowledgment"})
 PHASES, DELETED = "phases", "deleted"
 """The lane of a resource's phases, and the last of them."""
@@ -83,6 +87,11 @@ def require_alike(
 def _subjects(events: Iterable[Event], named: bool) -> list[_Subject]:
     found = list(_Subjects(list(events), named).found.values())
     return sorted(found, key=lambda subject: subject.label) if named else found
+
+
+def _is_of_the_moment(event: Event) -> bool:
+    """Whether a message says only when something was, and brings nothing about."""
+    return event.name == UNREAD or (event.name in ORDERS and event.data.get("code") == NOT_FOUND)
 
 
 def _is_end(event: Event) -> bool:
@@ -178,7 +187,7 @@ class _Subjects:
                 self._add(event)
 
     def _add(self, event: Event) -> None:
-        if event.kind is Kind.MESSAGE and {event.source, event.target} <= COMPARED:
+        if event.kind is Kind.MESSAGE and {event.source, event.target} <= COMPARED and not _is_of_the_moment(event):
             device = self._label(event.data.get("device"), "device")
             subject = self._subject(event.correlation, "application")
             if event.name == "TlsConnected":

@@ -1,4 +1,5 @@
-"""A gateway program that speaks a dialect: it answers heartbeats, and in ``r`` enrolls each device by its key first."""
+"""A gateway program that speaks a dialect: it answers heartbeats. In ``r`` it enrolls each device by its key first, and
+has it run an application."""
 
 import asyncio
 import sys
@@ -6,14 +7,20 @@ from pathlib import Path
 from typing import Any, cast
 
 from harness.stack.mock_gateway import BoardConnection, MockGateway
+from harness.stack.modules import Modules
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import load_private_key
-from harness.wasmbed.protocol.dialects.messages import BareHeartbeat
+from harness.wasmbed.protocol.dialects.messages import BareHeartbeat, DeployModule, NumberedStatus
+from harness.wasmbed.protocol.messages import DeploymentResult
 
 
 async def serve(link: BoardConnection, wire: str) -> None:
     if wire == "r":
         await link.enroll_bare(bytes(range(16)))
+        await link.expect(cast(Any, BareHeartbeat))
+        link.send(cast(Any, DeployModule("hello", "hello", Modules(Path())("hello"))))
+        await link.expect(DeploymentResult)
+        await link.expect(cast(Any, NumberedStatus))
     while True:
         await link.expect(cast(Any, BareHeartbeat))
 

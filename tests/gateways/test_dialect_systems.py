@@ -12,7 +12,7 @@ from harness.core.errors import UsageError
 from harness.stack import Stack
 from harness.stack.gateway_choice import find_gateway
 from harness.stack.options import StackOptions
-from harness.wasmbed.protocol.dialects.messages import BareHeartbeat, BareHeartbeatAcknowledgment
+from harness.wasmbed.protocol.dialects.messages import BareHeartbeat, BareHeartbeatAcknowledgment, NumberedState
 from tests.gateways.commands import described
 
 PROGRAM = Path(__file__).with_name("dialect_gateway.py")
@@ -42,6 +42,22 @@ async def test_its_frames_are_in_the_history(wire: str, tmp_path: Path) -> None:
         assert (beat.data["link"], "mock" in beat.data) == (answer.data["link"], False)
         with stack.links.disturbed(board, cut=True):
             await stack.history.until("ConnectionClosed", about=board.name)
+
+
+async def test_its_enrollment_and_its_deployment_are_judged(tmp_path: Path) -> None:
+    """The sequence of an enrollment in the dialect, and no invariant about protocol 1."""
+    async with Stack(speaking(tmp_path, "r").replace(heartbeat=0.3)) as stack:
+        board = await stack.boards.power_on()
+        running = await stack.history.until("NumberedStatus", about="hello", within=60)
+        assert running.data["state"] == NumberedState.RUNNING
+        (deployed,) = stack.history.find("DeployModule", source="Gateway")
+        assert deployed.data["module"]["size"] == len(stack.modules("hello"))
+        (result,) = stack.history.find("DeploymentResult", source="Device")
+        assert result.data["ok"]
+        await board.power_off()
+        await stack.history.until("ConnectionClosed", about=board.name)
+        stack.judge()
+        stack.history.follows("dialect-enrollment")
 
 
 async def test_a_mock_board_speaks_it(tmp_path: Path) -> None:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from harness.core.errors import RigError, UsageError
+from harness.core.history import Event
 from harness.stack import Stack, StackOptions
 from harness.wasmbed.pki.keys import private_key_der
 from tests.gateways.commands import described
+
+MESSAGES = frozenset(
+    {
+        *("TlsConnected", "EnrollmentRequest", "EnrollmentAcknowledgment", "DeviceInfo", "ApplicationStatus"),
+        *("ChunkAcknowledgment", "DeploymentResult", "ConnectionClosed", "Heartbeat"),
+    }
+)
 
 
 async def test_boards_enroll_at_a_gateway_that_runs_already(tmp_path: Path) -> None:
@@ -59,7 +68,8 @@ async def test_a_wrong_table_is_named_with_its_line(body: str, message: str, tmp
 
 
 async def test_links_of_boards_with_identities_of_their_own_pass_as_ciphertext(tmp_path: Path) -> None:
-    """Without the devices' authority nobody but the gateway can end their TLS: the record says so, and has bytes."""
+    """Without the devices' authority nobody but the gateway can end their TLS: the record says so, has the bytes on the
+    line, and the messages as the board has seen them."""
     async with Stack(StackOptions()) as lab:
         credentials = await lab.pki.credentials("meter")
         options = described(tmp_path, "kind = 'endpoint'\ndevices = '{}:{}'\n".format(*lab.gateway.endpoint))
@@ -69,7 +79,8 @@ async def test_links_of_boards_with_identities_of_their_own_pass_as_ciphertext(t
             (opened,) = stack.history.find("CiphertextOnly")
             assert opened.data["reason"] == "the relay is a tunnel"
             assert stack.history.find("Ciphertext")
-            assert not stack.history.find("EnrollmentRequest")
+            (request,) = stack.history.find("EnrollmentRequest")
+            assert request.data["seenBy"] == "board"
             stack.links.disturb(delay=0.01)
             await board.beat()
             stack.links.restore()
@@ -77,3 +88,31 @@ async def test_links_of_boards_with_identities_of_their_own_pass_as_ciphertext(t
                 stack.links.disturb("meter", delay=0.01)
             with pytest.raises(UsageError, match="so devices and frames are not known on its links"):
                 stack.links.disturb(drop=2)
+
+
+async def test_boards_with_identities_of_their_own_show_their_links(tmp_path: Path) -> None:
+    """A virtual board holds the plain text: a deployment to it is in the record from its side, to the link's end, and
+    judged as far as one link alone can be. A sequence has the gateway's order, so it is not judged, which is said."""
+    async with Stack(StackOptions()) as lab:
+        credentials = await lab.pki.credentials("meter")
+        options = described(tmp_path, "kind = 'endpoint'\ndevices = '{}:{}'\n".format(*lab.gateway.endpoint))
+        async with Stack(options) as stack:
+            board = await stack.boards.power_on("virtual", name="meter", credentials=credentials)
+            await lab.device("meter").until(phase="Connected")
+            application = await lab.deploy("hello", to="meter")
+            await application.until(phase="Running")
+            await board.power_off()
+            for record in (lab.history, stack.history):
+                await record.until("ConnectionClosed", about="meter")
+            seen = [event for event in stack.history.find(source="Device") if event.data.get("seenBy") == "board"]
+            assert _messages(seen) == _messages(lab.history.find(source="Device"))
+            assert {event.data["link"] for event in seen} == {"meter/1"}
+            assert stack.history.find("ModuleChunk", source="Gateway")
+            stack.judge()
+            with pytest.raises(UsageError, match="recorded as their boards have seen them"):
+                stack.history.follows("device-enrollment")
+
+
+def _messages(events: Iterable[Event]) -> list[str]:
+    """The messages of a device in their order: how often it beats is a matter of time."""
+    return [event.name for event in events if event.name in MESSAGES - {"Heartbeat"}]

@@ -132,6 +132,8 @@ async def test_a_board_that_does_not_read_is_felt_by_the_gateway(world: RelayedW
     reader, writer = await asyncio.open_connection(*world.relay.endpoint, ssl=context, server_hostname="localhost")
     await stalled.wait()
     assert sum(sent) < size
+    (unread, *_) = await world.until_relayed("Unread")
+    assert unread == ("Device", "Gateway", "Unread", {"device": "dev-1", "link": "gateway-1/1"}, "dev-1")
     received = 0
     while data := await reader.read(1 << 20):
         received += len(data)

@@ -91,3 +91,31 @@ def test_an_answer_to_a_request_that_is_forgotten_convicts_nobody(monkeypatch: p
         for number in ids:
             story.gateway("HeartbeatAcknowledgment", messageId=number, gatewayTime=int(START * 1000))
         assert [rule for rule in story.broken() if rule == "gateway replies"] == expected
+
+
+def test_the_end_of_a_link_whose_device_does_not_read_may_be_unseen() -> None:
+    """A relay that waits for a device sees nothing of the gateway until the device reads: not that it has ended the
+    link either. What it sends afterwards shows that it has not."""
+    gave_up, still_there = Story(), Story()
+    for story in (gave_up, still_there):
+        story.enrolls()
+        story.device("Unread")
+    still_there.beats(number=3)
+    for story in (gave_up, still_there):
+        story.becomes_disconnected()
+        story.writes("Gateway", "PATCH Gateway", "gateway-1", status={"connectedDevices": 0})
+    assert gave_up.broken() == []
+    assert still_there.broken() == ["live devices stay connected", "connected devices"]
+
+
+def test_what_boards_have_seen_is_judged_link_by_link_and_not_against_the_cluster() -> None:
+    """Where the gateway's side of the links is not recorded, no invariant compares the cluster with links; a gateway
+    that serves before it accepts is convicted by what its board has seen."""
+    story = Story()
+    story.gateway_up(seenBy="board")
+    story.writes("Gateway", "POST Device", "pump-1", code=201)
+    story.writes("Gateway", "PATCH Gateway", "gateway-1", status={"connectedDevices": 5})
+    assert story.broken() == []
+    story.device("TlsConnected", seenBy="board")
+    story.gateway("HeartbeatAcknowledgment", seenBy="board", messageId=1)
+    assert story.broken() == ["gateway turns", "gateway replies"]

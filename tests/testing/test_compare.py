@@ -204,3 +204,19 @@ def test_devices_of_one_application_take_turns_in_any_order() -> None:
         return [event for device in order for event in scenes[device].events]
 
     assert difference(history(["a", "bb"], "12"), history(["bb", "a"], "34")) == ""
+
+
+def test_how_often_a_controller_asked_for_a_device_that_was_away_is_a_matter_of_time() -> None:
+    """An order that was answered 404 has brought nothing about. What the gateway did, or did not, is compared."""
+    order = (Kind.MESSAGE, "ApplicationController", "Gateway", "StopApplication", "app")
+    once, twice, deaf = (Scene("meter", 1).enrolled().deployed("app") for _ in range(3))
+    twice.add(*order, device="meter", code=404)
+    for scene in (once, twice):
+        scene.add(*order, device="meter", code=202).down("Stop", "app", applicationId="app")
+    assert not difference(once, twice)
+    deaf.add(*order, device="meter", code=404)
+    assert "-    Stop on device meter" in difference(once, deaf)
+
+
+def test_that_a_device_did_not_read_for_a_moment_is_not_compared() -> None:
+    assert not difference(Scene("meter", 1).enrolled(), Scene("meter", 1).enrolled().up("Unread"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.boards.board import BoardEnvironment, BoardSettings
 from harness.boards.console import Console
+from harness.boards.link_tap import BoardTap
 from harness.boards.virtual.application import BoardServices
 from harness.boards.virtual.applications import Applications
 from harness.boards.virtual.flash import Flash
@@ -89,6 +90,7 @@ class Firmware:
             randomness=environment.randomness,
             backoff=backoff,
             wire=settings.wire,
+            tap=BoardTap(environment.links, settings.name) if environment.links is not None else None,
         )
         services = BoardServices(
             runtime,

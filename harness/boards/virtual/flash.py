@@ -84,6 +84,11 @@ class Flash:
         return self._certificate is not None
 
     @property
+    def certificate(self) -> bytes | None:
+        """Its certificate, DER, if it has one."""
+        return self._certificate
+
+    @property
     def public_key(self) -> bytes:
         """SubjectPublicKeyInfo, DER."""
         return public_key_der(self._key.public_key())

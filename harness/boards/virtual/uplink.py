@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from contextlib import suppress
 
+from harness.boards.link_tap import BoardTap
 from harness.boards.virtual.dialect_session import DialectSession
 from harness.boards.virtual.flash import Flash, PowerLost
 from harness.boards.virtual.session import BoardSession, CertificateStored, Device, Rejected, SessionMemory
@@ -60,6 +61,7 @@ class Uplink:
         "_randomness",
         "_server_name",
         "_session",
+        "_tap",
         "_task",
         "_wire",
     )
@@ -76,8 +78,10 @@ class Uplink:
         randomness: Randomness,
         backoff: Backoff,
         wire: str = VERSION_1,
+        tap: BoardTap | None = None,
     ) -> None:
-        self._wire = wire
+        """``tap`` records the links as the board sees them."""
+        self._wire, self._tap = wire, tap
         self._device, self._flash = device, flash
         self._gateway, self._server_name = gateway, server_name
         self._clock, self._network, self._randomness, self._backoff = clock, network, randomness, backoff
@@ -157,12 +161,15 @@ class Uplink:
     async def _serve(self, link: Link) -> float:
         """Serve a session to its end and close the link. Returns the seconds to wait before the next connection."""
         session = self._session = self._make_session(link)
+        seen = self._tap.opened(link, self._flash.certificate) if self._tap is not None else None
+        closed: LinkClosed | None = None
         self._device.say(f"link: up, {link.tls_version}")
         again_at_once = False
         try:
             await session.run()
         except LinkClosed as error:
             self._device.say(f"link: down: {error.reason}", LogLevel.WARNING)
+            closed = error
         except ProtocolError as error:
             self._device.say(f"link: the gateway broke the protocol: {error.reason}", LogLevel.ERROR)
             with suppress(LinkClosed):
@@ -173,6 +180,8 @@ class Uplink:
             again_at_once = True
         finally:
             self._session = None
+            if seen is not None:
+                seen.ended(closed)
             self._device.disconnected()
         await self._close(link)
         self._link = None

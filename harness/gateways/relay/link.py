@@ -5,6 +5,7 @@ First the handshakes (see :mod:`.negotiation`), then records. What the relay can
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -93,6 +94,10 @@ class RelayedLink:
         self._believing: Stream | None = None
         """The end of a broken link that still takes it for open."""
         self._fault = NO_FAULT
+        self._has_ended = False
+        """Whether the board has ended its side before the gateway was connected."""
+        self._is_unread = False
+        """Whether more waits for the board than it reads, so that the gateway is not read either."""
 
     @property
     def device(self) -> str:
@@ -155,6 +160,8 @@ class RelayedLink:
         self.near.hold(False, _HANDSHAKING)
         if self._hello:
             self._read_hello()
+        if self._has_ended:
+            self.ended(self.near)
 
     def received(self, stream: Stream, data: bytes) -> None:
         if self._believing is self.near:
@@ -175,6 +182,9 @@ class RelayedLink:
             stream.hold(len(reader) > MOST_WAITING, _HANDSHAKING)
 
     def ended(self, stream: Stream) -> None:
+        if stream is self.near and not self.far.is_open and self.far not in self._lost:
+            self._has_ended = True  # for the gateway, once it is connected
+            return
         if self._phase is _Phase.HELLO and self._hello:
             self._pass_raw("it is not a whole ClientHello")
         if stream is self._believing:
@@ -230,6 +240,13 @@ class RelayedLink:
 
     def crowded(self, stream: Stream, is_full: bool) -> None:
         self._other(stream).hold(is_full, _CROWDED)
+        if stream is self.near:
+            self._is_unread = is_full
+            asyncio.get_running_loop().call_soon(self._note_unread)  # after the records that have arrived
+
+    def _note_unread(self) -> None:
+        if self._is_unread:
+            self._observer.unread()
 
     # The handshakes.
 

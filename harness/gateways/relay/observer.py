@@ -54,6 +54,9 @@ class CiphertextObserver:
             ends = ("Gateway", "Device") if direction is Direction.SENT else ("Device", "Gateway")
             self._tap(*ends, "Ciphertext", {"size": len(data), "link": self._link}, "")
 
+    def unread(self) -> None:
+        """Report nothing: the bytes that were reported say so."""
+
     def ended(self, *, by_device: bool, reason: str, refused: bool = False) -> None:
         """Report the link's end."""
         if self._is_over:
@@ -125,6 +128,12 @@ class LinkObserver:
         """Whether the frames that have begun to pass in a direction have passed whole."""
         decoder = self._decoders[direction]
         return decoder is not None and not len(decoder)
+
+    def unread(self) -> None:
+        """Report that the device does not read: what the gateway sends from now on, and that it ends the link, is not
+        seen before the device reads again."""
+        if self._recorder is not None and not self._is_over:
+            self._recorder.unread()
 
     def ended(self, *, by_device: bool, reason: str, refused: bool = False) -> None:
         """Report the link's end: as a refused handshake if there was no session."""

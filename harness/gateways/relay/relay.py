@@ -22,6 +22,7 @@ from harness.gateways.relay.link import LinkOptions, RelayedLink
 from harness.gateways.relay.negotiation import KeyOf
 from harness.gateways.relay.passing import Tamper
 from harness.gateways.relay.stream import Stream
+from harness.gateways.relay.valve import MOST_WAITING
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import Algorithm, algorithm_of
 from harness.wasmbed.protocol.dialects.wires import VERSION_1, find_wire
@@ -104,7 +105,7 @@ class Relay:
     async def start(self) -> None:
         """Listen. Raises RigError if the port is taken."""
         try:
-            self._listener = await self._network.listen(self._accept, self._listen)
+            self._listener = await self._network.listen(self._accept, self._listen, unread=MOST_WAITING)
         except OSError as error:
             host, port = self._listen
             raise RigError(
@@ -167,7 +168,7 @@ class Relay:
 
     async def _connect(self, link: RelayedLink) -> None:
         try:
-            await self._network.connect(lambda: link.far, self.target)
+            await self._network.connect(lambda: link.far, self.target, unread=MOST_WAITING)
         except OSError as error:
             log.info("%s: the gateway at %s:%d does not accept a connection: %s", link.name, *self.target, error)
             link.refuse()

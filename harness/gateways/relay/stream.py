@@ -117,8 +117,7 @@ class Stream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=MOST_WAITING)
-        # Not Linux's megabytes: back-pressure passes. The receive buffer is Linux's own: one of a fixed size overflows
-        # by small segments, and Linux (6.18) then ignores the peer's acknowledgments too, until it is read.
+        # Not Linux's megabytes: back-pressure passes. The receive buffer was set before the connection was made.
         self._socket().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MOST_WAITING)
         if self._holds:
             self._transport.pause_reading()

@@ -90,6 +90,10 @@ class LinkRecorder:
         self._chunks += 1
         return {"sha256SoFar": self._module.hexdigest()}
 
+    def unread(self) -> None:
+        """Record that the device does not read, so that a relay cannot read what the gateway sends next."""
+        self._tap(DEVICE, GATEWAY, "Unread", self._ends(), self._name)
+
     def closed(self, by_device: bool, reason: str) -> None:
         """Record that the link has ended."""
         self._record_connected()
