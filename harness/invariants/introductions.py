@@ -189,7 +189,8 @@ class OneDescription(Invariant):
 
 
 class GatewaysNameThemselves(Invariant):
-    """A gateway tells a device the name and the endpoint that its Gateway resource has."""
+    """A gateway tells a device the name and the endpoint that its Gateway resource has, or those of another one that it
+    assigns the device to."""
 
     name = "gateways name themselves"
     party = Party.GATEWAY
@@ -209,13 +210,19 @@ class GatewaysNameThemselves(Invariant):
     @on("EnrollmentResponse")
     def told(self, event: Event) -> Iterator[Violation]:
         link = self.ledger.link(event)
-        registered = self.ledger.object("Gateway", link.gateway) if link is not None else {}
-        if link is None or not registered:
+        if link is None:
+            return
+        is_another = event.data.get("reassigned") is True and event.data.get("gatewayName") != link.gateway
+        name = str(event.data.get("gatewayName")) if is_another else link.gateway
+        registered = self.ledger.object("Gateway", name)
+        if is_another and not registered and name not in self._written:
+            yield self.broken(event, f"the gateway assigned {link.device} to {name}, which is not on record", link=link)
+        if not registered:
             return
         endpoint = (registered.get("spec") or {}).get("endpoint")
-        for field, wanted in (("gatewayName", link.gateway), ("gatewayEndpoint", endpoint)):
+        for field, wanted in (("gatewayName", name), ("gatewayEndpoint", endpoint)):
             told = event.data.get(field)
-            is_on_the_way = field == "gatewayEndpoint" and told == self._written.get(link.gateway)
+            is_on_the_way = field == "gatewayEndpoint" and told == self._written.get(name)
             if None not in (told, wanted) and told != wanted and not is_on_the_way:
                 message = f"the gateway told {link.device} {field} {told}; its resource says {wanted}"
                 yield self.broken(event, message, link=link)

@@ -39,7 +39,7 @@ FIELDS: Mapping[tuple[str, str], tuple[int, tuple[str, ...]]] = {
     ("Device", "ChunkAcknowledgment"): (9, ("applicationId", "index")),
     ("Gateway", "HeartbeatAcknowledgment"): (0, ("gatewayTime",)),
     ("Gateway", "EnrollmentResponse"): (
-        1, ("deviceId", "gatewayName", "gatewayEndpoint", "heartbeatInterval", "certificate"),
+        1, ("deviceId", "gatewayName", "gatewayEndpoint", "heartbeatInterval", "certificate", "reassigned"),
     ),
     ("Gateway", "Error"): (2, ("code", "message", "retryAfter", "action")),
     ("Gateway", "Deploy"): (

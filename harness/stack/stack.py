@@ -27,6 +27,7 @@ from harness.faults.schedule import Entry
 from harness.stack.api_faults import ApiFaults
 from harness.stack.applications import ApplicationHandle
 from harness.stack.backends import lacking, make_cluster
+from harness.stack.balancer import Balancer
 from harness.stack.boards import Boards
 from harness.stack.clocks import Clocks
 from harness.stack.credentials import Certificate, Pki
@@ -125,6 +126,7 @@ class Stack:
         self._ends = AsyncExitStack()
         self._numbers: dict[str, int] = {}
         self._gateways: list[GatewayControl] = []
+        self._balancer: Balancer | None = None
         self._schedule = Schedule()
         """The faults that were scheduled so far."""
 
@@ -303,6 +305,27 @@ class Stack:
         )
         await gateway.start()
         return gateway
+
+    async def scale_gateways(self, count: int, **settings: Any) -> Sequence[GatewayControl]:
+        """Run ``count`` gateways in all, behind one address for boards that are made from now on; returns them.
+
+        New connections go round the gateways that take connections. ``settings`` as for :meth:`add_gateway`, of those
+        that are started. Raises UsageError if there are more already, or if the gateway's kind can run only once.
+        """
+        if count < len(self._gateways):
+            where = f"scale_gateways({count})"
+            raise UsageError(f"{len(self._gateways)} gateways were made", where=where, do="stop or kill some of them")
+        if count > 1 and "several-gateways" not in self.gateway.features:
+            do = "mark the test with requires('several-gateways')"
+            raise UsageError("only one of its gateways can run", where=f"--gateway={self.options.gateway}", do=do)
+        for number in range(len(self._gateways) + 1, count + 1):
+            await self.add_gateway(f"gateway-{number}", **settings)
+        if self._balancer is None:
+            self._balancer = Balancer(self.network, lambda: [each.endpoint for each in self._gateways if each.running])
+            self._at_end("the balancer", self._balancer.close)
+            await self._bounded("the balancer", self._balancer.start(ANY_PORT))
+        self.boards.gateway = self._balancer.endpoint
+        return self.gateways
 
     async def mock_board(
         self,

@@ -52,6 +52,7 @@ ATTRIBUTES: dict[str, st.SearchStrategy[Any]] = {
     "csr": st.none() | st.binary(max_size=40),
     "certificate": st.none() | st.binary(max_size=40),
     "pairing_token": st.none() | texts,
+    "reassigned": st.none() | st.booleans(),
     "error": st.none() | texts,
     "action": st.none() | texts,
     "retry_after": st.none() | unsigned,

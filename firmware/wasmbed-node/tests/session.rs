@@ -17,6 +17,7 @@ fn response(certificate: Option<&'static [u8]>) -> GatewayMessage<'static> {
         gateway_endpoint: "gateway:1",
         heartbeat_interval: 1000,
         certificate,
+        reassigned: None,
     })
 }
 

@@ -309,6 +309,8 @@ message! {
         3 => heartbeat_interval: u64,
         /// The certificate issued for the device's certification request, DER.
         4 => certificate: Option<&'a [u8]>,
+        /// Whether that gateway is another one than the sender.
+        5 => reassigned: Option<bool>,
     }
 }
 

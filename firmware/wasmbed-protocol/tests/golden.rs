@@ -89,6 +89,7 @@ fn describe_gateway(message_id: u32, message: &GatewayMessage<'_>) -> Value {
         GatewayMessage::EnrollmentResponse(m) => json!({
             "device_id": m.device_id, "gateway_name": m.gateway_name, "gateway_endpoint": m.gateway_endpoint,
             "heartbeat_interval": m.heartbeat_interval, "certificate": m.certificate.map(hex),
+            "reassigned": m.reassigned,
         }),
         GatewayMessage::Error(m) => json!({
             "code": m.code, "message": m.message, "retry_after": m.retry_after, "action": m.action,

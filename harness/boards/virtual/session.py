@@ -9,6 +9,7 @@ from typing import Protocol
 from harness.boards.virtual.flash import Flash
 from harness.core.clock import Clock, Timer
 from harness.core.identifiers import Randomness
+from harness.core.network import Endpoint
 from harness.wasmbed.pki.errors import CertificateInvalid
 from harness.wasmbed.protocol.errors import LinkClosed, UnknownTag
 from harness.wasmbed.protocol.link import Link
@@ -31,7 +32,15 @@ from harness.wasmbed.protocol.messages import (
 )
 from harness.wasmbed.runtime.interface import LogLevel
 
-__all__ = ["MISSED_HEARTBEATS", "BoardSession", "CertificateStored", "Device", "Rejected", "SessionMemory"]
+__all__ = [
+    "MISSED_HEARTBEATS",
+    "BoardSession",
+    "CertificateStored",
+    "Device",
+    "Reassigned",
+    "Rejected",
+    "SessionMemory",
+]
 
 MISSED_HEARTBEATS = 3
 """Unanswered heartbeats after which the board gives up the link."""
@@ -49,6 +58,8 @@ class SessionMemory:
     device_id: str | None = None
     heartbeat_interval: float = 30.0
     """Seconds between two heartbeats."""
+    home: Endpoint | None = None
+    """The gateway to which another one assigned the board; None: the one that it was provisioned with."""
 
 
 class Device(Protocol):
@@ -73,6 +84,10 @@ class Device(Protocol):
 
 class CertificateStored(Exception):
     """The signing request was answered: the board has to connect again, with the certificate."""
+
+
+class Reassigned(Exception):
+    """The board is enrolled, and is to be served by the gateway at ``SessionMemory.home``."""
 
 
 class Rejected(Exception):
@@ -122,7 +137,8 @@ class BoardSession:
         """Serve the link until it ends.
 
         Raises :class:`LinkClosed`, :class:`ProtocolError` for a message that breaks the contract, and
-        :class:`Rejected` or :class:`CertificateStored`, after which the link is the caller's to close.
+        :class:`Rejected`, :class:`Reassigned` or :class:`CertificateStored`, after which the link is the caller's to
+        close.
         """
         try:
             if self._memory.device_id is None:
@@ -203,6 +219,9 @@ class BoardSession:
             f"heartbeat every {response.heartbeat_interval} ms"
         )
         self._link.send(EnrollmentAcknowledgment(response.device_id), message_id)
+        if response.reassigned and (home := _endpoint(response.gateway_endpoint)) is not None:
+            self._memory.home = home
+            raise Reassigned
         self._send_heartbeat()
 
     def _store(self, certificate: bytes | None) -> None:
@@ -248,3 +267,9 @@ class BoardSession:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = timer
+
+
+def _endpoint(text: str) -> Endpoint | None:
+    """Return the host and port of ``host:port``; None if it is not an address."""
+    host, _, port = text.rpartition(":")
+    return (host, int(port)) if host and port.isascii() and port.isdecimal() and 0 < int(port) < 1 << 16 else None

@@ -9,7 +9,7 @@ from contextlib import suppress
 from harness.boards.link_tap import BoardTap
 from harness.boards.virtual.dialect_session import DialectSession
 from harness.boards.virtual.flash import Flash, PowerLost
-from harness.boards.virtual.session import BoardSession, CertificateStored, Device, Rejected, SessionMemory
+from harness.boards.virtual.session import BoardSession, CertificateStored, Device, Reassigned, Rejected, SessionMemory
 from harness.core.backoff import Backoff
 from harness.core.clock import Clock
 from harness.core.descriptors import explain
@@ -135,18 +135,19 @@ class Uplink:
                 await asyncio.get_running_loop().create_future()
             except OSError as error:
                 self._device.say(f"link: no connection: {_reason(error)}", LogLevel.WARNING)
+                self._leave_home()
                 delay = self._delay(None)
             if delay:
                 self._device.say(f"link: next attempt in {delay:.2f} s")
                 await self._clock.sleep(delay)
 
     async def _connect(self) -> Link:
-        host, port = self._gateway
+        host, port = endpoint = self._memory.home or self._gateway
         self._device.say(f"link: connecting to {host}:{port}")
         async with self._clock.deadline(CONNECTION_TIME):
             return await self._network.connect(
                 lambda: Link(Side.DEVICE, opened=_nothing, codec=find_wire(self._wire)),
-                self._gateway,
+                endpoint,
                 tls=self._flash.context,
                 server_name=self._server_name,
                 handshake_timeout=CONNECTION_TIME,
@@ -164,7 +165,7 @@ class Uplink:
         seen = self._tap.opened(link, self._flash.certificate) if self._tap is not None else None
         closed: LinkClosed | None = None
         self._device.say(f"link: up, {link.tls_version}")
-        again_at_once = False
+        again_at_once = is_reassigned = False
         try:
             await session.run()
         except LinkClosed as error:
@@ -178,6 +179,8 @@ class Uplink:
             self._device.say(f"link: {error.reason}", LogLevel.ERROR)
         except CertificateStored:
             again_at_once = True
+        except Reassigned:
+            again_at_once = is_reassigned = True
         finally:
             self._session = None
             if seen is not None:
@@ -185,9 +188,17 @@ class Uplink:
             self._device.disconnected()
         await self._close(link)
         self._link = None
+        if not session.established and not is_reassigned:
+            self._leave_home()
         if session.established or again_at_once:
             self._failures = 0
         return 0.0 if again_at_once else self._delay(session.retry_after)
+
+    def _leave_home(self) -> None:
+        """Go back to the gateway that the board was provisioned with: the one it was assigned to does not serve it."""
+        if self._memory.home is not None:
+            self._device.say("link: not served there, back to the provisioned gateway", LogLevel.WARNING)
+            self._memory.home = None
 
     def _delay(self, retry_after: float | None) -> float:
         delay = reconnect_delay(self._backoff, self._failures, retry_after, self._randomness)

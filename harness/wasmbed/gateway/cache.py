@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from harness.core.clock import Clock
 from harness.core.identifiers import Randomness
-from harness.wasmbed.resources.api import Object, Resource, ResourceApi
+from harness.wasmbed.resources.api import NotFound, Object, Resource, ResourceApi
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import DEVICE
 from harness.wasmbed.resources.views import Device
@@ -45,6 +45,14 @@ class DeviceCache:
     def current(self, resource: Resource, name: str) -> Object | None:
         """Return the object's JSON form; None for resources other than Devices."""
         return self._informer.get(name) if resource == DEVICE else None
+
+    async def read(self, name: str) -> Device | None:
+        """Return the Device of that name as the API server has it now. Raises :class:`ApiError` and OSError."""
+        try:
+            self._informer.remember(await self._informer.api.get(DEVICE, name))
+        except NotFound:
+            return None
+        return self.get(name)
 
     def remember(self, resource: Resource, written: Object) -> None:
         """Take over the API server's answer to a write."""

@@ -1,10 +1,12 @@
 """The first message of a session, which decides whether its device is admitted.
 
-It is an enrollment, a pairing, or the heartbeat of a device that enrolled earlier and was not rebooted since.
+It is an enrollment, a pairing, or the heartbeat of a device that enrolled earlier and was not rebooted since. A device
+that enrolls is told its home, which may be another gateway; one that resumes is served here, wherever its home is.
 """
 
 from __future__ import annotations
 
+from harness.core.clock import Clock
 from harness.wasmbed.gateway.admission_checks import AdmissionChecks
 from harness.wasmbed.gateway.cache import DeviceCache
 from harness.wasmbed.gateway.enrollment import Enrollment
@@ -12,7 +14,9 @@ from harness.wasmbed.gateway.enrollment_places import EnrollmentPlaces
 from harness.wasmbed.gateway.gateway_address import GatewayAddress
 from harness.wasmbed.gateway.heartbeats import HeartbeatMonitor
 from harness.wasmbed.gateway.metrics import Metrics
+from harness.wasmbed.gateway.neighbours import Neighbours
 from harness.wasmbed.gateway.pairing import Pairing
+from harness.wasmbed.gateway.placement import Candidate
 from harness.wasmbed.gateway.refusals import PeerRefused, certificate_invalid, unexpected
 from harness.wasmbed.gateway.session import Session, SessionState
 from harness.wasmbed.gateway.sessions import Sessions
@@ -27,7 +31,9 @@ from harness.wasmbed.protocol.messages import (
     ErrorCode,
     Heartbeat,
 )
+from harness.wasmbed.resources.api import ApiError
 from harness.wasmbed.resources.phases import DevicePhase
+from harness.wasmbed.resources.views import Device
 
 __all__ = ["FirstMessageHandler"]
 
@@ -36,11 +42,12 @@ _KNOWN_PHASES = frozenset({DevicePhase.ENROLLED, DevicePhase.CONNECTED, DevicePh
 
 
 class FirstMessageHandler:
-    """Admits devices. Enrollments and pairings take ``places``; ``address`` is sent in the response."""
+    """Admits devices. Enrollments and pairings take ``places``; ``address`` is sent to a device that pairs."""
 
     def __init__(
         self,
         settings: GatewaySettings,
+        clock: Clock,
         certificates: CertificateManager,
         cache: DeviceCache,
         sessions: Sessions,
@@ -51,8 +58,10 @@ class FirstMessageHandler:
         monitor: HeartbeatMonitor,
         metrics: Metrics,
         address: GatewayAddress,
+        neighbours: Neighbours,
     ) -> None:
-        self._settings, self._certificates, self._cache, self._sessions = settings, certificates, cache, sessions
+        self._settings, self._clock, self._neighbours = settings, clock, neighbours
+        self._certificates, self._cache, self._sessions = certificates, cache, sessions
         self._checks, self._places, self._enrollment, self._pairing = checks, places, enrollment, pairing
         self._monitor, self._metrics, self._address = monitor, metrics, address
 
@@ -74,7 +83,7 @@ class FirstMessageHandler:
         if isinstance(message, EnrollmentRequest):
             await self._enroll(session, peer, message_id, message)
         elif isinstance(message, Heartbeat):
-            self._resume(session, peer, message)
+            await self._resume(session, peer, message)
         else:
             raise unexpected(message)
 
@@ -86,7 +95,8 @@ class FirstMessageHandler:
             self._metrics.enrollment(refused.error.code)
             raise
         _check_wanted(session)
-        session.link.send(self._response(device_id, certificate), message_id)
+        here = Candidate(self._settings.name, self._address.advertised)
+        session.link.send(self._response(device_id, here, certificate), message_id)
         self._metrics.enrollment("paired")
         session.begin_closing()
         self._sessions.release(session)
@@ -102,25 +112,40 @@ class FirstMessageHandler:
             self._metrics.enrollment(refused.error.code)
             raise
         _check_wanted(session)
-        session.link.send(self._response(device_id), message_id)
+        session.link.send(self._response(device_id, self._neighbours.home(peer.name)), message_id)
         self._metrics.enrollment("ok")
         session.complete_enrollment(device_id)
         self._monitor.watch(session)
 
-    def _resume(self, session: Session, peer: PeerCertificate, heartbeat: Heartbeat) -> None:
+    async def _resume(self, session: Session, peer: PeerCertificate, heartbeat: Heartbeat) -> None:
         """Admit a device that enrolled on an earlier link, here or at another gateway."""
         device = self._cache.get(peer.name)
-        known = device is not None and device.status.phase in _KNOWN_PHASES
-        if device is None or not known or device.status.device_id != heartbeat.device_id:
+        if not _is_known(device, heartbeat.device_id):
+            device = await self._read(peer.name)
+            _check_wanted(session)
+        if device is None or not _is_known(device, heartbeat.device_id):
             raise PeerRefused(ErrorCode.ENROLLMENT_FAILED, "unknown device id: enroll again", closes=False)
         self._checks.check_key(device, peer.public_key)
         self._checks.claim(session, peer.name)
         session.resume(heartbeat.device_id)
         self._monitor.watch(session)
 
-    def _response(self, device_id: str, certificate: bytes | None = None) -> EnrollmentResponse:
+    async def _read(self, name: str) -> Device | None:
+        """Return the Device from the API server: it may have enrolled at another gateway a moment ago."""
+        try:
+            async with self._clock.deadline(self._settings.api_timeout):
+                return await self._cache.read(name)
+        except (OSError, ApiError):
+            return None
+
+    def _response(self, device_id: str, home: Candidate, certificate: bytes | None = None) -> EnrollmentResponse:
         interval = int(self._settings.heartbeat_interval * 1000)
-        return EnrollmentResponse(device_id, self._settings.name, self._address.advertised, interval, certificate)
+        reassigned = True if home.name != self._settings.name else None
+        return EnrollmentResponse(device_id, home.name, home.endpoint, interval, certificate, reassigned)
+
+
+def _is_known(device: Device | None, device_id: str) -> bool:
+    return device is not None and device.status.phase in _KNOWN_PHASES and device.status.device_id == device_id
 
 
 def _check_wanted(session: Session) -> None:

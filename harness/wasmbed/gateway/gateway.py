@@ -89,7 +89,7 @@ class Gateway:
         cluster, devices = self._cluster, self._devices
         try:
             async with self._clock.deadline(self.settings.start_timeout):
-                await asyncio.gather(cluster.cache.start(), devices.revocations.start())
+                await asyncio.gather(cluster.cache.start(), cluster.neighbours.start(), devices.revocations.start())
                 token = await cluster.registration.ensure_token()
             cluster.device_status.compare(self.sessions)
             self._http_endpoint = await self._start_http(token)
@@ -139,7 +139,7 @@ class Gateway:
         await devices.service.abandon()
         await self._http.stop()
         devices.listener.close_log()
-        await asyncio.gather(cluster.cache.stop(), *tasks, return_exceptions=True)
+        await asyncio.gather(cluster.cache.stop(), cluster.neighbours.stop(), *tasks, return_exceptions=True)
 
     def _advertised_http(self, endpoint: Endpoint) -> str:
         return self.settings.advertise_http or "http://{}:{}".format(*endpoint)

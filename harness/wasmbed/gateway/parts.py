@@ -30,6 +30,7 @@ from harness.wasmbed.gateway.heartbeats import HeartbeatMonitor
 from harness.wasmbed.gateway.http_api import HttpApi
 from harness.wasmbed.gateway.metrics import Metrics
 from harness.wasmbed.gateway.modules import ModuleLibrary
+from harness.wasmbed.gateway.neighbours import Neighbours
 from harness.wasmbed.gateway.orphans import Orphans
 from harness.wasmbed.gateway.pairing import Pairing
 from harness.wasmbed.gateway.registration import Registration
@@ -54,6 +55,7 @@ class ClusterSide:
     """The parts that read and write the Kubernetes API."""
 
     cache: DeviceCache
+    neighbours: Neighbours
     target: ClusterTarget
     writer: StatusWriter
     beat_writer: StatusWriter
@@ -103,7 +105,7 @@ class PartsBuilder:
     def build(self) -> GatewayParts:
         """Return a gateway's parts, connected to each other."""
         sessions, address = Sessions(self.settings, self.randomness), GatewayAddress(self.settings)
-        cluster = self._cluster_side()
+        cluster = self._cluster_side(sessions, address)
         metrics = Metrics(sessions, cluster.writer)
         devices = self._device_side(sessions, address, cluster, metrics)
         http = self._http(sessions, address, cluster, devices, metrics)
@@ -112,7 +114,7 @@ class PartsBuilder:
         cluster.target.on_gone(Orphans(sessions, devices.queues).gone)
         return GatewayParts(sessions, address, cluster, devices, http)
 
-    def _cluster_side(self) -> ClusterSide:
+    def _cluster_side(self, sessions: Sessions, address: GatewayAddress) -> ClusterSide:
         settings, api, clock, randomness = self.settings, self.api, self.clock, self.randomness
         cache = DeviceCache(api, clock, randomness)
         target = ClusterTarget(cache, settings.name)
@@ -121,6 +123,7 @@ class PartsBuilder:
         beat_writer = StatusWriter(api, clock, randomness, requests=1, timeout=timeout)
         return ClusterSide(
             cache,
+            Neighbours(settings, api, clock, randomness, sessions, cache, address),
             target,
             writer,
             beat_writer,
@@ -166,6 +169,7 @@ class PartsBuilder:
         pairing = Pairing(settings, api, clock, self.randomness, cache, checks, ids, self.authority)
         return FirstMessageHandler(
             settings,
+            clock,
             self.certificates,
             cache,
             sessions,
@@ -176,6 +180,7 @@ class PartsBuilder:
             monitor,
             metrics,
             address,
+            cluster.neighbours,
         )
 
     def _http(

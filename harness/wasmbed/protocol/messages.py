@@ -177,6 +177,8 @@ class EnrollmentResponse:
     gateway_endpoint: str
     heartbeat_interval: int
     certificate: bytes | None = None
+    reassigned: bool | None = None
+    """Whether that gateway is another one than the sender."""
 
 
 @dataclass(frozen=True, slots=True)

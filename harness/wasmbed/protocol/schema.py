@@ -281,6 +281,7 @@ _GATEWAY = (
         MessageField(2, "gateway_endpoint", text),
         MessageField(3, "heartbeat_interval", milliseconds),
         MessageField(4, "certificate", data, required=False),
+        MessageField(5, "reassigned", boolean, required=False),
     ),
     _ERROR,
     _layout(

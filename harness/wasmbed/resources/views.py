@@ -93,6 +93,7 @@ class DeviceSpec(View):
     capabilities = texts_field()
     firmware_version = text_field()
     largest_module = Field[int | None](None)
+    preferred_gateway = text_field()
 
 
 class DeviceStatus(View):

@@ -1,0 +1,59 @@
+"""The gateways on record, among which this one places the devices that enroll with it."""
+
+from __future__ import annotations
+
+from harness.core.clock import Clock
+from harness.core.identifiers import Randomness
+from harness.wasmbed.gateway.cache import DeviceCache
+from harness.wasmbed.gateway.gateway_address import GatewayAddress
+from harness.wasmbed.gateway.placement import Candidate, choose_home
+from harness.wasmbed.gateway.sessions import Sessions
+from harness.wasmbed.gateway.settings import GatewaySettings
+from harness.wasmbed.resources.api import ResourceApi
+from harness.wasmbed.resources.informer import Informer
+from harness.wasmbed.resources.kinds import GATEWAY
+from harness.wasmbed.resources.phases import GatewayPhase
+from harness.wasmbed.resources.views import Gateway
+
+__all__ = ["Neighbours"]
+
+
+class Neighbours:
+    """A copy of the Gateways that a watch keeps current. What it says of others is as old as their last beat."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        api: ResourceApi,
+        clock: Clock,
+        randomness: Randomness,
+        sessions: Sessions,
+        devices: DeviceCache,
+        address: GatewayAddress,
+    ) -> None:
+        self._settings, self._sessions, self._devices, self._address = settings, sessions, devices, address
+        self._informer = Informer(api, GATEWAY, clock, randomness)
+
+    async def start(self) -> None:
+        """Return when every Gateway is known."""
+        await self._informer.start()
+
+    async def stop(self) -> None:
+        """Stop the watch."""
+        await self._informer.stop()
+
+    def home(self, device: str) -> Candidate:
+        """Return the gateway that is to serve ``device``, which has a session here: this one if no other has room."""
+        settings = self._settings
+        own = Candidate(settings.name, self._address.advertised, self._sessions.named - 1, settings.sessions)
+        registered = self._devices.get(device)
+        preferred = registered.spec.preferred_gateway if registered is not None else None
+        return choose_home(device, preferred, [own, *self._others()]) or own
+
+    def _others(self) -> list[Candidate]:
+        found = (Gateway(each) for name, each in self._informer.objects.items() if name != self._settings.name)
+        return [
+            Candidate(each.name, each.spec.endpoint, each.status.connected_devices or 0, each.spec.capacity)
+            for each in found
+            if each.status.phase == GatewayPhase.ONLINE and each.spec.endpoint
+        ]
