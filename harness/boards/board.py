@@ -60,6 +60,7 @@ FEATURES: Mapping[str, str] = {
     "pause": "can be paused by its emulator",
     "debug": "shows memory and registers through its emulator",
     "record": "can be recorded by its emulator, to replay its runs",
+    "reassign": "goes to the gateway that another one assigns it to",
     "dialects": "can speak the dialects of the original Wasmbed",
     "monitor": "takes commands of its emulator's monitor",
 }

@@ -41,6 +41,7 @@ FEATURES: Mapping[str, str] = {
     "gateway-reasons": "the record has its own reasons for closing links",
     "gateway-pause": "the harness can stop its processor, and let it go on where it was",
     "several-gateways": "more than one of them can run at the same time",
+    "gateway-placement": "assigns a device that enrolls to its home among several gateways",
     "gateway-api-faults": "its requests to the cluster can be made to fail",
 }
 """The features of gateways, each with its meaning; scenarios ask for them by ``requires``."""

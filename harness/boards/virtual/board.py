@@ -37,6 +37,7 @@ class VirtualBoard(Board):
             "provision",
             "reset",
             "dialects",
+            "reassign",
         }
     )
 
