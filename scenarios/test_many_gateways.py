@@ -97,7 +97,7 @@ async def test_what_runs_on_the_devices_of_a_killed_gateway_runs_on(stack: Stack
     assert len(stack.history.find("DeploymentResult", about=application.name)) == len(boards)
 
 
-@pytest.mark.requires("applications", "gateway-api-faults", "gateway-http", "gateway-kill", "wasm")
+@pytest.mark.requires("applications", "gateway-api-faults", "gateway-http", "gateway-kill", "virtual-time", "wasm")
 async def test_a_gateway_and_the_leading_manager_are_killed_together(stack: Stack) -> None:
     """The lease of the manager is not given back: the second waits for its end, and goes on with what it finds."""
     second = stack.make_controllers("second", ControllerSettings(lease_duration=3.0))

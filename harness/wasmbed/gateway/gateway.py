@@ -89,13 +89,14 @@ class Gateway:
         cluster, devices = self._cluster, self._devices
         try:
             async with self._clock.deadline(self.settings.start_timeout):
-                await asyncio.gather(cluster.cache.start(), cluster.neighbours.start(), devices.revocations.start())
+                await asyncio.gather(cluster.cache.start(), devices.revocations.start())
                 token = await cluster.registration.ensure_token()
             cluster.device_status.compare(self.sessions)
             self._http_endpoint = await self._start_http(token)
             await devices.listener.start()
             async with self._clock.deadline(self.settings.start_timeout):
                 await cluster.registration.register(self.advertised, self._advertised_http(self._http_endpoint))
+                await cluster.neighbours.start()
             devices.service.begin()
         except (ApiError, OSError) as error:
             await self.kill()
