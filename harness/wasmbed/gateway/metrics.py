@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from harness.wasmbed.gateway.session import SessionState
 from harness.wasmbed.gateway.sessions import Sessions
+from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.gateway.status_writer import StatusWriter
 
 __all__ = ["Metrics"]
@@ -21,8 +22,8 @@ _PREFIX = "wasmbed_gateway"
 class Metrics(Collector):
     """The metrics of one gateway, in a registry of its own: counters, and gauges that are read from its parts."""
 
-    def __init__(self, sessions: Sessions, writer: StatusWriter) -> None:
-        self._sessions, self._writer = sessions, writer
+    def __init__(self, settings: GatewaySettings, sessions: Sessions, writer: StatusWriter) -> None:
+        self._settings, self._sessions, self._writer = settings, sessions, writer
         self._registry = CollectorRegistry()
         self._rejected = self._counter("tls_rejected", "Connections that did not get through the handshake.")
         self._enrollments = self._counter("enrollments", "Enrollment requests by result.", "result")
@@ -59,6 +60,7 @@ class Metrics(Collector):
         for state in SessionState:
             sessions.add_metric([state.value], counts[state])
         yield sessions
+        yield GaugeMetricFamily(f"{_PREFIX}_capacity", "Devices that it can serve at once.", self._settings.sessions)
         yield GaugeMetricFamily(f"{_PREFIX}_status_pending", "Objects with a status to write.", len(self._writer))
         yield CounterMetricFamily(f"{_PREFIX}_status_writes", "Status patches accepted.", self._writer.writes)
         yield CounterMetricFamily(f"{_PREFIX}_status_failures", "Status patches that failed.", self._writer.failures)

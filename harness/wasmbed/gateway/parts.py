@@ -106,7 +106,7 @@ class PartsBuilder:
         """Return a gateway's parts, connected to each other."""
         sessions, address = Sessions(self.settings, self.randomness), GatewayAddress(self.settings)
         cluster = self._cluster_side(sessions, address)
-        metrics = Metrics(sessions, cluster.writer)
+        metrics = Metrics(self.settings, sessions, cluster.writer)
         devices = self._device_side(sessions, address, cluster, metrics)
         http = self._http(sessions, address, cluster, devices, metrics)
         cluster.cache.on_deleted(devices.dismissals.device_deleted)
