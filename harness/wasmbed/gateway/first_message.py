@@ -1,7 +1,8 @@
 """The first message of a session, which decides whether its device is admitted.
 
-It is an enrollment, a pairing, or the heartbeat of a device that enrolled earlier and was not rebooted since. A device
-that enrolls is told its home, which may be another gateway; one that resumes is served here, wherever its home is.
+It is an enrollment, a pairing, or the heartbeat of a device that enrolled earlier and was not rebooted since. The
+answer to an enrollment names the device's home, which may be another gateway; one that resumes is served here, wherever
+its home is.
 """
 
 from __future__ import annotations
