@@ -82,8 +82,8 @@ def base(name: str, folder: Path) -> str:
         # Extracted, not configured: nothing in it is started by a package's script.
         options = ("--mode=root", "--variant=extract", f"--include={packages}", f"--extract-hook={RECORD}", "--quiet")
         run("mmdebstrap", *options, SUITE, folder / "root.tar")
-        for file in ("passwd", "group"):
-            shutil.copy(RECIPES / file, folder)
+        for each in ("passwd", "group"):
+            shutil.copy(RECIPES / each, folder)
         run(*BUILDAH, "bud", "--timestamp=0", "-f", RECIPES / "base.Containerfile", "-t", tag, folder)
     digest = run(*BUILDAH, "images", "--noheading", "--format", "{{.Digest}}", tag).strip()
     return f"{tag.rpartition(':')[0]}@{digest}"
@@ -96,7 +96,14 @@ def site(folder: Path) -> None:
     (wheel,) = (folder / "wheels").glob("wasmbed_harness-*.whl")
     machine = os.uname().machine
     tags = [f"--platform={each}" if each == "any" else f"--platform={each}_{machine}" for each in PLATFORMS]
-    target = ("--target", folder / "site", f"--python-version={PYTHON}", "--only-binary=:all:", "--no-compile", *tags)
+    target: tuple[str | Path, ...] = (
+        "--target",
+        folder / "site",
+        f"--python-version={PYTHON}",
+        "--only-binary=:all:",
+        "--no-compile",
+        *tags,
+    )
     run(*pip, "install", *target, "-c", ROOT / "constraints.txt", wheel)
 
 

@@ -100,7 +100,7 @@ def test_every_pod_is_confined(tool: Tool, overlay: str) -> None:
 SMALL = (
     "container-image-pull-policy,deployment-has-poddisruptionbudget,statefulset-has-poddisruptionbudget,service-type"
 )
-"""What kube-score would ask of a small installation: one replica needs no budget, and it has no load balancer."""
+"""Checks of kube-score that a small installation does not meet: one replica needs no budget, and devices use node ports."""
 
 
 @built
@@ -130,7 +130,7 @@ def plain(objects: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]
 
 @built
 def test_the_chart_makes_what_the_base_makes(tool: Tool) -> None:
-    """All but the namespace, which helm is told to make."""
+    """All but the namespace, which helm makes with --create-namespace."""
     command = [tool("helm"), "template", "wasmbed", DEPLOY / "chart", "-nwasmbed", "--include-crds"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     chart = plain(list(filter(None, yaml.load_all(done.stdout, yaml.CSafeLoader))))
