@@ -100,7 +100,7 @@ def test_every_pod_is_confined(tool: Tool, overlay: str) -> None:
 SMALL = (
     "container-image-pull-policy,deployment-has-poddisruptionbudget,statefulset-has-poddisruptionbudget,service-type"
 )
-"""Checks of kube-score that a small installation does not meet: one replica needs no budget, and devices use node ports."""
+"""Checks of kube-score that a small installation does not meet: one replica needs no budget, and it uses node ports."""
 
 
 @built
