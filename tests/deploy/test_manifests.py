@@ -21,7 +21,7 @@ from tests.deploy.server import build, of_kind
 BASE = DEPLOY / "kustomize" / "base"
 OVERLAYS = sorted(path.name for path in (DEPLOY / "kustomize" / "overlays").iterdir())
 DEFINITIONS = DEPLOY.parent / "harness" / "wasmbed" / "resources" / "crds"
-WORKLOADS = ("StatefulSet", "Deployment", "CronJob")
+WORKLOADS = ("StatefulSet", "Deployment", "CronJob", "Job")
 Tool = Callable[[str], Path]
 built = pytest.mark.system("kustomize, helm and kube-score")
 
@@ -53,6 +53,12 @@ def test_the_application_controller_may_read_the_token_of_every_gateway_that_can
     (rule,) = (each for each in role["rules"] if each["resources"] == ["secrets"])
     gateways = range(scaler["spec"]["maxReplicas"])
     assert rule["resourceNames"] == [gateway_api_secret(f"{name}-{number}") for number in gateways]
+
+
+def test_the_simulation_has_as_many_shards_as_its_job_has_indexes() -> None:
+    text = (DEPLOY / "kustomize" / "simulation" / "job.yaml").read_text()
+    (job,) = of_kind(list(yaml.load_all(text, yaml.CSafeLoader)), "Job")
+    assert f"--shard=$(JOB_COMPLETION_INDEX)/{job['spec']['completions']}" in template(job)["containers"][0]["args"]
 
 
 def test_the_settings_are_a_gateways() -> None:
