@@ -65,9 +65,15 @@ class _Pairs(Invariant):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._pairs: dict[tuple[str, str], _Pair] = {}
+        self._began: dict[str, int] = {}
+        """By device, the number of the event with which its session began."""
 
     def _pair(self, application: str, device: str) -> _Pair:
-        return self._pairs.setdefault((application, device), _Pair())
+        """What is known of an application on a device. In a new session, what a heartbeat says counts again."""
+        pair = self._pairs.setdefault((application, device), _Pair())
+        if pair.failed is not None and pair.failed.n < self._began.get(device, 0):
+            pair.failed = None
+        return pair
 
     @on("Deploy")
     def deployed(self, event: Event) -> Iterator[Violation]:
@@ -114,11 +120,7 @@ class _Pairs(Invariant):
 
     @on("TlsConnected")
     def connected(self, event: Event) -> Iterator[Violation]:
-        """A new session: what a heartbeat says counts again."""
-        device = str(event.data.get("device"))
-        for (_, other), pair in self._pairs.items():
-            if other == device:
-                pair.failed = None
+        self._began[str(event.data.get("device"))] = event.n
         yield from ()
 
 
@@ -194,7 +196,11 @@ def _payload(output: Mapping[str, Any]) -> str | None:
 
 class StopIsAwaited(_Pairs):
     """An Application is Stopped, or gone, only when every device within reach that holds it has answered its stop, or
-    had its time to."""
+    had its time to.
+
+    The look at all its devices is for the change to Stopped and for its end. Before each, every one of them had an
+    entry written: by these events the cost is constant.
+    """
 
     name = "stops are awaited"
     party = Party.APPLICATION_CONTROLLER
