@@ -1,11 +1,18 @@
-"""The life of an explored stack beside the faults: boards enroll, and a user deploys, stops and deletes."""
+"""The life of an explored stack beside the faults: boards enroll, and a user deploys, stops and deletes.
+
+A user who acts right after a fault began meets the platform while it has not recovered.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
+from harness.boards.board import Power
+from harness.core.history import Event, Kind
 from harness.core.identifiers import Randomness
-from harness.explore.life import Life
+from harness.explore.life import WITHOUT_DEVICE, Life
 from harness.stack import Stack
 from harness.stack.applications import ApplicationHandle
 from harness.stack.options import SEED
@@ -19,15 +26,36 @@ STEPS = 6
 """A user's steps, at most."""
 APPLICATIONS = 3
 """Applications at the same time; a board has room for more."""
+PAUSES = (0.0, 0.0, 0.02, 0.5, 3.0, 12.0)
+"""Seconds from a fault to the user's next step, and from one step to the next."""
+T = TypeVar("T")
+PLACES = ("north", "south")
+"""The values of the devices' label; an application may be for the devices of one."""
 
 
-async def live(stack: Stack, *, boards: int, seconds: float) -> None:
+async def live(stack: Stack, *, boards: int, seconds: float, acts: int = 0, managers: int = 1) -> None:
     """Lead the life of some boards for that long, which follows from the stack's seed, and wait until all is well.
 
+    ``acts``: the user's steps after the beginning of each fault. ``managers``: of the controllers; one leads.
     Raises ProductFailure or TimeoutError if the platform does not come to rest after the last fault.
     """
     life = Life(stack)
     randomness = Randomness(SEED if stack.options.seed is None else stack.options.seed).fork("workload")
+    for number in range(2, managers + 1):
+        await stack.make_controllers(f"controllers-{number}").start()
+    reaction = asyncio.create_task(_react(stack, _User(life, randomness.fork("acts")), acts)) if acts else None
+    try:
+        await _lead(stack, life, randomness, boards, seconds)
+    finally:
+        if reaction is not None:
+            reaction.cancel()
+            await asyncio.wait([reaction])
+    if reaction is not None and not reaction.cancelled():
+        reaction.result()
+    await life.settle()
+
+
+async def _lead(stack: Stack, life: Life, randomness: Randomness, boards: int, seconds: float) -> None:
     life.boards += await stack.boards.power_on(count=boards)
     user = _User(life, randomness)
     now = 0.0
@@ -37,7 +65,25 @@ async def live(stack: Stack, *, boards: int, seconds: float) -> None:
         now = at
         await user.any_step()
     await stack.clock.sleep(seconds - now)
-    await life.settle()
+
+
+async def _react(stack: Stack, user: _User, acts: int) -> None:
+    """Take that many steps after each fault, until it is cancelled."""
+    faults = asyncio.Queue[None]()
+
+    def see(event: Event) -> None:
+        if event.kind is Kind.NOTE and event.name == "fault":
+            faults.put_nowait(None)
+
+    forget = stack.history.listen(see)
+    try:
+        while True:
+            await faults.get()
+            for _ in range(acts):
+                await stack.clock.sleep(user.one_of(PAUSES))
+                await user.act()
+    finally:
+        forget()
 
 
 class _User:
@@ -46,6 +92,16 @@ class _User:
     def __init__(self, life: Life, randomness: Randomness) -> None:
         self._life, self._randomness = life, randomness
         self._applications: list[ApplicationHandle] = []
+        self._running: dict[str, tuple[str, ...]] = {}
+        """The phases that are right for one that was started."""
+
+    def one_of(self, values: Sequence[T]) -> T:
+        return values[self._randomness.below(len(values))]
+
+    async def act(self) -> None:
+        """A step that may concern boards and devices, too."""
+        own = (self.deploy, self.deploy_to_some, self.stop, self.start, self.redeploy, self.delete)
+        await self.step(self.one_of((*own, self.relabel, self.replace, self.power)))
 
     async def any_step(self) -> None:
         steps = (self.deploy, self.stop, self.stop, self.start, self.redeploy, self.delete)
@@ -62,12 +118,22 @@ class _User:
         if len(self._applications) >= APPLICATIONS:
             return
         boards = self._life.boards
+        if not boards:
+            return
         chosen = self._randomness.below(2 * len(boards))  # half of them are for all boards
-        application = await self._life.stack.deploy(
-            MODULES[self._randomness.below(len(MODULES))], to=boards[chosen] if chosen < len(boards) else "all"
-        )
+        module = MODULES[self._randomness.below(len(MODULES))]
+        self._keep(await self._life.stack.deploy(module, to=boards[chosen] if chosen < len(boards) else "all"))
+
+    async def deploy_to_some(self) -> None:
+        if len(self._applications) < APPLICATIONS and self._life.boards:
+            place = {"place": self.one_of(PLACES)}
+            await self._life.stack.device(self.one_of(self._life.boards)).label(**place)
+            self._keep(await self._life.stack.deploy(self.one_of(MODULES), to=place), WITHOUT_DEVICE)
+
+    def _keep(self, application: ApplicationHandle, *other: str) -> None:
         self._applications.append(application)
-        self._life.applications[application.name] = ("Running",)
+        self._running[application.name] = ("Running", *other)
+        self._life.applications[application.name] = self._running[application.name]
 
     async def stop(self) -> None:
         if (application := self._chosen()) is not None:
@@ -77,7 +143,7 @@ class _User:
     async def start(self) -> None:
         if (application := self._chosen()) is not None:
             await application.start()
-            self._life.applications[application.name] = ("Running",)
+            self._life.applications[application.name] = self._running[application.name]
 
     async def redeploy(self) -> None:
         if (application := self._chosen()) is not None:
@@ -88,6 +154,21 @@ class _User:
             self._applications.remove(application)
             await application.delete()
             self._life.applications[application.name] = ()
+
+    async def relabel(self) -> None:
+        if self._life.boards:
+            await self._life.stack.device(self.one_of(self._life.boards)).label(place=self.one_of(PLACES))
+
+    async def replace(self) -> None:
+        """Delete a Device; its board enrolls again."""
+        if self._life.boards:
+            await self._life.stack.device(self.one_of(self._life.boards)).delete()
+
+    async def power(self) -> None:
+        """Cut a board's power, or switch it on again."""
+        if self._life.boards:
+            board = self.one_of(self._life.boards)
+            await (board.cut_power() if board.power is Power.ON else board.power_on())
 
     def _chosen(self) -> ApplicationHandle | None:
         there = self._applications
