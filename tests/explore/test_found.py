@@ -43,6 +43,14 @@ def test_a_fault_that_is_refused_beside_an_equal_one_fails_nothing() -> None:
     assert outcome.failure is None
 
 
+def test_a_user_acts_after_a_fault_and_another_manager_waits() -> None:
+    """The platform comes to rest then, too, and the history shows other steps."""
+    fault = Schedule.of(Entry(TimeMoment(1.0), make_fault("gateway.restart")))
+    calm, busy = run(Case(3, fault, 1, 15.0)), run(Case(3, fault, 1, 15.0, acts=3, managers=2))
+    assert (calm.failure, busy.failure) == (None, None)
+    assert busy.features - calm.features
+
+
 @pytest.mark.parametrize("defect", FOUND)
 def test_it_is_mended(defect: str) -> None:
     outcome = run(FOUND[defect])
