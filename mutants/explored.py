@@ -99,8 +99,8 @@ def page(results: Sequence[Explored], defects: Sequence[Defect]) -> str:
     lines = [
         "# What explorations catch",
         "",
-        f"`mutants/explored` has {len(defects)} defects that need a race, an outage or a rare fault, {len(of_node)} of them",
-        f"in the firmware's node. {len(results)} were judged ([how](../how-to/measure-the-scenarios.md)): explorations",
+        f"`mutants/explored` has {len(defects)} defects that need a race, an outage or a rare fault,",
+        f"{len(of_node)} of them in the firmware's node. {len(results)} were judged ([how](../how-to/measure-the-scenarios.md)): explorations",
         f"of {BOARDS} boards and {SECONDS:g} virtual seconds caught {len(caught)}, {right} of them by the right name.",
         "`python -m mutants --explore --page` makes this page of the results.",
         "",
