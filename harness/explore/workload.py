@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from copy import copy
 from typing import TypeVar
 
 from harness.boards.board import Power
@@ -43,9 +44,11 @@ async def live(stack: Stack, *, boards: int, seconds: float, acts: int = 0, mana
     randomness = Randomness(SEED if stack.options.seed is None else stack.options.seed).fork("workload")
     for number in range(2, managers + 1):
         await stack.make_controllers(f"controllers-{number}").start()
-    reaction = asyncio.create_task(_react(stack, _User(life, randomness.fork("acts")), acts)) if acts else None
+    user = _User(life, randomness)
+    reaction = asyncio.create_task(_react(stack, user.beside(randomness.fork("acts")), acts)) if acts else None
     try:
-        await _lead(stack, life, randomness, boards, seconds)
+        life.boards += await stack.boards.power_on(count=boards)
+        await _lead(user, randomness, seconds)
     finally:
         if reaction is not None:
             reaction.cancel()
@@ -55,16 +58,14 @@ async def live(stack: Stack, *, boards: int, seconds: float, acts: int = 0, mana
     await life.settle()
 
 
-async def _lead(stack: Stack, life: Life, randomness: Randomness, boards: int, seconds: float) -> None:
-    life.boards += await stack.boards.power_on(count=boards)
-    user = _User(life, randomness)
-    now = 0.0
+async def _lead(user: _User, randomness: Randomness, seconds: float) -> None:
+    clock, now = user.life.stack.clock, 0.0
     await user.step(user.deploy)
     for at in sorted(seconds * randomness.below(1_000) / 1_000 for _ in range(1 + randomness.below(STEPS))):
-        await stack.clock.sleep(at - now)
+        await clock.sleep(at - now)
         now = at
         await user.any_step()
-    await stack.clock.sleep(seconds - now)
+    await clock.sleep(seconds - now)
 
 
 async def _react(stack: Stack, user: _User, acts: int) -> None:
@@ -90,10 +91,16 @@ class _User:
     """Takes steps without waiting for their effects."""
 
     def __init__(self, life: Life, randomness: Randomness) -> None:
-        self._life, self._randomness = life, randomness
-        self._applications: list[ApplicationHandle] = []
-        self._running: dict[str, tuple[str, ...]] = {}
-        """The phases that are right for one that was started."""
+        self.life, self._randomness = life, randomness
+        self._applications: dict[ApplicationHandle, tuple[str, ...]] = {}
+        """Those that exist, and the phases that are right for one once it was started."""
+        self._acting = asyncio.Lock()
+
+    def beside(self, randomness: Randomness) -> _User:
+        """Another one with the same applications. They take one step after the other."""
+        other = copy(self)
+        other._randomness = randomness
+        return other
 
     def one_of(self, values: Sequence[T]) -> T:
         return values[self._randomness.below(len(values))]
@@ -109,7 +116,8 @@ class _User:
 
     async def step(self, step: Callable[[], Awaitable[object]]) -> None:
         try:
-            await step()
+            async with self._acting:
+                await step()
         except ApiError as error:
             if error.code < 500 and error.code not in (404, 409):  # gone, or changed meanwhile
                 raise
@@ -117,59 +125,58 @@ class _User:
     async def deploy(self) -> None:
         if len(self._applications) >= APPLICATIONS:
             return
-        boards = self._life.boards
+        boards = self.life.boards
         if not boards:
             return
         chosen = self._randomness.below(2 * len(boards))  # half of them are for all boards
         module = MODULES[self._randomness.below(len(MODULES))]
-        self._keep(await self._life.stack.deploy(module, to=boards[chosen] if chosen < len(boards) else "all"))
+        self._keep(await self.life.stack.deploy(module, to=boards[chosen] if chosen < len(boards) else "all"))
 
     async def deploy_to_some(self) -> None:
-        if len(self._applications) < APPLICATIONS and self._life.boards:
+        if len(self._applications) < APPLICATIONS and self.life.boards:
             place = {"place": self.one_of(PLACES)}
-            await self._life.stack.device(self.one_of(self._life.boards)).label(**place)
-            self._keep(await self._life.stack.deploy(self.one_of(MODULES), to=place), WITHOUT_DEVICE)
+            await self.life.stack.device(self.one_of(self.life.boards)).label(**place)
+            self._keep(await self.life.stack.deploy(self.one_of(MODULES), to=place), WITHOUT_DEVICE)
 
     def _keep(self, application: ApplicationHandle, *other: str) -> None:
-        self._applications.append(application)
-        self._running[application.name] = ("Running", *other)
-        self._life.applications[application.name] = self._running[application.name]
+        phases = self._applications[application] = ("Running", *other)
+        self.life.applications[application.name] = phases
 
     async def stop(self) -> None:
         if (application := self._chosen()) is not None:
             await application.stop()
-            self._life.applications[application.name] = ("Stopped",)
+            self.life.applications[application.name] = ("Stopped",)
 
     async def start(self) -> None:
         if (application := self._chosen()) is not None:
             await application.start()
-            self._life.applications[application.name] = self._running[application.name]
+            self.life.applications[application.name] = self._applications[application]
 
     async def redeploy(self) -> None:
         if (application := self._chosen()) is not None:
-            await application.redeploy(self._life.stack.modules(MODULES[self._randomness.below(len(MODULES))]))
+            await application.redeploy(self.life.stack.modules(MODULES[self._randomness.below(len(MODULES))]))
 
     async def delete(self) -> None:
         if (application := self._chosen()) is not None:
-            self._applications.remove(application)
+            del self._applications[application]
             await application.delete()
-            self._life.applications[application.name] = ()
+            self.life.applications[application.name] = ()
 
     async def relabel(self) -> None:
-        if self._life.boards:
-            await self._life.stack.device(self.one_of(self._life.boards)).label(place=self.one_of(PLACES))
+        if self.life.boards:
+            await self.life.stack.device(self.one_of(self.life.boards)).label(place=self.one_of(PLACES))
 
     async def replace(self) -> None:
         """Delete a Device; its board enrolls again."""
-        if self._life.boards:
-            await self._life.stack.device(self.one_of(self._life.boards)).delete()
+        if self.life.boards:
+            await self.life.stack.device(self.one_of(self.life.boards)).delete()
 
     async def power(self) -> None:
         """Cut a board's power, or switch it on again."""
-        if self._life.boards:
-            board = self.one_of(self._life.boards)
+        if self.life.boards:
+            board = self.one_of(self.life.boards)
             await (board.cut_power() if board.power is Power.ON else board.power_on())
 
     def _chosen(self) -> ApplicationHandle | None:
-        there = self._applications
+        there = list(self._applications)
         return there[self._randomness.below(len(there))] if there else None

@@ -18,6 +18,8 @@ FIRST_BEAT = Schedule.of(Entry(ArrowMoment(Side.BEFORE, "connection-lost", 7, 3)
 """The gateway shuts down while the third board is about to be Enrolled."""
 LAST = Schedule.of(Entry(ArrowMoment(Side.BEFORE, "connection-lost", 4), make_fault("gateway.restart")))
 """A device is Disconnected for the first time as the stack ends."""
+AWAY = Schedule.of(Entry(ArrowMoment(Side.AFTER, "application-stop", 9), make_fault("gateway.slow", {"by": 22.0})))
+"""The gateway is Offline before the device has answered its stop."""
 LATE = Schedule.of(
     Entry(TimeMoment(3.0), make_fault("gateway.slow", {"by": 12.5, "lasts": 40.0})),
     Entry(TimeMoment(5.0), make_fault("application.trap"), "sim-1"),
@@ -32,6 +34,7 @@ FOUND = {
     "a device whose stop was lost ran a deleted application for ever": Case(0, LOSSY, 1, 5.0),
     "a gateway that shut down enrolled a device": Case(1887, ENDING, 10, 2.0, order="pct"),
     "a gateway that shut down acknowledged a first heartbeat": Case(1887, FIRST_BEAT, 3, 2.0, order="pct"),
+    "a stop was to be awaited from a device of a gateway that is Offline": Case(0, AWAY, 1, 5.0),
     "an order without an answer was not in the record": Case(2, LATE, 3, 30.0),
 }
 
