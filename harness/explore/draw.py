@@ -70,7 +70,7 @@ class Draw:
 
     def new(self) -> Case:
         """A case that follows from no other one."""
-        order = ORDERS[0] if self._happens(2) else self._one_of(ORDERS)
+        order = self._one_of(ORDERS)
         entries = tuple(self._entry() for _ in range(1 + self._randomness.below(3)))
         case = Case(self._seed(), Schedule(entries), self._boards, self._seconds, self._tier, order)
         return self._other_life(case, case)
