@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -152,6 +153,9 @@ def _started(work: Callable[[Defect], dict[str, Any]], defect: Defect) -> tuple[
         with os.fdopen(writing, "w", encoding="utf-8") as pipe:
             json.dump(work(defect), pipe)
         status = 0
+    except BaseException:
+        traceback.print_exc()
+        raise
     finally:
         os._exit(status)
 

@@ -74,7 +74,7 @@ def _built(root: Path, defect: Defect) -> Path:
     """The folder of the library with a defect: one copy of the sources serves all, one after the other."""
     copy = root / ".cache" / "mutants" / "node"
     copy.mkdir(parents=True, exist_ok=True)
-    images = copy / "images" / defect.digest
+    images = copy / f"images-{defect.digest}"
     with (copy / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         firmware, target = root / "firmware", copy / "target"
