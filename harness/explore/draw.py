@@ -198,6 +198,8 @@ class Draw:
         match values:
             case Choice(known):
                 return self._one_of(known)
+            case Whole(_, least, _) if self._happens(2):
+                return least
             case Whole(_, least, most):
                 return least + self._randomness.below(min(most, least + 10) - least + 1)
             case Number(_, least, most):
