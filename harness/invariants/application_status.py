@@ -256,8 +256,8 @@ class StopIsAwaited(_Pairs):
                 continue  # said on an earlier link
             if write is not None and pair.at.n > write.n:
                 continue  # said since Stopped was written; the change comes late, and the next start was before it
-            if (self.ledger.object("Device", device).get("status") or {}).get("phase") != "Connected":
-                continue  # out of reach, for all that the controller can know
+            if not self._is_within_reach(device):
+                continue  # for all that the controller can know
             if write is not None and device in self._back and self._back[device].at > write.at - DECIDED_WITHIN:
                 continue  # it was when that was decided
             asked = pair.asked_to_stop
@@ -267,6 +267,12 @@ class StopIsAwaited(_Pairs):
                 why = "was not asked to stop it" if asked is None else "has not answered its stop"
                 message = f"{name} is {how}, and {device}, which said {pair.state} (event {pair.at.n}), {why}"
                 yield self.broken(event, message, cause=pair.at)
+
+    def _is_within_reach(self, device: str) -> bool:
+        """Whether a device is Connected, and its gateway is not on record as Offline."""
+        status = self.ledger.object("Device", device).get("status") or {}
+        gateway = self.ledger.object("Gateway", str(status.get("gateway"))).get("status") or {}
+        return status.get("phase") == "Connected" and gateway.get("phase") != "Offline"
 
 
 class PhaseAddsUp(Invariant):
