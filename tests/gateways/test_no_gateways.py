@@ -1,4 +1,4 @@
-"""A system without Gateway resources is judged by its devices, and a test that asks for one is told."""
+"""A system without Gateway resources is judged by its devices, and an error says so to a test that asks for one."""
 
 from __future__ import annotations
 

@@ -96,7 +96,8 @@ def test_a_system_may_lack_kinds_phases_and_fields(tmp_path: Path) -> None:
 
 def test_a_system_may_lack_gateways(tmp_path: Path) -> None:
     system = read(tmp_path, "[resources]\nGateway = false")
-    assert (system.extent.lacks, system.lacks) == ({"Gateway"}, {"gateway-fields"})
+    assert system.extent.lacks == {"Gateway"}
+    assert system.lacks == {"gateway-fields"}
 
 
 @pytest.mark.parametrize("kind", ["reference", "process"])
