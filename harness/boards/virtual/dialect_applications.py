@@ -56,8 +56,10 @@ def announced(message: DeployModule) -> tuple[Deploy, ModuleChunk]:
 
 
 def reported(message: DeviceMessage) -> DialectMessage | None:
-    """Translate a report of the board about an application; None for what the dialect has no words for. An application that is not on
-    the board is in no known state."""
+    """Translate a report of the board about an application; None for what the dialect has no words for.
+
+    An application that is not on the board is in no known state.
+    """
     if isinstance(message, DeploymentResult):
         return DeploymentResult(message.application_id, message.ok, _with_code(message.code, message.error))
     if isinstance(message, StopResult):
