@@ -11,10 +11,12 @@ connection counts, and of a link's end not which side was first: both may close 
 out, because their number depends on timing, and so are messages about an application after its deletion, and that a
 device did not read for a moment.
 
-Three more things are a matter of time. How many chunks of a module passed before its transfer was broken off: that it
-was is compared, and its chunks are, unless they are the first ones in their order. And which phases were written at the
-end of the test: those after the stop of the stack are left out, and so is a last one that only one history has. And how
+Four more things are a matter of time. How many chunks of a module passed before its transfer was broken off: that it
+was is compared, and its chunks are, unless they are the first ones in their order. Which phases were written at the
+end of the test: those after the stop of the stack are left out, and so is a last one that only one history has. How
 often a controller asked a gateway for a device that was not connected: the gateway has answered 404 and done nothing.
+And what a device said after the gateway's last word on a link that the gateway then ended: no answer shows whether it
+was read.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ IDS = {"deviceId": "id", "link": "link"}
 SETS = frozenset({"capabilities"})
 """Lists that are compared without order."""
 COMPARED = {"Device", "Gateway", "ApplicationController"}
+ENDS = {"Device", "Gateway"}
 """The parties whose messages are compared."""
 CHUNK, ACKNOWLEDGMENT = "ModuleChunk", "ChunkAcknowledgment"
 SECRET = "(secret"
@@ -142,6 +145,25 @@ def _broken_off(events: Iterable[Event]) -> tuple[set[int], set[int]]:
     return {each.deploy.n for each in broken}, {event.n for each in broken for event in each.events}
 
 
+def _crossing(events: Iterable[Event]) -> set[int]:
+    """The numbers of the device's messages that may have crossed the gateway's end of their link."""
+    crossing: set[int] = set()
+    since: dict[str, list[int]] = {}
+    """By link on which the gateway has spoken, what the device has said since."""
+    for event in events:
+        link = str(event.data.get("link") or event.data.get("device"))
+        if event.kind is not Kind.MESSAGE or not {event.source, event.target} <= ENDS or event.name == UNREAD:
+            continue
+        if event.name == "ConnectionClosed":
+            said = since.pop(link, [])
+            crossing |= set(said) if event.source == "Gateway" else set()
+        elif event.source == "Gateway":
+            since[link] = []
+        elif link in since:
+            since[link].append(event.n)
+    return crossing
+
+
 class _Subject:
     """The messages and phases of one device or application, in one list for each direction."""
 
@@ -175,6 +197,7 @@ class _Subjects:
     def __init__(self, events: list[Event], named: bool) -> None:
         self._named = named
         self._broken_off, left_out = _broken_off(events)
+        left_out |= _crossing(events)
         self.found: dict[str, _Subject] = {}
         self._labels: dict[str, str] = {}
         self._ids: dict[tuple[str, str, str], int] = {}
