@@ -11,12 +11,12 @@ connection counts, and of a link's end not which side was first: both may close 
 out, because their number depends on timing, and so are messages about an application after its deletion, and that a
 device did not read for a moment.
 
-Four more things are a matter of time. How many chunks of a module passed before its transfer was broken off: that it
+Five more things are a matter of time. How many chunks of a module passed before its transfer was broken off: that it
 was is compared, and its chunks are, unless they are the first ones in their order. Which phases were written at the
 end of the test: those after the stop of the stack are left out, and so is a last one that only one history has. How
 often a controller asked a gateway for a device that was not connected: the gateway has answered 404 and done nothing.
-And what a device said after the gateway's last word on a link that the gateway then ended: no answer shows whether it
-was read.
+What a device said after the gateway's last word on a link that the gateway then ended: no answer shows whether it was
+read. And whether a controller looked while a deleted Device had not enrolled again.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ SECRET = "(secret"
 UNREAD = "Unread"
 ORDERS, NOT_FOUND = frozenset({"DeployApplication", "StopApplication"}), 404
 BEATS = frozenset({"Heartbeat", "HeartbeatAcknowledgment"})
+ABSENT = "the device does not exist"
 PHASES, DELETED = "phases", "deleted"
 """The lane of a resource's phases, and the last of them."""
 STOPPING = "stack stopping"
@@ -95,6 +96,12 @@ def _subjects(events: Iterable[Event], named: bool) -> list[_Subject]:
 def _is_of_the_moment(event: Event) -> bool:
     """Whether a message says only when something was, and brings nothing about."""
     return event.name == UNREAD or (event.name in ORDERS and event.data.get("code") == NOT_FOUND)
+
+
+def _misses_target(event: Event) -> bool:
+    """Whether an Application has Failed because the controller has looked while a Device was away."""
+    status = event.data.get("status") or {}
+    return event.name == "Application" and status.get("phase") == "Failed" and ABSENT in str(status.get("error"))
 
 
 def _is_end(event: Event) -> bool:
@@ -171,6 +178,7 @@ class _Subject:
         self.label = label
         self._lanes: dict[str, list[str]] = {}
         self._seen_beats: set[str] = set()
+        self._is_passing = False
 
     def add(self, lane: str, name: str, text: str) -> None:
         if self._lanes.get(PHASES, [""])[-1] == DELETED and name != "phase":
@@ -183,6 +191,14 @@ class _Subject:
         lines = self._lanes.setdefault(lane, [])
         if not lines or lines[-1] != text:
             lines.append(text)
+
+    def add_phase(self, phase: str, *, is_passing: bool) -> None:
+        """Add a phase; one that ``is_passing`` stays only if no other follows."""
+        if self._is_passing:
+            self._lanes[PHASES].pop()
+        before = list(self.lane(PHASES))
+        self.add(PHASES, "phase", phase)
+        self._is_passing = is_passing and self.lane(PHASES) != before
 
     def lane(self, name: str) -> list[str]:
         return self._lanes.get(name, [])
@@ -225,7 +241,7 @@ class _Subjects:
             subject = self._subject(event.correlation, event.name.lower())
             phase = (event.data.get("status") or {}).get("phase")
             if (phase or event.data["change"] == "deleted") and not self._is_over:
-                subject.add(PHASES, "phase", str(phase or DELETED))
+                subject.add_phase(str(phase or DELETED), is_passing=_misses_target(event))
         elif event.kind is Kind.FAULT and event.name == "Crash":
             self._subject(event.correlation, "device").add("faults", "Crash", f"Crash {event.data.get('cause')}")
 
