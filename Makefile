@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: manifests deploy-tools deploy-check kube-diff page page-check images help demo test test-all test-deep test-boards test-sim matrix apiserver test-apiserver rounds test-watches robot keywords renode lint bench soak clean-histories mutants sequences docs coverage setup boards firmware firmware-check apps
+.PHONY: oci manifests deploy-tools deploy-check kube-diff page page-check images help demo test test-all test-deep test-boards test-sim matrix apiserver test-apiserver rounds test-watches robot keywords renode lint bench soak clean-histories mutants sequences docs coverage setup boards firmware firmware-check apps
 
 help:
 	@echo "make demo       the main scenarios on 20 virtual and 3 emulated boards, with a report"
@@ -28,6 +28,7 @@ help:
 	@echo "make manifests  the definitions of the resource types, into deploy/"
 	@echo "make deploy-tools  kustomize, helm and others for deploy/ (needs Go)"
 	@echo "make deploy-check  manifests and chart on that API server, and every program in its own role"
+	@echo "make oci        the OCI images, in .cache/oci, without a registry (IMAGES=platform; needs mmdebstrap and buildah)"
 	@echo "make rounds     all scenarios on the three kinds of API server and Robot on the real ones, ten times (ROUNDS=n)"
 	@echo "make kube-diff  how the embedded API server differs from that one: docs/reference/kubernetes-differences.md"
 	@echo "make test-watches  all scenarios with early, late and batched watch events"
@@ -105,6 +106,10 @@ manifests:
 
 deploy-tools:
 	@$(PYTHON) deploy/tools.py
+
+# SIGNING_KEY names a private key, PEM, that signs the bills of materials.
+oci: $(READY)
+	@$(BIN)/python deploy/images.py $(IMAGES)
 
 deploy-check: $(READY) apiserver deploy-tools
 	@$(BIN)/pytest tests/deploy -q

@@ -2,7 +2,8 @@
 
 The root file systems come from Debian's packages (mmdebstrap) and wheels (pip, as pinned in constraints.txt), and
 buildah puts them together. Each image is an OCI layout ``.cache/oci/NAME`` and an archive ``.cache/oci/NAME.tar``, as
-``k3d image import`` and ``docker load`` take it. Exit status 3 where a tool is missing.
+``k3d image import`` and ``docker load`` take it, with its bill of materials, ``NAME.cdx.json``, signed if the variable
+SIGNING_KEY names a private key (PEM). Exit status 3 where a tool is missing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ import sys
 import tempfile
 import tomllib
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from deploy.bill import bill, digest_of, sign
 
 __all__ = ["FOLDER", "NAMES", "missing", "version"]
 
@@ -31,9 +35,17 @@ PACKAGES = {
     "boards": ("python3", "ca-certificates", "libstdc++6", "qemu-system-arm", "qemu-system-misc"),
 }
 NAMES = tuple(PACKAGES)
+RECORD = """
+mkdir -p "$1/var/lib/dpkg/status.d"
+for deb in "$1"/var/cache/apt/archives/*.deb; do
+    dpkg-deb -f "$deb" >"$1/var/lib/dpkg/status.d/$(dpkg-deb -f "$deb" Package)"
+done
+"""
+"""A file for each package, as images without a package manager have them: scanners read it."""
 SUITE_FILES = ("conftest.py", "pyproject.toml", "scenarios")
 NEEDED = ("mmdebstrap", "buildah")
-STORE = {"STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot"}
+BUILDAH = ("buildah", f"--root={FOLDER / 'store'}", f"--runroot={FOLDER / 'run'}", "--storage-driver=vfs")
+"""A store of our own, where an image that has no name any more can be removed."""
 
 
 def version() -> str:
@@ -49,12 +61,10 @@ def missing() -> str | None:
     return None if os.geteuid() == 0 else "mmdebstrap and buildah are run as root here"
 
 
-def run(*command: str | Path, into: Path | None = None) -> str:
-    """Run a program in the folder ``into``; returns its output. Raises CalledProcessError with what it said."""
+def run(*command: str | Path) -> str:
+    """Run a program; returns its output. Raises CalledProcessError with what it said."""
     try:
-        done = subprocess.run(
-            command, cwd=into, env={**os.environ, **STORE}, capture_output=True, text=True, timeout=1200, check=True
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=1200, check=True)
     except subprocess.CalledProcessError as error:
         print(error.stderr[-2000:], file=sys.stderr)
         raise
@@ -64,18 +74,18 @@ def run(*command: str | Path, into: Path | None = None) -> str:
 def base(name: str, folder: Path) -> str:
     """Build the image below ``name`` from Debian's packages, unless it is there; returns its name with its digest."""
     packages = ",".join(PACKAGES[name])
-    recipe = hashlib.sha256(f"{SUITE} {packages}".encode())
+    recipe = hashlib.sha256(f"{SUITE} {packages} {RECORD}".encode())
     for file in sorted(RECIPES.glob("*")):
         recipe.update(file.read_bytes())
     tag = f"localhost/wasmbed/base-{name}:{recipe.hexdigest()[:16]}"
-    if not run("buildah", "images", "--noheading", "--filter", f"reference={tag}", "--quiet").strip():
+    if not run(*BUILDAH, "images", "--noheading", "--filter", f"reference={tag}", "--quiet").strip():
         # Extracted, not configured: nothing in it is started by a package's script.
-        options = ("--mode=root", "--variant=extract", f"--include={packages}", "--quiet")
+        options = ("--mode=root", "--variant=extract", f"--include={packages}", f"--extract-hook={RECORD}", "--quiet")
         run("mmdebstrap", *options, SUITE, folder / "root.tar")
-        for file in ("passwd", "group"):
-            shutil.copy(RECIPES / file, folder)
-        run("buildah", "bud", "--timestamp=0", "-f", RECIPES / "base.Containerfile", "-t", tag, folder)
-    digest = run("buildah", "images", "--noheading", "--format", "{{.Digest}}", tag).strip()
+        for each in ("passwd", "group"):
+            shutil.copy(RECIPES / each, folder)
+        run(*BUILDAH, "bud", "--timestamp=0", "-f", RECIPES / "base.Containerfile", "-t", tag, folder)
+    digest = run(*BUILDAH, "images", "--noheading", "--format", "{{.Digest}}", tag).strip()
     return f"{tag.rpartition(':')[0]}@{digest}"
 
 
@@ -86,7 +96,14 @@ def site(folder: Path) -> None:
     (wheel,) = (folder / "wheels").glob("wasmbed_harness-*.whl")
     machine = os.uname().machine
     tags = [f"--platform={each}" if each == "any" else f"--platform={each}_{machine}" for each in PLATFORMS]
-    target = ("--target", folder / "site", f"--python-version={PYTHON}", "--only-binary=:all:", "--no-compile", *tags)
+    target: tuple[str | Path, ...] = (
+        "--target",
+        folder / "site",
+        f"--python-version={PYTHON}",
+        "--only-binary=:all:",
+        "--no-compile",
+        *tags,
+    )
     run(*pip, "install", *target, "-c", ROOT / "constraints.txt", wheel)
 
 
@@ -105,13 +122,29 @@ def build(name: str) -> Path:
                 (folder / "suite").mkdir(exist_ok=True)
                 copy(ROOT / file, folder / "suite" / file)
         recipe = RECIPES / f"{name}.Containerfile"
-        run("buildah", "bud", "--timestamp=0", f"--build-arg=BASE={below}", "-f", recipe, "-t", tag, folder)
+        run(*BUILDAH, "bud", "--timestamp=0", f"--build-arg=BASE={below}", "-f", recipe, "-t", tag, folder)
         shutil.rmtree(target, ignore_errors=True)
         archive = target.with_suffix(".tar")
         archive.unlink(missing_ok=True)
-        run("buildah", "push", tag, f"oci:{target}:{version()}")
-        run("buildah", "push", tag, f"docker-archive:{archive}:docker.io/{tag}")
+        run(*BUILDAH, "push", tag, f"oci:{target}:{version()}")
+        run(*BUILDAH, "push", tag, f"docker-archive:{archive}:docker.io/{tag}")
+        write_bill(target, tag, folder)
+        run(*BUILDAH, "rmi", "--prune")
     return target
+
+
+def write_bill(target: Path, tag: str, folder: Path) -> None:
+    """Write the bill of materials of the image in the layout ``target``, and sign it."""
+    container = run(*BUILDAH, "from", tag).strip()
+    try:
+        packages = Path(run(*BUILDAH, "mount", container).strip()) / "var/lib/dpkg/status.d"
+        text = bill(target.name, version(), digest_of(target), packages, folder / "site")
+    finally:
+        run(*BUILDAH, "rm", container)
+    written = target.with_suffix(".cdx.json")
+    written.write_text(text)
+    if key := os.environ.get("SIGNING_KEY"):
+        sign(written, Path(key))
 
 
 def main(*names: str) -> int:

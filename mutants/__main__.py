@@ -49,8 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="only list the defects, and refuse stale ones")
     given = parser.parse_args(arguments)
     if given.explore:
-        from mutants.explored import explore
+        from mutants.explored import explore, write_page
 
+        if given.page:
+            write_page(ROOT, OUTPUT, given.page)
+            return 0
         return explore(ROOT, OUTPUT, lambda each: _is_named(each, given.patterns), given.workers)
     try:
         defects = load(ROOT)

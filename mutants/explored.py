@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,10 +19,10 @@ from typing import Any
 from harness.core.errors import UsageError
 from harness.explore.case import run
 from harness.explore.explorer import Explorer
-from mutants.defect import Defect, load, mutated
-from mutants.swap import can_swap, swap
+from mutants.defect import Defect, load
+from mutants.variants import variant_of
 
-__all__ = ["FOLDER", "Explored", "explore", "table"]
+__all__ = ["FOLDER", "Explored", "explore", "page", "table", "write_page"]
 
 FOLDER = Path(__file__).parent / "explored"
 BOARDS, SECONDS = 2, 30.0
@@ -89,22 +90,48 @@ def table(results: Sequence[Explored], defects: Sequence[Defect]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def page(results: Sequence[Explored], defects: Sequence[Defect]) -> str:
+    """The page of the documentation: how many were caught, each of them, and those that were missed or not judged."""
+    caught = [each for each in results if each.caught]
+    of_node = [each.name for each in defects if each.file.startswith("firmware/")]
+    left = sorted({each.name for each in defects} - {each.name for each in results})
+    what = {each.name: each for each in defects}
+    right = sum(what[each.name].is_of(each.blamed) for each in caught)
+    lines = [
+        "# What explorations catch",
+        "",
+        f"`mutants/explored` has {len(defects)} defects that need a race, an outage or a rare fault,",
+        f"{len(of_node)} of them in the firmware's node. {len(results)} were judged",
+        "([how](../how-to/measure-the-scenarios.md)): explorations",
+        f"of {BOARDS} boards and {SECONDS:g} virtual seconds caught {len(caught)}, {right} of them by the right name.",
+        "`python -m mutants --explore --page` makes this page of the results.",
+        "",
+        *table(results, defects).splitlines(),
+    ]
+    if left:
+        lines += ["", "## Not judged yet", "", *(f"- {name}: {what[name].what}" for name in left)]
+    return "\n".join(lines) + "\n"
+
+
+def write_page(root: Path, output: Path, path: Path) -> None:
+    """Write the page of the results so far."""
+    defects = load(root, FOLDER)
+    path.write_text(page(_read(output, defects), defects), "utf-8")
+
+
 def _judged(root: Path, defect: Defect) -> Explored:
     """Explore with a defect, in this process. A schedule that fails without it, too, does not count."""
-    before = (root / defect.file).read_text("utf-8")
-    after = mutated(root, defect)
-    if not can_swap(before, after):
-        raise UsageError(f"{defect.name} changes more than the bodies of functions", do="write it as a smaller one")
-    swap(root, defect.file, before, after)
-    explorer = Explorer(0, boards=BOARDS, tier="sim", seconds=SECONDS)
+    variant = variant_of(root, defect)
+    variant.put_in()
+    explorer = Explorer(0, boards=BOARDS, tier=variant.tier, seconds=SECONDS)
     while explorer.runs < MOST_RUNS:
         case = explorer.next()
         outcome = run(case)
         explorer.learn(case, outcome)
         if (failure := outcome.failure) is not None:
-            swap(root, defect.file, after, before)
+            variant.take_out()
             is_sound = run(case).failure is None
-            swap(root, defect.file, before, after)
+            variant.put_in()
             if is_sound:
                 faults = tuple(sorted({case.schedule.entries[number].fault.name for number in outcome.applied}))
                 words = failure.words[:300]
@@ -126,6 +153,9 @@ def _started(work: Callable[[Defect], dict[str, Any]], defect: Defect) -> tuple[
         with os.fdopen(writing, "w", encoding="utf-8") as pipe:
             json.dump(work(defect), pipe)
         status = 0
+    except BaseException:
+        traceback.print_exc()
+        raise
     finally:
         os._exit(status)
 

@@ -172,8 +172,9 @@ async def test_one_that_waited_is_not_sent_when_its_turn_comes(stack: Stack) -> 
     meter.send(DeploymentResult("first", ok=True), delivery.message_id)
     meter.send(ApplicationStatus("first", ApplicationState.RUNNING))
     await first.until(phase="Running")
-    await stack.deploy("echo", to="meter", name="last")
+    last = await stack.deploy("echo", to="meter", name="last")
     assert (await meter.run_module()).application == "last"
+    await last.until(phase="Running")
     assert not stack.history.find("Deploy", about="waiting")
 
 

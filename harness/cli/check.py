@@ -47,7 +47,7 @@ def check(history: Path, names: tuple[str, ...], only: tuple[str, ...], picture:
         broken += bool(violations)
         say("broken" if violations else "good", fg="red" if violations else "green", nl=False)
         say(f"  {file}  {len(events)} events, {len(RULES)} rules")
-        for line in (*trouble, *map(str, violations), *judgement.unjudged):
+        for line in (*trouble, *map(str, violations), *filter(None, [judgement.left_out]), *judgement.unjudged):
             say(indent(line, "    "))
         for sequence in sequences:
             drawn = _judge(file, sequence, events, only)

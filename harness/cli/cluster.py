@@ -29,6 +29,7 @@ __all__ = [
     "connected",
     "explained",
     "has_applications",
+    "has_gateways",
     "in_documents_form",
     "opened",
 ]
@@ -102,6 +103,12 @@ def has_applications() -> bool:
     """Whether the system that ``--gateway`` names has Applications."""
     system = _system()
     return system is None or system.extent.has("Application")
+
+
+def has_gateways() -> bool:
+    """Whether the system that ``--gateway`` names has Gateway resources."""
+    system = _system()
+    return system is None or system.extent.has("Gateway")
 
 
 def check_applications() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.cluster import asynchronous, cluster_options, connected, has_applications
+from harness.cli.cluster import asynchronous, cluster_options, connected, has_applications, has_gateways
 from harness.cli.ending import End
 from harness.cli.output import ReaderGone, cell, console, say
 from harness.cli.resources import COLOURS, application_table, device_table, gateway_table
@@ -90,7 +90,8 @@ async def _watch(seen: Seen, clock: Clock, kubeconfig: Path | None, namespace: s
 
     async with AsyncExitStack() as ends:
         api = await ends.enter_async_context(connected(kubeconfig, namespace))
-        kinds = (GATEWAY, DEVICE, APPLICATION) if has_applications() else (GATEWAY, DEVICE)
+        absent = {GATEWAY: not has_gateways(), APPLICATION: not has_applications()}
+        kinds = [kind for kind in (GATEWAY, DEVICE, APPLICATION) if not absent.get(kind)]
         informers = [Informer(api, kind, clock, Randomness(), lost=lose) for kind in kinds]
         for informer in informers:
             await api.list(informer.resource)  # raises errors; a watch would retry for ever

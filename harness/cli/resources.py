@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.cluster import asynchronous, check_applications, cluster_options, connected, has_applications
+from harness.cli.cluster import (
+    asynchronous,
+    check_applications,
+    cluster_options,
+    connected,
+    has_applications,
+    has_gateways,
+)
 from harness.cli.output import cell, say, show
 from harness.core.errors import UsageError, suggestion
 
@@ -50,10 +57,11 @@ async def status(kubeconfig: Path | None, namespace: str) -> None:
     from harness.wasmbed.resources.views import Application, Device
 
     async with connected(kubeconfig, namespace) as api:
-        gateways = (await api.list(GATEWAY)).items
+        gateways = (await api.list(GATEWAY)).items if has_gateways() else []
         devices = [Device(item) for item in (await api.list(DEVICE)).items]
         known = (await api.list(APPLICATION)).items if has_applications() else []
-    _print(gateway_table(gateways), f"no gateways in namespace {namespace}")
+    if has_gateways():
+        _print(gateway_table(gateways), f"no gateways in namespace {namespace}")
     say(f"devices: {_count(device.status.phase for device in devices)}")
     if has_applications():
         say(f"applications: {_count(application.status.phase for application in map(Application, known))}")

@@ -32,7 +32,8 @@ _NUMBERS = re.compile(r"\d+(\.\d+)?")
 
 @dataclass(frozen=True)
 class Case:
-    """A seed and a schedule of faults on ``boards`` boards of a tier. Faults begin in the first ``seconds``."""
+    """A seed and a schedule of faults on ``boards`` boards of a tier. Faults begin in the first ``seconds``.
+    ``acts``: the user's steps after each fault. ``managers``: of the controllers."""
 
     seed: int
     schedule: Schedule = field(default_factory=Schedule)
@@ -40,6 +41,8 @@ class Case:
     seconds: float = 60.0
     tier: str = "sim"
     order: str = "fifo"
+    acts: int = 0
+    managers: int = 1
 
     @property
     def options(self) -> StackOptions:
@@ -68,7 +71,7 @@ class Case:
         return cls(**{name: given[name] for name in _PLAIN}, schedule=schedule)
 
 
-_PLAIN = ("seed", "boards", "seconds", "tier", "order")
+_PLAIN = ("seed", "boards", "seconds", "tier", "order", "acts", "managers")
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ def run(case: Case, folder: Path | None = None) -> Outcome:
         nonlocal begun
         stack.apply(case.schedule)
         begun = True
-        await live(stack, boards=case.boards, seconds=case.seconds)
+        await live(stack, boards=case.boards, seconds=case.seconds, acts=case.acts, managers=case.managers)
 
     logging.disable(logging.CRITICAL)  # the platform logs the effects of each fault
     try:

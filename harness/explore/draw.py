@@ -5,8 +5,9 @@ orders, and the faults of two cases together.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -25,12 +26,15 @@ __all__ = ["Draw"]
 SEQUENCES = (
     "application-deployment",
     "application-stop",
+    "application-monitoring",
     "connection-lost",
     "device-connection",
+    "device-deleted",
     "device-enrollment",
     "device-resumed",
     "gateway-drained",
     "heartbeat-and-monitoring",
+    "transfer-cancelled",
 )
 """Sequences that happen on an explored stack."""
 FOR_EVER = frozenset({"certificate.revoked"})
@@ -38,6 +42,7 @@ FOR_EVER = frozenset({"certificate.revoked"})
 LONGEST = 60.0
 """Seconds that a parameter gets at most: a session notices after 30 s."""
 MOST_FAULTS = 5
+MOST_ACTS = 3
 NTH = 12
 T = TypeVar("T")
 
@@ -54,8 +59,8 @@ class Draw:
             if name not in FOR_EVER and not lacking(options, fault.needs - {RELAY})
         )
         """The names of the faults that can happen there."""
-        self._deck: list[str] = []
-        """Those that are drawn next: each comes once before one comes again."""
+        self._deck: list[Fault] = []
+        """Those that are drawn next: each comes once before one comes again, with each value that is one of a few."""
         self._arrows = [
             (side, name, arrow.position + 1)
             for name in SEQUENCES
@@ -65,9 +70,10 @@ class Draw:
 
     def new(self) -> Case:
         """A case that follows from no other one."""
-        order = ORDERS[0] if self._happens(2) else self._one_of(ORDERS)
+        order = self._one_of(ORDERS)
         entries = tuple(self._entry() for _ in range(1 + self._randomness.below(3)))
-        return Case(self._seed(), Schedule(entries), self._boards, self._seconds, self._tier, order)
+        case = Case(self._seed(), Schedule(entries), self._boards, self._seconds, self._tier, order)
+        return self._other_life(case, case)
 
     def varied(self, case: Case, other: Case) -> Case:
         """A case that is nearly like ``case``; ``other`` may lend it some faults."""
@@ -78,7 +84,15 @@ class Draw:
     @property
     def _changes(self) -> Sequence[Callable[[Case, Case], Case]]:
         of_entry = (self._other_time, self._other_time, self._other_place, self._other_fault, self._other_parameter)
-        return (*of_entry, self._more, self._fewer, self._spliced, self._other_order, self._other_seed)
+        return (
+            *of_entry,
+            self._more,
+            self._fewer,
+            self._spliced,
+            self._other_order,
+            self._other_seed,
+            self._other_life,
+        )
 
     # What can change.
 
@@ -136,6 +150,9 @@ class Draw:
     def _other_seed(self, case: Case, other: Case) -> Case:
         return replace(case, seed=self._seed())
 
+    def _other_life(self, case: Case, other: Case) -> Case:
+        return replace(case, acts=self._randomness.below(MOST_ACTS + 1), managers=2 if self._happens(3) else 1)
+
     def _changed(self, case: Case, change: Callable[[Entry], Entry]) -> Case:
         entries = list(case.schedule.entries)
         if not entries:
@@ -155,7 +172,7 @@ class Draw:
             return Entry(when, fault)
         if fault.strikes is Strikes.CLUSTER:
             known = where if where in CLIENTS else ""
-            return Entry(when, fault, known or (self._one_of(CLIENTS) if self._happens(3) else ""))
+            return Entry(when, fault, known or (self._one_of(CLIENTS) if self._happens(2) else ""))
         if where and where not in CLIENTS:
             return Entry(when, fault, where)
         if isinstance(when, ArrowMoment) and self._happens(2):
@@ -164,14 +181,13 @@ class Draw:
 
     def _fault(self) -> Fault:
         if not self._deck:
-            self._deck = list(self.faults)
-        kind = FAULTS[self._deck.pop(self._randomness.below(len(self._deck)))]
-        return kind(
-            **{each.name: self._value(each.metadata[VALUES], each.default) for each in dataclasses.fields(kind)}
-        )
+            self._deck = [each for name in self.faults for each in _kinds(name)]
+        fault = self._deck.pop(self._randomness.below(len(self._deck)))
+        drawn = [each for each in dataclasses.fields(fault) if not _has_few(each)]
+        return replace(fault, **{each.name: self._value(each.metadata[VALUES], each.default) for each in drawn})
 
     def _moment(self) -> Moment:
-        if self._happens(2):
+        if self._happens(3):
             return TimeMoment(_short(self._seconds * self._randomness.below(10_000) / 10_000))
         side, sequence, number = self._one_of(self._arrows)
         return ArrowMoment(Side(side), sequence, number, 1 + (self._randomness.below(NTH) if self._happens(2) else 0))
@@ -182,6 +198,8 @@ class Draw:
         match values:
             case Choice(known):
                 return self._one_of(known)
+            case Whole(_, least, _) if self._happens(2):
+                return least
             case Whole(_, least, most):
                 return least + self._randomness.below(min(most, least + 10) - least + 1)
             case Number(_, least, most):
@@ -200,6 +218,18 @@ class Draw:
 
     def _seed(self) -> int:
         return self._randomness.below(1_000_000)
+
+
+def _kinds(name: str) -> Iterator[Fault]:
+    """A fault with each value of its parameters that have a few; a refusal with 409 is another one than with 503."""
+    kind = FAULTS[name]
+    few = {each.name: each.metadata[VALUES].known for each in dataclasses.fields(kind) if _has_few(each)}
+    for values in itertools.product(*few.values()):
+        yield kind(**dict(zip(few, values, strict=True)))
+
+
+def _has_few(parameter: dataclasses.Field[Any]) -> bool:
+    return isinstance(parameter.metadata[VALUES], Choice)
 
 
 def _short(number: float) -> float:

@@ -34,7 +34,7 @@ SCHEDULE = """
 @pytest.mark.stack({options})
 async def test_{name}(stack: Stack) -> None:
     stack.apply(parse_schedule(SCHEDULE, ""))
-    await live(stack, boards={boards}, seconds={seconds:g})
+    await live(stack, {life})
 '''
 
 
@@ -53,8 +53,7 @@ def test_file(case: Case, failure: Failure) -> str:
             f"{name}={value!r}".replace("'", '"') for name, value in {**given, "deadline": options.deadline}.items()
         ),
         name=_name(failure),
-        boards=case.boards,
-        seconds=case.seconds,
+        life=f"boards={case.boards}, seconds={case.seconds:g}, acts={case.acts}, managers={case.managers}",
     )
 
 

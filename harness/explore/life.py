@@ -13,7 +13,7 @@ from harness.core.history import Event
 from harness.stack import Stack
 from harness.stack.applications import ApplicationHandle
 
-__all__ = ["HEARTBEAT", "PATIENCE", "Life"]
+__all__ = ["HEARTBEAT", "PATIENCE", "WITHOUT_DEVICE", "Life"]
 
 PATIENCE = 900.0
 """Virtual seconds for a step: three missed heartbeats, the longest backoff of a board, and some retries."""
@@ -22,6 +22,8 @@ HEARTBEAT = 10.0
 RECOVERY = 90.0
 """Virtual seconds after the last fault in which all has to be well again: a board misses three answers, and then waits
 for up to 30 s before it connects again."""
+WITHOUT_DEVICE = "Deploying"
+"""The phase of an application that no device has the labels for."""
 FAILED = ("Failed", "PartiallyRunning")
 MAY_FAIL = frozenset({"board.memory-exhausted", "link.drop"})
 """Faults in which a deployment may be given up: the device refuses it, or answers get lost again and again."""
@@ -106,6 +108,8 @@ class Life:
             if not phases:
                 _same(f"{name} exists", application.exists, False)
                 continue
+            if application.status.phase == WITHOUT_DEVICE:
+                _same(f"devices of {name}, which is {WITHOUT_DEVICE}", set(application.status.device_statuses), set())
             if application.status.phase == "Running":
                 _same(f"error of {name}", (application.status.error, application.status.health), (None, "healthy"))
             for device, entry in application.status.device_statuses.items():

@@ -40,7 +40,7 @@ def shrunk(case: Case, fails: Callable[[Case], bool]) -> Case:
 
 
 def _key(case: Case) -> str:
-    return f"{case.seed} {case.boards} {case.seconds} {case.order} {case.schedule.to_toml()}"
+    return str(case.to_json())
 
 
 def _smaller(case: Case) -> Iterator[Case]:
@@ -53,6 +53,10 @@ def _smaller(case: Case) -> Iterator[Case]:
         yield case.with_faults(*entries[:number], *entries[number + 1 :])
     if case.order != "fifo":
         yield replace(case, order="fifo")
+    if case.managers > 1:
+        yield replace(case, managers=1)
+    for acts in range(case.acts):
+        yield replace(case, acts=acts)
     for boards in (1, 2, 3, 5):
         if boards < case.boards:
             yield _with_boards(case, boards)

@@ -11,9 +11,10 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.core.errors import UsageError, suggestion
+from harness.core.errors import ProductFailure, UsageError, suggestion
 from harness.faults.fault import DAY, Fault, Lasting, Strikes, choice, number, seconds
-from harness.faults.world import World
+from harness.faults.world import ApiFault, World
+from harness.invariants.invariant import party_of
 
 __all__ = [
     "CLIENTS",
@@ -52,15 +53,18 @@ class _While(Lasting):
     needs: ClassVar[frozenset[str]] = frozenset({"gateway-api-faults"})
 
     @abstractmethod
-    def active(self, world: World, client: str) -> AbstractContextManager[object]:
+    def active(self, world: World, client: str) -> AbstractContextManager[ApiFault]:
         """The fault of one client's requests."""
 
     async def strike(self, world: World, place: str, begun: Callable[[], object]) -> None:
         with ExitStack() as faults:
-            for client in _clients(place):
-                faults.enter_context(self.active(world, client))
+            met = {client: faults.enter_context(self.active(world, client)) for client in _clients(place)}
             begun()
             await world.clock.sleep(self.lasts)
+        for client, fault in met.items():
+            if fault.unpaused:
+                what = f"{client} repeats {fault.unpaused} without a pause"
+                raise ProductFailure(what, where=self.name, party=str(party_of(client)))
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Outage(_While):
 
     name: ClassVar[str] = "cluster.outage"
 
-    def active(self, world: World, client: str) -> AbstractContextManager[object]:
+    def active(self, world: World, client: str) -> AbstractContextManager[ApiFault]:
         return world.api_faults.failing(client=client, code=None)
 
 
@@ -81,7 +85,7 @@ class Refusals(_While):
     name: ClassVar[str] = "cluster.refusals"
     code: int = choice(503, 409, 429, 500)
 
-    def active(self, world: World, client: str) -> AbstractContextManager[object]:
+    def active(self, world: World, client: str) -> AbstractContextManager[ApiFault]:
         verbs = CHANGES if self.code == CONFLICT else WRITES
         return world.api_faults.failing(*verbs, client=client, code=self.code)
 
@@ -93,7 +97,7 @@ class LostAnswers(_While):
     name: ClassVar[str] = "cluster.lost-answers"
     how: str = choice("cut", "504")
 
-    def active(self, world: World, client: str) -> AbstractContextManager[object]:
+    def active(self, world: World, client: str) -> AbstractContextManager[ApiFault]:
         return world.api_faults.losing_answers(
             *WRITES, client=client, code=int(self.how) if self.how != "cut" else None
         )
@@ -106,7 +110,7 @@ class Slow(_While):
     name: ClassVar[str] = "cluster.slow"
     by: float = seconds(1.0)
 
-    def active(self, world: World, client: str) -> AbstractContextManager[object]:
+    def active(self, world: World, client: str) -> AbstractContextManager[ApiFault]:
         return world.api_faults.slowed(client=client, seconds=self.by)
 
 
@@ -116,7 +120,7 @@ class WatchDelay(_While):
 
     name: ClassVar[str] = "cluster.watch-delay"
 
-    def active(self, world: World, client: str) -> AbstractContextManager[object]:
+    def active(self, world: World, client: str) -> AbstractContextManager[ApiFault]:
         return world.api_faults.holding("event", client=client)
 
 
@@ -127,7 +131,7 @@ class LostEvents(_While):
 
     name: ClassVar[str] = "cluster.lost-events"
 
-    def active(self, world: World, client: str) -> AbstractContextManager[object]:
+    def active(self, world: World, client: str) -> AbstractContextManager[ApiFault]:
         return world.api_faults.losing_events(client=client)
 
 
@@ -138,7 +142,7 @@ class StaleReads(_While):
 
     name: ClassVar[str] = "cluster.stale-reads"
 
-    def active(self, world: World, client: str) -> AbstractContextManager[object]:
+    def active(self, world: World, client: str) -> AbstractContextManager[ApiFault]:
         return world.api_faults.stale(client=client)
 
 

@@ -24,7 +24,8 @@ _OURS = frozenset(
 class EndpointGateway(Gateway):
     """``devices`` is where it listens, ``http`` where its HTTP API is; both ``"host:port"``. ``device_ca`` and
     ``device_ca_key`` are files with the authority that it trusts: the stack's boards get certificates of that.
-    Without them boards have to bring an identity that it trusts, and the record has the ciphertext of their links."""
+    Without them boards have to bring an identity that it trusts. The record then has the ciphertext of their links, and
+    the messages that virtual boards and mock boards have seen."""
 
     kind: ClassVar[str] = "endpoint"
     described: ClassVar[bool] = True

@@ -65,9 +65,15 @@ class _Pairs(Invariant):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._pairs: dict[tuple[str, str], _Pair] = {}
+        self._began: dict[str, int] = {}
+        """By device, the number of the event with which its session began."""
 
     def _pair(self, application: str, device: str) -> _Pair:
-        return self._pairs.setdefault((application, device), _Pair())
+        """Return what is known of an application on a device. In a new session, what a heartbeat says counts again."""
+        pair = self._pairs.setdefault((application, device), _Pair())
+        if pair.failed is not None and pair.failed.n < self._began.get(device, 0):
+            pair.failed = None
+        return pair
 
     @on("Deploy")
     def deployed(self, event: Event) -> Iterator[Violation]:
@@ -114,11 +120,7 @@ class _Pairs(Invariant):
 
     @on("TlsConnected")
     def connected(self, event: Event) -> Iterator[Violation]:
-        """A new session: what a heartbeat says counts again."""
-        device = str(event.data.get("device"))
-        for (_, other), pair in self._pairs.items():
-            if other == device:
-                pair.failed = None
+        self._began[str(event.data.get("device"))] = event.n
         yield from ()
 
 
@@ -194,7 +196,11 @@ def _payload(output: Mapping[str, Any]) -> str | None:
 
 class StopIsAwaited(_Pairs):
     """An Application is Stopped, or gone, only when every device within reach that holds it has answered its stop, or
-    had its time to."""
+    had its time to.
+
+    The look at all its devices is for the change to Stopped and for its end. Before each, every one of them had an
+    entry written: by these events the cost is constant.
+    """
 
     name = "stops are awaited"
     party = Party.APPLICATION_CONTROLLER
@@ -250,8 +256,8 @@ class StopIsAwaited(_Pairs):
                 continue  # said on an earlier link
             if write is not None and pair.at.n > write.n:
                 continue  # said since Stopped was written; the change comes late, and the next start was before it
-            if (self.ledger.object("Device", device).get("status") or {}).get("phase") != "Connected":
-                continue  # out of reach, for all that the controller can know
+            if not self._is_within_reach(device):
+                continue  # for all that the controller can know
             if write is not None and device in self._back and self._back[device].at > write.at - DECIDED_WITHIN:
                 continue  # it was when that was decided
             asked = pair.asked_to_stop
@@ -261,6 +267,12 @@ class StopIsAwaited(_Pairs):
                 why = "was not asked to stop it" if asked is None else "has not answered its stop"
                 message = f"{name} is {how}, and {device}, which said {pair.state} (event {pair.at.n}), {why}"
                 yield self.broken(event, message, cause=pair.at)
+
+    def _is_within_reach(self, device: str) -> bool:
+        """Whether a device is Connected, and its gateway is not on record as Offline."""
+        status = self.ledger.object("Device", device).get("status") or {}
+        gateway = self.ledger.object("Gateway", str(status.get("gateway"))).get("status") or {}
+        return status.get("phase") == "Connected" and gateway.get("phase") != "Offline"
 
 
 class PhaseAddsUp(Invariant):

@@ -85,17 +85,17 @@ class _Malformed(Exception):
 
 def read_frame(head: bytes, size: int) -> Frame:
     """Read a payload of ``size`` bytes that begins with ``head``. Never raises, whatever the bytes."""
-    reader = _Reader(head, size)
+    reader, begun = _Reader(head, size), list[Item]()
     frame = Frame(faults=reader.faults)
     try:
-        frame.item, information = reader.begin()
-        reader.finish(frame.item, information, 0)
+        reader.read(0, begun)
         if reader.at != size:
             reader.faults.append(f"{size - reader.at} bytes after the end of the message (byte {reader.at})")
     except _Cut:
         frame.whole = False
     except _Malformed:
         frame.broken = True
+    frame.item = next(iter(begun), None)
     return frame
 
 
@@ -106,31 +106,24 @@ class _Reader:
         self.items = 0
         self.faults: list[str] = []
 
-    def read(self, depth: int) -> Item:
-        """The next item."""
-        item, information = self.begin()
-        self.finish(item, information, depth)
-        return item
-
-    def begin(self) -> tuple[Item, int]:
-        """The next item without its content, which may not all be there, and its additional information."""
+    def read(self, depth: int, kept: list[Item]) -> Item:
+        """The next item. ``kept`` gets it before its content is read, which may not all be there."""
         start = self.at
         if start >= self.size:
             raise self._malformed("the message is cut off", start)
         if start >= len(self.data):
             raise _Cut
-        self.at = start + 1
         first = self.data[start]
-        return Item(first >> 5, None, start), first & 31
-
-    def finish(self, item: Item, information: int, depth: int) -> None:
-        """Read the content of an item that was begun."""
-        major = item.major
+        self.at = start + 1
+        major, argument = first >> 5, first & 31
+        item = Item(major, None, start)
+        kept.append(item)
         if major == 7:
-            item.value = self._simple(information, item.start)
+            item.value = self._simple(argument, start)
             item.end = self.at
-            return
-        argument = information if information < 24 else self._argument(information, item.start)
+            return item
+        if argument > 23:
+            argument = self._long_argument(argument, start)
         if major == 0:
             item.value = argument
         elif major == 1:
@@ -140,24 +133,24 @@ class _Reader:
             item.value = self._string(argument, item)
         elif major == 4:
             self._open(item, argument, depth)
-            items: list[Item] = []
-            item.value = items
+            inside: list[Item] = []
+            item.value = inside
             for _ in range(argument):
-                each, information = self.begin()
-                items.append(each)
-                self.finish(each, information, depth + 1)
+                self.read(depth + 1, inside)
         elif major == 5:
             self._open(item, 2 * argument, depth)
-            pairs: list[tuple[Item, Item]] = []
-            item.value = pairs
-            self._pairs(pairs, argument, depth + 1)
+            self._read_pairs(item, argument, depth + 1)
         else:
-            self._fault("a tag, which the protocol does not use", item.start)
-            item.value, information = self.begin()
-            self.finish(item.value, information, depth + 1)
+            self._fault("a tag, which the protocol does not use", start)
+            inside = []
+            try:
+                self.read(depth + 1, inside)
+            finally:
+                item.value = next(iter(inside), None)
         item.end = self.at
+        return item
 
-    def _argument(self, information: int, start: int) -> int:
+    def _long_argument(self, information: int, start: int) -> int:
         if information == 31:
             raise self._malformed("an item of indefinite length", start)
         if information not in _WIDTHS:
@@ -167,20 +160,21 @@ class _Reader:
             self._fault("an integer or length that is not in its shortest form", start)
         return value
 
-    def _pairs(self, pairs: list[tuple[Item, Item]], count: int, depth: int) -> None:
-        last = b""
-        for _ in range(count):
-            key = self.read(depth)
-            if key.major > 3:
-                self._fault("a map key that is neither an integer nor a string", key.start)
-            encoded = self.data[key.start : key.end]
-            if encoded <= last:
-                what = "a map key that stands there twice" if encoded == last else "map keys out of order"
-                self._fault(what, key.start)
-            last = encoded
-            value, information = self.begin()
-            pairs.append((key, value))
-            self.finish(value, information, depth)
+    def _read_pairs(self, item: Item, count: int, depth: int) -> None:
+        last, inside = b"", list[Item]()
+        try:
+            for _ in range(count):
+                key = self.read(depth, inside)
+                if key.major > 3:
+                    self._fault("a map key that is neither an integer nor a string", key.start)
+                encoded = self.data[key.start : key.end]
+                if encoded <= last:
+                    what = "a map key that stands there twice" if encoded == last else "map keys out of order"
+                    self._fault(what, key.start)
+                last = encoded
+                self.read(depth, inside)
+        finally:  # a key whose value was not begun is none of the pairs
+            item.value = list(zip(inside[::2], inside[1::2], strict=False))
 
     def _string(self, length: int, item: Item) -> bytes | None:
         begin, end = self.at, self.at + length

@@ -267,7 +267,8 @@ class EndsAreWritten(Invariant):
     def passed(self, event: Event) -> Iterator[Violation]:
         for device, closed in self._due.passed(event.at):
             trouble, down = self.ledger.api_trouble, self.ledger.disturbed.get("")
-            if all(each is None or each.n < closed.n for each in (trouble, down)):
+            is_calm = all(each is None or each.n < closed.n for each in (trouble, down))
+            if is_calm and not self.ledger.is_api_disturbed:
                 message = f"{device} is still Connected {event.at - closed.at:.0f} s after its link ended"
                 yield self.broken(event, message, cause=closed, waited=closed)
 

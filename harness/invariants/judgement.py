@@ -94,6 +94,8 @@ class Judgement:
         self._connect()
         self._found: list[Violation] = []
         self._last: Event | None = None
+        self.left_out = ""
+        """The invariants that do not judge this history, and why; empty if all judge."""
         self.unjudged: list[str] = []
         """Events of unexpected shape, and the invariants that could not read them: the first few."""
 
@@ -140,11 +142,16 @@ class Judgement:
         """Judge messages no more if a gateway's links are not recorded at its side, or not in protocol 1."""
         if self._at_boards is not None or not {SEEN_BY, "wire"} & up.data.keys():
             return
+        rules = [rule for rule in RULES.values() if rule.holds_at_boards and "wire" not in up.data]
+        left_out = [each for each in self._invariants if each.hears(_LINKS) and each.__class__ not in rules]
         self._invariants = [each for each in self._invariants if not each.hears(_LINKS)]
         self._connect()
+        why = f"speak the wire {up.data['wire']!r}" if "wire" in up.data else "are recorded as their boards see them"
+        names = ", ".join(each.name for each in left_out)
+        self.left_out = f"the links {why}: {len(left_out)} rules do not judge them ({names})"
         if SEEN_BY in up.data:
-            rules = () if "wire" in up.data else (rule for rule in RULES.values() if rule.holds_at_boards)
             self._at_boards = Judgement(rules)
+            self._at_boards.unjudged = self.unjudged
 
     def _cannot_read(self, event: Event, reader: str, error: Exception) -> None:
         if len(self.unjudged) < TOLD:
@@ -163,7 +170,6 @@ class Judgement:
         found = list(filter(self._counts, found))
         if self._at_boards is not None:
             found += self._at_boards.violations()
-            self.unjudged += self._at_boards.unjudged
         return sorted(found, key=lambda violation: violation.event.n)
 
     def conclude(self) -> None:

@@ -54,6 +54,11 @@ class Link:
     """The device does not read, so a relay does not see what the gateway sends, nor that it ends the link."""
     beats: deque[Event] = field(default_factory=lambda: deque(maxlen=BEATS))
     """The latest heartbeats."""
+    gateway: str = field(init=False)
+    """The gateway's name, if the link's name contains it."""
+
+    def __post_init__(self) -> None:
+        self.gateway = self.name.rpartition("/")[0]
 
     @property
     def certificate(self) -> Mapping[str, Any] | None:
@@ -64,11 +69,6 @@ class Link:
     @property
     def address(self) -> str:
         return str(self.opened.data.get("address") or "")
-
-    @property
-    def gateway(self) -> str:
-        """The gateway's name, if the link's name contains it."""
-        return self.name.rpartition("/")[0]
 
     def last_said(self) -> str:
         """The device's latest message, for a verdict."""
@@ -322,7 +322,7 @@ class Ledger:
 def status_of(event: Event) -> Mapping[str, Any]:
     """The status that a write or a change of a resource holds; empty without one."""
     status = event.data.get("status")
-    return status if isinstance(status, Mapping) else {}
+    return status if isinstance(status, dict) else {}
 
 
 def _link_name(event: Event) -> str:
@@ -331,7 +331,7 @@ def _link_name(event: Event) -> str:
 
 def _merge(old: Any, patch: Any) -> Any:
     """A merge patch (RFC 7386) applied in place."""
-    if not isinstance(patch, Mapping):
+    if not isinstance(patch, dict):
         return patch
     merged: dict[str, Any] = old if isinstance(old, dict) else {}
     for key, value in patch.items():

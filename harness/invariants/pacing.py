@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from harness.core.history import Event
@@ -56,6 +57,31 @@ class HeartbeatsAreSummed(Invariant):
             yield self.broken(event, f"{message}; its interval is {interval} ms", cause=link.connected, link=link)
 
 
+class _Devices:
+    """The devices in an Application's status, without those whose removal was written and is to come."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._removed: set[str] = set()
+        self.number = 0
+
+    def saw(self, device: str, *, there: bool) -> None:
+        """The resource has an entry of the device, or has none."""
+        self._change(self._seen, device, there)
+
+    def wrote(self, device: str, *, there: bool) -> None:
+        """Somebody wrote an entry of the device, or removed it."""
+        self._change(self._removed, device, not there)
+
+    def _change(self, devices: set[str], device: str, belongs: bool) -> None:
+        before = self._counts(device)
+        (devices.add if belongs else devices.discard)(device)
+        self.number += self._counts(device) - before
+
+    def _counts(self, device: str) -> bool:
+        return device in self._seen and device not in self._removed
+
+
 class ApplicationsRest(Invariant):
     """A gateway lets an Application rest after each write of its status, the longer the more devices it has."""
 
@@ -68,8 +94,8 @@ class ApplicationsRest(Invariant):
         self._written: dict[str, tuple[Event, int]] = {}
         """By application, the gateway's latest write, and the number of devices in the status then."""
         self._is_ending = False
-        self._removed: dict[str, set[str]] = {}
-        """By application, the devices whose entries were removed: the change of the resource may come late."""
+        self._devices: defaultdict[str, _Devices] = defaultdict(_Devices)
+        """By application."""
 
     @on("note gateway up", "note gateway down")
     def restarted(self, event: Event) -> Iterator[Violation]:
@@ -79,10 +105,17 @@ class ApplicationsRest(Invariant):
         yield from ()
 
     @on("state Application")
-    def deleted(self, event: Event) -> Iterator[Violation]:
+    def changed(self, event: Event) -> Iterator[Violation]:
+        name, status = str(event.data["name"]), status_of(event)
         if event.data.get("change") != "modified":
-            self._written.pop(str(event.data["name"]), None)
-            self._removed.pop(str(event.data["name"]), None)
+            self._written.pop(name, None)
+            self._devices.pop(name, None)
+        entries = status.get("deviceStatuses")
+        if event.data.get("change") != "deleted" and isinstance(entries, Mapping):
+            for device, entry in entries.items():
+                self._devices[name].saw(device, there=entry is not None)
+        elif "deviceStatuses" in status:
+            self._devices.pop(name, None)
         yield from ()
 
     @on("PATCH Application")
@@ -90,13 +123,11 @@ class ApplicationsRest(Invariant):
         name, gateways = str(event.data.get("name")), self.ledger.gateways
         entries = status_of(event).get("deviceStatuses")
         for device, entry in entries.items() if isinstance(entries, Mapping) and event.data.get("code") == 200 else ():
-            removed = self._removed.setdefault(name, set())
-            removed.add(device) if entry is None else removed.discard(device)
+            self._devices[name].wrote(device, there=entry is not None)
         if event.source != "Gateway" or event.data.get("code") != 200 or len(gateways) != 1 or self._is_ending:
             return
         before, devices = self._written.get(name, (None, 0))
-        entries = (self.ledger.object("Application", name).get("status") or {}).get("deviceStatuses") or {}
-        present = len(entries) - sum(device in entries for device in self._removed.get(name, ()))
+        present = self._devices[name].number
         self._written[name] = event, present
         devices = min(devices, present)  # some of them may have left before the write was answered
         each = next(iter(gateways.values())).data.get("restPerDevice") or 0

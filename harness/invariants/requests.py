@@ -3,13 +3,14 @@ repeated without a pause."""
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.core.history import Event
 from harness.invariants.invariant import Invariant, Party, Violation, on, party_of
 from harness.invariants.ledger import Ledger, status_of
+from harness.invariants.pair_map import PairMap
 
 __all__ = ["REQUESTS"]
 
@@ -114,7 +115,7 @@ class _Orders(Invariant):
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
-        self._orders: dict[tuple[str, str], deque[Event]] = {}
+        self._orders = PairMap[deque[Event]]()
         self._holder: Any = None
 
     def _of(self, event: Event) -> deque[Event]:
@@ -132,8 +133,7 @@ class _Orders(Invariant):
     @on("TlsConnected", "ConnectionClosed")
     def moved(self, event: Event) -> Iterator[Violation]:
         device = str(event.data.get("device") or event.correlation)
-        for key in [key for key in self._orders if key[1] == device]:
-            del self._orders[key]
+        self._orders.drop(device=device)
         yield from ()
 
 
@@ -192,8 +192,7 @@ class PausesGrow(_Orders):
     @on("state Application")
     def changed(self, event: Event) -> Iterator[Violation]:
         if event.data.get("change") in ("added", "deleted"):
-            for key in [key for key in self._orders if key[0] == event.data["name"]]:
-                del self._orders[key]
+            self._orders.drop(application=str(event.data["name"]))
         yield from ()
 
     @on("Deploy", "Stop")
@@ -224,13 +223,12 @@ class AttemptsAreCounted(Invariant):
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
-        self._counted: dict[tuple[str, str], tuple[Any, int, Event]] = {}
+        self._counted = PairMap[tuple[Any, int, Event]]()
 
     @on("state Application")
     def changed(self, event: Event) -> Iterator[Violation]:
         if event.data.get("change") in ("added", "deleted"):
-            for key in [key for key in self._counted if key[0] == event.data["name"]]:
-                del self._counted[key]
+            self._counted.drop(application=str(event.data["name"]))
         yield from ()
 
     @on("PATCH Application")
@@ -265,6 +263,8 @@ class RetriesAreCounted(Invariant):
         super().__init__(ledger)
         self._retries: defaultdict[str, dict[str, int]] = defaultdict(dict)
         """By application and device, the attempts beyond the first."""
+        self._retrying = Counter[str]()
+        """By device, the attempts beyond the first of all applications."""
         self._sums: dict[str, tuple[int, int]] = {}
         """By application, their sum before an attempt was last written, and since: the count follows the attempts."""
         self._left: dict[str, float] = {}
@@ -275,7 +275,7 @@ class RetriesAreCounted(Invariant):
         """A device that is deleted or enrolls again is not a target meanwhile, and keeps its entry."""
         name, phase = str(event.data["name"]), status_of(event).get("phase")
         if event.data.get("change") == "deleted" or phase in NOT_YET:
-            if any(retries.get(name) for retries in self._retries.values()):
+            if self._retrying[name]:
                 self._left[name] = float("inf")
         elif phase and name in self._left:
             self._left[name] = event.at + TOLD_WITHIN
@@ -285,7 +285,7 @@ class RetriesAreCounted(Invariant):
     def changed(self, event: Event) -> Iterator[Violation]:
         status, name = status_of(event), str(event.data["name"])
         if event.data.get("change") != "modified":
-            self._retries.pop(name, None)
+            self._retrying.subtract(self._retries.pop(name, {}))
             self._sums.pop(name, None)
         before, wanted = self._sums.get(name, (0, 0))
         found = status.get("deviceStatuses")
@@ -308,19 +308,20 @@ class RetriesAreCounted(Invariant):
             yield self.broken(event, message)
 
     def _may_lack(self, retries: Mapping[str, int], now: float) -> bool:
-        """Whether one of the devices may not have been a target when its retries were summed."""
+        """Whether one of the devices may not have been a target when its retries were summed; asked only of a sum that
+        is wrong otherwise."""
         return any(self._left.get(device, 0.0) > now for device, number in retries.items() if number)
 
-    @staticmethod
-    def _take(retries: dict[str, int], entries: Mapping[str, Any]) -> int:
+    def _take(self, retries: dict[str, int], entries: Mapping[str, Any]) -> int:
         """Take the attempts of changed entries over; returns by how much the sum grows."""
         grown = 0
         for device, entry in entries.items():
             record = entry.get("deployment", {}) if isinstance(entry, Mapping) else None
             attempts = record.get("attempts", retries.get(device, 0) + 1) if isinstance(record, Mapping) else 0
             now = max(attempts - 1, 0) if isinstance(attempts, int) else 0
-            grown += now - retries.get(device, 0)
-            retries[device] = now
+            more = now - retries.get(device, 0)
+            grown, retries[device] = grown + more, now
+            self._retrying[device] += more
         return grown
 
 

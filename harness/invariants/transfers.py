@@ -10,6 +10,7 @@ from typing import Any
 from harness.core.history import Event, Kind
 from harness.invariants.invariant import EVERY, Invariant, Party, Violation, on
 from harness.invariants.ledger import Ledger, Link, status_of
+from harness.invariants.pair_map import PairMap
 from harness.invariants.timing import Deadlines
 
 __all__ = ["TRANSFERS"]
@@ -362,6 +363,8 @@ class NoLostDeployment(Invariant):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._waiting = Deadlines[tuple[str, str]]()
+        self._asked = PairMap[None]()
+        """Those that may still wait."""
         self._sent: dict[tuple[str, str], _Transfer] = {}
 
     @on(EVERY)
@@ -389,6 +392,7 @@ class NoLostDeployment(Invariant):
     def asked(self, event: Event) -> Iterator[Violation]:
         key = (event.correlation, str(event.data.get("device") or ""))
         self._sent.pop(key, None)
+        self._asked[key] = None
         self._waiting.set(key, event, ANSWER_TIME)
         yield from ()
 
@@ -407,20 +411,22 @@ class NoLostDeployment(Invariant):
 
     @on("DeploymentResult", "StopApplication", "RuntimeFault")
     def answered(self, event: Event) -> Iterator[Violation]:
-        self._waiting.drop((event.correlation, str(event.data.get("device") or "")))
+        key = (event.correlation, str(event.data.get("device") or ""))
+        self._asked.pop(key, None)
+        self._waiting.drop(key)
         yield from ()
 
     @on("ConnectionClosed", "TlsConnected")
     def disconnected(self, event: Event) -> Iterator[Violation]:
         gone = str(event.data.get("device") or event.correlation)
-        self._waiting.drop(*(key for key in self._waiting if key[1] == gone))
+        self._waiting.drop(*self._asked.drop(device=gone))
         yield from ()
 
     @on("state Application")
     def changed(self, event: Event) -> Iterator[Violation]:
         name = str(event.data["name"])
         if event.kind is Kind.STATE and event.data.get("change") == "deleted":
-            self._waiting.drop(*(key for key in self._waiting if key[0] == name))
+            self._waiting.drop(*self._asked.drop(application=name))
         entries = status_of(event).get("deviceStatuses") or {}
         self._waiting.drop(*((name, device) for device, entry in entries.items() if entry and entry.get("state")))
         yield from ()

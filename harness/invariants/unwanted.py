@@ -55,12 +55,13 @@ class NothingRunsUnwanted(Invariant):
         self._pairs: defaultdict[tuple[str, str], _Pair] = defaultdict(_Pair)
         self._unwanted: dict[str, Event] = {}
         self._calm: defaultdict[str, float] = defaultdict(float)
-        """By device, the time from which on its link is up and nothing broke."""
+        """By device, the time from which on its link is up."""
+        self._broke = 0.0
+        """When something was last done to a part of the stack."""
 
     @on("fault")
     def disturbed(self, event: Event) -> Iterator[Violation]:
-        for name in self._calm:
-            self._calm[name] = event.at
+        self._broke = event.at
         yield from ()
 
     @on("state Application")
@@ -95,7 +96,8 @@ class NothingRunsUnwanted(Invariant):
         device = str(event.data.get("device") or "")
         party = Party.GATEWAY if event.source == "Gateway" else Party.BOARD
         link = self.ledger.link(event)
-        found = _judge(event, event.correlation, device, self._pairs, self._unwanted, self._calm)
+        calm = max(self._calm[device], self._broke)
+        found = _judge(event, event.correlation, device, self._pairs, self._unwanted, calm)
         for broken, message in found:
             if not broken.broken:
                 broken.broken = True
@@ -125,7 +127,7 @@ def _judge(
     device: str,
     pairs: defaultdict[tuple[str, str], _Pair],
     unwanted: dict[str, Event],
-    calm: defaultdict[str, float],
+    calm: float,
 ) -> Iterator[tuple[_Pair, str]]:
     if event.name == "Heartbeat":
         applications = event.data.get("applications")
@@ -166,11 +168,11 @@ def _judge_running(
     device: str,
     pair: _Pair,
     unwanted: dict[str, Event],
-    calm: defaultdict[str, float],
+    calm: float,
 ) -> Iterator[tuple[_Pair, str]]:
     if pair.stopped:
         yield pair, f"{application} runs on {device}, which had stopped it"
     elif application in unwanted:
         since = unwanted[application]
-        if event.at - max(since.at, calm[device]) > RUNS_ON:
+        if event.at - max(since.at, calm) > RUNS_ON:
             yield pair, f"{application} runs on {device} {event.at - since.at:.0f} s after it was deleted or stopped"

@@ -28,10 +28,13 @@ def pytest_configure(config: pytest.Config) -> None:
     from harness.pytest_plugin.run import PLUGIN, PytestRun
     from harness.pytest_plugin.session import Session
     from harness.pytest_plugin.settings import MARKERS, read_defaults, read_options
+    from harness.pytest_plugin.shards import parse_shard
 
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     try:
+        if (shard := config.getoption("shard")) is not None:
+            parse_shard(shard)
         session = Session(config, read_options(config, os.environ), read_defaults(config))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
@@ -47,6 +50,14 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
     check_others(request)
     with PytestRun.of(request.config).hosted_stack(request.node) as hosted:
         yield hosted.stack
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if (shard := config.getoption("shard")) is not None:
+        from harness.pytest_plugin.shards import keep_shard, parse_shard
+
+        keep_shard(config, items, *parse_shard(shard))
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -23,7 +23,7 @@ MARKERS = (
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Add all options of a stack, and ``--live``."""
+    """Add all options of a stack, ``--live`` and ``--shard``."""
     group = parser.getgroup("wasmbed", "Wasmbed harness (options may also be environment variables, WASMBED_<NAME>)")
     for option in dataclasses.fields(StackOptions):
         default = "" if option.default is None else f" (default {written(option.default)})"
@@ -34,6 +34,7 @@ def add_options(parser: pytest.Parser) -> None:
             help=option.metadata["help"] + default,
         )
     group.addoption("--live", action="store_true", help="show the phases of devices and applications while a test runs")
+    group.addoption("--shard", metavar="I/N", help="run only the tests of this shard of N, from 0; see wasmbed merge")
 
 
 def project(config: pytest.Config) -> Path:

@@ -119,6 +119,7 @@ def _link() -> Iterator[EventType]:
     connected["relayed"] = EventField()
     yield EventType("Device", "Gateway", "TlsConnected", Subject.DEVICE, connected)
     yield EventType("Device", "Gateway", "TlsRejected", Subject.DEVICE, {**device, "reason": EventField()})
+    yield EventType("Device", "Gateway", "Unread", Subject.DEVICE, device)
     unreadable = {**device, **frame, "reason": EventField()}
     for source, target in (("Device", "Gateway"), ("Gateway", "Device")):
         yield EventType(source, target, "UnreadableFrame", Subject.DEVICE, unreadable)

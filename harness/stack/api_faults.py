@@ -7,6 +7,8 @@ unless only its answer is lost.
 from __future__ import annotations
 
 import asyncio
+import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
@@ -29,6 +31,8 @@ KEPT = 100
 """Pauses that a fault remembers."""
 MOST_KEPT = 10_000
 """Answers that a fault of stale reads keeps."""
+MOST_TRIES = 200
+"""Tries of one request within a second, from which on it is repeated without a pause."""
 READS = frozenset(("get", "list"))
 REASONS = {
     409: "Conflict",
@@ -67,7 +71,11 @@ class ApiFault:
     """Set when requests that are held back may go on."""
     pauses: list[float] = field(default_factory=list)
     """Seconds between the latest requests that met the fault."""
+    unpaused: str = ""
+    """A request that was repeated without a pause; empty if none was."""
     _latest: float | None = None
+    _second: float = -math.inf
+    _tries: Counter[str] = field(default_factory=Counter)
     _met: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def met(self, times: int, *, within: float = 60.0) -> None:
@@ -102,7 +110,17 @@ class ApiFault:
             self.kept[key] = deepcopy(answer)
         return answer
 
-    async def apply(self, resource: Resource, name: str) -> None:
+    async def _slow_down(self, request: str, now: float) -> None:
+        """Let time go on for a request that is repeated without a pause: simulated time would stand still for ever."""
+        if now - self._second >= 1:
+            self._second = now
+            self._tries.clear()
+        self._tries[request] += 1
+        if self._tries[request] > MOST_TRIES:
+            self.unpaused = request
+            await self.clock.sleep(1.0)
+
+    async def apply(self, verb: str, resource: Resource, name: str) -> None:
         """Fail, or wait until requests may go on. Raises ApiError, or ConnectionRefusedError for no code."""
         self.hit += 1
         self.reached.set()
@@ -116,6 +134,8 @@ class ApiFault:
         if self.slower:
             await self.clock.sleep(self.slower)
             return
+        if not (self.loses or self.code == 0):
+            await self._slow_down(f"{verb} {resource.kind} {name}", now)
         if self.loses:
             await self.released.wait()
             raise error_of(GONE, "the watch")
@@ -267,7 +287,7 @@ class ApiFaults:
     async def _apply(self, client: str, verb: str, resource: Resource, name: str, *, after: bool) -> None:
         for fault in tuple(self._active):
             if fault.after is after and fault.kept is None and fault.matches(client, verb, resource, name):
-                await fault.apply(resource, name)
+                await fault.apply(verb, resource, name)
 
     def answered(self, client: str, verb: str, resource: Resource, name: str, query: str, answer: T) -> T:
         """The answer that a client gets to a read: ``answer``, or an earlier one if reads are stale. ``query`` tells

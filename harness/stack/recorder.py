@@ -107,7 +107,7 @@ class Recorder:
         extent = self.record.extent
         if extent:
             self.note(EXTENT_NOTE, lacks=sorted(extent.lacks))
-        for resource in (each for each in (DEVICE, APPLICATION, GATEWAY) if extent.has(each.kind)):
+        for resource in (DEVICE, GATEWAY, *((APPLICATION,) if extent.has(APPLICATION.kind) else ())):
             informer = Informer(api, resource, clock, randomness, turn=self._order.reached)
             informer.add_handler(self._handler(resource))
             self._informers[resource] = informer

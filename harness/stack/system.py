@@ -50,7 +50,7 @@ FEATURES: Mapping[str, str] = {
     "applications": "has Application resources with all their phases, which the harness's controllers deploy",
     "device-phases": "writes every phase of a Device",
     "device-fields": "has every field of a Device",
-    "gateway-fields": "has every field and phase of a Gateway",
+    "gateway-fields": "has Gateway resources, with every field and phase",
 }
 """The features that a system lacks by what its file says of its resources, each with its meaning."""
 
@@ -138,9 +138,8 @@ class _Reader:
         )
 
     def _kinds(self, resources: Mapping[str, Any]) -> list[str]:
-        """The kinds that the system has: a system without Applications is judged by its devices."""
-        if resources.get(APPLICATION.kind) is False:
-            self._absent.add(APPLICATION.kind)
+        """The kinds that the system has: one without Applications or Gateways is judged by its devices."""
+        self._absent |= {kind for kind in (APPLICATION.kind, GATEWAY.kind) if resources.get(kind) is False}
         return [kind for kind in _KINDS if kind not in self._absent]
 
     def _lacks(self, names: Any) -> frozenset[str]:
@@ -272,7 +271,7 @@ def _features_lost(extent: Extent) -> frozenset[str]:
         "applications": applications and not extent.fields(APPLICATION.kind),
         "device-phases": not extent.phases(DEVICE.kind),
         "device-fields": not extent.fields(DEVICE.kind),
-        "gateway-fields": not extent.fields(GATEWAY.kind) and not extent.phases(GATEWAY.kind),
+        "gateway-fields": extent.has(GATEWAY.kind) and not (extent.fields(GATEWAY.kind) or extent.phases(GATEWAY.kind)),
     }
     return frozenset(name for name, has in kept.items() if not has)
 

@@ -148,8 +148,12 @@ class Watched(Generic[View]):
 
     @property
     def resource(self) -> View:
-        """The resource as last seen. Raises ProductFailure if it does not exist."""
+        """The resource as last seen. Raises ProductFailure if it does not exist, and UsageError if the system has no
+        such resources."""
         object = self._informer.get(self.name)
+        kind = self._informer.resource.kind
+        if object is None and not self._record.extent.has(kind):
+            raise not_in_system(f"{kind} resources", _FEATURES[kind][0])
         if object is None:
             raise ProductFailure("there is no such resource", where=str(self))
         return self.view(object)

@@ -11,10 +11,12 @@ connection counts, and of a link's end not which side was first: both may close 
 out, because their number depends on timing, and so are messages about an application after its deletion, and that a
 device did not read for a moment.
 
-Three more things are a matter of time. How many chunks of a module passed before its transfer was broken off: that it
-was is compared, and its chunks are, unless they are the first ones in their order. And which phases were written at the
-end of the test: those after the stop of the stack are left out, and so is a last one that only one history has. And how
+Five more things are a matter of time. How many chunks of a module passed before its transfer was broken off: that it
+was is compared, and its chunks are, unless they are the first ones in their order. Which phases were written at the
+end of the test: those after the stop of the stack are left out, and so is a last one that only one history has. How
 often a controller asked a gateway for a device that was not connected: the gateway has answered 404 and done nothing.
+What a device said after the gateway's last word on a link that the gateway then ended: no answer shows whether it was
+read. And whether a controller looked while a deleted Device had not enrolled again.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ IDS = {"deviceId": "id", "link": "link"}
 SETS = frozenset({"capabilities"})
 """Lists that are compared without order."""
 COMPARED = {"Device", "Gateway", "ApplicationController"}
+ENDS = {"Device", "Gateway"}
 """The parties whose messages are compared."""
 CHUNK, ACKNOWLEDGMENT = "ModuleChunk", "ChunkAcknowledgment"
 SECRET = "(secret"
@@ -51,6 +54,7 @@ SECRET = "(secret"
 UNREAD = "Unread"
 ORDERS, NOT_FOUND = frozenset({"DeployApplication", "StopApplication"}), 404
 BEATS = frozenset({"Heartbeat", "HeartbeatAcknowledgment"})
+ABSENT = "the device does not exist"
 PHASES, DELETED = "phases", "deleted"
 """The lane of a resource's phases, and the last of them."""
 STOPPING = "stack stopping"
@@ -92,6 +96,12 @@ def _subjects(events: Iterable[Event], named: bool) -> list[_Subject]:
 def _is_of_the_moment(event: Event) -> bool:
     """Whether a message says only when something was, and brings nothing about."""
     return event.name == UNREAD or (event.name in ORDERS and event.data.get("code") == NOT_FOUND)
+
+
+def _misses_target(event: Event) -> bool:
+    """Whether an Application has Failed because the controller has looked while a Device was away."""
+    status = event.data.get("status") or {}
+    return event.name == "Application" and status.get("phase") == "Failed" and ABSENT in str(status.get("error"))
 
 
 def _is_end(event: Event) -> bool:
@@ -142,6 +152,25 @@ def _broken_off(events: Iterable[Event]) -> tuple[set[int], set[int]]:
     return {each.deploy.n for each in broken}, {event.n for each in broken for event in each.events}
 
 
+def _crossing(events: Iterable[Event]) -> set[int]:
+    """The numbers of the device's messages that may have crossed the gateway's end of their link."""
+    crossing: set[int] = set()
+    since: dict[str, list[int]] = {}
+    """By link on which the gateway has spoken, what the device has said since."""
+    for event in events:
+        link = str(event.data.get("link") or event.data.get("device"))
+        if event.kind is not Kind.MESSAGE or not {event.source, event.target} <= ENDS or event.name == UNREAD:
+            continue
+        if event.name == "ConnectionClosed":
+            said = since.pop(link, [])
+            crossing |= set(said) if event.source == "Gateway" else set()
+        elif event.source == "Gateway":
+            since[link] = []
+        elif link in since:
+            since[link].append(event.n)
+    return crossing
+
+
 class _Subject:
     """The messages and phases of one device or application, in one list for each direction."""
 
@@ -149,6 +178,7 @@ class _Subject:
         self.label = label
         self._lanes: dict[str, list[str]] = {}
         self._seen_beats: set[str] = set()
+        self._is_passing = False
 
     def add(self, lane: str, name: str, text: str) -> None:
         if self._lanes.get(PHASES, [""])[-1] == DELETED and name != "phase":
@@ -161,6 +191,14 @@ class _Subject:
         lines = self._lanes.setdefault(lane, [])
         if not lines or lines[-1] != text:
             lines.append(text)
+
+    def add_phase(self, phase: str, *, is_passing: bool) -> None:
+        """Add a phase; one that ``is_passing`` stays only if no other follows."""
+        if self._is_passing:
+            self._lanes[PHASES].pop()
+        before = list(self.lane(PHASES))
+        self.add(PHASES, "phase", phase)
+        self._is_passing = is_passing and self.lane(PHASES) != before
 
     def lane(self, name: str) -> list[str]:
         return self._lanes.get(name, [])
@@ -175,6 +213,7 @@ class _Subjects:
     def __init__(self, events: list[Event], named: bool) -> None:
         self._named = named
         self._broken_off, left_out = _broken_off(events)
+        left_out |= _crossing(events)
         self.found: dict[str, _Subject] = {}
         self._labels: dict[str, str] = {}
         self._ids: dict[tuple[str, str, str], int] = {}
@@ -202,7 +241,7 @@ class _Subjects:
             subject = self._subject(event.correlation, event.name.lower())
             phase = (event.data.get("status") or {}).get("phase")
             if (phase or event.data["change"] == "deleted") and not self._is_over:
-                subject.add(PHASES, "phase", str(phase or DELETED))
+                subject.add_phase(str(phase or DELETED), is_passing=_misses_target(event))
         elif event.kind is Kind.FAULT and event.name == "Crash":
             self._subject(event.correlation, "device").add("faults", "Crash", f"Crash {event.data.get('cause')}")
 

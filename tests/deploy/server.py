@@ -29,7 +29,7 @@ POLICY = {
 
 @dataclass(frozen=True)
 class Request:
-    """What the server's authorizer was asked. ``resource`` is as a role writes it: ``devices/status``."""
+    """A question that the server's authorizer answered. ``resource`` is as a role writes it: ``devices/status``."""
 
     account: str
     verb: str
@@ -75,7 +75,7 @@ class AuditedServer:
         return path
 
     def requests(self) -> Iterator[Request]:
-        """What ServiceAccounts of the namespace have asked, oldest first."""
+        """The requests of the namespace's ServiceAccounts, oldest first."""
         prefix = f"system:serviceaccount:{NAMESPACE}:"
         for line in self._log.read_text().splitlines():
             event: dict[str, Any] = json.loads(line)

@@ -21,7 +21,7 @@ from tests.deploy.server import build, of_kind
 BASE = DEPLOY / "kustomize" / "base"
 OVERLAYS = sorted(path.name for path in (DEPLOY / "kustomize" / "overlays").iterdir())
 DEFINITIONS = DEPLOY.parent / "harness" / "wasmbed" / "resources" / "crds"
-WORKLOADS = ("StatefulSet", "Deployment", "CronJob")
+WORKLOADS = ("StatefulSet", "Deployment", "CronJob", "Job")
 Tool = Callable[[str], Path]
 built = pytest.mark.system("kustomize, helm and kube-score")
 
@@ -53,6 +53,12 @@ def test_the_application_controller_may_read_the_token_of_every_gateway_that_can
     (rule,) = (each for each in role["rules"] if each["resources"] == ["secrets"])
     gateways = range(scaler["spec"]["maxReplicas"])
     assert rule["resourceNames"] == [gateway_api_secret(f"{name}-{number}") for number in gateways]
+
+
+def test_the_simulation_has_as_many_shards_as_its_job_has_indexes() -> None:
+    text = (DEPLOY / "kustomize" / "simulation" / "job.yaml").read_text()
+    (job,) = of_kind(list(yaml.load_all(text, yaml.CSafeLoader)), "Job")
+    assert f"--shard=$(JOB_COMPLETION_INDEX)/{job['spec']['completions']}" in template(job)["containers"][0]["args"]
 
 
 def test_the_settings_are_a_gateways() -> None:
@@ -100,7 +106,7 @@ def test_every_pod_is_confined(tool: Tool, overlay: str) -> None:
 SMALL = (
     "container-image-pull-policy,deployment-has-poddisruptionbudget,statefulset-has-poddisruptionbudget,service-type"
 )
-"""What kube-score would ask of a small installation: one replica needs no budget, and it has no load balancer."""
+"""Checks of kube-score that a small installation does not meet: one replica needs no budget, and it uses node ports."""
 
 
 @built
@@ -130,7 +136,7 @@ def plain(objects: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]
 
 @built
 def test_the_chart_makes_what_the_base_makes(tool: Tool) -> None:
-    """All but the namespace, which helm is told to make."""
+    """All but the namespace, which helm makes with --create-namespace."""
     command = [tool("helm"), "template", "wasmbed", DEPLOY / "chart", "-nwasmbed", "--include-crds"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     chart = plain(list(filter(None, yaml.load_all(done.stdout, yaml.CSafeLoader))))

@@ -54,6 +54,7 @@ def test_the_chart_is_installed_and_removed(server: AuditedServer, tool: Callabl
 def test_an_overlay_is_accepted(server: AuditedServer, tool: Callable[[str], Path], overlay: str) -> None:
     """The server knows every field, warns of nothing, and applies the same again."""
     objects = build(tool("kustomize"), DEPLOY / "kustomize" / "overlays" / overlay)
+    objects += build(tool("kustomize"), DEPLOY / "kustomize" / "simulation")
     text = yaml.safe_dump_all(objects)
     apply = ("apply", "--server-side", "--force-conflicts", "--validate=strict", "-f", "-")
     said = server.kubectl(*apply, given=text)

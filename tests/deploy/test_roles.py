@@ -83,16 +83,20 @@ class Installation:
         options = (f"--only={name}", "--http=127.0.0.1:0", f"--kubeconfig={access}", f"--namespace={NAMESPACE}")
         return self.start("controllers", *options, ready="ready http=")
 
-    def gateway(self) -> tuple[Command, str]:
-        """Start the first pod's gateway; returns it and where it listens for devices."""
-        options = ["--listen=127.0.0.1:0", "--http=127.0.0.1:0", "--set", "last_seen_interval=0.3"]
+    def gateway_options(self, account: str = "wasmbed-gateway") -> list[str]:
+        """The command line of the first pod's gateway, under an account."""
+        options = ["gateway", "--name=wasmbed-gateway-0", "--listen=127.0.0.1:0", "--http=127.0.0.1:0"]
+        options += ["--set", "last_seen_interval=0.3"]
         for number in (1, 2):
             options += ["--certificate", self.file(IDENTITY, f"cert-{number}.der")]
             options += ["--key", self.file(IDENTITY, f"key-{number}.der")]
         options += ["--device-authority", self.file(DEVICES, "ca-cert.der")]
         options += ["--device-authority-key", self.file(DEVICES, "ca-key.der")]
-        options += ["--kubeconfig", str(self._server.access("wasmbed-gateway")), "--namespace", NAMESPACE]
-        program = self.start("gateway", "--name=wasmbed-gateway-0", *options, ready="ready devices=")
+        return [*options, "--kubeconfig", str(self._server.access(account)), "--namespace", NAMESPACE]
+
+    def gateway(self) -> tuple[Command, str]:
+        """Start it; returns it and where it listens for devices."""
+        program = self.start(*self.gateway_options(), ready="ready devices=")
         program.until("\n")
         line = next(line for line in program.said.splitlines() if line.startswith("ready"))
         return program, line.split("devices=")[1].split(" ")[0]
@@ -204,3 +208,12 @@ async def test_each_program_has_the_rights_that_it_uses(server: AuditedServer, i
     granted = dict(installation.granted())
     used = {(request.account, request.verb, request.group, request.resource) for request in asked}
     assert sorted(set(granted) - used - set(RARE)) == []
+
+
+def test_a_gateway_without_its_role_says_so(server: AuditedServer, installation: Installation) -> None:
+    """Its log has each right that it lacks, and it ends as the equipment's failure, so that the kubelet tries again."""
+    options = [*installation.gateway_options("wasmbed-boards"), "--set", "start_timeout=2"]
+    program = installation.start(*options, ready="that the gateway may use them")
+    assert installation.stop(program) == 3
+    assert "error: gateway wasmbed-gateway-0: the API server did not let the gateway begin" in program.said
+    assert 'wasmbed-boards" cannot list resource "devices" in API group "wasmbed.io"' in program.said

@@ -56,6 +56,20 @@ def test_what_is_drawn_and_varied_can_be_read_again() -> None:
         assert Case.from_json(case.to_json()) == case
 
 
+def test_each_kind_of_refusal_comes_as_often_as_another_fault() -> None:
+    """One with 409 meets other code than one with 503."""
+    draw = Draw(Randomness(6), boards=1, tier="sim", seconds=30.0)
+    drawn = [
+        str(each.fault).partition(" (")[0] + str(each.fault.given().get("code", ""))
+        for _ in range(60)
+        for each in draw.new().schedule.entries
+    ]
+    counts = {
+        name: drawn.count(name) for name in ("cluster.refusals409", "cluster.refusals429", "link.cut", "gateway.crash")
+    }
+    assert max(counts.values()) - min(counts.values()) <= 1
+
+
 def test_a_case_that_showed_nothing_new_is_not_kept() -> None:
     explorer = Explorer(0, boards=1, tier="sim")
     for features in ({"a", "b"}, {"a"}, {"b", "c"}):

@@ -18,6 +18,13 @@ FIRST_BEAT = Schedule.of(Entry(ArrowMoment(Side.BEFORE, "connection-lost", 7, 3)
 """The gateway shuts down while the third board is about to be Enrolled."""
 LAST = Schedule.of(Entry(ArrowMoment(Side.BEFORE, "connection-lost", 4), make_fault("gateway.restart")))
 """A device is Disconnected for the first time as the stack ends."""
+REFUSED = Schedule.of(
+    Entry(TimeMoment(1.0), make_fault("cluster.refusals", {"lasts": 24.0})),
+    Entry(TimeMoment(4.0), make_fault("board.power-cut", {"lasts": 40.0}), "sim-1"),
+)
+"""A link ends while the API server refuses to write, and longer than a status may take."""
+AWAY = Schedule.of(Entry(ArrowMoment(Side.AFTER, "application-stop", 9), make_fault("gateway.slow", {"by": 22.0})))
+"""The gateway is Offline before the device has answered its stop."""
 LATE = Schedule.of(
     Entry(TimeMoment(3.0), make_fault("gateway.slow", {"by": 12.5, "lasts": 40.0})),
     Entry(TimeMoment(5.0), make_fault("application.trap"), "sim-1"),
@@ -32,6 +39,8 @@ FOUND = {
     "a device whose stop was lost ran a deleted application for ever": Case(0, LOSSY, 1, 5.0),
     "a gateway that shut down enrolled a device": Case(1887, ENDING, 10, 2.0, order="pct"),
     "a gateway that shut down acknowledged a first heartbeat": Case(1887, FIRST_BEAT, 3, 2.0, order="pct"),
+    "a stop was to be awaited from a device of a gateway that is Offline": Case(0, AWAY, 1, 5.0),
+    "an end was to be written while the API server refused it": Case(0, REFUSED, 2, 6.0),
     "an order without an answer was not in the record": Case(2, LATE, 3, 30.0),
 }
 
@@ -41,6 +50,14 @@ def test_a_fault_that_is_refused_beside_an_equal_one_fails_nothing() -> None:
     crash = Entry(TimeMoment(3.0), make_fault("gateway.crash"))
     outcome = run(Case(0, Schedule.of(crash, Entry(TimeMoment(3.0), make_fault("gateway.crash"))), 1, 5.0))
     assert outcome.failure is None
+
+
+def test_a_user_acts_after_a_fault_and_another_manager_waits() -> None:
+    """The platform comes to rest then, too, and the history shows other steps."""
+    fault = Schedule.of(Entry(TimeMoment(1.0), make_fault("gateway.restart")))
+    calm, busy = run(Case(3, fault, 1, 15.0)), run(Case(3, fault, 1, 15.0, acts=3, managers=2))
+    assert (calm.failure, busy.failure) == (None, None)
+    assert busy.features - calm.features
 
 
 @pytest.mark.parametrize("defect", FOUND)

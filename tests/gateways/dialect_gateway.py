@@ -34,4 +34,6 @@ async def main(wire: str, port: str, certificate: bytes, key: bytes, authority: 
                 links.create_task(serve(await gateway.accept(within=600), wire))
 
 
-asyncio.run(main(*sys.argv[1:3], *(Path(file).read_bytes() for file in sys.argv[3:])))
+wire, port, *files = sys.argv[1:]
+certificate, key, authority = (Path(file).read_bytes() for file in files)
+asyncio.run(main(wire, port, certificate, key, authority))

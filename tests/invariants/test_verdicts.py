@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from harness.core.errors import ProductFailure, UsageError
-from harness.invariants import exchanges, find_violations, judge
+from harness.invariants import Judgement, exchanges, find_violations, judge
 from harness.reporting.verdict import Verdict, notes_of
 from harness.stack.hosted import HostedStack
 from tests.invariants.histories import EXAMPLES
@@ -119,3 +119,9 @@ def test_what_boards_have_seen_is_judged_link_by_link_and_not_against_the_cluste
     story.device("TlsConnected", seenBy="board")
     story.gateway("HeartbeatAcknowledgment", seenBy="board", messageId=1)
     assert story.broken() == ["gateway turns", "gateway replies"]
+    judgement = Judgement()
+    for event in story.history:
+        judgement.see(event)
+    assert judgement.left_out.startswith("the links are recorded as their boards see them: ")
+    assert "connected devices" in judgement.left_out
+    assert "gateway turns" not in judgement.left_out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import gc
 import inspect
 import logging
 import os
@@ -121,6 +122,17 @@ def test_outside_a_run_nothing_is_refused() -> None:
     assert before <= others[0] <= time.monotonic()  # noqa: TID251
     with socket.socket():
         pass
+
+
+def test_the_garbage_collector_is_as_before() -> None:
+    before = gc.get_threshold()
+    with Simulation().new_runner() as runner:
+        assert runner.run(_thresholds()) != before
+    assert gc.get_threshold() == before
+
+
+async def _thresholds() -> tuple[int, int, int]:
+    return gc.get_threshold()
 
 
 def test_dates_are_the_real_ones_otherwise() -> None:

@@ -94,6 +94,12 @@ def test_a_system_may_lack_kinds_phases_and_fields(tmp_path: Path) -> None:
     assert form.to_documents({"status": {"phase": "new"}}) == {"status": {"phase": "Pending"}}
 
 
+def test_a_system_may_lack_gateways(tmp_path: Path) -> None:
+    system = read(tmp_path, "[resources]\nGateway = false")
+    assert system.extent.lacks == {"Gateway"}
+    assert system.lacks == {"gateway-fields"}
+
+
 @pytest.mark.parametrize("kind", ["reference", "process"])
 def test_the_reference_gateway_writes_every_phase(kind: str, tmp_path: Path) -> None:
     (tmp_path / "system.toml").write_text("[resources.Device.phases]\nEnrolled = false\n", "utf-8")

@@ -220,3 +220,36 @@ def test_how_often_a_controller_asked_for_a_device_that_was_away_is_a_matter_of_
 
 def test_that_a_device_did_not_read_for_a_moment_is_not_compared() -> None:
     assert not difference(Scene("meter", 1).enrolled(), Scene("meter", 1).enrolled().up("Unread"))
+
+
+def test_what_may_have_crossed_the_gateways_end_of_a_link_is_not_compared() -> None:
+    """It is where the gateway has answered it, or where the device has ended the link."""
+
+    def paired(*, says: bool, by: str, answered: bool = False) -> Scene:
+        scene = Scene("meter", 1).up("TlsConnected", link="g/1").up("EnrollmentRequest", link="g/1")
+        scene.down("EnrollmentResponse", link="g/1")
+        if says:
+            scene.up("EnrollmentAcknowledgment", link="g/1")
+        if answered:
+            scene.down("Error", link="g/1", code="PROTOCOL_ERROR")
+        ends = ("Gateway", "Device") if by == "Gateway" else ("Device", "Gateway")
+        return scene.add(Kind.MESSAGE, *ends, "ConnectionClosed", link="g/1", device="meter")
+
+    assert not difference(paired(says=True, by="Gateway"), paired(says=False, by="Gateway"))
+    assert difference(paired(says=True, by="Device"), paired(says=False, by="Device"))
+    assert difference(paired(says=True, by="Gateway", answered=True), paired(says=False, by="Gateway", answered=True))
+
+
+def test_whether_a_controller_looked_while_a_device_was_away_is_a_matter_of_time() -> None:
+    """It is not where the Device stays away, or the Application has Failed for another reason."""
+
+    def deployed(*phases: str, error: str = "meter: the device does not exist") -> Scene:
+        scene = Scene("meter", 1).enrolled().deployed("app")
+        for phase in phases:
+            status = {"phase": phase, "error": error if phase == "Failed" else None}
+            scene.add(Kind.STATE, "Kubernetes", "", "Application", "app", change="modified", status=status)
+        return scene
+
+    assert not difference(deployed("Failed", "Deploying", "Running"), deployed("Deploying", "Running"))
+    assert difference(deployed("Failed"), deployed())
+    assert difference(deployed("Failed", "Deploying", error="meter: TRAP"), deployed("Deploying"))

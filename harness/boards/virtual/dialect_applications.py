@@ -35,7 +35,7 @@ ENTRY = "run"
 FUEL = 1_000_000_000
 """Units for one call: the dialect bounds only its time."""
 CONFIG = ApplicationConfig(memory=1 << 20, cpu_time=1_000)
-"""What the original takes where a deployment has no configuration."""
+"""The limits that the original takes where a deployment has no configuration."""
 _STATES = {
     ApplicationState.RECEIVING: NumberedState.DEPLOYING,
     ApplicationState.DEPLOYED: NumberedState.DEPLOYING,
@@ -56,8 +56,10 @@ def announced(message: DeployModule) -> tuple[Deploy, ModuleChunk]:
 
 
 def reported(message: DeviceMessage) -> DialectMessage | None:
-    """What the board says of an application; None for what the dialect has no words for. An application that is not on
-    the board is in no known state."""
+    """Translate a report of the board about an application; None for what the dialect has no words for.
+
+    An application that is not on the board is in no known state.
+    """
     if isinstance(message, DeploymentResult):
         return DeploymentResult(message.application_id, message.ok, _with_code(message.code, message.error))
     if isinstance(message, StopResult):

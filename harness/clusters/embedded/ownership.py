@@ -78,10 +78,11 @@ def entry_of(entries: Iterable[Object], manager: Manager) -> Object | None:
 
 def record(entries: Sequence[Object], change: Changes, manager: Manager, now: str) -> list[Object]:
     """The entries after an update by ``manager``: it owns the fields that it set; removed fields have no owner."""
-    mine: Object = next((entry["fieldsV1"] for entry in entries if manager.owns(entry)), {})
-    others = [entry for entry in entries if not manager.owns(entry)]
-    left = [kept for entry in others if (kept := released(entry, (*change.set, *change.removed))) is not None]
-    fields = _with(_without(mine, change.removed), change.set)
+    mine = entry_of(entries, manager)
+    changed = (*change.set, *change.removed)
+    others = [entry for entry in entries if entry is not mine and not manager.owns(entry)]
+    left = [kept for entry in others if (kept := released(entry, changed)) is not None]
+    fields = _with(_without(mine["fieldsV1"], change.removed) if mine is not None else {}, change.set)
     if fields:
         left.append(manager.entry(fields, now))
     return ordered(_capped(left))
@@ -154,6 +155,8 @@ def _take_out(root: Object, path: Path) -> None:
 
 def _capped(entries: list[Object]) -> list[Object]:
     """The entries with the oldest updates taken together, one for each version, where there are too many."""
+    if len(entries) <= _UPDATERS_LIMIT:
+        return entries
     updates = sorted((one for one in entries if one["operation"] == "Update"), key=_age)
     surplus = updates[: max(0, len(updates) - _UPDATERS_LIMIT)]
     if not surplus:

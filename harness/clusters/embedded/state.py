@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.builtin import built_in_types
@@ -85,7 +86,7 @@ class State:
 
     def now(self) -> str:
         """The time as objects carry it (RFC 3339, whole seconds)."""
-        return datetime.fromtimestamp(int(self.clock.now()), UTC).isoformat().removesuffix("+00:00") + "Z"
+        return _in_words(int(self.clock.now()))
 
     def check_version(self, text: str, code: int = 400) -> int:
         """A resourceVersion that a reader demands. Raises the refusal for one that is not reached yet."""
@@ -120,3 +121,9 @@ class State:
         self.store = Store(self.log_limit)
         for served in [served for served in self.registry if served.custom]:
             self.registry.remove(served.group, served.plural)
+
+
+@lru_cache(maxsize=1)
+def _in_words(seconds: int) -> str:
+    """A moment since the epoch (RFC 3339); of several writes in a second the first one spells it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().removesuffix("+00:00") + "Z"

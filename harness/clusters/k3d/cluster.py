@@ -26,7 +26,7 @@ from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 __all__ = ["K3dCluster"]
 
 UP_WITHIN = 900.0
-"""Seconds for three attempts to create a cluster, its nodes, and its images. It usually takes 20."""
+"""Seconds for all attempts to create a cluster, its nodes, and its images. It usually takes 20."""
 
 
 class K3dCluster(OwnCluster):

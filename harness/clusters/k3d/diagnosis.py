@@ -90,8 +90,8 @@ KNOWN = (
         "--kubelet-arg=fail-cgroupv1=false",
     ),
     Meaning(
-        r"context deadline exceeded|Failed waiting for|timed out",
-        "the nodes did not come up in time",
+        r"context deadline exceeded|failed to get ready|timed out",
+        "the nodes did not come up",
         "see the machine's load and memory, and the node's log",
     ),
 )

@@ -24,8 +24,9 @@ __all__ = ["import_images", "nodes"]
 
 log = get_log(__name__)
 
-IMPORT_WITHIN = 180.0
-"""Seconds for all images together. 251 MB took 10."""
+IMPORT_WITHIN = 120.0
+"""Seconds for an image. One of 251 MB took 10."""
+ATTEMPTS = 3
 PAUSE = "rancher/mirrored-pause:3.6"
 """The image that k3s starts before the containers of a pod."""
 _ROLES = frozenset(("server", "agent"))
@@ -39,16 +40,8 @@ def import_images(name: str, settings: Settings, commands: Commands) -> None:
         if contained := _contained(image, commands, named=False):
             wanted.setdefault(image, contained)
     members = nodes(name, commands)
-    if wanted:
-        done = commands("k3d", "image", "import", *wanted, "-c", name, "-m", "direct", within=IMPORT_WITHIN)
-        if done.code is None:
-            raise RigError(
-                f"the import of {', '.join(wanted)} did not end within {IMPORT_WITHIN:g} s",
-                where=f"k3d image import -m direct -c {name}",
-                do="run it again; if it hangs again, see the free disk of Docker: docker system df",
-            )
-        if done.code != 0:
-            raise failure(f"{', '.join(wanted)} not imported", done, do="see: docker image ls")
+    for image in wanted:
+        _import(image, name, commands)
     names = [each for contained in wanted.values() for each in contained]
     for node in members:
         present = _on(node, commands)
@@ -64,6 +57,23 @@ def import_images(name: str, settings: Settings, commands: Commands) -> None:
                 node,
                 PAUSE,
             )
+
+
+def _import(image: str, name: str, commands: Commands) -> None:
+    """Import one image, because several at once fail more often. A node's program may end before k3d has sent the end
+    of the stream, which k3d takes for a failure (issue 1020 there): that is tried again."""
+    for attempt in range(ATTEMPTS):
+        done = commands("k3d", "image", "import", image, "-c", name, "-m", "direct", within=IMPORT_WITHIN)
+        if done.code == 0:
+            return
+        if done.code is None:
+            raise RigError(
+                f"the import of {image} did not end within {IMPORT_WITHIN:g} s",
+                where=f"k3d image import -m direct -c {name}",
+                do="run it again; if it hangs again, see the free disk of Docker: docker system df",
+            )
+        if attempt + 1 == ATTEMPTS or "closed pipe" not in done.words:
+            raise failure(f"{image} was not imported", done, do="run it again; see: docker image ls")
 
 
 def nodes(name: str, commands: Commands) -> list[str]:

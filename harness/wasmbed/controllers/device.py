@@ -125,9 +125,10 @@ class DeviceController(Controller):
         return device.status.phase == DevicePhase.ENROLLING or self._gateway_is_offline(device) or _is_changed(device)
 
     def _gateway_is_offline(self, device: Device) -> bool:
-        if device.status.phase not in LINKED_PHASES or device.status.gateway is None:
+        status = device.status
+        if status.phase not in LINKED_PHASES or status.gateway is None:
             return False
-        raw = self._gateways.get(device.status.gateway)
+        raw = self._gateways.get(status.gateway)
         return raw is not None and Gateway(raw).status.phase == GatewayPhase.OFFLINE
 
     def _device_changed(self, old: Object | None, new: Object | None) -> None:
@@ -150,7 +151,8 @@ class DeviceController(Controller):
 
 def _is_changed(device: Device) -> bool:
     """Whether the spec of a connected device was changed since it was judged."""
-    return device.status.phase == DevicePhase.CONNECTED and device.status.observed_generation < device.generation
+    status = device.status
+    return status.phase == DevicePhase.CONNECTED and status.observed_generation < device.generation
 
 
 def _link(raw: Object | None) -> tuple[str, str]:
@@ -158,7 +160,8 @@ def _link(raw: Object | None) -> tuple[str, str]:
     if raw is None:
         return "", ""
     device = Device(raw)
-    return (device.status.gateway or "" if device.status.phase in LINKED_PHASES else ""), device.name
+    status = device.status
+    return (status.gateway or "" if status.phase in LINKED_PHASES else ""), device.name
 
 
 def _spec_error(device: Device) -> str | None:

@@ -15,11 +15,11 @@ def device_key(raw: Object | None) -> object:
     """Return the part of a device that matters to applications; other changes, like heartbeats, concern none."""
     if raw is None:
         return None
-    device = Device(raw)
-    spec, status = device.spec, device.status
+    metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
     return (
-        (device.uid, device.deleting, device.labels, spec.capabilities, spec.largest_module),
-        (status.phase, status.gateway, status.enrollments, status.connected_since),
+        *(metadata.get(name) for name in ("uid", "deletionTimestamp", "labels")),
+        *(spec.get(name) for name in ("capabilities", "largestModule")),
+        *(status.get(name) for name in ("phase", "gateway", "enrollments", "connectedSince")),
     )
 
 

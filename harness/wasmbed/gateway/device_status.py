@@ -76,16 +76,18 @@ class DeviceStatusWriter:
         written is skipped, because its record is about to change.
         """
         for device in self._cache:
-            if self._writer.is_moving(DEVICE, device.name):
-                continue
-            session, phase = sessions.get(device.name), device.status.phase
+            name, status = device.name, device.status
+            session, phase = sessions.get(name), status.phase
             if session is not None:
                 recorded_as_away = phase in (DevicePhase.DISCONNECTED, DevicePhase.ENROLLED)
-                if session.state is SessionState.CONNECTED and recorded_as_away:
+                if recorded_as_away and session.state is SessionState.CONNECTED and not self._is_moving(name):
                     self.connected(session)
                     session.forget_states()
-            elif phase in LINKED_PHASES and device.status.gateway == self._settings.name:
-                self.disconnected(device.name)
+            elif phase in LINKED_PHASES and status.gateway == self._settings.name and not self._is_moving(name):
+                self.disconnected(name)
+
+    def _is_moving(self, name: str) -> bool:
+        return self._writer.is_moving(DEVICE, name)
 
     def _enrolling(self, device_id: str) -> dict[str, Any]:
         return {

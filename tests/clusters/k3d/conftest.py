@@ -18,8 +18,11 @@ from tests.clusters.k3d.replay import Replay
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path, monkeypatch):
-    """The folder for temporary files; no archives of images lie about, and nothing is set for k3d."""
+def place(tmp_path, monkeypatch, request):
+    """The folder for temporary files; no archives of images lie about, and nothing is set for k3d, except in live
+    tests."""
+    if request.node.get_closest_marker("system"):
+        return tmp_path
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(settings, "data_folder", lambda name: tmp_path / name)
     for name in ("K3D_IMAGE_TOOLS", "K3D_IMAGE_LOADBALANCER", "K3D_HELPER_IMAGE_TAG", "DOCKER_HOST"):

@@ -9,6 +9,7 @@ import pytest
 
 from harness.clusters import session
 from harness.clusters.k3d import K3dCluster
+from harness.clusters.k3d.commands import SystemCommands
 from harness.clusters.k3d.readiness import troubles
 from harness.core.clock import SystemClock
 from harness.core.errors import RigError
@@ -116,7 +117,9 @@ async def test_it_passes_the_conformance_kit():
 
 @live
 @pytest.mark.time_limit(1200)
-async def test_a_real_cluster_runs_a_pod_and_leaves_nothing():
+async def test_a_real_cluster_comes_up_and_leaves_nothing(monkeypatch):
+    monkeypatch.setenv(session.SESSION[0], f"alone-{os.getpid()}")
+    monkeypatch.setattr(session, "_joined", {})
     cluster = K3dCluster(SystemClock(), Randomness(), f"test-{Randomness().token(4)}")
     await cluster.start()
     try:
@@ -124,3 +127,10 @@ async def test_a_real_cluster_runs_a_pod_and_leaves_nothing():
         await cluster.check()
     finally:
         await cluster.stop()
+    (joined,) = session._joined.values()
+    joined.leave()
+    await asyncio.to_thread(os.waitpid, joined._pid, 0)
+    docker, name = SystemCommands(), f"name=k3d-wasmbed-{joined._pid}-"
+    for kind in ("container", "network", "volume"):
+        listed = docker("docker", kind, "ls", *(["--all"] if kind == "container" else []), "--quiet", "--filter", name)
+        assert (listed.code, listed.out) == (0, "")

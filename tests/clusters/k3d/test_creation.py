@@ -72,7 +72,8 @@ def test_a_machine_with_cgroup_v1_gets_the_argument_that_its_kubelet_needs():
 @pytest.mark.parametrize(
     ("situation", "said"),
     [
-        ("k3s ends before its node registers", "the nodes did not come up in time"),
+        ("k3s ends before its node registers", "the nodes did not come up (Failed Cluster Start: "),
+        ("the entry script of a node fails", "is running=true in status=restarting"),
         ("create does not end", "the cluster was not created: it did not end in its time"),
     ],
 )

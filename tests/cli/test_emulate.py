@@ -1,0 +1,32 @@
+"""``wasmbed emulate``: wrong options, before any board runs. tests/deploy/test_roles.py runs its boards."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.cli.main import run
+from harness.core.clock import SystemClock
+from harness.wasmbed.pki.authority import Authority
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--gateway", "nowhere"], "error: --gateway: invalid address 'nowhere': must be host:port"),
+        (["--gateway-authority", "absent.der"], "error: absent.der: cannot be read: No such file or directory"),
+        (["--boards", "toaster=1"], "error: --boards: there are no boards of kind 'toaster'"),
+        (["--device-authority-key", "absent.der"], "error: absent.der: cannot be read: No such file or directory"),
+    ],
+)
+def test_emulate_says_what_is_wrong(
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Authority.create("devices", SystemClock()).save(tmp_path)
+    files = ["--gateway-authority=ca-cert.der", "--device-authority=ca-cert.der", "--device-authority-key=ca-key.der"]
+    assert run(["emulate", "--gateway=localhost:1", "--state=state", *files, *arguments]) == 2
+    assert capsys.readouterr().err.startswith(message)

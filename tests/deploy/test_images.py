@@ -1,0 +1,163 @@
+"""The images: what they hold, and that their programs run from them, as a user who can write nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from subprocess import PIPE, STDOUT
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+import pytest
+import yaml
+
+from tests.deploy.conftest import DEPLOY
+from tests.deploy.server import AuditedServer, build
+from tests.deploy.test_manifests import Tool
+
+NAMES = ("platform", "boards")
+PROGRAM = ("/usr/bin/python3", "-P", "-m", "harness.cli")
+RUN = """
+set -e
+mount --make-rprivate /
+mount --bind "$1" "$1"
+mount -t tmpfs tmpfs "$1/tmp"
+mount -o remount,bind,ro "$1"
+root=$1
+shift
+exec chroot --userspec=65532:65532 "$root" "$@"
+"""
+"""Runs a program as an image's user, on its root file system, with nothing to write but ``/tmp``."""
+
+
+def confined(test: Callable[..., None]) -> Callable[..., None]:
+    """A test that runs programs of an image."""
+    skip = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes namespaces everywhere")
+    return pytest.mark.system("buildah")(skip(test))
+
+
+def layout(name: str) -> Path:
+    """The OCI layout of an image, if it was built."""
+    from deploy.images import FOLDER
+
+    if not (FOLDER / name / "index.json").is_file():
+        pytest.skip(f"the image {name} is not built: run make oci")
+    return FOLDER / name
+
+
+def blob(folder: Path, digest: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "blobs" / digest.replace(":", "/")).read_text())
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_image_names_its_program_and_a_user(name: str) -> None:
+    from deploy.bill import digest_of
+
+    folder = layout(name)
+    config = blob(folder, blob(folder, digest_of(folder))["config"]["digest"])["config"]
+    assert config["User"] == "65532:65532"
+    assert config["Entrypoint"] == list(PROGRAM)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bill_names_the_image_its_packages_and_its_wheels(name: str) -> None:
+    from deploy.bill import digest_of
+
+    folder = layout(name)
+    bill = json.loads(folder.with_suffix(".cdx.json").read_text())
+    assert bill["bomFormat"] == "CycloneDX"
+    assert digest_of(folder) in bill["metadata"]["component"]["purl"]
+    named = {each["purl"].partition("@")[0] for each in bill["components"]}
+    assert {"pkg:deb/debian/python3.11-minimal", "pkg:deb/debian/libssl3", "pkg:pypi/wasmbed-harness"} <= named
+    pinned = {line.lower() for line in (DEPLOY.parent / "constraints.txt").read_text().splitlines()}
+    wheels = {each["purl"] for each in bill["components"] if each["purl"].startswith("pkg:pypi/")}
+    assert wheels - {f"pkg:pypi/{line.replace('==', '@').replace('_', '-')}" for line in pinned} == {
+        f"pkg:pypi/wasmbed-harness@{bill['metadata']['component']['version']}"
+    }
+
+
+def unpack(crane: Path, archive: Path, root: Path) -> None:
+    """The root file system of an image."""
+    root.mkdir()
+    with archive.open("rb") as given:
+        export = subprocess.Popen([crane, "export", "-", "-"], stdin=given, stdout=subprocess.PIPE)
+    assert export.stdout is not None
+    with export.stdout:
+        subprocess.run(["tar", "-xC", root], stdin=export.stdout, check=True, timeout=150)
+    assert export.wait(150) == 0
+
+
+@pytest.fixture
+def root(tool: Tool, tmp_path: Path) -> Path:
+    """The root file system of the image ``platform``."""
+    unpack(tool("crane"), layout("platform").with_suffix(".tar"), tmp_path / "root")
+    return tmp_path / "root"
+
+
+def start(root: Path, *command: str, apart: Sequence[str] = (), **environment: str) -> subprocess.Popen[str]:
+    """Start a program of the image, ``apart`` from the machine by further namespaces."""
+    config = {"PYTHONPATH": "/opt/wasmbed/site", "PYTHONUNBUFFERED": "1", "HOME": "/tmp", "PATH": os.environ["PATH"]}
+    unshare = ("unshare", "--mount", *apart, "sh", "-c", RUN, "sh", str(root))
+    return subprocess.Popen((*unshare, *command), env=config | environment, stdout=PIPE, stderr=STDOUT, text=True)
+
+
+@confined
+def test_the_programs_run_from_the_image(root: Path) -> None:
+    """As its user, who can write nothing but /tmp; there is no shell in it, and nothing that gains rights."""
+    files = (path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
+    assert [path for path in files if path.stat().st_mode & 0o6000] == []
+    assert not list(root.glob("bin/*sh"))
+
+    def says(*command: str) -> str:
+        said, _ = start(root, *command, apart=("--pid", "--fork", "--net")).communicate(timeout=150)
+        return said
+
+    assert "Run one gateway until SIGTERM" in says(*PROGRAM, "gateway", "--help")
+    assert "the pod's service account: not a usable Kubernetes configuration" in says(*PROGRAM, "controllers")
+    written = says("/usr/bin/python3", "-c", "open('/tmp/a', 'w'); open('/opt/wasmbed/a', 'w')")
+    assert "Read-only file system: '/opt/wasmbed/a'" in written
+
+
+@confined
+def test_a_controller_of_the_image_runs_as_in_its_pod(server: AuditedServer, tool: Tool, root: Path) -> None:
+    """With what a kubelet gives to a pod: the token of its ServiceAccount, and where the server is."""
+    objects = build(tool("kustomize"), DEPLOY / "kustomize" / "overlays" / "local")
+    server.kubectl("apply", "--server-side", "-f", "-", given=yaml.safe_dump_all(objects))
+    access = yaml.safe_load(server.access("wasmbed-gateway-controller").read_text())
+    cluster = access["clusters"][0]["cluster"]
+    place = root / "var" / "run" / "secrets" / "kubernetes.io" / "serviceaccount"
+    place.mkdir(parents=True)
+    (place / "token").write_text(access["users"][0]["user"]["token"])
+    (place / "ca.crt").write_bytes(Path(cluster["certificate-authority"]).read_bytes())
+    address = urlsplit(cluster["server"])
+    environment = {"KUBERNETES_SERVICE_HOST": str(address.hostname), "KUBERNETES_SERVICE_PORT": str(address.port)}
+    program = start(root, *PROGRAM, "controllers", "--only=gateway", "--http=127.0.0.1:0", **environment)
+    assert program.stdout is not None
+    with program.stdout:
+        lines = iter(program.stdout.readline, "")
+        ready = next((line for line in lines if line.startswith("ready http=")), "")
+        assert ready, "it ended before it was ready"
+        with urlopen(f"http://{ready.removeprefix('ready http=').strip()}/readyz", timeout=60) as answer:
+            assert answer.read() == b"ok\n"
+        program.terminate()
+        rest = list(lines)
+    assert program.wait(60) == 0, rest
+
+
+def test_a_signature_tells_a_bill_that_was_changed(tmp_path: Path) -> None:
+    from deploy.bill import sign
+
+    key, public, bill = tmp_path / "key.pem", tmp_path / "key.pub", tmp_path / "bill.json"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key], check=True, timeout=60)
+    subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-out", public], check=True, timeout=60)
+    bill.write_text("{}")
+    verify = ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", public, "-in", bill]
+    verify += ["-sigfile", sign(bill, key)]
+    assert subprocess.run(verify, capture_output=True, timeout=60, check=False).returncode == 0
+    bill.write_text("{ }")
+    assert subprocess.run(verify, capture_output=True, timeout=60, check=False).returncode == 1
