@@ -176,10 +176,10 @@ async def has_a_gateway_that_drains(life: Life) -> None:
 async def has_two_gateways(life: Life) -> None:
     stack = life.stack
     other = await stack.add_gateway("gateway-2")
-    board = await life.board()
+    board = await life.board(name="first")  # its home is the first gateway
     await life.deployed("hello", board)
     stack.boards.gateway = other.endpoint
-    second = await life.board()
+    second = await life.board(name="right")  # its home is the second one
     await other.kill()
     await stack.device(second).until(phase="Disconnected", within=PATIENCE)
     await stack.faults.settled()
