@@ -210,7 +210,7 @@ class GatewaysNameThemselves(Invariant):
     @on("EnrollmentResponse")
     def told(self, event: Event) -> Iterator[Violation]:
         link = self.ledger.link(event)
-        if link is None:
+        if link is None or not self.ledger.object("Gateway", link.gateway):
             return
         is_another = event.data.get("reassigned") is True and event.data.get("gatewayName") != link.gateway
         name = str(event.data.get("gatewayName")) if is_another else link.gateway

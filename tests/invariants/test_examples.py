@@ -263,6 +263,18 @@ def test_behind_a_relay_an_order_is_refused_wrongly_if_the_session_goes_on(goes_
     assert ("orders are taken" in rules) is goes_on
 
 
+@pytest.mark.parametrize(
+    ("reassigned", "known", "right"), [(True, True, True), (None, True, False), (True, False, False)]
+)
+def test_a_gateway_may_name_another_one_that_is_on_record(reassigned: bool | None, known: bool, right: bool) -> None:
+    story = Story()
+    registered(story)
+    if known:
+        story.state("Gateway", "gateway-2", "added", spec={"endpoint": "10.0.0.2:4433"}, status={})
+    story.responds(gatewayName="gateway-2", gatewayEndpoint="10.0.0.2:4433", reassigned=reassigned)
+    assert ("gateways name themselves" not in [violation.rule for violation in story.violations()]) is right
+
+
 def test_an_endpoint_that_was_written_counts_before_its_change_comes() -> None:
     story = Story()
     registered(story)
