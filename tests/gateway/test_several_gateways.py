@@ -36,7 +36,7 @@ async def told(world: World, name: str, identity: Identity | None = None) -> tup
     device = await world.device(name, identity)
     response = await device.enroll()
     await device.link.close()
-    await world.phase(name, "Disconnected")
+    await world.until(lambda: world.gateway.sessions.get(name) is None)
     assert device.identity is not None
     return response, device.identity
 
@@ -56,8 +56,10 @@ async def test_a_device_gets_the_endpoint_of_its_home(world: World, name: str) -
         response, identity = await told(world, name)
         assert (response.gateway_name, response.gateway_endpoint) == (home.settings.name, home.advertised)
         assert response.reassigned is (True if home is other else None)
+        before = world.phases(name)
         await resumed(world, home, identity, response.device_id)
         assert (await world.phase(name, "Connected")).status.gateway == home.settings.name
+        assert home is world.gateway or world.phases(name) == [*before, "Connected"]
 
 
 async def test_a_preference_counts_and_a_full_gateway_does_not(world: World) -> None:
@@ -87,3 +89,22 @@ async def test_a_gateway_whose_copy_is_old_asks_before_it_refuses_a_device(world
         assert "unknown device id" in error.message
         device.id = response.device_id
         await device.beat()
+
+
+@pytest.mark.settings(last_seen_interval=0.1)
+async def test_a_device_that_never_comes_to_its_home_is_disconnected(world: World) -> None:
+    """The gateway that assigned it finds it when it compares its sessions with the record."""
+    async with second_gateway(world):
+        await told(world, THERE)
+        await world.phase(THERE, "Disconnected")
+
+
+async def test_a_device_that_stays_where_it_enrolled_is_served_there(world: World) -> None:
+    """It does not know of assignments."""
+    async with second_gateway(world):
+        device = await world.device(THERE)
+        assert (await device.enroll()).reassigned
+        await device.beat()
+        assert (await world.phase(THERE, "Connected")).status.gateway == "gateway-1"
+        await device.link.close()
+        await world.phase(THERE, "Disconnected")

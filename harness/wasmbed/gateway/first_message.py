@@ -113,10 +113,13 @@ class FirstMessageHandler:
             self._metrics.enrollment(refused.error.code)
             raise
         _check_wanted(session)
-        session.link.send(self._response(device_id, self._neighbours.home(peer.name)), message_id)
+        home = self._neighbours.home(peer.name)
+        session.link.send(self._response(device_id, home), message_id)
         self._metrics.enrollment("ok")
         session.complete_enrollment(device_id)
         self._monitor.watch(session)
+        if home.name != self._settings.name:
+            session.hand_over()
 
     async def _resume(self, session: Session, peer: PeerCertificate, heartbeat: Heartbeat) -> None:
         """Admit a device that enrolled on an earlier link, here or at another gateway."""

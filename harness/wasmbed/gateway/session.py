@@ -116,6 +116,11 @@ class Session:
         """Move to ENROLLED after the device enrolled on this link."""
         self.device_id, self.enrolled, self.state = device_id, True, SessionState.ENROLLED
 
+    def hand_over(self) -> None:
+        """Note that another gateway is to write what becomes of the device, unless it stays here. If it comes nowhere,
+        the next comparison of sessions with the record finds it."""
+        self.on_record = False
+
     def resume(self, device_id: str) -> None:
         """Move to ENROLLED for a device that enrolled on an earlier link."""
         self.device_id, self.state = device_id, SessionState.ENROLLED
