@@ -108,3 +108,11 @@ async def test_a_device_that_stays_where_it_enrolled_is_served_there(world: Worl
         assert (await world.phase(THERE, "Connected")).status.gateway == "gateway-1"
         await device.link.close()
         await world.phase(THERE, "Disconnected")
+
+
+@pytest.mark.settings(advertise="gateways.example:8081")
+async def test_gateways_behind_one_address_keep_their_devices(world: World) -> None:
+    """A device cannot choose among them."""
+    async with second_gateway(world):
+        response, _ = await told(world, THERE)
+        assert (response.gateway_name, response.reassigned) == ("gateway-1", None)

@@ -51,9 +51,12 @@ class Neighbours:
         return choose_home(device, preferred, [own, *self._others()]) or own
 
     def _others(self) -> list[Candidate]:
+        """Return the gateways that are Online, without those behind this one's own address: a device cannot choose
+        among them."""
         found = (Gateway(each) for name, each in self._informer.objects.items() if name != self._settings.name)
         return [
             Candidate(each.name, each.spec.endpoint, each.status.connected_devices or 0, each.spec.capacity)
             for each in found
-            if each.status.phase == GatewayPhase.ONLINE and each.spec.endpoint
+            if each.status.phase == GatewayPhase.ONLINE
+            and each.spec.endpoint not in ("", None, self._address.advertised)
         ]
