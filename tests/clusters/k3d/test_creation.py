@@ -140,7 +140,7 @@ def test_the_api_listens_on_this_machine_only():
     commands = Replay()
     creation.create(Settings(), commands, NOW)
     assert commands.having("cluster create", " --api-port 127.0.0.1:random ")
-    assert commands.having("cluster create", " --port 127.0.0.1::30081@server:0:direct ")
+    assert commands.having("cluster create", " --port 127.0.0.1::30423@server:0:direct ")
     assert not commands.having("registry")
     assert not commands.having("host.k3d.internal")
 
