@@ -54,7 +54,7 @@ async def test_exit_code_0_is_not_health(server, folder, monkeypatch):
     assert "created, and is not usable: the kubelet refuses this machine's control groups (cgroup v1)" in str(
         caught.value
     )
-    assert "not all nodes are ready; node k3d-node is not ready: of Ready" in str(caught.value)
+    assert "; node k3d-node is not ready: of Ready" in str(caught.value)
     assert "--kubelet-arg=fail-cgroupv1=false" in str(caught.value)
     assert caught.value.commands.having("k3d cluster delete")
 
@@ -293,6 +293,5 @@ def test_a_creation_that_is_ended_leaves_nothing():
 
 
 def test_a_command_that_does_not_end_is_killed():
-    done = SystemCommands()("sh", "-c", "echo words; exec sleep 60", within=0.2)
-    assert (done.code, done.out) == (None, "words\n")
+    assert SystemCommands()("sleep", "60", within=0.2).code is None
     assert SystemCommands()(str(Path("/does/not/exist"))).code == 127
