@@ -25,14 +25,14 @@ __all__ = ["FOLDER", "NAMES", "missing", "version"]
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = ROOT / "deploy" / "images"
 FOLDER = ROOT / ".cache" / "oci"
-SUITE = "bookworm"
-"""The release of Debian: its Python is 3.11."""
-PYTHON = "3.11"
-PLATFORMS = ("manylinux_2_36", "manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014", "any")
+SUITE = "trixie"
+"""The release of Debian. Its Python is 3.13; that of the release before, 3.11.2, cannot limit TLS to X25519."""
+PYTHON = "3.13"
+PLATFORMS = ("manylinux_2_39", "manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014", "any")
 """Of wheels that its glibc can load, newest first."""
 PACKAGES = {
-    "platform": ("python3", "ca-certificates", "libstdc++6"),
-    "boards": ("python3", "ca-certificates", "libstdc++6", "qemu-system-arm", "qemu-system-misc"),
+    "platform": ("base-files", "python3", "ca-certificates", "libstdc++6"),
+    "boards": ("base-files", "python3", "ca-certificates", "libstdc++6", "qemu-system-arm", "qemu-system-misc"),
 }
 NAMES = tuple(PACKAGES)
 RECORD = """
