@@ -143,6 +143,7 @@ def write_bill(target: Path, tag: str, folder: Path) -> None:
         run(*BUILDAH, "rm", container)
     written = target.with_suffix(".cdx.json")
     written.write_text(text)
+    written.with_name(f"{written.name}.sig").unlink(missing_ok=True)
     if key := os.environ.get("SIGNING_KEY"):
         sign(written, Path(key))
 
