@@ -75,8 +75,8 @@ def base(name: str, folder: Path) -> str:
     """Build the image below ``name`` from Debian's packages, unless it is there; returns its name with its digest."""
     packages = ",".join(PACKAGES[name])
     recipe = hashlib.sha256(f"{SUITE} {packages} {RECORD}".encode())
-    for file in sorted(RECIPES.glob("*")):
-        recipe.update(file.read_bytes())
+    for file in ("base.Containerfile", "passwd", "group"):
+        recipe.update((RECIPES / file).read_bytes())
     tag = f"localhost/wasmbed/base-{name}:{recipe.hexdigest()[:16]}"
     if not run(*BUILDAH, "images", "--noheading", "--filter", f"reference={tag}", "--quiet").strip():
         # Extracted, not configured: nothing in it is started by a package's script.
@@ -85,7 +85,7 @@ def base(name: str, folder: Path) -> str:
         for each in ("passwd", "group"):
             shutil.copy(RECIPES / each, folder)
         run(*BUILDAH, "bud", "--timestamp=0", "-f", RECIPES / "base.Containerfile", "-t", tag, folder)
-    digest = run(*BUILDAH, "images", "--noheading", "--format", "{{.Digest}}", tag).strip()
+    digest, *_ = run(*BUILDAH, "images", "--noheading", "--format", "{{.Digest}}", tag).split()  # one for each name
     return f"{tag.rpartition(':')[0]}@{digest}"
 
 

@@ -105,7 +105,7 @@ def root(tool: Tool, tmp_path: Path) -> Path:
 
 def start(root: Path, *command: str, apart: Sequence[str] = (), **environment: str) -> subprocess.Popen[str]:
     """Start a program of the image, ``apart`` from the machine by further namespaces."""
-    config = {"PYTHONPATH": "/opt/wasmbed/site", "PYTHONUNBUFFERED": "1", "HOME": "/tmp", "PATH": os.environ["PATH"]}
+    config = {"PYTHONUNBUFFERED": "1", "HOME": "/tmp", "PATH": os.environ["PATH"]}
     unshare = ("unshare", "--mount", *apart, "sh", "-c", RUN, "sh", str(root))
     return subprocess.Popen((*unshare, *command), env=config | environment, stdout=PIPE, stderr=STDOUT, text=True)
 
@@ -123,8 +123,8 @@ def test_the_programs_run_from_the_image(root: Path) -> None:
 
     assert "Run one gateway until SIGTERM" in says(*PROGRAM, "gateway", "--help")
     assert "the pod's service account: not a usable Kubernetes configuration" in says(*PROGRAM, "controllers")
-    written = says("/usr/bin/python3", "-c", "open('/tmp/a', 'w'); open('/opt/wasmbed/a', 'w')")
-    assert "Read-only file system: '/opt/wasmbed/a'" in written
+    written = says("/usr/bin/python3", "-c", "open('/tmp/a', 'w'); open('/usr/a', 'w')")
+    assert "Read-only file system: '/usr/a'" in written
 
 
 class Pods:
