@@ -264,8 +264,9 @@ class EndsAreWritten(Invariant):
     @on(EVERY)
     def passed(self, event: Event) -> Iterator[Violation]:
         for device, closed in self._due.passed(event.at):
-            trouble, down = self.ledger.api_trouble, self.ledger.disturbed.get("")
-            if all(each is None or each.n < closed.n for each in (trouble, down)):
+            link, excuses = self.ledger.link(closed), (self.ledger.api_trouble, self.ledger.disturbed.get(""))
+            lives_on = link is None or self.ledger.is_of_this_run(link)  # a gateway that was killed writes nothing
+            if lives_on and all(each is None or each.n < closed.n for each in excuses):
                 message = f"{device} is still Connected {event.at - closed.at:.0f} s after its link ended"
                 yield self.broken(event, message, cause=closed, waited=closed)
 
