@@ -151,13 +151,14 @@ class StopsAreAskedOnce(_Orders):
         self._confirmed: set[tuple[str, str]] = set()
         """Orders whose stop the device has confirmed since."""
         self._told: dict[str, float] = {}
-        """By device, when the record last had a change of its phase: the controller has it a little earlier or later,
-        and what it orders before is for the session of before."""
+        """By device that lost its session, when the record last had a change of its phase. The controller has it a
+        little earlier or later, and what it orders before is for the session of before."""
 
     @on("state Device")
     def changed(self, event: Event) -> Iterator[Violation]:
-        if status_of(event).get("phase"):
-            self._told[str(event.data["name"])] = event.at
+        name, phase = str(event.data["name"]), status_of(event).get("phase")
+        if phase == "Disconnected" or (phase and name in self._told):
+            self._told[name] = event.at
         yield from ()
 
     @on("DeployApplication", "RequestRefused")
