@@ -69,7 +69,7 @@ class _Pairs(Invariant):
         """By device, the number of the event with which its session began."""
 
     def _pair(self, application: str, device: str) -> _Pair:
-        """What is known of an application on a device. In a new session, what a heartbeat says counts again."""
+        """Return what is known of an application on a device. In a new session, what a heartbeat says counts again."""
         pair = self._pairs.setdefault((application, device), _Pair())
         if pair.failed is not None and pair.failed.n < self._began.get(device, 0):
             pair.failed = None
