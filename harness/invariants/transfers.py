@@ -404,7 +404,7 @@ class NoLostDeployment(Invariant):
                 transfer.unacknowledged.discard(index)
         yield from ()
 
-    @on("DeploymentResult", "StopApplication", "RuntimeFault")
+    @on("DeploymentResult", "StopApplication", "RuntimeFault", "RequestRefused")
     def answered(self, event: Event) -> Iterator[Violation]:
         self._waiting.drop((event.correlation, str(event.data.get("device") or "")))
         yield from ()

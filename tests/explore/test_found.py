@@ -30,6 +30,11 @@ HELD_UP = Schedule.of(
     Entry(TimeMoment(2.0), make_fault("gateway.restart")),
 )
 """A gateway shuts down, and its first write afterwards has no answer."""
+FROZEN = Schedule.of(
+    Entry(ArrowMoment(Side.AFTER, "heartbeat-and-monitoring", 5), make_fault("cluster.watch-delay")),
+    Entry(TimeMoment(10.0), make_fault("gateway.freeze")),
+)
+"""A gateway that stood still hears of the end of a link, and then of an order for it."""
 AWAY = Schedule.of(Entry(ArrowMoment(Side.AFTER, "application-stop", 9), make_fault("gateway.slow", {"by": 22.0})))
 """The gateway is Offline before the device has answered its stop."""
 LATE = Schedule.of(
@@ -50,6 +55,7 @@ FOUND = {
     "an end was to be written while the API server refused it": Case(0, REFUSED, 2, 6.0),
     "a device was to have sent what a link had lost": Case(527609, LOST, 1, 5.0, acts=1),
     "a gateway that the API server did not let begin was not started again": Case(0, HELD_UP, 1, 5.0),
+    "an order that was refused was to be carried out": Case(351464, FROZEN, 2, 15.0, acts=1),
     "an order without an answer was not in the record": Case(2, LATE, 3, 30.0),
 }
 
