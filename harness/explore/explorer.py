@@ -13,7 +13,7 @@ __all__ = ["Explorer", "Group", "Kept"]
 MOST_KEPT = 1_000
 """Cases of the corpus: the one that was varied most often goes first."""
 OTHER = 4
-"""Three cases in four are of the kind, drawn anew or varied, that has shown more of late; the fourth is of the other."""
+"""Three cases in four are of the kind, drawn anew or varied, that has shown more of late."""
 LATE = 8
 """Cases of a kind that count most for that."""
 
