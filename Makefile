@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: oci manifests deploy-tools deploy-check kube-diff page page-check images help demo test test-all test-deep test-boards test-sim matrix apiserver test-apiserver rounds test-watches robot keywords renode lint bench soak clean-histories mutants sequences docs coverage setup boards firmware firmware-check apps
+.PHONY: oci manifests deploy-tools deploy-check kube-diff page page-check images help demo test test-all test-deep test-boards test-sim matrix apiserver test-apiserver test-k3d rounds test-watches robot keywords renode lint bench soak clean-histories mutants sequences docs coverage setup boards firmware firmware-check apps
 
 help:
 	@echo "make demo       the main scenarios on 20 virtual and 3 emulated boards, with a report"
@@ -25,6 +25,7 @@ help:
 	@echo "make matrix     each fault at each arrow of the sequences, in virtual time (DEPTH=2: and pairs of faults; BOARDS=sim-native)"
 	@echo "make apiserver  build a real kube-apiserver with etcd for --cluster=apiserver (needs Go)"
 	@echo "make test-apiserver  all scenarios on that API server"
+	@echo "make test-k3d   all scenarios on a cluster of k3d, if Docker and k3d are there"
 	@echo "make manifests  the definitions of the resource types, into deploy/"
 	@echo "make deploy-tools  kustomize, helm and others for deploy/ (needs Go)"
 	@echo "make deploy-check  manifests and chart on that API server, and every program in its own role"
@@ -98,6 +99,11 @@ test-apiserver: $(READY) boards
 	@why=$$($(BIN)/python -c 'from harness.clusters.apiserver import ApiserverCluster as kind; print(kind.unavailable() or "")') && \
 	if [ -n "$$why" ]; then echo "skipped: scenarios on a real API server: $$why" >&2; else \
 	$(BIN)/pytest scenarios --cluster=apiserver -n $(WORKERS) $(PYTEST_ARGS); fi
+
+test-k3d: $(READY) boards
+	@why=$$($(BIN)/python -c 'from harness.clusters.k3d import K3dCluster as kind; print(kind.unavailable() or "")') && \
+	if [ -n "$$why" ]; then echo "skipped: scenarios on k3d: $$why" >&2; else \
+	$(BIN)/pytest tests/clusters/k3d scenarios --cluster=k3d -n $(WORKERS) $(PYTEST_ARGS); fi
 
 # The chart and the base have copies, since neither kustomize nor helm reads a file outside of its folder.
 manifests:

@@ -25,14 +25,14 @@ __all__ = ["FOLDER", "NAMES", "missing", "version"]
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = ROOT / "deploy" / "images"
 FOLDER = ROOT / ".cache" / "oci"
-SUITE = "bookworm"
-"""The release of Debian: its Python is 3.11."""
-PYTHON = "3.11"
-PLATFORMS = ("manylinux_2_36", "manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014", "any")
+SUITE = "trixie"
+"""The release of Debian. Its Python is 3.13; that of the release before, 3.11.2, cannot limit TLS to X25519."""
+PYTHON = "3.13"
+PLATFORMS = ("manylinux_2_39", "manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014", "any")
 """Of wheels that its glibc can load, newest first."""
 PACKAGES = {
-    "platform": ("python3", "ca-certificates", "libstdc++6"),
-    "boards": ("python3", "ca-certificates", "libstdc++6", "qemu-system-arm", "qemu-system-misc"),
+    "platform": ("base-files", "python3", "ca-certificates", "libstdc++6"),
+    "boards": ("base-files", "python3", "ca-certificates", "libstdc++6", "qemu-system-arm", "qemu-system-misc"),
 }
 NAMES = tuple(PACKAGES)
 RECORD = """
@@ -75,8 +75,8 @@ def base(name: str, folder: Path) -> str:
     """Build the image below ``name`` from Debian's packages, unless it is there; returns its name with its digest."""
     packages = ",".join(PACKAGES[name])
     recipe = hashlib.sha256(f"{SUITE} {packages} {RECORD}".encode())
-    for file in sorted(RECIPES.glob("*")):
-        recipe.update(file.read_bytes())
+    for file in ("base.Containerfile", "passwd", "group"):
+        recipe.update((RECIPES / file).read_bytes())
     tag = f"localhost/wasmbed/base-{name}:{recipe.hexdigest()[:16]}"
     if not run(*BUILDAH, "images", "--noheading", "--filter", f"reference={tag}", "--quiet").strip():
         # Extracted, not configured: nothing in it is started by a package's script.
@@ -85,7 +85,7 @@ def base(name: str, folder: Path) -> str:
         for each in ("passwd", "group"):
             shutil.copy(RECIPES / each, folder)
         run(*BUILDAH, "bud", "--timestamp=0", "-f", RECIPES / "base.Containerfile", "-t", tag, folder)
-    digest = run(*BUILDAH, "images", "--noheading", "--format", "{{.Digest}}", tag).strip()
+    digest, *_ = run(*BUILDAH, "images", "--noheading", "--format", "{{.Digest}}", tag).split()  # one for each name
     return f"{tag.rpartition(':')[0]}@{digest}"
 
 
@@ -143,6 +143,7 @@ def write_bill(target: Path, tag: str, folder: Path) -> None:
         run(*BUILDAH, "rm", container)
     written = target.with_suffix(".cdx.json")
     written.write_text(text)
+    written.with_name(f"{written.name}.sig").unlink(missing_ok=True)
     if key := os.environ.get("SIGNING_KEY"):
         sign(written, Path(key))
 

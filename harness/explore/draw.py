@@ -41,7 +41,7 @@ FOR_EVER = frozenset({"certificate.revoked"})
 """Faults after which a board is never Connected again, so that nothing comes to rest as it was."""
 LONGEST = 60.0
 """Seconds that a parameter gets at most: a session notices after 30 s."""
-MOST_FAULTS = 5
+MOST_FAULTS = 6
 MOST_ACTS = 3
 NTH = 12
 T = TypeVar("T")
@@ -71,7 +71,7 @@ class Draw:
     def new(self) -> Case:
         """A case that follows from no other one."""
         order = self._one_of(ORDERS)
-        entries = tuple(self._entry() for _ in range(1 + self._randomness.below(3)))
+        entries = tuple(self._entry() for _ in range(2 + self._randomness.below(4)))
         case = Case(self._seed(), Schedule(entries), self._boards, self._seconds, self._tier, order)
         return self._other_life(case, case)
 

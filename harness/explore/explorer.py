@@ -12,8 +12,10 @@ __all__ = ["Explorer", "Group", "Kept"]
 
 MOST_KEPT = 1_000
 """Cases of the corpus: the one that was varied most often goes first."""
-FRESH = 4
-"""One case in four is drawn anew, without the corpus."""
+OTHER = 4
+"""Three cases in four are of the kind, drawn anew or varied, that has shown more of late."""
+LATE = 8
+"""Cases of a kind that count most for that."""
 
 
 @dataclass(eq=False)
@@ -58,19 +60,29 @@ class Explorer:
         self.groups: list[Group] = []
         self.runs = 0
         self.failures = 0
+        self._gain = {True: 0.0, False: 0.0}
+        """New features of late, for a case that was drawn anew (True), or varied."""
+        self._anew: dict[Case, bool] = {}
+        """How the cases were made whose outcome is to come."""
 
     def next(self) -> Case:
-        """The next case: most often a variation of one that showed something new."""
-        if not self.corpus or self._choice.below(FRESH) == 0:
-            return self._draw.new()
-        kept, other = self._least_varied(), self._any()
-        kept.varied += 1
-        return self._draw.varied(kept.case, other.case)
+        """The next case: drawn anew, or a variation of one that showed something new."""
+        anew = (self._gain[True] >= self._gain[False]) != (self._choice.below(OTHER) == 0) or not self.corpus
+        if anew:
+            case = self._draw.new()
+        else:
+            kept, other = self._least_varied(), self._any()
+            kept.varied += 1
+            case = self._draw.varied(kept.case, other.case)
+        self._anew[case] = anew
+        return case
 
     def learn(self, case: Case, outcome: Outcome) -> Group | None:
         """Take the outcome of a case; returns the group of a failure whose cause was not known."""
         self.runs += 1
-        self.keep(case, outcome.features)
+        new = self.keep(case, outcome.features)
+        if (anew := self._anew.pop(case, None)) is not None:
+            self._gain[anew] += (new - self._gain[anew]) / LATE
         if outcome.failure is None:
             return None
         self.failures += 1

@@ -51,7 +51,8 @@ async def live(stack: Stack, *, boards: int, seconds: float, acts: int = 0, mana
         await _lead(user, randomness, seconds)
     finally:
         if reaction is not None:
-            reaction.cancel()
+            async with user.acting:  # not in the middle of a step, which is then half expected
+                reaction.cancel()
             await asyncio.wait([reaction])
     if reaction is not None and not reaction.cancelled():
         reaction.result()
@@ -94,7 +95,7 @@ class _User:
         self.life, self._randomness = life, randomness
         self._applications: dict[ApplicationHandle, tuple[str, ...]] = {}
         """Those that exist, and the phases that are right for one once it was started."""
-        self._acting = asyncio.Lock()
+        self.acting = asyncio.Lock()
 
     def beside(self, randomness: Randomness) -> _User:
         """Another one with the same applications. They take one step after the other."""
@@ -116,7 +117,7 @@ class _User:
 
     async def step(self, step: Callable[[], Awaitable[object]]) -> None:
         try:
-            async with self._acting:
+            async with self.acting:
                 await step()
         except ApiError as error:
             if error.code < 500 and error.code not in (404, 409):  # gone, or changed meanwhile

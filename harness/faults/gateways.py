@@ -71,7 +71,11 @@ class Restart(Fault):
     async def strike(self, world: World, place: str, begun: Callable[[], object]) -> None:
         gateway = running_gateway(world, place)
         begun()
-        await gateway.restart()
+        try:
+            await gateway.restart()
+        except RigError:  # the cluster has a fault, too
+            await world.clock.sleep(_START_AGAIN)
+            await _start(gateway, world)
 
 
 @dataclass(frozen=True)

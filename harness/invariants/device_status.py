@@ -266,9 +266,10 @@ class EndsAreWritten(Invariant):
     @on(EVERY)
     def passed(self, event: Event) -> Iterator[Violation]:
         for device, closed in self._due.passed(event.at):
-            trouble, down = self.ledger.api_trouble, self.ledger.disturbed.get("")
-            is_calm = all(each is None or each.n < closed.n for each in (trouble, down))
-            if is_calm and not self.ledger.is_api_disturbed:
+            link, excuses = self.ledger.link(closed), (self.ledger.api_trouble, self.ledger.disturbed.get(""))
+            lives_on = link is None or self.ledger.is_of_this_run(link)  # a gateway that was killed writes nothing
+            is_calm = all(each is None or each.n < closed.n for each in excuses)
+            if lives_on and is_calm and not self.ledger.is_api_disturbed:
                 message = f"{device} is still Connected {event.at - closed.at:.0f} s after its link ended"
                 yield self.broken(event, message, cause=closed, waited=closed)
 

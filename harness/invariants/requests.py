@@ -28,6 +28,8 @@ LEAST = 0.1
 """Seconds after the first refusal at least: the pause is a quarter of a second, more or less half, and doubles."""
 NOT_YET = frozenset({"Pending", "Enrolling", "Failed"})
 """The phases of devices that a selector does not match."""
+OUT_OF_STEP = 0.1
+"""Seconds by which two watches may differ."""
 TOLD_WITHIN = 1.0
 """Seconds in which a controller knows of a change."""
 REMEMBERED = 8
@@ -148,6 +150,16 @@ class StopsAreAskedOnce(_Orders):
         super().__init__(ledger)
         self._confirmed: set[tuple[str, str]] = set()
         """Orders whose stop the device has confirmed since."""
+        self._told: dict[str, float] = {}
+        """By device that lost its session, when the record last had a change of its phase. The controller has it a
+        little earlier or later, and what it orders before is for the session of before."""
+
+    @on("state Device")
+    def changed(self, event: Event) -> Iterator[Violation]:
+        name, phase = str(event.data["name"]), status_of(event).get("phase")
+        if phase == "Disconnected" or (phase and name in self._told):
+            self._told[name] = event.at
+        yield from ()
 
     @on("DeployApplication", "RequestRefused")
     def other(self, event: Event) -> Iterator[Violation]:
@@ -175,6 +187,7 @@ class StopsAreAskedOnce(_Orders):
             before
             and not self.ledger.is_ordered_by_hand(event)
             and event.at - before[-1].at < STOP_WITHIN
+            and before[-1].at > self._told.get(str(event.data.get("device")), 0.0) + OUT_OF_STEP
             and not self.ledger.stood_still(before[-1].at - WAITED, event.at)
             and before[-1].data.get("gateway") == event.data["gateway"]
         ):

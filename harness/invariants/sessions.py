@@ -69,6 +69,8 @@ class DeviceTurns(Invariant):
         if following is None:
             # The gateway answers what is out of turn with an error; judging goes on from what the device believes.
             self._state.pop(link)
+            if self.ledger.is_disturbed(link.device, link.opened):
+                return  # what was due may be lost
             allowed = " or ".join(DEVICE_TURNS[state]) or "the gateway's answer"
             yield self.broken(
                 event, f"{link.device} sent {event.name} while {state}; {allowed} was due", link=link, cause=link.opened

@@ -409,7 +409,7 @@ class NoLostDeployment(Invariant):
                 transfer.unacknowledged.discard(index)
         yield from ()
 
-    @on("DeploymentResult", "StopApplication", "RuntimeFault")
+    @on("DeploymentResult", "RequestRefused", "StopApplication", "RuntimeFault")
     def answered(self, event: Event) -> Iterator[Violation]:
         key = (event.correlation, str(event.data.get("device") or ""))
         self._asked.pop(key, None)

@@ -110,8 +110,9 @@ class ApiFault:
             self.kept[key] = deepcopy(answer)
         return answer
 
-    async def _slow_down(self, request: str, now: float) -> None:
+    async def slow_down(self, request: str) -> None:
         """Let time go on for a request that is repeated without a pause: simulated time would stand still for ever."""
+        now = self.clock.now()
         if now - self._second >= 1:
             self._second = now
             self._tries.clear()
@@ -135,7 +136,7 @@ class ApiFault:
             await self.clock.sleep(self.slower)
             return
         if not (self.loses or self.code == 0):
-            await self._slow_down(f"{verb} {resource.kind} {name}", now)
+            await self.slow_down(f"{verb} {resource.kind} {name}")
         if self.loses:
             await self.released.wait()
             raise error_of(GONE, "the watch")
@@ -286,7 +287,12 @@ class ApiFaults:
 
     async def _apply(self, client: str, verb: str, resource: Resource, name: str, *, after: bool) -> None:
         for fault in tuple(self._active):
-            if fault.after is after and fault.kept is None and fault.matches(client, verb, resource, name):
+            if not fault.matches(client, verb, resource, name):
+                continue
+            if fault.kept is not None:
+                if after:
+                    await fault.slow_down(f"{verb} {resource.kind} {name}")
+            elif fault.after is after:
                 await fault.apply(verb, resource, name)
 
     def answered(self, client: str, verb: str, resource: Resource, name: str, query: str, answer: T) -> T:

@@ -306,7 +306,11 @@ class GatewayControl(Watched[GatewayResource]):
         if gateway is not None:
             self._recorder.note("gateway down", gateway=self.name)
             self._pki.gateway_stopped(self.name)
-            await bounded(self._clock, STOP, f"{what} of gateway {self.name}", end(gateway))
+            try:
+                await bounded(self._clock, STOP, f"{what} of gateway {self.name}", end(gateway))
+            except asyncio.CancelledError:  # a fault at the end of a stack: half a gateway would stay
+                await gateway.kill()
+                raise
 
     def _ended_by_itself(self, how: str) -> None:
         self._recorder.failure("Gateway", "", ENDED, {"gateway": self.name, "how": how}, "")

@@ -16,7 +16,7 @@ was is compared, and its chunks are, unless they are the first ones in their ord
 end of the test: those after the stop of the stack are left out, and so is a last one that only one history has. How
 often a controller asked a gateway for a device that was not connected: the gateway has answered 404 and done nothing.
 What a device said after the gateway's last word on a link that the gateway then ended: no answer shows whether it was
-read. And whether a controller looked while a deleted Device had not enrolled again.
+read. And whether a controller looked while a Device was away that came back: the Device's own phases are compared.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ SECRET = "(secret"
 UNREAD = "Unread"
 ORDERS, NOT_FOUND = frozenset({"DeployApplication", "StopApplication"}), 404
 BEATS = frozenset({"Heartbeat", "HeartbeatAcknowledgment"})
-ABSENT = "the device does not exist"
+AWAY = ("the device does not exist", "the device is not connected")
 PHASES, DELETED = "phases", "deleted"
 """The lane of a resource's phases, and the last of them."""
 STOPPING = "stack stopping"
@@ -99,9 +99,10 @@ def _is_of_the_moment(event: Event) -> bool:
 
 
 def _misses_target(event: Event) -> bool:
-    """Whether an Application has Failed because the controller has looked while a Device was away."""
+    """Whether an Application is Failed or Unknown because the controller has looked while a Device was away."""
     status = event.data.get("status") or {}
-    return event.name == "Application" and status.get("phase") == "Failed" and ABSENT in str(status.get("error"))
+    is_away = any(each in str(status.get("error")) for each in AWAY)
+    return event.name == "Application" and status.get("phase") in ("Failed", "Unknown") and is_away
 
 
 def _is_end(event: Event) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from base64 import b64decode
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from subprocess import PIPE, STDOUT
@@ -15,11 +16,14 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
+from harness.cli.main import run
+from harness.cli.secrets import DEVICES, GATEWAYS, IDENTITY
 from tests.deploy.conftest import DEPLOY
-from tests.deploy.server import AuditedServer, build
+from tests.deploy.server import NAMESPACE, AuditedServer, build
 from tests.deploy.test_manifests import Tool
 
 NAMES = ("platform", "boards")
+SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 PROGRAM = ("/usr/bin/python3", "-P", "-m", "harness.cli")
 RUN = """
 set -e
@@ -73,7 +77,7 @@ def test_a_bill_names_the_image_its_packages_and_its_wheels(name: str) -> None:
     assert bill["bomFormat"] == "CycloneDX"
     assert digest_of(folder) in bill["metadata"]["component"]["purl"]
     named = {each["purl"].partition("@")[0] for each in bill["components"]}
-    assert {"pkg:deb/debian/python3.11-minimal", "pkg:deb/debian/libssl3", "pkg:pypi/wasmbed-harness"} <= named
+    assert {"pkg:deb/debian/python3.13-minimal", "pkg:deb/debian/libssl3t64", "pkg:pypi/wasmbed-harness"} <= named
     pinned = {line.lower() for line in (DEPLOY.parent / "constraints.txt").read_text().splitlines()}
     wheels = {each["purl"] for each in bill["components"] if each["purl"].startswith("pkg:pypi/")}
     assert wheels - {f"pkg:pypi/{line.replace('==', '@').replace('_', '-')}" for line in pinned} == {
@@ -101,7 +105,7 @@ def root(tool: Tool, tmp_path: Path) -> Path:
 
 def start(root: Path, *command: str, apart: Sequence[str] = (), **environment: str) -> subprocess.Popen[str]:
     """Start a program of the image, ``apart`` from the machine by further namespaces."""
-    config = {"PYTHONPATH": "/opt/wasmbed/site", "PYTHONUNBUFFERED": "1", "HOME": "/tmp", "PATH": os.environ["PATH"]}
+    config = {"PYTHONUNBUFFERED": "1", "HOME": "/tmp", "PATH": os.environ["PATH"]}
     unshare = ("unshare", "--mount", *apart, "sh", "-c", RUN, "sh", str(root))
     return subprocess.Popen((*unshare, *command), env=config | environment, stdout=PIPE, stderr=STDOUT, text=True)
 
@@ -111,7 +115,7 @@ def test_the_programs_run_from_the_image(root: Path) -> None:
     """As its user, who can write nothing but /tmp; there is no shell in it, and nothing that gains rights."""
     files = (path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
     assert [path for path in files if path.stat().st_mode & 0o6000] == []
-    assert not list(root.glob("bin/*sh"))
+    assert not [name for name in ("sh", "dash", "bash") if (root / "bin" / name).exists()]
 
     def says(*command: str) -> str:
         said, _ = start(root, *command, apart=("--pid", "--fork", "--net")).communicate(timeout=150)
@@ -119,34 +123,81 @@ def test_the_programs_run_from_the_image(root: Path) -> None:
 
     assert "Run one gateway until SIGTERM" in says(*PROGRAM, "gateway", "--help")
     assert "the pod's service account: not a usable Kubernetes configuration" in says(*PROGRAM, "controllers")
-    written = says("/usr/bin/python3", "-c", "open('/tmp/a', 'w'); open('/opt/wasmbed/a', 'w')")
-    assert "Read-only file system: '/opt/wasmbed/a'" in written
+    written = says("/usr/bin/python3", "-c", "open('/tmp/a', 'w'); open('/usr/a', 'w')")
+    assert "Read-only file system: '/usr/a'" in written
+
+
+class Pods:
+    """Programs of the image as a kubelet runs them, on a server where the local overlay is applied."""
+
+    def __init__(self, server: AuditedServer, root: Path) -> None:
+        self._server, self._root = server, root
+        self._running: list[subprocess.Popen[str]] = []
+
+    def put(self, place: str, content: bytes) -> None:
+        """Make a file of the root file system, as a volume would."""
+        path = self._root / place.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    def run(self, account: str, *command: str, ready: str) -> str:
+        """Start a program with its token; returns the line that says that it is ready."""
+        access = yaml.safe_load(self._server.access(account).read_text())
+        cluster = access["clusters"][0]["cluster"]
+        self.put(f"{SERVICE_ACCOUNT}/token", access["users"][0]["user"]["token"].encode())
+        self.put(f"{SERVICE_ACCOUNT}/ca.crt", Path(cluster["certificate-authority"]).read_bytes())
+        address = urlsplit(cluster["server"])
+        environment = {"KUBERNETES_SERVICE_HOST": str(address.hostname), "KUBERNETES_SERVICE_PORT": str(address.port)}
+        program = start(self._root, *PROGRAM, *command, **environment)
+        self._running.append(program)
+        assert program.stdout is not None
+        said: list[str] = []
+        for line in iter(program.stdout.readline, ""):
+            said.append(line)
+            if line.startswith(ready):
+                return line
+        raise AssertionError(f"{command} ended before it was ready: {said}")
+
+    def end(self) -> list[int]:
+        """End the programs, newest first; returns their exit codes."""
+        codes = []
+        while self._running:
+            program = self._running.pop()
+            program.terminate()
+            program.communicate(timeout=150)
+            codes.append(program.returncode)
+        return codes
 
 
 @confined
-def test_a_controller_of_the_image_runs_as_in_its_pod(server: AuditedServer, tool: Tool, root: Path) -> None:
-    """With what a kubelet gives to a pod: the token of its ServiceAccount, and where the server is."""
+def test_the_programs_of_the_image_run_as_in_their_pods(
+    server: AuditedServer, tool: Tool, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what a kubelet gives to a pod, the token of its ServiceAccount and where the server is: a board connects."""
     objects = build(tool("kustomize"), DEPLOY / "kustomize" / "overlays" / "local")
     server.kubectl("apply", "--server-side", "-f", "-", given=yaml.safe_dump_all(objects))
-    access = yaml.safe_load(server.access("wasmbed-gateway-controller").read_text())
-    cluster = access["clusters"][0]["cluster"]
-    place = root / "var" / "run" / "secrets" / "kubernetes.io" / "serviceaccount"
-    place.mkdir(parents=True)
-    (place / "token").write_text(access["users"][0]["user"]["token"])
-    (place / "ca.crt").write_bytes(Path(cluster["certificate-authority"]).read_bytes())
-    address = urlsplit(cluster["server"])
-    environment = {"KUBERNETES_SERVICE_HOST": str(address.hostname), "KUBERNETES_SERVICE_PORT": str(address.port)}
-    program = start(root, *PROGRAM, "controllers", "--only=gateway", "--http=127.0.0.1:0", **environment)
-    assert program.stdout is not None
-    with program.stdout:
-        lines = iter(program.stdout.readline, "")
-        ready = next((line for line in lines if line.startswith("ready http=")), "")
-        assert ready, "it ended before it was ready"
-        with urlopen(f"http://{ready.removeprefix('ready http=').strip()}/readyz", timeout=60) as answer:
-            assert answer.read() == b"ok\n"
-        program.terminate()
-        rest = list(lines)
-    assert program.wait(60) == 0, rest
+    assert run(["secrets", str(tmp_path / "authorities"), "--host=127.0.0.1"]) == 0
+    pods = Pods(server, root)
+    for secret in yaml.safe_load_all(capsys.readouterr().out):
+        for name, content in secret["data"].items():
+            pods.put(f"/etc/wasmbed/{secret['metadata']['name']}/{name}", b64decode(content))
+    http = pods.run("wasmbed-device-controller", "controllers", "--only=device", "--http=127.0.0.1:0", ready="ready")
+    with urlopen(f"http://{http.split('http=')[1].strip()}/readyz", timeout=60) as answer:
+        assert answer.read() == b"ok\n"
+    identity = f"/etc/wasmbed/{IDENTITY}"
+    options = [f"--certificate={identity}/cert-{number}.der" for number in (1, 2)]
+    options += [f"--key={identity}/key-{number}.der" for number in (1, 2)]
+    devices = f"/etc/wasmbed/{DEVICES}"
+    authority = (f"--device-authority={devices}/ca-cert.der", f"--device-authority-key={devices}/ca-key.der")
+    options += [*authority, "--name=wasmbed-gateway-0", "--listen=127.0.0.1:0", "--http=127.0.0.1:0"]
+    gateway = pods.run("wasmbed-gateway", "gateway", *options, ready="ready").split("devices=")[1].split(" ")[0]
+    trust = f"--gateway-authority=/etc/wasmbed/{GATEWAYS}/ca-cert.der"
+    boards = ("--name=pod-0", f"--gateway={gateway}", "--state=/tmp/state", trust, *authority)
+    pods.run("wasmbed-boards", "emulate", *boards, ready="running 1 boards")
+    for condition in ("create", "jsonpath={.status.phase}=Connected"):
+        wait = ("wait", f"-n{NAMESPACE}", "device/pod-0-virtual-1", f"--for={condition}", "--timeout=120s")
+        server.kubectl(*wait)
+    assert pods.end() == [0, 0, 0]
 
 
 def test_a_signature_tells_a_bill_that_was_changed(tmp_path: Path) -> None:

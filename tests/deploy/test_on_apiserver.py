@@ -33,7 +33,7 @@ def pods(objects: list[dict[str, Any]]) -> str:
 
 
 def test_the_chart_is_installed_and_removed(server: AuditedServer, tool: Callable[[str], Path]) -> None:
-    """Before the overlays: the priorities have no namespace, and helm takes over nothing that it has not made."""
+    """Helm takes over nothing that it has not made, as the priorities of an overlay, which have no namespace."""
 
     def helm(*arguments: str) -> str:
         command = [tool("helm"), f"--kubeconfig={server.kubeconfig}", "--namespace=chart", *arguments]
@@ -41,6 +41,7 @@ def test_the_chart_is_installed_and_removed(server: AuditedServer, tool: Callabl
         assert done.returncode == 0, done.stdout
         return done.stdout
 
+    server.kubectl("delete", "priorityclass", "--ignore-not-found", "wasmbed-platform", "wasmbed-boards")
     said = helm("install", "wasmbed", str(DEPLOY / "chart"), "--create-namespace")
     assert "STATUS: deployed" in said
     assert "arning" not in said

@@ -23,6 +23,18 @@ REFUSED = Schedule.of(
     Entry(TimeMoment(4.0), make_fault("board.power-cut", {"lasts": 40.0}), "sim-1"),
 )
 """A link ends while the API server refuses to write, and longer than a status may take."""
+LOST = Schedule.of(Entry(ArrowMoment(Side.BEFORE, "heartbeat-and-monitoring", 6), make_fault("link.drop"), "sim-1"))
+"""The acknowledgment of an enrollment is lost, and the heartbeat after it is not."""
+HELD_UP = Schedule.of(
+    Entry(TimeMoment(1.9), make_fault("cluster.lost-answers"), "Gateway"),
+    Entry(TimeMoment(2.0), make_fault("gateway.restart")),
+)
+"""A gateway shuts down, and its first write afterwards has no answer."""
+FROZEN = Schedule.of(
+    Entry(ArrowMoment(Side.AFTER, "heartbeat-and-monitoring", 5), make_fault("cluster.watch-delay")),
+    Entry(TimeMoment(10.0), make_fault("gateway.freeze")),
+)
+"""A gateway that stood still hears of the end of a link, and then of an order for it."""
 AWAY = Schedule.of(Entry(ArrowMoment(Side.AFTER, "application-stop", 9), make_fault("gateway.slow", {"by": 22.0})))
 """The gateway is Offline before the device has answered its stop."""
 LATE = Schedule.of(
@@ -41,6 +53,9 @@ FOUND = {
     "a gateway that shut down acknowledged a first heartbeat": Case(1887, FIRST_BEAT, 3, 2.0, order="pct"),
     "a stop was to be awaited from a device of a gateway that is Offline": Case(0, AWAY, 1, 5.0),
     "an end was to be written while the API server refused it": Case(0, REFUSED, 2, 6.0),
+    "a device was to have sent what a link had lost": Case(527609, LOST, 1, 5.0, acts=1),
+    "a gateway that the API server did not let begin was not started again": Case(0, HELD_UP, 1, 5.0),
+    "an order that was refused was to be carried out": Case(351464, FROZEN, 2, 15.0, acts=1),
     "an order without an answer was not in the record": Case(2, LATE, 3, 30.0),
 }
 

@@ -353,3 +353,38 @@ def test_a_machine_that_stood_still_excuses_what_came_late(name: str) -> None:
     story.gets_late = lambda: story.note("stood still", seconds=2.0)
     EXAMPLES[name].breaks(story)
     assert name not in story.broken()
+
+
+def test_a_deployment_that_was_refused_has_its_outcome() -> None:
+    story = Story()
+    story.enrolls()
+    story.is_asked_to_deploy()
+    story.refuses(429)
+    story.later(61)
+    assert "no lost deployment" not in story.broken()
+
+
+def test_a_gateway_that_was_killed_writes_no_end_of_a_link() -> None:
+    """Its links end when it does."""
+    story = Story()
+    story.enrolls()
+    story.note("gateway down", gateway="gateway-1")
+    story.closes()
+    story.later(20)
+    assert "ended links are written" not in story.broken()
+
+
+def test_a_stop_counts_from_when_the_controller_may_know_of_the_session() -> None:
+    """It has the session's beginning a little after the record has."""
+    story = Story()
+    story.runs()
+    story.state("Device", "pump-1", status={"phase": "Disconnected"})
+    story.is_asked_to_stop()
+    story.later(0.05)
+    story.state("Device", "pump-1", status={"phase": "Connected"})
+    story.is_asked_to_stop()
+    assert "stops are asked once" not in story.broken()
+    story.later(0.2)
+    story.is_asked_to_stop()
+    story.is_asked_to_stop()
+    assert "stops are asked once" in story.broken()

@@ -246,10 +246,12 @@ def test_whether_a_controller_looked_while_a_device_was_away_is_a_matter_of_time
     def deployed(*phases: str, error: str = "meter: the device does not exist") -> Scene:
         scene = Scene("meter", 1).enrolled().deployed("app")
         for phase in phases:
-            status = {"phase": phase, "error": error if phase == "Failed" else None}
+            status = {"phase": phase, "error": error if phase in ("Failed", "Unknown") else None}
             scene.add(Kind.STATE, "Kubernetes", "", "Application", "app", change="modified", status=status)
         return scene
 
     assert not difference(deployed("Failed", "Deploying", "Running"), deployed("Deploying", "Running"))
+    away = "meter: the device is not connected"
+    assert not difference(deployed("Unknown", "Running", error=away), deployed())
     assert difference(deployed("Failed"), deployed())
     assert difference(deployed("Failed", "Deploying", error="meter: TRAP"), deployed("Deploying"))

@@ -28,8 +28,8 @@ ATTEMPTS = 3
 LOGS = "wasmbed-k3d-logs-"
 """The prefix of the folder for the logs of nodes that did not come up, in the folder for temporary files."""
 LAST_LINES, LONGEST = 12, 240
-NODE_PORTS = {8081: 30081, 8080: 30080}
-"""The ports of the nodes for the gateway's, as the manifests in ``deploy`` have them."""
+NODE_PORTS = {8081: 30423, 8080: 30080}
+"""The ports of the nodes for the gateway's: that for devices is the one of the manifests in ``deploy``."""
 
 
 def create(settings: Settings, commands: Commands, now: float, *, fresh: bool = False) -> str:

@@ -73,7 +73,8 @@ def sweep(commands: Commands, now: float, *, kept: bool = False) -> Iterator[tup
 
 
 def _orphans(commands: Commands) -> set[str]:
-    """The names of clusters of which only a network or a volume is left."""
+    """The names of clusters of which only a network or a volume is left. Docker refuses to remove those in use, which
+    protects clusters of other machines (another container with the same Docker) once they have a node."""
     listings = (
         commands("docker", kind, "ls", "--filter", "name=k3d-wasmbed-", "--format", "{{.Name}}")
         for kind in ("network", "volume")

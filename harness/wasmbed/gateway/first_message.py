@@ -109,6 +109,7 @@ class FirstMessageHandler:
         try:
             async with self._places.take(session):
                 device_id = await self._enrollment.enroll(session, peer, request)
+                self._sessions.check_open()  # it may shut down since
         except PeerRefused as refused:
             self._metrics.enrollment(refused.error.code)
             raise

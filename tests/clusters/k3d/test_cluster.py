@@ -34,12 +34,10 @@ def programs(place, server, monkeypatch):
     return calls
 
 
-async def with_account(api: KubernetesApi, namespace: str) -> None:
-    """Make the ServiceAccount of a namespace when it is there, as a cluster's controller does."""
-    while not (await api.list(NAMESPACE, field_selector=f"metadata.name={namespace}")).items:
-        await SystemClock().sleep(0.01)
-    other = api.share(namespace, "Controller")
-    await other.create(SERVICE_ACCOUNT, {"metadata": {"name": "default"}})
+async def make_namespace(api: KubernetesApi, name: str) -> None:
+    """Make a namespace with the ServiceAccount that a cluster's controller makes in it."""
+    await api.create(NAMESPACE, {"metadata": {"name": name}})
+    await api.share(name, "Controller").create(SERVICE_ACCOUNT, {"metadata": {"name": "default"}})
 
 
 async def test_a_session_has_one_cluster_and_removes_it(server, programs):
@@ -47,7 +45,8 @@ async def test_a_session_has_one_cluster_and_removes_it(server, programs):
     one, other = (K3dCluster(SystemClock(), Randomness(), name) for name in ("one", "other"))
     assert K3dCluster.unavailable() is None
     for cluster in (one, other):
-        await asyncio.gather(cluster.start(), with_account(server.api, cluster.namespace))
+        await make_namespace(server.api, cluster.namespace)
+        await cluster.start()
     assert await one.client("User").list(DEVICE)
     assert one.published[8081] == ("127.0.0.1", 32768)
     await one.check()
