@@ -74,6 +74,15 @@ async def test_a_gateway_that_is_full_gets_no_further_device(stack: Stack) -> No
     await stack.device(of_second[1]).until(phase="Connected", gateway="gateway-1", within=PATIENCE)
 
 
+@pytest.mark.requires("gateway-stop")
+async def test_the_devices_of_a_gateway_that_drains_go_to_the_others(stack: Stack) -> None:
+    """It sends them away; the others take them, and it is Offline with no device."""
+    boards, gateways = await at_home(stack)
+    await gateways[2].stop()
+    await back(stack, boards, gateways[2])
+    await gateways[2].until(phase="Offline", connected_devices=0, within=PATIENCE)
+
+
 @pytest.mark.requires("gateway-kill", "virtual-time")
 async def test_the_devices_of_a_killed_gateway_are_back_within_three_heartbeats(stack: Stack) -> None:
     """No controller has to find it dead first: its devices cannot connect, and resume through the common address."""
