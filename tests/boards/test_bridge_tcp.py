@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from harness.boards.bridge import LineMark, TcpBridge
-from harness.core.network import SystemNetwork
+from harness.core.loop import give_way
+from harness.core.network import Network, SystemNetwork
 from tests.loops import harness_loop
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -63,7 +64,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(*, gateway_listens: bool = True) -> AsyncIterator[Scene]:
+async def scene(*, gateway_listens: bool = True, network: Network | None = None) -> AsyncIterator[Scene]:
     calls: asyncio.Queue[Streams] = asyncio.Queue()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -74,7 +75,7 @@ async def scene(*, gateway_listens: bool = True) -> AsyncIterator[Scene]:
     endpoint = server.sockets[0].getsockname()[:2]
     if not gateway_listens:
         server.close()
-    bridge = TcpBridge("pump-1", endpoint, SystemNetwork(), lambda *event: made.note(*event))
+    bridge = TcpBridge("pump-1", endpoint, network or SystemNetwork(), lambda *event: made.note(*event))
     line = SerialLine()
     bridge.connection_made(line)
     _, port = await bridge.listen()
@@ -113,6 +114,32 @@ async def test_bytes_go_both_ways_unchanged_and_counted() -> None:
         assert await from_board.read() == b""
         assert here.notes == ["LinkOpened", "LinkClosed"]
         assert here.line.written == b""
+
+
+class FarAway(SystemNetwork):
+    """Connections take until ``arrived`` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived = asyncio.Event()
+
+    async def connect(self, *arguments: Any, **options: Any) -> Any:
+        await self.arrived.wait()
+        return await super().connect(*arguments, **options)
+
+
+async def test_what_a_board_says_before_the_gateway_answers_is_kept() -> None:
+    """A TLS client speaks first, and uvloop reads once although reading was paused in connection_made."""
+    network = FarAway()
+    async with scene(network=network) as here:
+        _, writer = await here.connect()
+        writer.write(b"hello")
+        for _ in range(20):  # turns of the event loop, in which it reads
+            await give_way()
+        network.arrived.set()
+        from_board, _ = await here.calls.get()
+        writer.write(b", gateway")
+        assert await from_board.readexactly(14) == b"hello, gateway"
 
 
 async def test_a_new_connection_ends_the_one_before() -> None:

@@ -22,6 +22,8 @@ class TcpBridge(Bridge):
     """
 
     _near: _NearEnd | None = None
+    _early = b""
+    """What the board has said before the gateway's connection was there."""
     _listener: Listener | None = None
 
     async def listen(self, port: int = 0) -> Endpoint:
@@ -45,13 +47,19 @@ class TcpBridge(Bridge):
     def near_made(self, near: _NearEnd) -> None:
         """Handle a new connection of the board; it replaces the previous one."""
         self._drop()
-        self._near = near
+        self._near, self._early = near, b""
         near.transport.pause_reading()
         self._open()
 
     def near_received(self, near: _NearEnd, data: bytes) -> None:
         """Forward bytes from the board to the gateway."""
-        if near is self._near:
+        if near is not self._near:
+            return
+        if self._far is None or self._far.transport is None:
+            # uvloop reads once although connection_made paused it: findings/uvloop_reads_once_when_paused.sh.
+            self._early += data
+            near.transport.pause_reading()
+        else:
             super()._to_gateway(data)
 
     def near_lost(self, near: _NearEnd) -> None:
@@ -74,6 +82,8 @@ class TcpBridge(Bridge):
     def _tell_board(self, mark: LineMark) -> None:
         if self._near is not None and not self.is_cut:
             if mark is LineMark.OPEN:
+                super()._to_gateway(self._early)
+                self._early = b""
                 self._near.transport.resume_reading()
             else:
                 near, self._near = self._near, None
