@@ -23,7 +23,7 @@ class TcpBridge(Bridge):
 
     _near: _NearEnd | None = None
     _early = b""
-    """What the board has said before the gateway's connection was there."""
+    """Bytes from the board, before the connection to the gateway is made."""
     _listener: Listener | None = None
 
     async def listen(self, port: int = 0) -> Endpoint:
