@@ -20,7 +20,7 @@ import uvloop
 
 
 async def early():
-    """What a connection gets that was paused in connection_made, and what after a second pause."""
+    """Return the bytes of a connection that was paused in connection_made, and again after the first of them."""
     received, made = [], asyncio.Event()
 
     class Paused(asyncio.Protocol):
