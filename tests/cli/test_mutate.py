@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from harness.cli.main import run
 from harness.cli.wire_mutation import CAUGHT, Outcome, table
 from harness.gateways.relay.defects import wire_defects
-from tests.forked import forking_commands
 
 LIFE = """
 import pytest
@@ -39,8 +37,7 @@ DEFECTS = (
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with one scenario, which is run in copies of a process."""
-    monkeypatch.setattr(sys, "executable", str(forking_commands() / "python"))
+    """A project with one scenario."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "test_life.py").write_text(LIFE)
     (tmp_path / "harness.toml").write_text("")
