@@ -69,11 +69,15 @@ class HelloRefused(Exception):
 
 class TlsServer:
     """A server's contexts. ``make`` is called once for each group; ``signatures`` are the schemes of its identities
-    (RFC 8446, section 4.2.3)."""
+    (RFC 8446, section 4.2.3).
+
+    Where Python's ssl cannot limit a context to X25519 (3.11.2, which Debian 12 has), only P-256 is served.
+    """
 
     def __init__(self, make: Callable[[], ssl.SSLContext], signatures: Iterable[int]) -> None:
         self._signatures = frozenset(signatures)
-        self._contexts: Mapping[int, ssl.SSLContext] = {group: _limited(make(), name) for group, name in GROUPS.items()}
+        contexts = {group: _limited(make(), name) for group, name in GROUPS.items()}
+        self._contexts: Mapping[int, ssl.SSLContext] = {group: each for group, each in contexts.items() if each}
 
     @property
     def contexts(self) -> tuple[ssl.SSLContext, ...]:
@@ -133,8 +137,12 @@ class ServerEnd(ssl.SSLObject):
             raise
 
 
-def _limited(context: ssl.SSLContext, group: str) -> ssl.SSLContext:
-    context.set_ecdh_curve(group)
+def _limited(context: ssl.SSLContext, group: str) -> ssl.SSLContext | None:
+    """Limit a context to a group; None where Python's ssl cannot."""
+    try:
+        context.set_ecdh_curve(group)
+    except ssl.SSLError:
+        return None
     return context
 
 

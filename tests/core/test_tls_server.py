@@ -89,3 +89,20 @@ def test_a_client_that_offers_nothing_in_common_is_refused_with_the_reason(
 
 def test_a_hello_that_cannot_be_read_is_left_to_openssl(server: TlsServer) -> None:
     assert server.context_for(None) is server.contexts[1]
+
+
+class Old(ssl.SSLContext):
+    """A context of a Python that cannot limit it to X25519, as that of Debian 12."""
+
+    def set_ecdh_curve(self, name: str, /) -> None:
+        if name == "X25519":
+            raise ssl.SSLError("unknown group")
+        super().set_ecdh_curve(name)
+
+
+def test_an_old_python_serves_the_group_that_it_can_be_limited_to() -> None:
+    server = TlsServer(lambda: Old(ssl.PROTOCOL_TLS_SERVER), [ECDSA])
+    (only,) = server.contexts
+    assert server.context_for(USUAL) is only
+    with pytest.raises(HelloRefused, match="the client offers x25519; the server supports secp256r1"):
+        server.context_for(replace(USUAL, groups=(X25519,)))
