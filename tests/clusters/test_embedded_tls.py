@@ -14,6 +14,7 @@ import yaml
 from harness.clusters.embedded import EmbeddedCluster
 from harness.core.clock import SystemClock
 from harness.core.identifiers import Randomness
+from tests.tls_groups import needs_any_group
 
 
 def hello_of(group: str) -> bytes:
@@ -26,6 +27,7 @@ def hello_of(group: str) -> bytes:
     return sent.read()
 
 
+@needs_any_group
 @pytest.mark.parametrize(
     ("group", "refused"), [("X25519", False), ("prime256v1", False), ("secp384r1", True), ("ffdhe8192", True)]
 )

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.core.client_hello import ClientHello, hello_size, read_client_hello
+from tests.tls_groups import needs_any_group
 
 X25519, P256, P384, FFDHE8192 = 0x001D, 0x0017, 0x0018, 0x0104
 
@@ -36,6 +37,7 @@ def test_a_hello_of_openssl_is_read() -> None:
     assert {0x0403, 0x0807} <= set(hello.signatures)
 
 
+@needs_any_group
 @pytest.mark.parametrize(("name", "group"), [("prime256v1", P256), ("secp384r1", P384), ("ffdhe8192", FFDHE8192)])
 def test_a_client_with_one_group_has_one_share(name: str, group: int) -> None:
     hello = read_client_hello(hello_of(group=name))

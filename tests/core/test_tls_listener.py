@@ -25,6 +25,7 @@ from harness.core.loop import give_way
 from harness.core.network import Admission, Listener, SystemNetwork
 from harness.core.places import Places
 from harness.core.tls_server import TlsServer
+from tests.tls_groups import needs_any_group
 
 FRAGMENT = bytes.fromhex("160301000101160301000200")
 """A TLS record with the first byte of a ClientHello, and the beginning of the next: OpenSSL waits for the rest."""
@@ -167,6 +168,7 @@ async def answer(peer: socket.socket) -> bytes:
     return received
 
 
+@needs_any_group
 @pytest.mark.parametrize("group", ["ffdhe2048", "ffdhe8192", "secp384r1"])
 @pytest.mark.settings(failures=Budget(1, 0.001))
 async def test_an_expensive_key_exchange_is_refused_with_an_alert(world: ListenerUnderTest, group: str) -> None:
@@ -181,6 +183,7 @@ async def test_an_expensive_key_exchange_is_refused_with_an_alert(world: Listene
     assert await world.talk() == b"hello"
 
 
+@needs_any_group
 @pytest.mark.parametrize("group", [None, "X25519", "prime256v1"])
 async def test_both_cheap_groups_are_accepted(world: ListenerUnderTest, group: str | None) -> None:
     if group is not None:
@@ -252,6 +255,7 @@ def behind(settings: dict[str, Any]) -> Places:
     return settings["behind"]
 
 
+@needs_any_group
 @pytest.mark.settings(silence=60.0, patience=60.0, handshake=60.0)
 async def test_no_handshake_starts_while_all_places_behind_are_taken(behind: Places, world: ListenerUnderTest) -> None:
     await behind.take()

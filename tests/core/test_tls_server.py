@@ -9,6 +9,7 @@ import pytest
 
 from harness.core.client_hello import ClientHello
 from harness.core.tls_server import HelloRefused, TlsServer
+from tests.tls_groups import needs_any_group
 
 X25519, P256, P384, HYBRID, FFDHE = 0x001D, 0x0017, 0x0018, 0x11EC, (0x0100, 0x0101, 0x0102, 0x0103, 0x0104)
 ECDSA, ED25519, RSA_PSS = 0x0403, 0x0807, 0x0804
@@ -20,6 +21,7 @@ def server() -> TlsServer:
     return TlsServer(lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), [ECDSA])
 
 
+@needs_any_group
 @pytest.mark.parametrize(
     ("groups", "shares", "chosen"),
     [
@@ -38,6 +40,7 @@ def test_a_group_that_needs_no_second_hello_is_preferred(
     assert server.context_for(replace(USUAL, groups=groups, shares=shares)) is server.contexts[chosen]
 
 
+@needs_any_group
 @pytest.mark.parametrize(
     ("changes", "reason", "alert"),
     [
@@ -87,6 +90,7 @@ def test_a_client_that_offers_nothing_in_common_is_refused_with_the_reason(
     assert (refused.value.reason, refused.value.alert) == (reason, alert)
 
 
+@needs_any_group
 def test_a_hello_that_cannot_be_read_is_left_to_openssl(server: TlsServer) -> None:
     assert server.context_for(None) is server.contexts[1]
 

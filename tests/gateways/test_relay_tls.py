@@ -11,6 +11,7 @@ import pytest
 from harness.wasmbed.pki.tls import client_context, tls_server
 from harness.wasmbed.protocol.framing import frame
 from tests.gateways.relayed import LOCAL, RelayedWorld
+from tests.tls_groups import needs_any_group
 
 OPENSSL = shutil.which("openssl")
 PAYLOADS = [b"first", bytes(100_000), b"last"]
@@ -23,6 +24,7 @@ async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
+@needs_any_group
 @pytest.mark.parametrize("group", ["secp384r1", "X25519"])
 async def test_a_gateway_of_other_groups_that_sends_tickets(world: RelayedWorld, group: str) -> None:
     """It asks the relay for another key share, and demands a certificate; the board sees neither that nor the session

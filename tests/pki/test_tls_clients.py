@@ -25,6 +25,7 @@ from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.keys import generate_key
 from harness.wasmbed.pki.server_authorities import ServerAuthorities
 from harness.wasmbed.pki.tls import tls_server
+from tests.tls_groups import needs_any_group
 
 SOURCES = Path(__file__).parent / "clients"
 NSS = "-h 127.0.0.1 -a localhost -d sql:nss -n own -V tls1.3:tls1.3 -p"
@@ -189,12 +190,14 @@ def test_a_client_gets_the_identity_that_it_can_verify(
     assert bench.rejected == []
 
 
+@needs_any_group
 @pytest.mark.parametrize("groups", ["X25519", "P-256", "P-384:P-256", "ffdhe8192:X25519"])
 def test_each_cheap_group_is_served(bench: ClientBench, groups: str) -> None:
     _, output = s_client(bench, "-CAfile", "trust.pem", "-groups", groups)
     assert (bench.accepted, bench.rejected) == (["CN=client-1"], []), output
 
 
+@needs_any_group
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
