@@ -147,6 +147,8 @@ class GatewaysArePrompt(_Prompt):
         super().__init__(ledger)
         self._busy: defaultdict[Link, set[object]] = defaultdict(set)
         """By link, the message ids of the orders that the device has not answered."""
+        self._enrolling: defaultdict[str, set[Link]] = defaultdict(set)
+        """By gateway, the links with an enrollment under way: they are bounded, and a request waits for its turn."""
 
     @on("Heartbeat")
     def beat(self, event: Event) -> Iterator[Violation]:
@@ -155,7 +157,12 @@ class GatewaysArePrompt(_Prompt):
 
     @on("EnrollmentRequest")
     def asked(self, event: Event) -> Iterator[Violation]:
-        self._await(event, "Error")
+        link = self.ledger.link(event)
+        if link is not None and self.ledger.is_simulated:
+            others = self._enrolling[link.gateway]
+            if not others:
+                self._await(event, "Error")
+            others.add(link)
         yield from ()
 
     @on("POST Device", "PATCH Device")
@@ -167,6 +174,8 @@ class GatewaysArePrompt(_Prompt):
 
     @on("HeartbeatAcknowledgment", "EnrollmentResponse", "Error")
     def answered(self, event: Event) -> Iterator[Violation]:
+        if event.name != "HeartbeatAcknowledgment":
+            self._has_enrolled(event)
         if self._due:
             yield from self._came(event, "HeartbeatAcknowledgment", event.data.get("messageId"))
             yield from self._came(event, "Error")
@@ -219,7 +228,12 @@ class GatewaysArePrompt(_Prompt):
     def ended(self, event: Event) -> Iterator[Violation]:
         if self._busy and (link := self.ledger.link(event)) is not None:
             self._busy.pop(link, None)
+        self._has_enrolled(event)
         yield from ()
+
+    def _has_enrolled(self, event: Event) -> None:
+        if self._enrolling and (link := self.ledger.link(event)) is not None:
+            self._enrolling[link.gateway].discard(link)
 
     def _drop(self, device: str, what: str) -> None:
         if self._due:

@@ -285,9 +285,10 @@ class RetriesAreCounted(Invariant):
 
     @on("state Device")
     def moved(self, event: Event) -> Iterator[Violation]:
-        """A device that is deleted or enrolls again is not a target meanwhile, and keeps its entry."""
+        """A device that is deleted, enrolls again, or has other labels may be no target, and keeps its entry."""
         name, phase = str(event.data["name"]), status_of(event).get("phase")
-        if event.data.get("change") == "deleted" or phase in NOT_YET:
+        is_labelled = "labels" in (event.data.get("metadata") or {})
+        if event.data.get("change") == "deleted" or phase in NOT_YET or is_labelled:
             if self._retrying[name]:
                 self._left[name] = float("inf")
         elif phase and name in self._left:

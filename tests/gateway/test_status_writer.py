@@ -467,3 +467,16 @@ async def test_an_enrollment_that_was_decided_meanwhile_is_not_begun_again(clock
     assert (await written)["status"]["phase"] == "Enrolled"
     assert [patch["phase"] for patch in patches(api)] == ["Enrolling", "Enrolled"]
     await writer.abandon()
+
+
+@pytest.mark.parametrize("recorded", [None, "one", "two"])
+async def test_an_enrollment_gives_no_other_id_than_the_record_has(clock: ManualClock, recorded: str | None) -> None:
+    """The device has enrolled at another gateway since."""
+    api = MemoryApi()
+    await api.create(DEVICE, {"metadata": {"name": "dev-1"}, "spec": {}})
+    api.objects["devices", "dev-1"]["status"] = {"phase": "Disconnected", "deviceId": recorded, "gateway": "gateway-2"}
+    writer = make_writer(api, clock, ClusterTarget(DeviceCache(api, clock, Randomness(1)), "gateway-1"))
+    await writer.write(DEVICE, "dev-1", {"phase": "Enrolling", "deviceId": "one", "gateway": "gateway-1"})
+    assert status(api)["deviceId"] == (recorded or "one")
+    assert status(api)["phase"] == ("Disconnected" if recorded == "two" else "Enrolling")
+    await writer.abandon()

@@ -128,6 +128,16 @@ def test_retries_of_a_device_that_enrolls_again_do_not_count_meanwhile() -> None
     assert "retries are counted" not in story.broken()
 
 
+def test_retries_of_a_device_that_left_by_its_labels_do_not_count() -> None:
+    """It keeps its entry for a while, and the device that is the target now has none yet."""
+    story = Story()
+    story.specifies()
+    attempts(story, 1, 2)
+    story.state("Device", "pump-1", metadata={"labels": {"site": "cellar"}})
+    counts_retries(story, 0)
+    assert "retries are counted" not in story.broken()
+
+
 def test_retries_of_an_entry_that_is_removed_leave_with_it() -> None:
     """In the write that removes it, while the attempt that it notes counts in the next."""
     story = Story()

@@ -56,12 +56,11 @@ class Enrollment:
         self._checks.claim(session, peer.name)
         device = self._cache.get(peer.name)
         self._checks.check_key(device, request.public_key)
-        device_id = self._ids.of(peer.name)
         session.put_on_record()
         try:
             async with self._clock.deadline(self._settings.enrollment_timeout):
                 await self._register(peer.name, device, request)
-                await self._device_status.enrolling(peer.name, device_id)
+                await self._device_status.enrolling(peer.name, self._ids.of(peer.name))
                 confirmed = await self._cache.wait_for(peer.name, _is_decided)
         except Invalid as error:
             raise PeerRefused(
@@ -70,13 +69,14 @@ class Enrollment:
         except IllegalMove as error:
             raise self._checks.retry(f"the device cannot enroll now: {error}") from error
         except (OSError, ApiError) as error:
-            self._device_status.began_to_enroll(peer.name, device_id)
+            self._device_status.began_to_enroll(peer.name, self._ids.of(peer.name))
             raise self._checks.retry(f"enrollment could not be completed: {reason(error)}") from error
-        self._check_confirmed(confirmed)
+        enrolled = self._enrolled(confirmed)
+        device_id = enrolled.status.device_id or self._ids.of(peer.name)
         self._ids.settle(peer.name)
         return device_id
 
-    def _check_confirmed(self, device: Device | None) -> None:
+    def _enrolled(self, device: Device | None) -> Device:
         """Refuse the enrollment unless the controller has moved ``device`` to Enrolled. None: it was deleted."""
         if device is None:
             raise self._checks.retry("the device was deleted while it enrolled")
@@ -84,6 +84,7 @@ class Enrollment:
             raise PeerRefused(ErrorCode.ENROLLMENT_FAILED, device.status.error or "the controller refused the device")
         if device.status.phase != DevicePhase.ENROLLED:
             raise self._checks.retry(f"the device became {device.status.phase} while it enrolled")
+        return device
 
     async def _register(self, name: str, device: Device | None, request: EnrollmentRequest) -> None:
         """Create the Device, or update its spec where the request differs."""
@@ -92,7 +93,9 @@ class Enrollment:
             try:
                 created = await self._api.create(DEVICE, new_object(DEVICE, name, spec))
             except Conflict:
-                device = Device(await self._api.get(DEVICE, name))
+                found = await self._api.get(DEVICE, name)
+                self._cache.remember(DEVICE, found)
+                device = Device(found)
                 self._checks.check_key(device, request.public_key)
             except (OSError, ApiError) as error:
                 device = await self._made(name, error)

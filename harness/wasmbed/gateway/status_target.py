@@ -83,10 +83,14 @@ class ClusterTarget(StatusTarget):
         return self._cache.current(resource, name)
 
     def is_overtaken(self, resource: Resource, current: Object, status: Status) -> bool:
-        """A link that is lost here says nothing about a device that has moved to another gateway."""
-        if resource != DEVICE or status.get("phase") != DevicePhase.DISCONNECTED:
+        """A link that is lost here says nothing about a device that has moved to another gateway, and an enrollment
+        that began here gives no other id to one that has enrolled there."""
+        recorded = current.get("status") or {}
+        if resource != DEVICE:
             return False
-        return (current.get("status") or {}).get("gateway") not in (None, self._name)
+        if status.get("phase") == DevicePhase.DISCONNECTED:
+            return recorded.get("gateway") not in (None, self._name)
+        return "deviceId" in status and recorded.get("deviceId") not in (None, status["deviceId"])
 
     def was_written(self, resource: Resource, current: Object, sent: Status) -> bool:
         """The controller may have decided an enrollment meanwhile, which it does only for a device in Enrolling."""
