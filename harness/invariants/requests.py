@@ -285,7 +285,7 @@ class RetriesAreCounted(Invariant):
 
     @on("state Device")
     def moved(self, event: Event) -> Iterator[Violation]:
-        """A device that is deleted, enrolls again, or has other labels may be no target, and keeps its entry."""
+        """A device that is deleted, enrolls again, or has other labels may not be a target, and keeps its entry."""
         name, phase = str(event.data["name"]), status_of(event).get("phase")
         is_labelled = "labels" in (event.data.get("metadata") or {})
         if event.data.get("change") == "deleted" or phase in NOT_YET or is_labelled:
