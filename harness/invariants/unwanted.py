@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from harness.core.history import Event
 from harness.invariants.invariant import Invariant, Party, Violation, on
@@ -67,6 +68,13 @@ class NothingRunsUnwanted(Invariant):
     @on("state Application")
     def changed(self, event: Event) -> Iterator[Violation]:
         _take_wish(event, self._unwanted)
+        yield from ()
+
+    @on("POST Application")
+    def made(self, event: Event) -> Iterator[Violation]:
+        """One of an earlier name; its first state may be on record only after it runs."""
+        if event.data.get("code") == HTTPStatus.CREATED and not (event.data.get("spec") or {}).get("stopped"):
+            self._unwanted.pop(event.correlation, None)
         yield from ()
 
     @on("DeployApplication", "StopApplication", "RequestUnanswered")

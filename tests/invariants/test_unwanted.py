@@ -274,6 +274,17 @@ def made_anew(story: Story) -> None:
     story.beat(app="running")
 
 
+def made_anew_and_recorded_late(story: Story) -> None:
+    """The state of the new one comes to the record when it runs already."""
+    story.deleted()
+    story.later(60)
+    story.history.record(Kind.MESSAGE, "User", "Kubernetes", "POST Application", {"code": 201, "spec": {}}, "app")
+    story.deploy()
+    story.answered()
+    story.runs()
+    story.exists()
+
+
 @pytest.mark.parametrize(
     "tale",
     [
@@ -286,6 +297,7 @@ def made_anew(story: Story) -> None:
         broke_on_the_way,
         receives_still,
         made_anew,
+        made_anew_and_recorded_late,
     ],
     ids=lambda tale: tale.__name__,
 )
