@@ -277,7 +277,7 @@ def made_anew(story: Story) -> None:
 def made_anew_and_recorded_late(story: Story) -> None:
     """The state of the new one comes to the record when it runs already."""
     story.deleted()
-    story.later(60)
+    story.later(100)
     story.history.record(Kind.MESSAGE, "User", "Kubernetes", "POST Application", {"code": 201, "spec": {}}, "app")
     story.deploy()
     story.answered()
