@@ -10,8 +10,11 @@ from harness.wasmbed.protocol.dialects.messages import (
     BareHeartbeat,
     DeployModule,
     EnrollmentAccepted,
+    EnrollmentRejected,
+    EnrollmentStart,
     NumberedState,
     NumberedStatus,
+    PublicKey,
 )
 from harness.wasmbed.protocol.messages import (
     ApplicationStatusRequest,
@@ -50,6 +53,22 @@ async def test_a_board_of_the_fork_enrolls_with_its_key(stack: Stack) -> None:
     assert (await link.expect(DeviceInfo)).largest_module > 0
     link.send(ApplicationStatusRequest("pump"))
     assert await link.expect(cast(Any, NumberedStatus)) == NumberedStatus("pump", NumberedState.UNKNOWN)
+    stack.history.follows("dialect-enrollment")
+
+
+@pytest.mark.parametrize("asks_for_key", [False, True], ids=["at once", "for its key"])
+async def test_a_board_of_the_fork_that_is_refused_shows_the_reason(stack: Stack, asks_for_key: bool) -> None:
+    gateway = await stack.mock_gateway(wire="r")
+    board = await stack.boards.power_on(wire="r")
+    link = await gateway.accept()
+    await link.expect(cast(Any, EnrollmentStart))
+    if asks_for_key:
+        link.send(cast(Any, EnrollmentAccepted()))
+        await link.expect(cast(Any, PublicKey))
+    link.send(cast(Any, EnrollmentRejected("not today")))
+    await board.console.until("not today", within=30)
+    await link.close()
+    await stack.history.until("ConnectionClosed", about=board.name)
     stack.history.follows("dialect-enrollment")
 
 
