@@ -11,6 +11,7 @@ from harness.core.history import Kind
 from harness.invariants import RULES
 from harness.wasmbed.pki.authority import Authority
 from tests.invariants.histories import EXAMPLES
+from tests.invariants.report_histories import in_virtual_time
 from tests.invariants.story import (
     ID,
     OTHER_ID,
@@ -122,7 +123,7 @@ def test_entries_that_another_party_removed_give_no_rest() -> None:
 
 def test_retries_of_a_device_that_enrolls_again_do_not_count_meanwhile() -> None:
     story = Story()
-    attempts(story, 1, 2)
+    attempts(story, 1, 2, 3)
     story.state("Device", "pump-1", status={"phase": "Enrolling"})
     counts_retries(story, 0)
     assert "retries are counted" not in story.broken()
@@ -132,10 +133,27 @@ def test_retries_of_a_device_that_left_by_its_labels_do_not_count() -> None:
     """It keeps its entry for a while, and the device that is the target now has none yet."""
     story = Story()
     story.specifies()
-    attempts(story, 1, 2)
+    attempts(story, 1, 2, 3)
     story.state("Device", "pump-1", metadata={"labels": {"site": "cellar"}})
     counts_retries(story, 0)
     assert "retries are counted" not in story.broken()
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_an_enrollment_request_that_waits_for_its_turn_is_not_late(waits: bool) -> None:
+    """Enrollments under way are bounded, and first come, first served."""
+    story = Story()
+    in_virtual_time(story)
+    story.gateway_up()
+    if waits:
+        story.connects("pump-2", link=2)
+        story.asks("pump-2", link=2)
+        story.writes("Gateway", "POST Device", "pump-2", 201)
+    story.connects()
+    story.asks()
+    story.later(1.5)
+    story.gateway("Error", messageId=1, code="DUPLICATE_DEVICE", retryAfter=1000)
+    assert ("gateways are prompt" in story.broken()) is not waits
 
 
 def test_retries_of_an_entry_that_is_removed_leave_with_it() -> None:
