@@ -10,6 +10,7 @@ from typing import Any
 from harness.core.history import Event
 from harness.invariants.invariant import Invariant, Party, Violation, on, party_of
 from harness.invariants.ledger import Ledger, status_of
+from harness.wasmbed.resources.timestamps import parse_timestamp
 
 __all__ = ["APPLICATION_STATUS"]
 
@@ -20,6 +21,8 @@ PUBLICATIONS = 256
 """Publications of one application on one device that are remembered, the latest."""
 DECIDED_WITHIN = 0.5
 """Seconds between the look at a device and the answer to the write that follows from it."""
+BEHIND = 0.5
+"""Seconds by which a gateway's clock may be behind the record's."""
 STOP_WITHIN = 25.0
 """Seconds after which the controller takes a stop that is not confirmed for done, at the earliest."""
 
@@ -40,7 +43,10 @@ class _Pair:
     asked_to_stop: Event | None = None
     published: deque[tuple[str, Any]] = field(default_factory=lambda: deque(maxlen=PUBLICATIONS))
     published_before: Collection[tuple[str, Any]] = ()
-    """The publications before the latest Deploy, until the next write: that one may have been under way."""
+    """The publications before the latest Deploy, until the next write that does not say that it is of before: that one
+    may have been under way."""
+    deployed_at: float = 0.0
+    """The time of the latest Deploy."""
 
     def report(self, state: str, event: Event) -> None:
         self.said.add(state)
@@ -80,7 +86,10 @@ class _Pairs(Invariant):
         device = str(event.data.get("device"))
         before = self._pair(event.correlation, device)
         self._pairs[event.correlation, device] = _Pair(
-            unwritten=before.unwritten, asked_to_stop=before.asked_to_stop, published_before=before.published
+            unwritten=before.unwritten,
+            asked_to_stop=before.asked_to_stop,
+            published_before=deque((*before.published_before, *before.published), maxlen=PUBLICATIONS),
+            deployed_at=event.at,
         )
         yield from ()
 
@@ -165,7 +174,9 @@ class OutputsOfThisRun(_Pairs):
             return
         for device, entry in entries.items():
             pair = self._pair(event.correlation, device)
-            published, pair.published_before = (*pair.published_before, *pair.published), ()
+            published = (*pair.published_before, *pair.published)
+            if not _is_older(entry, pair.deployed_at):
+                pair.published_before = ()
             output = entry.get("output") if isinstance(entry, Mapping) else None
             if not output or not any(link.known for link in self.ledger.open_links(device)):
                 continue
@@ -179,6 +190,14 @@ class OutputsOfThisRun(_Pairs):
                     )
                     yield self.broken(event, message)
                     break
+
+
+def _is_older(entry: Any, deployed_at: float) -> bool:
+    """Whether an entry says that it is of before a Deploy. An outage of the API server can hold it back for long."""
+    try:
+        return parse_timestamp(str(entry["updated"])) < deployed_at - BEHIND
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _text(payload: Any) -> str | None:

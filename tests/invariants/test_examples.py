@@ -19,7 +19,9 @@ from tests.invariants.story import (
     Story,
     attempts,
     counts_retries,
+    deploys_again,
     moment,
+    publishes,
     registered,
 )
 
@@ -53,6 +55,23 @@ def test_a_stop_that_comes_late_is_judged_by_what_was_said_before_it() -> None:
     story.answers(31)
     story.state("Application", "app", status={"phase": "Stopped"})
     assert "stops are awaited" not in [violation.rule for violation in story.violations()]
+
+
+def test_outputs_of_an_earlier_run_may_be_written_late_by_entries_that_say_so() -> None:
+    """The API server was away meanwhile: python -m benchmarks.clean --seed 6000051 --recipe applications."""
+    story = Story()
+    story.runs()
+    publishes(story)
+    earlier = moment(story.clock.now())
+    story.later(6)
+    deploys_again(story)
+    output = [{"topic": "t", "payload": "1", "encoding": "text"}]
+    story.writes_entry(state="receiving", output=[], updated=earlier)
+    story.writes_entry(state="running", output=output, updated=earlier)
+    story.writes_entry(state="receiving", output=[], updated=moment(story.clock.now()))
+    assert "outputs of this run" not in [violation.rule for violation in story.violations()]
+    story.writes_entry(state="running", output=output, updated=moment(story.clock.now()))
+    assert "outputs of this run" in [violation.rule for violation in story.violations()]
 
 
 def test_a_device_that_is_back_after_stopped_was_written_was_out_of_reach() -> None:
