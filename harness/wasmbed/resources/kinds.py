@@ -27,6 +27,8 @@ __all__ = [
     "SELF_SUBJECT_ACCESS_REVIEW",
     "SELF_SUBJECT_RULES_REVIEW",
     "SERVICE_ACCOUNT",
+    "SUBJECT_ACCESS_REVIEW",
+    "TOKEN_REVIEW",
     "load_crds",
 ]
 
@@ -48,6 +50,8 @@ CUSTOM_RESOURCE_DEFINITION = Resource(
 SELF_SUBJECT_ACCESS_REVIEW = Resource(
     "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview"
 )
+SUBJECT_ACCESS_REVIEW = Resource("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview")
+TOKEN_REVIEW = Resource("authentication.k8s.io", "v1", "tokenreviews", "TokenReview")
 SELF_SUBJECT_RULES_REVIEW = Resource("authorization.k8s.io", "v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview")
 
 

@@ -27,13 +27,18 @@ from harness.wasmbed.resources.kinds import (
     NODE,
     SELF_SUBJECT_ACCESS_REVIEW,
     SELF_SUBJECT_RULES_REVIEW,
+    SUBJECT_ACCESS_REVIEW,
+    TOKEN_REVIEW,
 )
 from harness.wasmbed.resources.outages import OutageLog, Unreachable
 
 __all__ = ["CLUSTER_SCOPED", "KubernetesApi"]
 
 CLUSTER_SCOPED = frozenset(
-    {NAMESPACE, NODE, CUSTOM_RESOURCE_DEFINITION, SELF_SUBJECT_ACCESS_REVIEW, SELF_SUBJECT_RULES_REVIEW}
+    {
+        NAMESPACE, NODE, CUSTOM_RESOURCE_DEFINITION, SELF_SUBJECT_ACCESS_REVIEW, SELF_SUBJECT_RULES_REVIEW,
+        SUBJECT_ACCESS_REVIEW, TOKEN_REVIEW,
+    }  # fmt: skip
 )
 PAGE = 500
 SMALL = 64 * 1024

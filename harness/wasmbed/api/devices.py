@@ -1,0 +1,198 @@
+"""Operations on devices. A device is registered by its gateway; here it is let in, changed and removed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from harness.core.identifiers import Randomness
+from harness.wasmbed.api.copies import Copies
+from harness.wasmbed.api.operation import Answer, Body, Call, NoBody, NoQuery, Operation, Right
+from harness.wasmbed.api.paging import Page, PageQuery, page_of
+from harness.wasmbed.api.problems import Problem
+from harness.wasmbed.api.shapes import DeviceShape, device_shape
+from harness.wasmbed.api.writes import Done, Label, Name, delete, patch
+from harness.wasmbed.resources.api import ApiError, Conflict, Object, ResourceApi
+from harness.wasmbed.resources.kinds import DEVICE, SECRET
+from harness.wasmbed.resources.names import PURPOSE_LABEL, PURPOSE_PAIRING, TOKEN_KEY, pairing_secret
+from harness.wasmbed.resources.phases import DevicePhase
+
+__all__ = ["Devices"]
+
+_TOKEN_BYTES = 24
+_AT_ONCE = 100
+
+
+class DeviceQuery(PageQuery):
+    """Which devices."""
+
+    status: Annotated[DevicePhase | None, Field(description="Only devices in this phase.")] = None
+    gateway: Annotated[str | None, Field(max_length=253, description="Only devices that this gateway served last.")] = (
+        None
+    )
+
+
+class DeviceList(Page):
+    """Devices, by name."""
+
+    devices: list[DeviceShape]
+
+
+class NewDevices(Body):
+    """Devices that are to enroll."""
+
+    name: Annotated[Name | None, Field(description="The device's name; with a count, NAME-1 to NAME-count.")] = None
+    count: Annotated[int, Field(ge=1, le=_AT_ONCE)] = 1
+    type: Annotated[Literal["MCU"] | None, Field(description="As the original's clients send it.")] = None
+
+
+class DeviceChange(Body):
+    """What an operator may change; the rest is the device's own word."""
+
+    preferredGateway: Annotated[Name | None, Field(description="Null takes the preference away.")] = None
+    labels: Annotated[
+        dict[Label, Label | None], Field(default_factory=dict, max_length=64, description="Null takes a label away.")
+    ]
+
+
+class AwaitedDevice(TypedDict):
+    """A device that is let in."""
+
+    id: str
+    name: str
+    status: Literal["Pending"]
+    pairingToken: Annotated[str, Field(description="Shown once: the device enrolls with it, once.")]
+
+
+class AwaitedDevices(TypedDict):
+    """Devices that are let in, and why others are not."""
+
+    success: bool
+    message: str
+    devices: list[AwaitedDevice]
+    errors: list[str]
+
+
+class Pairing(TypedDict):
+    """A device that may enroll."""
+
+    success: Literal[True]
+    message: str
+    pairingToken: Annotated[str, Field(description="Shown once: the device enrolls with it, once.")]
+
+
+class Devices:
+    """The operations."""
+
+    def __init__(self, api: ResourceApi, copies: Copies, randomness: Randomness) -> None:
+        self._api, self._copies, self._randomness = api, copies, randomness
+
+    def operations(self) -> list[Operation]:
+        """Return them, for the router and the document."""
+        one = "/api/v1/devices/{id}"
+        return [
+            Operation(
+                name="listDevices", method="GET", path="/api/v1/devices", run=self._list, answer=DeviceList,
+                query=DeviceQuery, right=Right("list", "devices"), summary="The devices, by name.",
+            ),
+            Operation(
+                name="createDevices", method="POST", path="/api/v1/devices", run=self._create, answer=AwaitedDevices,
+                body=NewDevices, status=201, right=Right("create", "devices"), refusals=(409,),
+                summary="Let devices enroll: each gets a pairing token, and its gateway registers it.",
+            ),
+            Operation(
+                name="getDevice", method="GET", path=one, run=self._get, answer=DeviceShape,
+                right=Right("get", "devices"), refusals=(404,), summary="One device.",
+            ),
+            Operation(
+                name="changeDevice", method="PATCH", path=one, run=self._change, answer=DeviceShape, body=DeviceChange,
+                right=Right("patch", "devices"), refusals=(404, 409, 412), summary="Change labels and preference.",
+            ),
+            Operation(
+                name="deleteDevice", method="DELETE", path=one, run=self._delete, answer=Done,
+                right=Right("delete", "devices"), refusals=(404, 412),
+                summary="Remove a device. It enrolls again if its certificate allows it.",
+            ),
+            Operation(
+                name="enrollDevice", method="POST", path=one + "/enroll", run=self._enroll, answer=Pairing, body=NoBody,
+                right=Right("create", "devices"), refusals=(409,),
+                summary="Let a device enroll, or enroll again, by a new pairing token.",
+            ),
+        ]  # fmt: skip
+
+    async def _list(self, call: Call[NoBody, DeviceQuery]) -> Answer:
+        wanted = call.query
+
+        def fits(device: Object) -> bool:
+            status = device.get("status") or {}
+            return (wanted.status is None or status.get("phase", "Pending") == wanted.status.value) and (
+                wanted.gateway is None or status.get("gateway") == wanted.gateway
+            )
+
+        found, page = page_of(self._copies.of(DEVICE), wanted, fits, device_shape)
+        return Answer({"devices": found, **page})
+
+    async def _get(self, call: Call[NoBody, NoQuery]) -> Answer:
+        found = device_shape(self._copies.find(DEVICE, call.names["id"]))
+        return Answer(found, version=found["resourceVersion"])
+
+    async def _create(self, call: Call[NewDevices, NoQuery]) -> Answer:
+        wanted = call.body
+        base = wanted.name or f"device-{self._randomness.token(6)}"
+        names = [base] if wanted.count == 1 else [f"{base}-{number}" for number in range(1, wanted.count + 1)]
+        made: list[AwaitedDevice] = []
+        errors: list[str] = []
+        for name in names:
+            try:
+                token = await self._let_in(name)
+            except Problem as problem:
+                errors.append(problem.detail)
+            else:
+                made.append({"id": name, "name": name, "status": "Pending", "pairingToken": token})
+        if not made:
+            raise Problem(409, "; ".join(errors))
+        message = f"{len(made)} of {len(names)} devices may enroll"
+        answer: AwaitedDevices = {"success": not errors, "message": message, "devices": made, "errors": errors}
+        return Answer(answer, status=201)
+
+    async def _change(self, call: Call[DeviceChange, NoQuery]) -> Answer:
+        change: dict[str, Any] = {}
+        if "preferredGateway" in call.body.model_fields_set:
+            change["spec"] = {"preferredGateway": call.body.preferredGateway}
+        if call.body.labels:
+            change["metadata"] = {"labels": dict(call.body.labels)}
+        written = await patch(self._api, self._copies, DEVICE, call, change)
+        return Answer(device_shape(written), version=written["metadata"]["resourceVersion"])
+
+    async def _delete(self, call: Call[NoBody, NoQuery]) -> Answer:
+        return await delete(self._api, self._copies, DEVICE, call)
+
+    async def _enroll(self, call: Call[NoBody, NoQuery]) -> Answer:
+        name = call.names["id"]
+        token = await self._let_in(name, again=True)
+        answer: Pairing = {"success": True, "message": f"{name} may enroll once", "pairingToken": token}
+        return Answer(answer)
+
+    async def _let_in(self, name: str, *, again: bool = False) -> str:
+        """Make the Secret of a pairing token; returns the token. Raises :class:`Problem` 409."""
+        if not again and name in self._copies.of(DEVICE):
+            raise Problem(409, f"there is a device {name} already; POST /api/v1/devices/{name}/enroll lets it in again")
+        token = self._randomness.token(_TOKEN_BYTES)
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": pairing_secret(name), "labels": {PURPOSE_LABEL: PURPOSE_PAIRING}},
+            "type": "Opaque",
+            "stringData": {TOKEN_KEY: token},
+        }
+        try:
+            await self._api.create(SECRET, secret)
+        except Conflict as error:
+            raise Problem(409, f"{name} has a pairing token already that was not used") from error
+        except ApiError as error:
+            if error.code == 422:
+                raise Problem(422, f"a device cannot be named {name}: {error}") from error
+            raise
+        return token

@@ -1,0 +1,136 @@
+"""From an HTTP request to an operation and back: token, rate, right, body and query, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+from aiohttp import web
+from pydantic import ValidationError
+
+from harness.core.clock import Clock
+from harness.core.history import Tap
+from harness.wasmbed.api.access import Access
+from harness.wasmbed.api.operation import Answer, Body, Call, Caller, NoBody, Operation
+from harness.wasmbed.api.problems import Problem, of_api_error, of_validation
+from harness.wasmbed.api.rate import Rates
+from harness.wasmbed.api.repeats import Repeats
+from harness.wasmbed.resources.api import ApiError
+
+__all__ = ["Routing"]
+
+_WORTH_COMPRESSING = 4096
+"""Bytes of an answer."""
+_ANYBODY = Caller("anybody")
+
+
+class Routing:
+    """Makes the handlers of operations."""
+
+    def __init__(self, access: Access, rates: Rates, clock: Clock, timeout: float, tap: Tap | None) -> None:
+        self._access, self._rates, self._clock, self._timeout, self._tap = access, rates, clock, timeout, tap
+        self._repeats = Repeats()
+
+    def handler(self, operation: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """Return what serves ``operation``."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            caller = _ANYBODY
+            try:
+                caller = await self.admit(request, operation)
+                answer = await self._run(operation, caller, request)
+            except Problem as problem:
+                answer = problem.response()
+            except (ApiError, OSError) as error:
+                answer = of_api_error(error).response()
+            self._record(operation, request, caller, answer)
+            return answer
+
+        return handle
+
+    async def admit(self, request: web.Request, operation: Operation) -> Caller:
+        """Return who asks, if they may. Raises :class:`Problem`."""
+        if operation.right is None:
+            return _ANYBODY
+        caller = await self._access.caller(request.headers.get("Authorization", ""))
+        self._rates.take(caller.name)
+        await self._access.check(caller, operation.right)
+        return caller
+
+    async def _run(self, operation: Operation, caller: Caller, request: web.Request) -> web.StreamResponse:
+        body, raw = await self._body(operation, request)
+        call = Call(caller, dict(request.match_info), body, _query(operation, request), request)
+
+        async def run() -> Answer | web.StreamResponse:
+            return await operation.run(call)
+
+        key = request.headers.get("Idempotency-Key", "") if request.method == "POST" else ""
+        if key:
+            said = b"\n".join((operation.name.encode(), request.path.encode("utf-8", "surrogateescape"), raw))
+            answer = await self._repeats.once(caller.name, key, said, run)
+        else:
+            answer = await run()
+        return answer if isinstance(answer, web.StreamResponse) else _response(answer, request)
+
+    async def _body(self, operation: Operation, request: web.Request) -> tuple[Body, bytes]:
+        try:
+            async with self._clock.deadline(self._timeout):
+                raw = await request.read()
+        except web.HTTPRequestEntityTooLarge as error:
+            raise Problem(413, f"the body is larger than {request.client_max_size} bytes") from error
+        except TimeoutError as error:
+            raise Problem(400, f"the body was not complete within {self._timeout:g} s") from error
+        except web.RequestPayloadError as error:
+            raise Problem(400, "the body does not match its headers") from error
+        if operation.body is None:
+            return NoBody(), b""
+        if not raw:
+            raw = b"{}"
+        elif request.content_type != "application/json":
+            raise Problem(415, f"the body has to be application/json, not {request.content_type}")
+        try:
+            content = orjson.loads(raw)
+        except ValueError as error:
+            raise Problem(400, f"the body is not JSON: {error}") from error
+        if operation.body is NoBody and isinstance(content, dict):
+            content = {}  # the original's clients send what they like
+        try:
+            return operation.body.model_validate(content, strict=False), raw
+        except ValidationError as error:
+            raise of_validation(error, "body") from error
+
+    def _record(self, operation: Operation, request: web.Request, caller: Caller, answer: web.StreamResponse) -> None:
+        """Write what changes something into the audit log, which is part of the history."""
+        if self._tap is None or operation.method == "GET":
+            return
+        data: dict[str, Any] = {"caller": caller.name, "code": answer.status, "path": request.path}
+        if answer.status >= 400 and isinstance(answer, web.Response) and isinstance(answer.body, bytes):
+            data["reason"] = orjson.loads(answer.body).get("detail")
+        self._tap("User", "ApiServer", operation.name, data, request.match_info.get("id", ""))
+
+
+def _query(operation: Operation, request: web.Request) -> Body:
+    given: dict[str, str] = {}
+    for name, value in request.query.items():
+        if name in given:
+            raise Problem(422, f"the query has {name} twice")
+        given[name] = value
+    try:
+        return operation.query.model_validate(given)
+    except ValidationError as error:
+        raise of_validation(error, "query") from error
+
+
+def _response(answer: Answer, request: web.Request) -> web.Response:
+    headers = dict(answer.headers)
+    if answer.version is not None:
+        tag = f'"{answer.version}"'
+        headers["ETag"] = tag
+        if request.method == "GET" and tag in request.headers.get("If-None-Match", ""):
+            return web.Response(status=304, headers=headers)
+    body = answer.body if isinstance(answer.body, bytes) else orjson.dumps(answer.body)
+    response = web.Response(body=body, status=answer.status, content_type=answer.media_type, headers=headers)
+    if len(body) > _WORTH_COMPRESSING and answer.media_type == "application/json":
+        response.enable_compression()
+    return response

@@ -1,0 +1,181 @@
+"""The API server, from its listener to the copies of the cluster behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+
+import orjson
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from harness.core.clock import Clock
+from harness.core.history import Tap
+from harness.core.http_door import HttpDoor
+from harness.core.http_log import server_log
+from harness.core.identifiers import Randomness
+from harness.core.network import Endpoint, Listener, Network
+from harness.wasmbed.api.access import Access
+from harness.wasmbed.api.applications import Applications
+from harness.wasmbed.api.copies import Copies
+from harness.wasmbed.api.devices import Devices
+from harness.wasmbed.api.events import Changes
+from harness.wasmbed.api.gateways import Gateways
+from harness.wasmbed.api.openapi import document
+from harness.wasmbed.api.operation import Operation
+from harness.wasmbed.api.overview import Overview
+from harness.wasmbed.api.problems import Problem, of_api_error
+from harness.wasmbed.api.rate import Rates
+from harness.wasmbed.api.routing import Routing
+from harness.wasmbed.api.settings import ApiSettings
+from harness.wasmbed.api.shapes import application_shape, device_shape, gateway_shape
+from harness.wasmbed.api.streams import Streams
+from harness.wasmbed.resources.api import ApiError, ResourceApi
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
+
+__all__ = ["ApiServer"]
+
+log = server_log(__name__)
+
+_ENDS_WITHIN = 2.0
+"""Seconds for the requests under way when it stops."""
+_CROSS_ORIGIN = "GET, POST, PATCH, DELETE"
+_CROSS_ORIGIN_HEADERS = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID"
+
+
+class ApiServer:
+    """Serves from :meth:`start` to :meth:`stop`.
+
+    ``api`` is its own access to Kubernetes: it asks there for the rights of its callers, and does what they may.
+    """
+
+    def __init__(
+        self,
+        settings: ApiSettings,
+        api: ResourceApi,
+        clock: Clock,
+        randomness: Randomness,
+        network: Network,
+        tap: Tap | None = None,
+    ) -> None:
+        self._settings, self._api, self._clock, self._network = settings, api, clock, network
+        self._randomness, self._tap = randomness, tap
+        self.copies = Copies(api, clock, randomness)
+        self._access = Access(api, clock, settings.trusted_for)
+        shapes = {
+            DEVICE: device_shape,
+            APPLICATION: application_shape,
+            GATEWAY: lambda each: gateway_shape(each, self.copies.served_by(each["metadata"]["name"])),
+        }
+        epoch = randomness.token(4).replace("-", "_")
+        self._changes = Changes(self.copies, clock, shapes, settings.kept_events, settings.subscribers, epoch)
+        self._overview = Overview(self.copies, clock)
+        self._runner: web.AppRunner | None = None
+        self._door: HttpDoor | None = None
+        self._listener: Listener | None = None
+        self._document = b""
+
+    @property
+    def document(self) -> bytes:
+        """The OpenAPI document, in JSON."""
+        return self._document
+
+    async def start(self) -> Endpoint:
+        """Read the cluster, and start to serve; returns where. Raises :class:`OSError` if the port is in use."""
+        settings = self._settings
+        app = web.Application(client_max_size=settings.body_limit, middlewares=[self._guard])
+        self._runner = web.AppRunner(app, access_log=None, logger=log, shutdown_timeout=_ENDS_WITHIN)
+        rates = Rates(self._clock, settings.rate, settings.burst)
+        routing = Routing(self._access, rates, self._clock, settings.timeout, self._tap)
+        self._door = HttpDoor(self._make_connection, settings.places, self._clock)
+        streams = Streams(self._changes, self._access, self._door)
+        operations = self._operations(streams)
+        self._document = orjson.dumps(document(operations, version("wasmbed-harness")))
+        for each in operations:
+            app.router.add_route(each.method, each.path, routing.handler(each))
+        app.router.add_get("/ws", streams.socket)
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/openapi.json", self._openapi)
+        await self._runner.setup()
+        self._listener = await self._network.listen(self._door, settings.http)
+        await self.copies.start()
+        return self._listener.endpoint
+
+    async def stop(self) -> None:
+        """End the streams, finish the requests under way, and stop."""
+        self._changes.close()
+        if self._listener is not None:
+            await self._listener.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._door is not None:
+            self._door.close()
+        await self.copies.stop()
+
+    def _make_connection(self) -> web.RequestHandler:
+        assert self._runner is not None
+        assert self._runner.server is not None, "it serves"
+        return self._runner.server()
+
+    def _operations(self, streams: Streams) -> Sequence[Operation]:
+        return [
+            *self._overview.operations(),
+            *Devices(self._api, self.copies, self._randomness).operations(),
+            *Applications(self._api, self.copies, self._randomness).operations(),
+            *Gateways(self._api, self.copies).operations(),
+            *streams.operations(),
+        ]
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Give a request its place; turn what went wrong into a problem, and send it."""
+        assert self._door is not None, "it serves"
+        knows_token = "Authorization" in request.headers
+        async with self._door.request(request.protocol, knows_token=knows_token):
+            answer = await self._answer(request, handler)
+            self._share(request, answer)
+            if not answer.prepared:
+                await self._door.send(request, answer)
+        return answer
+
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+            return web.Response(status=204)
+        try:
+            return await handler(request)
+        except Problem as problem:
+            return problem.response()
+        except (ApiError, OSError) as error:
+            return of_api_error(error).response()
+        except web.HTTPMethodNotAllowed as error:
+            allowed = ", ".join(sorted(error.allowed_methods))
+            return Problem(405, f"{request.path} has {allowed}", headers={"Allow": allowed}).response()
+        except web.HTTPNotFound:
+            return Problem(404, f"there is no {request.path}; /openapi.json has what there is").response()
+        except web.HTTPException as error:
+            return Problem(error.status, error.reason or "").response()
+
+    def _share(self, request: web.Request, answer: web.StreamResponse) -> None:
+        """Let pages of the named origins read the answer."""
+        origin = request.headers.get("Origin")
+        if origin is None or origin not in self._settings.origins or answer.prepared:
+            return
+        answer.headers["Access-Control-Allow-Origin"] = origin
+        answer.headers["Vary"] = "Origin"
+        if request.method == "OPTIONS":
+            answer.headers["Access-Control-Allow-Methods"] = _CROSS_ORIGIN
+            answer.headers["Access-Control-Allow-Headers"] = _CROSS_ORIGIN_HEADERS
+        else:
+            answer.headers["Access-Control-Expose-Headers"] = "ETag, Retry-After"
+
+    async def _healthz(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, request: web.Request) -> web.StreamResponse:
+        if self.copies.synced:
+            return web.Response(text="ok\n")
+        return Problem(503, "the copies of the cluster's objects are not complete").response()
+
+    async def _openapi(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(body=self._document, content_type="application/json")

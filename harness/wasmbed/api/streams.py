@@ -1,0 +1,106 @@
+"""The two streams of changes: server-sent events at ``/api/v1/events``, and the WebSocket ``/ws``."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+
+import orjson
+from aiohttp import WSMsgType, web
+
+from harness.core.http_door import HttpDoor
+from harness.wasmbed.api.access import Access
+from harness.wasmbed.api.events import Changes, EventQuery, Subscription
+from harness.wasmbed.api.operation import Call, NoBody, Operation, Right
+from harness.wasmbed.api.problems import Problem
+
+__all__ = ["Streams"]
+
+_PROTOCOL = "wasmbed.io"
+_TOKEN_PROTOCOL = "base64url.bearer.authorization.k8s.io."
+"""As with Kubernetes' own WebSockets: browsers cannot send an Authorization header with them."""
+_LARGEST_MESSAGE = 1024
+
+
+class Streams:
+    """The operations."""
+
+    def __init__(self, changes: Changes, access: Access, door: HttpDoor) -> None:
+        self._changes, self._access, self._door = changes, access, door
+
+    def operations(self) -> list[Operation]:
+        """Return those of the document."""
+        return [
+            Operation(
+                name="watchEvents", method="GET", path="/api/v1/events", run=self._follow, answer=None,
+                media_type="text/event-stream", query=EventQuery, right=Right("watch", "devices"),
+                summary="Changes as server-sent events: data is change, kind and object, as the lists show it. "
+                "Last-Event-ID asks for what came since; the event reset says that changes were missed.",
+            )
+        ]  # fmt: skip
+
+    async def _follow(self, call: Call[NoBody, EventQuery]) -> web.StreamResponse:
+        request, kinds = call.request, call.query.kinds
+        for kind in kinds.split(","):
+            await self._access.check(call.caller, Right("watch", f"{kind}s"))
+        with self._changes.subscribed(kinds, request.headers.get("Last-Event-ID", "")) as subscription:
+            headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+            response = web.StreamResponse(headers=headers)
+            response.content_type = "text/event-stream"
+            async with self._door.sending(request.protocol):
+                await response.prepare(request)
+                await response.write(b":\n\n")
+            async for batch in subscription.batches():
+                async with self._door.sending(request.protocol):
+                    await response.write(subscription.encode(batch))
+        return response
+
+    async def socket(self, request: web.Request) -> web.StreamResponse:
+        """Serve the WebSocket: one message for each change, in JSON."""
+        caller = await self._access.caller(_authorization(request))
+        kinds = ("device", "application", "gateway")
+        for kind in kinds:
+            await self._access.check(caller, Right("watch", f"{kind}s"))
+        with self._changes.subscribed(",".join(kinds), "") as subscription:
+            socket = web.WebSocketResponse(protocols=(_PROTOCOL,), heartbeat=15.0, max_msg_size=_LARGEST_MESSAGE)
+            await socket.prepare(request)
+            reader = asyncio.create_task(_read(socket, subscription))
+            try:
+                async for batch in subscription.batches():
+                    for change in batch:
+                        async with self._door.sending(request.protocol):
+                            await socket.send_str(_message(change.kind, change.text))
+                await socket.close()
+            finally:
+                reader.cancel()
+                await asyncio.wait([reader])
+        return socket
+
+
+async def _read(socket: web.WebSocketResponse, subscription: Subscription) -> None:
+    """Read what a client sends, which nobody asked for, until it leaves."""
+    async for message in socket:
+        if message.type == WSMsgType.ERROR:
+            break
+    subscription.end()
+
+
+def _message(kind: str, text: bytes) -> str:
+    if kind == "reset":
+        return orjson.dumps({"change": "reset"}).decode()
+    return text.decode()
+
+
+def _authorization(request: web.Request) -> str:
+    if "Authorization" in request.headers:
+        return request.headers["Authorization"]
+    for each in request.headers.get("Sec-WebSocket-Protocol", "").split(","):
+        encoded = each.strip().removeprefix(_TOKEN_PROTOCOL)
+        if encoded != each.strip():
+            try:
+                token = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode("ascii")
+            except (binascii.Error, UnicodeDecodeError) as error:
+                raise Problem(401, f"the token in Sec-WebSocket-Protocol is not base64url: {error}") from error
+            return f"Bearer {token}"
+    return ""

@@ -1,0 +1,63 @@
+"""What changes of all kinds have in common: conditions, deletions, and the names in bodies."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+from typing_extensions import TypedDict
+
+from harness.wasmbed.api.copies import Copies
+from harness.wasmbed.api.operation import Answer, Call
+from harness.wasmbed.api.problems import Problem
+from harness.wasmbed.resources.api import Conflict, Object, Resource, ResourceApi
+
+__all__ = ["Done", "Label", "Name", "delete", "patch"]
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+"""A resource's name (RFC 1123 label)."""
+Label = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9][-A-Za-z0-9_./]*)?$", max_length=253)]
+
+
+class Done(TypedDict):
+    """What was asked is done."""
+
+    success: Literal[True]
+    message: Annotated[str, Field(description="What was done.")]
+
+
+async def patch(api: ResourceApi, copies: Copies, kind: Resource, call: Call[Any, Any], change: Object) -> Object:
+    """Write a merge patch, if the object has the version of If-Match; returns the new object.
+
+    Raises :class:`Problem` 404, and 412 for another version.
+    """
+    name = call.names["id"]
+    copies.find(kind, name)
+    if call.expected_version is not None:
+        change = {**change, "metadata": {**change.get("metadata", {}), "resourceVersion": call.expected_version}}
+    try:
+        written = await api.patch(kind, name, change)
+    except Conflict as error:
+        raise changed(kind, name, call, error) from error
+    copies.remember(kind, written)
+    return written
+
+
+async def delete(api: ResourceApi, copies: Copies, kind: Resource, call: Call[Any, Any]) -> Answer:
+    """Delete an object, if it has the version of If-Match. Raises :class:`Problem` 404, and 412."""
+    name = call.names["id"]
+    copies.find(kind, name)
+    try:
+        await api.delete(kind, name, resource_version=call.expected_version)
+    except Conflict as error:
+        raise changed(kind, name, call, error) from error
+    done: Done = {"success": True, "message": f"{kind.kind.lower()} {name} is deleted, or will be once it was stopped"}
+    return Answer(done)
+
+
+def changed(kind: Resource, name: str, call: Call[Any, Any], error: Conflict) -> Problem:
+    """Return the refusal of a write whose condition does not hold."""
+    if call.expected_version is None:
+        return Problem(409, f"{kind.kind.lower()} {name} was changed meanwhile: {error}")
+    detail = f"{kind.kind.lower()} {name} has not got version {call.expected_version} any more; read it again"
+    return Problem(412, detail)

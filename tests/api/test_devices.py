@@ -1,0 +1,115 @@
+"""Devices over the REST API."""
+
+import pytest
+
+from harness.wasmbed.resources.kinds import DEVICE, SECRET
+from tests.api.world import World
+
+
+async def test_devices_are_listed_by_name_in_pages(world: World) -> None:
+    for number in range(5):
+        await world.register(f"pump-{number}", phase="Connected", gateway="gateway-1")
+    first = await world.ask("GET", "/api/v1/devices?limit=3")
+    assert [each["id"] for each in first["devices"]] == ["pump-0", "pump-1", "pump-2"]
+    assert (first["total"], first["next"]) == (5, "pump-2")
+    rest = await world.ask("GET", "/api/v1/devices?limit=3&after=pump-2")
+    assert [each["id"] for each in rest["devices"]] == ["pump-3", "pump-4"]
+    assert rest["next"] is None
+
+
+async def test_a_list_has_the_devices_in_a_phase(world: World) -> None:
+    await world.register("pump-1", phase="Connected", gateway="gateway-1")
+    await world.register("pump-2", phase="Disconnected", gateway="gateway-2")
+    found = await world.ask("GET", "/api/v1/devices?status=Connected")
+    assert [each["id"] for each in found["devices"]] == ["pump-1"]
+    found = await world.ask("GET", "/api/v1/devices?gateway=gateway-2")
+    assert [each["id"] for each in found["devices"]] == ["pump-2"]
+    problem = await world.ask("GET", "/api/v1/devices?status=connected", status=422)
+    assert problem["errors"][0]["field"] == "status"
+
+
+async def test_a_device_has_the_original_s_fields(world: World) -> None:
+    await world.register("pump-1", phase="Connected", gateway="gateway-1", lastHeartbeat="2026-01-01T00:00:00Z")
+    found = await world.ask("GET", "/api/v1/devices/pump-1")
+    wanted = {"id", "name", "type", "architecture", "status", "gateway", "mcuType", "lastHeartbeat", "publicKey"}
+    assert wanted <= found.keys()
+    assert (found["id"], found["status"], found["gateway"]) == ("pump-1", "Connected", "gateway-1")
+    assert found["lastHeartbeat"] == "2026-01-01T00:00:00Z"
+
+
+async def test_an_unknown_device_is_a_404(world: World) -> None:
+    for method in ("GET", "DELETE"):
+        problem = await world.ask(method, "/api/v1/devices/pump-1", status=404)
+        assert problem["detail"] == "there is no device pump-1"
+    await world.ask("PATCH", "/api/v1/devices/pump-1", {"labels": {"a": "b"}}, status=404)
+
+
+async def test_a_device_that_is_let_in_gets_a_pairing_token(world: World) -> None:
+    made = await world.ask("POST", "/api/v1/devices", {"name": "pump-1"}, status=201)
+    assert made["success"]
+    secret = await world.api.get(SECRET, "pairing-pump-1")
+    assert secret["metadata"]["labels"] == {"wasmbed.io/purpose": "pairing"}
+    assert len(made["devices"][0]["pairingToken"]) >= 32
+
+
+async def test_a_token_that_waits_is_not_replaced(world: World) -> None:
+    await world.ask("POST", "/api/v1/devices", {"name": "pump-1"}, status=201)
+    before = await world.api.get(SECRET, "pairing-pump-1")
+    problem = await world.ask("POST", "/api/v1/devices", {"name": "pump-1"}, status=409)
+    assert "pump-1 has a pairing token already" in problem["detail"]
+    assert await world.api.get(SECRET, "pairing-pump-1") == before
+
+
+async def test_some_of_several_may_be_there_already(world: World) -> None:
+    await world.register("pump-2")
+    made = await world.ask("POST", "/api/v1/devices", {"name": "pump", "count": 3}, status=201)
+    assert [each["id"] for each in made["devices"]] == ["pump-1", "pump-3"]
+    assert not made["success"]
+    assert "POST /api/v1/devices/pump-2/enroll" in made["errors"][0]
+
+
+async def test_a_device_enrolls_again_with_a_new_token(world: World) -> None:
+    await world.register("pump-1")
+    answer = await world.ask("POST", "/api/v1/devices/pump-1/enroll", {"gatewayId": "gateway-1"})
+    assert answer["pairingToken"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"name": "Pump"}, "name"),
+        ({"count": 0}, "count"),
+        ({"count": 101}, "count"),
+        ({"count": "many"}, "count"),
+        ({"colour": "red"}, "colour"),
+        ([], ""),
+    ],
+)
+async def test_a_body_that_does_not_fit_names_the_field(world: World, body: object, field: str) -> None:
+    problem = await world.ask("POST", "/api/v1/devices", body, status=422)
+    assert problem["errors"][0]["field"] == field
+
+
+async def test_a_change_of_another_version_is_refused(world: World) -> None:
+    await world.register("pump-1")
+    found = await world.ask("GET", "/api/v1/devices/pump-1")
+    version = f'"{found["resourceVersion"]}"'
+    changed = await world.ask("PATCH", "/api/v1/devices/pump-1", {"labels": {"site": "a"}}, If_Match=version)
+    assert changed["labels"] == {"site": "a"}
+    await world.ask("PATCH", "/api/v1/devices/pump-1", {"labels": {"site": "b"}}, status=412, If_Match=version)
+    await world.ask("DELETE", "/api/v1/devices/pump-1", status=412, If_Match=version)
+    assert (await world.api.get(DEVICE, "pump-1"))["metadata"]["labels"] == {"site": "a"}
+
+
+async def test_what_is_written_is_read_at_once(world: World) -> None:
+    await world.register("pump-1")
+    await world.ask("PATCH", "/api/v1/devices/pump-1", {"preferredGateway": "gateway-2"})
+    assert (await world.ask("GET", "/api/v1/devices/pump-1"))["preferredGateway"] == "gateway-2"
+    await world.ask("PATCH", "/api/v1/devices/pump-1", {"preferredGateway": None})
+    assert (await world.ask("GET", "/api/v1/devices/pump-1"))["preferredGateway"] is None
+
+
+async def test_an_unchanged_device_is_not_sent_again(world: World) -> None:
+    await world.register("pump-1")
+    tag = f'"{(await world.ask("GET", "/api/v1/devices/pump-1"))["resourceVersion"]}"'
+    assert await world.ask("GET", "/api/v1/devices/pump-1", status=304, If_None_Match=tag) == b""
