@@ -19,7 +19,7 @@ from harness.wasmbed.api.server import ApiServer
 from harness.wasmbed.api.settings import ApiSettings
 from harness.wasmbed.resources import manifests
 from harness.wasmbed.resources.api import Object, ResourceApi
-from harness.wasmbed.resources.kinds import DEVICE, SERVICE_ACCOUNT
+from harness.wasmbed.resources.kinds import DEVICE, GATEWAY, SERVICE_ACCOUNT
 
 MODULE = b"\0asm\1\0\0\0"
 START = 1_700_000_000.0
@@ -79,6 +79,17 @@ class World:
             made = await self.api.patch_status(DEVICE, name, {"status": status})
         await self.settle()
         return made
+
+    async def add_gateway(self, name: str) -> None:
+        """Make a Gateway, as it registers itself."""
+        await self.api.create(GATEWAY, manifests.gateway(name, endpoint="127.0.0.1:1"))
+        await self.settle()
+
+    async def take_away(self, role: str) -> None:
+        """Delete the RoleBinding of a caller."""
+        binding = ROLES[role].objects("wasmbed", role)[1]["metadata"]["name"]
+        path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/wasmbed/rolebindings/{binding}"
+        assert (await self.cluster.server.handle(Request("DELETE", path, {}, {}, b"", "User", True))).status == 200
 
     async def settle(self) -> None:
         """Wait until the server has seen all changes."""

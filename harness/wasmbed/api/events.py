@@ -23,7 +23,7 @@ from harness.wasmbed.api.operation import Body
 from harness.wasmbed.api.problems import Problem
 from harness.wasmbed.resources.api import Object, Resource
 
-__all__ = ["Changes", "EventQuery", "Subscription"]
+__all__ = ["ALL_KINDS", "Changes", "EventQuery", "Subscription", "read_kinds"]
 
 _WAITING = 1024
 """Changes that wait for one subscriber."""
@@ -37,6 +37,18 @@ class EventQuery(Body):
     kinds: Annotated[str, Field(max_length=64, description="Of device, application, gateway; with commas between.")] = (
         "device,application,gateway"
     )
+
+
+ALL_KINDS = frozenset(kind.kind.lower() for kind in KINDS)
+
+
+def read_kinds(text: str) -> frozenset[str]:
+    """Return the kinds of a query. Raises :class:`Problem` 422 for one that is none."""
+    wanted = frozenset(filter(None, text.split(",")))
+    if unknown := wanted - ALL_KINDS:
+        there = ", ".join(sorted(ALL_KINDS))
+        raise Problem(422, f"unknown kinds {', '.join(sorted(unknown))}: there are {there}")
+    return wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +82,14 @@ class Changes:
             copies.informers[kind].add_handler(self._noting(kind))
 
     @contextmanager
-    def subscribed(self, kinds: str, last_id: str) -> Iterator[Subscription]:
+    def subscribed(self, kinds: frozenset[str], last_id: str) -> Iterator[Subscription]:
         """Follow the changes of ``kinds`` since ``last_id``, an id that a subscriber had last, or from now on.
 
-        Raises :class:`Problem`: 422 for an unknown kind, 503 if there are too many subscribers.
+        Raises :class:`Problem` 503 if there are too many subscribers.
         """
-        wanted = frozenset(filter(None, kinds.split(",")))
-        known = {kind.kind.lower() for kind in KINDS}
-        if not wanted <= known:
-            unknown, there = ", ".join(sorted(wanted - known)), ", ".join(sorted(known))
-            raise Problem(422, f"unknown kinds {unknown}: there are {there}")
         if len(self._subscriptions) >= self._most:
             raise Problem(503, f"{self._most} subscribers are there already", headers={"Retry-After": "5"})
-        subscription = Subscription(wanted, self._clock)
+        subscription = Subscription(kinds, self._epoch, self._clock)
         self._catch_up(subscription, last_id)
         self._subscriptions[subscription] = None
         try:
@@ -97,7 +104,6 @@ class Changes:
 
     def _catch_up(self, subscription: Subscription, last_id: str) -> None:
         """Put what the subscriber missed into its queue. If that is not known any more, it is told to read anew."""
-        subscription.epoch = self._epoch
         if not last_id:
             return
         epoch, _, number = last_id.partition("-")
@@ -127,9 +133,8 @@ class Changes:
 class Subscription:
     """A subscriber's queue."""
 
-    def __init__(self, kinds: frozenset[str], clock: Clock) -> None:
-        self.kinds, self._clock = kinds, clock
-        self.epoch = ""
+    def __init__(self, kinds: frozenset[str], epoch: str, clock: Clock) -> None:
+        self.kinds, self.epoch, self._clock = kinds, epoch, clock
         self._waiting: deque[Change] = deque()
         self._changed = asyncio.Event()
         self._ended = False

@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Answer", "Body", "Call", "Caller", "NoBody", "NoQuery", "Operation", "Right"]
+__all__ = ["Answer", "Body", "Call", "Caller", "NoBody", "NoQuery", "Operation", "Result", "Right"]
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -80,7 +80,9 @@ class Answer:
     media_type: str = "application/json"
 
 
-Run = Callable[[Call[Any, Any]], Awaitable[Answer | web.StreamResponse]]
+Result = Answer | web.StreamResponse
+"""A stream is a response that has been sent."""
+Run = Callable[[Call[Any, Any]], Awaitable[Result]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

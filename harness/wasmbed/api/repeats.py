@@ -8,7 +8,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
-from harness.wasmbed.api.operation import Answer
+from harness.wasmbed.api.operation import Result
 from harness.wasmbed.api.problems import Problem
 
 __all__ = ["Repeats"]
@@ -22,9 +22,9 @@ class Repeats:
     """Answers by caller and key."""
 
     def __init__(self) -> None:
-        self._answers: OrderedDict[tuple[str, str], tuple[bytes, asyncio.Future[Answer]]] = OrderedDict()
+        self._answers: OrderedDict[tuple[str, str], tuple[bytes, asyncio.Future[Result]]] = OrderedDict()
 
-    async def once(self, caller: str, key: str, request: bytes, run: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def once(self, caller: str, key: str, request: bytes, run: Callable[[], Awaitable[Result]]) -> Result:
         """Return the answer to ``request``, from ``run`` or from before. An answer that is a refusal is not kept.
 
         Raises :class:`Problem` 422 if the key came with another request.
@@ -39,7 +39,7 @@ class Repeats:
             if known[0] != digest:
                 raise Problem(422, "this Idempotency-Key came with another request before")
             return await asyncio.shield(known[1])
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._answers[caller, key] = digest, future
         if len(self._answers) > _KEPT:
             self._answers.popitem(last=False)

@@ -38,7 +38,10 @@ class Routing:
         async def handle(request: web.Request) -> web.StreamResponse:
             caller = _ANYBODY
             try:
-                caller = await self.admit(request, operation)
+                if operation.right is not None:
+                    caller = await self._access.caller(request.headers.get("Authorization", ""))
+                    self._rates.take(caller.name)
+                    await self._access.check(caller, operation.right)
                 answer = await self._run(operation, caller, request)
             except Problem as problem:
                 answer = problem.response()
@@ -49,28 +52,16 @@ class Routing:
 
         return handle
 
-    async def admit(self, request: web.Request, operation: Operation) -> Caller:
-        """Return who asks, if they may. Raises :class:`Problem`."""
-        if operation.right is None:
-            return _ANYBODY
-        caller = await self._access.caller(request.headers.get("Authorization", ""))
-        self._rates.take(caller.name)
-        await self._access.check(caller, operation.right)
-        return caller
-
     async def _run(self, operation: Operation, caller: Caller, request: web.Request) -> web.StreamResponse:
         body, raw = await self._body(operation, request)
         call = Call(caller, dict(request.match_info), body, _query(operation, request), request)
 
-        async def run() -> Answer | web.StreamResponse:
-            return await operation.run(call)
-
         key = request.headers.get("Idempotency-Key", "") if request.method == "POST" else ""
         if key:
             said = b"\n".join((operation.name.encode(), request.path.encode("utf-8", "surrogateescape"), raw))
-            answer = await self._repeats.once(caller.name, key, said, run)
+            answer = await self._repeats.once(caller.name, key, said, lambda: operation.run(call))
         else:
-            answer = await run()
+            answer = await operation.run(call)
         return answer if isinstance(answer, web.StreamResponse) else _response(answer, request)
 
     async def _body(self, operation: Operation, request: web.Request) -> tuple[Body, bytes]:

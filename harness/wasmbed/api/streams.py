@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from contextlib import suppress
 
 import orjson
 from aiohttp import WSMsgType, web
 
 from harness.core.http_door import HttpDoor
 from harness.wasmbed.api.access import Access
-from harness.wasmbed.api.events import Changes, EventQuery, Subscription
+from harness.wasmbed.api.events import ALL_KINDS, Changes, EventQuery, Subscription, read_kinds
 from harness.wasmbed.api.operation import Call, NoBody, Operation, Right
 from harness.wasmbed.api.problems import Problem
 
@@ -41,37 +42,38 @@ class Streams:
         ]  # fmt: skip
 
     async def _follow(self, call: Call[NoBody, EventQuery]) -> web.StreamResponse:
-        request, kinds = call.request, call.query.kinds
-        for kind in kinds.split(","):
+        request, kinds = call.request, read_kinds(call.query.kinds)
+        for kind in sorted(kinds):
             await self._access.check(call.caller, Right("watch", f"{kind}s"))
         with self._changes.subscribed(kinds, request.headers.get("Last-Event-ID", "")) as subscription:
             headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
             response = web.StreamResponse(headers=headers)
             response.content_type = "text/event-stream"
-            async with self._door.sending(request.protocol):
-                await response.prepare(request)
-                await response.write(b":\n\n")
-            async for batch in subscription.batches():
+            with suppress(ConnectionError):  # it has left, or does not read
                 async with self._door.sending(request.protocol):
-                    await response.write(subscription.encode(batch))
+                    await response.prepare(request)
+                    await response.write(b":\n\n")
+                async for batch in subscription.batches():
+                    async with self._door.sending(request.protocol):
+                        await response.write(subscription.encode(batch))
         return response
 
     async def socket(self, request: web.Request) -> web.StreamResponse:
         """Serve the WebSocket: one message for each change, in JSON."""
         caller = await self._access.caller(_authorization(request))
-        kinds = ("device", "application", "gateway")
-        for kind in kinds:
+        for kind in sorted(ALL_KINDS):
             await self._access.check(caller, Right("watch", f"{kind}s"))
-        with self._changes.subscribed(",".join(kinds), "") as subscription:
+        with self._changes.subscribed(ALL_KINDS, "") as subscription:
             socket = web.WebSocketResponse(protocols=(_PROTOCOL,), heartbeat=15.0, max_msg_size=_LARGEST_MESSAGE)
             await socket.prepare(request)
             reader = asyncio.create_task(_read(socket, subscription))
             try:
-                async for batch in subscription.batches():
-                    for change in batch:
-                        async with self._door.sending(request.protocol):
-                            await socket.send_str(_message(change.kind, change.text))
-                await socket.close()
+                with suppress(ConnectionError):
+                    async for batch in subscription.batches():
+                        for change in batch:
+                            async with self._door.sending(request.protocol):
+                                await socket.send_str(_message(change.kind, change.text))
+                    await socket.close()
             finally:
                 reader.cancel()
                 await asyncio.wait([reader])
