@@ -221,4 +221,5 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --upgrade pip
 	@$(BIN)/python -m pip install --quiet --quiet -c constraints.txt -e . --group dev
 	@$(BIN)/python -m pip install --quiet --quiet -c constraints.txt --no-deps --upgrade --target $(VENV)/async-plugins --group async-plugins
+	@$(BIN)/python -m pip install --quiet --quiet -c constraints.txt --no-deps --upgrade --target $(VENV)/schemathesis --group schemathesis
 	@touch $@

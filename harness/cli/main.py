@@ -22,6 +22,7 @@ COMMANDS = {
     "up": ("platform", "Run the platform with boards until Ctrl-C."),
     "gateway": ("gateway", "Run one gateway as a program of its own."),
     "controllers": ("controllers", "Run the controllers as a program of their own."),
+    "api": ("api", "Run the REST API as a program of its own."),
     "emulate": ("emulate", "Run boards against a gateway, without a cluster."),
     "secrets": ("secrets", "Print the Secrets of an installation in a cluster."),
     "status": ("resources", "Show gateways, devices and applications."),

@@ -1,4 +1,4 @@
-"""Who may ask what."""
+"""Callers and their rights."""
 
 import pytest
 

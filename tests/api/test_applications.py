@@ -79,7 +79,7 @@ async def test_a_repeated_request_with_its_key_creates_nothing_twice(world: Worl
     assert first["application"]["app_id"] == again["application"]["app_id"]
     assert (await world.ask("GET", "/api/v1/applications"))["total"] == 1
     other = {**body, "name": "other"}
-    await world.ask("POST", "/api/v1/applications", other, status=422, Idempotency_Key="a")
+    await world.ask("POST", "/api/v1/applications", other, status=409, Idempotency_Key="a")
 
 
 async def test_other_targets_replace_the_ones_before(world: World, good: str) -> None:

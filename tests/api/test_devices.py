@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.wasmbed.resources.api import NotFound
 from harness.wasmbed.resources.kinds import DEVICE, SECRET
 from tests.api.world import World
 
@@ -50,6 +51,18 @@ async def test_a_device_that_is_let_in_gets_a_pairing_token(world: World) -> Non
     secret = await world.api.get(SECRET, "pairing-pump-1")
     assert secret["metadata"]["labels"] == {"wasmbed.io/purpose": "pairing"}
     assert len(made["devices"][0]["pairingToken"]) >= 32
+
+
+async def test_a_device_that_is_awaited_is_there_and_can_be_given_up(world: World) -> None:
+    await world.ask("POST", "/api/v1/devices", {"name": "pump-1"}, status=201)
+    assert (await world.ask("GET", "/api/v1/devices/pump-1"))["status"] == "Pending"
+    assert [each["id"] for each in (await world.ask("GET", "/api/v1/devices"))["devices"]] == ["pump-1"]
+    await world.ask("PATCH", "/api/v1/devices/pump-1", {"labels": {"a": "b"}}, status=409)
+    await world.ask("DELETE", "/api/v1/devices/pump-1")
+    await world.settle()
+    await world.ask("GET", "/api/v1/devices/pump-1", status=404)
+    with pytest.raises(NotFound):
+        await world.api.get(SECRET, "pairing-pump-1")
 
 
 async def test_a_token_that_waits_is_not_replaced(world: World) -> None:

@@ -35,6 +35,7 @@ class World:
         self.api: ResourceApi
         self.server: ApiServer
         self.session: aiohttp.ClientSession
+        self.url = ""
         self.tokens: dict[str, str] = {}
         self.audit: list[tuple[str, Mapping[str, Any]]] = []
 
@@ -49,8 +50,9 @@ class World:
         randomness = Randomness(1)
         self.server = ApiServer(self.settings, own, self.clock, randomness, SystemNetwork(), self._note)
         host, port = await self.server.start()
+        self.url = f"http://{host}:{port}"
         try:
-            async with aiohttp.ClientSession(f"http://{host}:{port}") as self.session:
+            async with aiohttp.ClientSession(self.url) as self.session:
                 yield self
         finally:
             await self.server.stop()
@@ -93,8 +95,7 @@ class World:
 
     async def settle(self) -> None:
         """Wait until the server has seen all changes."""
-        for informer in self.server.copies.informers.values():
-            await informer.catch_up(5)
+        await self.server.copies.catch_up(5)
 
     async def _account(self, name: str) -> str:
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}

@@ -1,4 +1,4 @@
-"""Who asks, and what they may do: the Kubernetes API server knows both (TokenReview, SubjectAccessReview).
+"""Callers and their rights: the Kubernetes API server knows both (TokenReview, SubjectAccessReview).
 
 A token is a ServiceAccount's (``kubectl create token``). Rights are RBAC rules on the platform's own resources, so the
 roles viewer, operator and admin are ClusterRoles, and a caller may do here what they may do with kubectl.

@@ -7,7 +7,7 @@ import binascii
 from base64 import b64decode
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 from typing_extensions import TypedDict
 
 from harness.core.identifiers import Randomness
@@ -16,7 +16,7 @@ from harness.wasmbed.api.operation import Answer, Body, Call, NoBody, NoQuery, O
 from harness.wasmbed.api.paging import Page, PageQuery, page_of
 from harness.wasmbed.api.problems import Problem
 from harness.wasmbed.api.shapes import ApplicationShape, application_shape
-from harness.wasmbed.api.writes import Done, Label, Name, delete, patch
+from harness.wasmbed.api.writes import ONLY_THESE, Done, LabelKey, LabelValue, Name, delete, patch
 from harness.wasmbed.protocol.messages import Limits
 from harness.wasmbed.resources.api import ResourceApi
 from harness.wasmbed.resources.kinds import APPLICATION
@@ -45,35 +45,52 @@ class ApplicationList(Page):
     applications: list[ApplicationShape]
 
 
-class Targets(Body):
-    """Exactly one of the three."""
+class ByName(Body):
+    """These devices."""
 
-    deviceNames: Annotated[list[Name] | None, Field(min_length=1, max_length=10_000)] = None
-    matchLabels: Annotated[dict[Label, Label] | None, Field(min_length=1, max_length=64)] = None
-    allDevices: Literal[True] | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Targets:
-        if sum(each is not None for each in (self.deviceNames, self.matchLabels, self.allDevices)) != 1:
-            raise ValueError("give one of deviceNames, matchLabels and allDevices")
-        return self
+    deviceNames: Annotated[list[Name], Field(min_length=1, max_length=10_000)]
 
     def spec(self) -> dict[str, Any]:
-        """Return them as the Application's spec has them."""
-        if self.matchLabels is not None:
-            return {"selector": {"matchLabels": dict(self.matchLabels)}}
-        if self.deviceNames is not None:
-            return {"deviceNames": list(dict.fromkeys(self.deviceNames))}
+        """Return the target of the Application's spec."""
+        return {"deviceNames": list(dict.fromkeys(self.deviceNames))}
+
+
+class ByLabels(Body):
+    """Devices with all these labels, later ones too."""
+
+    matchLabels: Annotated[dict[LabelKey, LabelValue], Field(min_length=1, max_length=64, json_schema_extra=ONLY_THESE)]
+
+    def spec(self) -> dict[str, Any]:
+        """Return the target of the Application's spec."""
+        return {"selector": {"matchLabels": dict(self.matchLabels)}}
+
+
+class AllDevices(Body):
+    """All devices, later ones too."""
+
+    allDevices: Literal[True]
+
+    def spec(self) -> dict[str, Any]:
+        """Return the target of the Application's spec."""
         return {"allDevices": True}
+
+
+Names = Annotated[list[Name], Field(min_length=1, max_length=10_000)]
+Targets = Annotated[
+    Names | ByName | ByLabels | AllDevices,
+    Field(description="Names, as the original's clients send them, or one of three choices."),
+]
 
 
 class Config(Body):
     """Limits and input; what is left out has the default of the resource."""
 
-    memoryLimit: Annotated[int | None, Field(ge=1, description="Bytes of memory.")] = None
-    fuel: Annotated[int | None, Field(ge=1, description="Units for one call into the module.")] = None
-    timeLimit: Annotated[int | None, Field(ge=1, description="Milliseconds for one call into the module.")] = None
-    entry: Annotated[str | None, Field(min_length=1, max_length=63)] = None
+    memoryLimit: Annotated[int | None, Field(ge=1 << 16, le=1 << 32, description="Bytes of memory.")] = None
+    fuel: Annotated[int | None, Field(ge=1, lt=1 << 63, description="Units for one call into the module.")] = None
+    timeLimit: Annotated[
+        int | None, Field(ge=1, le=3_600_000, description="Milliseconds for one call into the module.")
+    ] = None
+    entry: Annotated[str | None, Field(min_length=1, max_length=256, description="The function to call.")] = None
     args: Annotated[list[Text] | None, Field(max_length=64)] = None
     env: Annotated[dict[str, Text] | None, Field(max_length=64)] = None
 
@@ -87,23 +104,18 @@ class NewApplication(Body):
 
     name: Annotated[Name | None, Field(description="Its name; one is made up if there is none.")] = None
     displayName: Annotated[str | None, Field(min_length=1, max_length=253)] = None
-    wasmBytes: Annotated[str | None, Field(max_length=_LARGEST, description="The module in base64.")] = None
-    module: Annotated[
-        str | None, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of a module in the module store.")
-    ] = None
-    targetDevices: Annotated[
-        list[Name] | Targets, Field(description="Names, as the original's clients send them, or one of three choices.")
-    ]
+    wasmBytes: Annotated[str, Field(max_length=_LARGEST, description="The module in base64.")]
+    targetDevices: Targets
     config: Config = Config()
     stopped: Annotated[bool, Field(description="Whether it is only created, to be deployed later.")] = False
 
 
 class ApplicationChange(Body):
-    """What is to be different: another module or other targets lead to a redeployment."""
+    """The changes of an application: another module or other targets lead to a redeployment."""
 
     displayName: Annotated[str | None, Field(min_length=1, max_length=253)] = None
     wasmBytes: Annotated[str | None, Field(max_length=_LARGEST)] = None
-    targetDevices: list[Name] | Targets | None = None
+    targetDevices: Targets | None = None
     config: Config | None = None
 
 
@@ -183,19 +195,14 @@ class Applications:
     async def _create(self, call: Call[NewApplication, NoQuery]) -> Answer:
         wanted = call.body
         name = wanted.name or f"application-{self._randomness.token(6)}"
-        if (wanted.wasmBytes is None) == (wanted.module is None):
-            raise Problem(422, "give either wasmBytes or module")
+        await _check_module(wanted.wasmBytes, wanted.config.spec())
         spec: dict[str, Any] = {
             "name": wanted.displayName or name,
             "targetDevices": _targets(wanted.targetDevices),
             "stopped": wanted.stopped,
             "config": wanted.config.spec(),
+            "wasmBytes": wanted.wasmBytes,
         }
-        if wanted.wasmBytes is not None:
-            await _check_module(wanted.wasmBytes, wanted.config.spec())
-            spec["wasmBytes"] = wanted.wasmBytes
-        else:
-            spec["wasmRef"] = wanted.module
         made = await self._api.create(APPLICATION, new_object(APPLICATION, name, spec))
         self._copies.remember(APPLICATION, made)
         shape = application_shape(made)
@@ -245,12 +252,8 @@ class Applications:
             raise Problem(404, str(error)) from error
 
 
-def _targets(given: list[str] | Targets) -> dict[str, Any]:
-    if isinstance(given, Targets):
-        return given.spec()
-    if not given:
-        raise Problem(422, 'name at least one device, or {"allDevices": true}')
-    return {"deviceNames": list(dict.fromkeys(given))}
+def _targets(given: list[str] | ByName | ByLabels | AllDevices) -> dict[str, Any]:
+    return {"deviceNames": list(dict.fromkeys(given))} if isinstance(given, list) else given.spec()
 
 
 async def _check_module(text: str, config: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from harness.wasmbed.api.operation import Answer, Body, Call, NoBody, NoQuery, O
 from harness.wasmbed.api.paging import Page, PageQuery, page_of
 from harness.wasmbed.api.problems import Problem
 from harness.wasmbed.api.shapes import DeviceShape, device_shape
-from harness.wasmbed.api.writes import Done, Label, Name, delete, patch
+from harness.wasmbed.api.writes import ONLY_THESE, Done, LabelKey, LabelValue, Name, changed, delete, patch
 from harness.wasmbed.resources.api import ApiError, Conflict, Object, ResourceApi
 from harness.wasmbed.resources.kinds import DEVICE, SECRET
 from harness.wasmbed.resources.names import PURPOSE_LABEL, PURPOSE_PAIRING, TOKEN_KEY, pairing_secret
@@ -49,11 +49,14 @@ class NewDevices(Body):
 
 
 class DeviceChange(Body):
-    """What an operator may change; the rest is the device's own word."""
+    """The changes that an operator may make; the rest is the device's own word."""
 
     preferredGateway: Annotated[Name | None, Field(description="Null takes the preference away.")] = None
     labels: Annotated[
-        dict[Label, Label | None], Field(default_factory=dict, max_length=64, description="Null takes a label away.")
+        dict[LabelKey, LabelValue | None],
+        Field(
+            default_factory=dict, max_length=64, json_schema_extra=ONLY_THESE, description="Null takes a label away."
+        ),
     ]
 
 
@@ -113,7 +116,7 @@ class Devices:
             Operation(
                 name="deleteDevice", method="DELETE", path=one, run=self._delete, answer=Done,
                 right=Right("delete", "devices"), refusals=(404, 412),
-                summary="Remove a device. It enrolls again if its certificate allows it.",
+                summary="Remove a device, which enrolls again if its certificate allows it, or stop waiting for one.",
             ),
             Operation(
                 name="enrollDevice", method="POST", path=one + "/enroll", run=self._enroll, answer=Pairing, body=NoBody,
@@ -131,11 +134,11 @@ class Devices:
                 wanted.gateway is None or status.get("gateway") == wanted.gateway
             )
 
-        found, page = page_of(self._copies.of(DEVICE), wanted, fits, device_shape)
+        found, page = page_of(self._copies.devices(), wanted, fits, device_shape)
         return Answer({"devices": found, **page})
 
     async def _get(self, call: Call[NoBody, NoQuery]) -> Answer:
-        found = device_shape(self._copies.find(DEVICE, call.names["id"]))
+        found = device_shape(self._copies.device(call.names["id"]))
         return Answer(found, version=found["resourceVersion"])
 
     async def _create(self, call: Call[NewDevices, NoQuery]) -> Answer:
@@ -158,6 +161,7 @@ class Devices:
         return Answer(answer, status=201)
 
     async def _change(self, call: Call[DeviceChange, NoQuery]) -> Answer:
+        self._refuse_awaited(call.names["id"])
         change: dict[str, Any] = {}
         if "preferredGateway" in call.body.model_fields_set:
             change["spec"] = {"preferredGateway": call.body.preferredGateway}
@@ -167,13 +171,25 @@ class Devices:
         return Answer(device_shape(written), version=written["metadata"]["resourceVersion"])
 
     async def _delete(self, call: Call[NoBody, NoQuery]) -> Answer:
-        return await delete(self._api, self._copies, DEVICE, call)
+        name = call.names["id"]
+        if self._copies.awaited(name) is None or name in self._copies.of(DEVICE):
+            return await delete(self._api, self._copies, DEVICE, call)
+        try:
+            await self._api.delete(SECRET, pairing_secret(name), resource_version=call.expected_version)
+        except Conflict as error:
+            raise changed(DEVICE, name, call, error) from error
+        done: Done = {"success": True, "message": f"{name} is not awaited any more: its pairing token is void"}
+        return Answer(done)
 
     async def _enroll(self, call: Call[NoBody, NoQuery]) -> Answer:
         name = call.names["id"]
         token = await self._let_in(name, again=True)
         answer: Pairing = {"success": True, "message": f"{name} may enroll once", "pairingToken": token}
         return Answer(answer)
+
+    def _refuse_awaited(self, name: str) -> None:
+        if self._copies.awaited(name) is not None and name not in self._copies.of(DEVICE):
+            raise Problem(409, f"{name} has not enrolled yet")
 
     async def _let_in(self, name: str, *, again: bool = False) -> str:
         """Make the Secret of a pairing token; returns the token. Raises :class:`Problem` 409."""
@@ -188,7 +204,7 @@ class Devices:
             "stringData": {TOKEN_KEY: token},
         }
         try:
-            await self._api.create(SECRET, secret)
+            self._copies.remember_pairing(await self._api.create(SECRET, secret))
         except Conflict as error:
             raise Problem(409, f"{name} has a pairing token already that was not used") from error
         except ApiError as error:

@@ -61,7 +61,7 @@ class Change:
 
 
 class Changes:
-    """The latest changes, and who wants the next ones."""
+    """The latest changes, and the subscribers that get the next ones."""
 
     def __init__(
         self,
@@ -103,7 +103,8 @@ class Changes:
             each.end()
 
     def _catch_up(self, subscription: Subscription, last_id: str) -> None:
-        """Put what the subscriber missed into its queue. If that is not known any more, it is told to read anew."""
+        """Put what the subscriber missed into its queue. If that is not known any more, the event
+        ``reset`` asks it to read anew."""
         if not last_id:
             return
         epoch, _, number = last_id.partition("-")

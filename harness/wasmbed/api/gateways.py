@@ -31,7 +31,7 @@ class GatewayList(Page):
 
 
 class GatewayChange(Body):
-    """What an operator may change."""
+    """The changes that an operator may make."""
 
     capacity: Annotated[
         int | None, Field(ge=1, le=1_000_000, description="Devices that it is to have at most; null: no bound.")

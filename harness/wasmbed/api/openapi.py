@@ -12,6 +12,8 @@ from pydantic.json_schema import models_json_schema
 
 from harness.wasmbed.api.operation import NoQuery, Operation
 from harness.wasmbed.api.problems import MEDIA_TYPE, ProblemBody
+from harness.wasmbed.api.routing import LONGEST_HEADER
+from harness.wasmbed.api.writes import LONGEST_NAME, NAME
 
 __all__ = ["document"]
 
@@ -31,33 +33,28 @@ _MORE = {
     422: "The body, the query or a name does not fit.",
 }
 _OBJECT_PATH = re.compile(r"\{(\w+)\}")
+_PROBLEM = "problem"
 _REFERENCE = "#/components/schemas/{model}"
 
 
 def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
     """Return the document; ``version`` is the platform's."""
     served = list(operations)
-    schemas: dict[str, Any] = {}
-    adapters: list[tuple[int, str, TypeAdapter[Any]]] = [(0, "problem", TypeAdapter(ProblemBody))]
-    for number, each in enumerate(served):
-        if each.answer is not None:
-            adapters.append((number, "serialization", TypeAdapter(each.answer)))
-    keyed, shared = TypeAdapter.json_schemas(
-        [(key, "serialization", adapter) for key, (_, _, adapter) in enumerate(adapters)], ref_template=_REFERENCE
+    answers, shared = TypeAdapter.json_schemas(
+        [
+            (_PROBLEM, "serialization", TypeAdapter(ProblemBody)),
+            *((each.name, "serialization", TypeAdapter(each.answer)) for each in served if each.answer is not None),
+        ],
+        ref_template=_REFERENCE,
     )
-    schemas.update(shared.get("$defs", {}))
-    answers = {
-        number: keyed[key, "serialization"] for key, (number, kind, _) in enumerate(adapters) if kind != "problem"
-    }
-    problem = keyed[0, "serialization"]
-    bodies = {each.body for each in served if each.body is not None}
-    named, shared = models_json_schema(
-        [(body, "validation") for body in sorted(bodies, key=lambda body: body.__name__)], ref_template=_REFERENCE
-    )
+    schemas: dict[str, Any] = dict(shared.get("$defs", {}))
+    bodies = sorted({each.body for each in served if each.body is not None}, key=lambda body: body.__name__)
+    named, shared = models_json_schema([(body, "validation") for body in bodies], ref_template=_REFERENCE)
     schemas.update(shared.get("$defs", {}))
     paths: dict[str, Any] = {}
-    for number, each in enumerate(served):
-        described = _describe(each, answers.get(number), problem)
+    for each in served:
+        answer = answers.get((each.name, "serialization"))
+        described = _describe(each, answer, answers[_PROBLEM, "serialization"])
         if each.body is not None:
             content = {"application/json": {"schema": named[each.body, "validation"]}}
             required = any(field.is_required() for field in each.body.model_fields.values())
@@ -119,7 +116,7 @@ def _describe(operation: Operation, answer: Any, problem: Any) -> dict[str, Any]
 
 
 def _path_parameter(name: str) -> dict[str, Any]:
-    schema = {"type": "string", "minLength": 1, "maxLength": 253}
+    schema = {"type": "string", "pattern": NAME, "maxLength": LONGEST_NAME}
     return {"name": name, "in": "path", "required": True, "description": "The resource's name.", "schema": schema}
 
 
@@ -162,5 +159,5 @@ def _header(name: str, description: str) -> dict[str, Any]:
         "in": "header",
         "required": False,
         "description": description,
-        "schema": {"type": "string", "maxLength": 255},
+        "schema": {"type": "string", "maxLength": LONGEST_HEADER},
     }

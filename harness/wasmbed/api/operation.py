@@ -1,4 +1,4 @@
-"""What an operation of the API is: one declaration for the router, the check of a request, its right, and OpenAPI."""
+"""Operations of the API: one declaration of each for the router, the check of a request, its right, and OpenAPI."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Body(BaseModel):
-    """The base of all bodies and queries: an unknown field is refused, since it would be a wish that nobody hears."""
+    """The base of all bodies and queries: an unknown field is refused, since nobody would heed it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,7 +42,7 @@ class Right:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, as the Kubernetes API server knows them."""
+    """The user behind a request, as the Kubernetes API server knows them."""
 
     name: str
     uid: str = ""

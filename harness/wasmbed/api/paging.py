@@ -27,7 +27,7 @@ class PageQuery(Body):
 
 
 class Page(TypedDict):
-    """What the answer of a list has beside its entries."""
+    """The place of a page in its list."""
 
     total: Annotated[int, Field(description="Entries that fit the filters, in all pages.")]
     next: Annotated[str | None, Field(description="The `after` of the next page; null in the last one.")]

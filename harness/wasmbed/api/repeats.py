@@ -15,7 +15,6 @@ __all__ = ["Repeats"]
 
 _KEPT = 1024
 """Answers that are kept, the latest."""
-_LONGEST = 255
 
 
 class Repeats:
@@ -27,17 +26,13 @@ class Repeats:
     async def once(self, caller: str, key: str, request: bytes, run: Callable[[], Awaitable[Result]]) -> Result:
         """Return the answer to ``request``, from ``run`` or from before. An answer that is a refusal is not kept.
 
-        Raises :class:`Problem` 422 if the key came with another request.
+        Raises :class:`Problem` 409 if the key came with another request.
         """
-        if not key:
-            return await run()
-        if len(key) > _LONGEST:
-            raise Problem(422, f"an Idempotency-Key has at most {_LONGEST} characters")
         digest = hashlib.sha256(request).digest()
         known = self._answers.get((caller, key))
         if known is not None:
             if known[0] != digest:
-                raise Problem(422, "this Idempotency-Key came with another request before")
+                raise Problem(409, "this Idempotency-Key came with another request before")
             return await asyncio.shield(known[1])
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._answers[caller, key] = digest, future

@@ -18,11 +18,13 @@ from harness.wasmbed.api.rate import Rates
 from harness.wasmbed.api.repeats import Repeats
 from harness.wasmbed.resources.api import ApiError
 
-__all__ = ["Routing"]
+__all__ = ["LONGEST_HEADER", "Routing"]
 
 _WORTH_COMPRESSING = 4096
 """Bytes of an answer."""
 _ANYBODY = Caller("anybody")
+_BOUNDED = ("If-Match", "Idempotency-Key")
+LONGEST_HEADER = 255
 
 
 class Routing:
@@ -53,6 +55,9 @@ class Routing:
         return handle
 
     async def _run(self, operation: Operation, caller: Caller, request: web.Request) -> web.StreamResponse:
+        for name in _BOUNDED:
+            if len(request.headers.get(name, "")) > LONGEST_HEADER:
+                raise Problem(422, f"{name} has more than {LONGEST_HEADER} characters")
         body, raw = await self._body(operation, request)
         call = Call(caller, dict(request.match_info), body, _query(operation, request), request)
 

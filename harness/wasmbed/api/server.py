@@ -81,7 +81,17 @@ class ApiServer:
         return self._document
 
     async def start(self) -> Endpoint:
-        """Read the cluster, and start to serve; returns where. Raises :class:`OSError` if the port is in use."""
+        """:meth:`listen`, and :meth:`read`."""
+        endpoint = await self.listen()
+        await self.read()
+        return endpoint
+
+    async def read(self) -> None:
+        """Read the cluster, however long that takes. Until then it is not ready."""
+        await self.copies.start()
+
+    async def listen(self) -> Endpoint:
+        """Start to serve; returns where. Raises :class:`OSError` if the port is in use."""
         settings = self._settings
         app = web.Application(client_max_size=settings.body_limit, middlewares=[self._guard])
         self._runner = web.AppRunner(app, access_log=None, logger=log, shutdown_timeout=_ENDS_WITHIN)
@@ -99,7 +109,6 @@ class ApiServer:
         app.router.add_get("/openapi.json", self._openapi)
         await self._runner.setup()
         self._listener = await self._network.listen(self._door, settings.http)
-        await self.copies.start()
         return self._listener.endpoint
 
     async def stop(self) -> None:

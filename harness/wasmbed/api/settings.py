@@ -1,4 +1,4 @@
-"""What the owner of an API server may set."""
+"""The settings of an API server."""
 
 from __future__ import annotations
 

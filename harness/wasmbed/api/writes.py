@@ -1,4 +1,4 @@
-"""What changes of all kinds have in common: conditions, deletions, and the names in bodies."""
+"""Changes of all kinds have this in common: conditions, deletions, and the names in bodies."""
 
 from __future__ import annotations
 
@@ -12,15 +12,23 @@ from harness.wasmbed.api.operation import Answer, Call
 from harness.wasmbed.api.problems import Problem
 from harness.wasmbed.resources.api import Conflict, Object, Resource, ResourceApi
 
-__all__ = ["Done", "Label", "Name", "delete", "patch"]
+__all__ = ["LONGEST_NAME", "NAME", "ONLY_THESE", "Done", "LabelKey", "LabelValue", "Name", "changed", "delete", "patch"]
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+LONGEST_NAME = 63
+Name = Annotated[str, StringConstraints(pattern=NAME, max_length=LONGEST_NAME)]
 """A resource's name (RFC 1123 label)."""
-Label = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9][-A-Za-z0-9_./]*)?$", max_length=253)]
+_NAME_PART = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_DOMAIN = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?){0,3}"
+LabelKey = Annotated[str, StringConstraints(pattern=f"^({_DOMAIN}/)?{_NAME_PART}$", max_length=253)]
+LabelValue = Annotated[str, StringConstraints(pattern=f"^({_NAME_PART})?$", max_length=63)]
+"""Labels as Kubernetes takes them."""
+ONLY_THESE = {"additionalProperties": False}
+"""For the schema of a mapping with constrained keys: no other keys."""
 
 
 class Done(TypedDict):
-    """What was asked is done."""
+    """The request is carried out."""
 
     success: Literal[True]
     message: Annotated[str, Field(description="What was done.")]

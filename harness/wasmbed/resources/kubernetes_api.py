@@ -43,7 +43,7 @@ CLUSTER_SCOPED = frozenset(
         SELF_SUBJECT_RULES_REVIEW,
         SUBJECT_ACCESS_REVIEW,
         TOKEN_REVIEW,
-    }  # fmt: skip
+    }
 )
 PAGE = 500
 SMALL = 64 * 1024
