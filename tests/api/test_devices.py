@@ -126,3 +126,32 @@ async def test_an_unchanged_device_is_not_sent_again(world: World) -> None:
     await world.register("pump-1")
     tag = f'"{(await world.ask("GET", "/api/v1/devices/pump-1"))["resourceVersion"]}"'
     assert await world.ask("GET", "/api/v1/devices/pump-1", status=304, If_None_Match=tag) == b""
+
+
+async def test_a_list_shows_what_is_now(world: World) -> None:
+    """The texts of objects are kept, each for one version."""
+    await world.register("pump-1", phase="Connected")
+    await world.ask("POST", "/api/v1/devices", {"name": "pump-2"}, status=201)
+
+    async def listed() -> dict[str, str]:
+        return {each["id"]: each["status"] for each in (await world.ask("GET", "/api/v1/devices"))["devices"]}
+
+    assert await listed() == {"pump-1": "Connected", "pump-2": "Pending"}
+    await world.api.patch_status(DEVICE, "pump-1", {"status": {"phase": "Disconnected"}})
+    await world.register("pump-2", phase="Connected")
+    assert await listed() == {"pump-1": "Disconnected", "pump-2": "Connected"}
+    await world.api.delete(DEVICE, "pump-1")
+    await world.settle()
+    assert await listed() == {"pump-2": "Connected"}
+
+
+async def test_a_long_list_is_compressed_for_those_who_read_that(world: World) -> None:
+    for number in range(12):
+        await world.register(f"pump-{number}")
+    headers = {"Authorization": f"Bearer {world.tokens['viewer']}", "Accept-Encoding": "gzip"}
+    async with world.session.get("/api/v1/devices", headers=headers) as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert len((await answer.json())["devices"]) == 12
+    headers["Accept-Encoding"] = "identity"
+    async with world.session.get("/api/v1/devices", headers=headers) as answer:
+        assert "Content-Encoding" not in answer.headers

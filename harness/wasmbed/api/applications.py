@@ -16,6 +16,7 @@ from harness.wasmbed.api.operation import Answer, Body, Call, NoBody, NoQuery, O
 from harness.wasmbed.api.paging import Page, PageQuery, page_of
 from harness.wasmbed.api.problems import Problem
 from harness.wasmbed.api.shapes import ApplicationShape, application_shape
+from harness.wasmbed.api.texts import Texts
 from harness.wasmbed.api.writes import ONLY_THESE, Done, LabelKey, LabelValue, Name, delete, patch
 from harness.wasmbed.protocol.messages import Limits
 from harness.wasmbed.resources.api import ResourceApi
@@ -132,6 +133,7 @@ class Applications:
 
     def __init__(self, api: ResourceApi, copies: Copies, randomness: Randomness) -> None:
         self._api, self._copies, self._randomness = api, copies, randomness
+        self._texts = Texts(copies.informers[APPLICATION], application_shape)
         self._modules = ConfigMapModuleStore(api)
 
     def operations(self) -> list[Operation]:
@@ -184,7 +186,7 @@ class Applications:
             self._copies.of(APPLICATION),
             call.query,
             lambda each: wanted is None or (each.get("status") or {}).get("phase", "Pending") == wanted.value,
-            application_shape,
+            self._texts.of,
         )
         return Answer({"applications": found, **page})
 

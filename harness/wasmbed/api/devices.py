@@ -13,6 +13,7 @@ from harness.wasmbed.api.operation import Answer, Body, Call, NoBody, NoQuery, O
 from harness.wasmbed.api.paging import Page, PageQuery, page_of
 from harness.wasmbed.api.problems import Problem
 from harness.wasmbed.api.shapes import DeviceShape, device_shape
+from harness.wasmbed.api.texts import Texts
 from harness.wasmbed.api.writes import ONLY_THESE, Done, LabelKey, LabelValue, Name, changed, delete, patch
 from harness.wasmbed.resources.api import ApiError, Conflict, Object, ResourceApi
 from harness.wasmbed.resources.kinds import DEVICE, SECRET
@@ -91,6 +92,7 @@ class Devices:
 
     def __init__(self, api: ResourceApi, copies: Copies, randomness: Randomness) -> None:
         self._api, self._copies, self._randomness = api, copies, randomness
+        self._texts = Texts(copies.informers[DEVICE], device_shape)
 
     def operations(self) -> list[Operation]:
         """Return them, for the router and the document."""
@@ -134,7 +136,7 @@ class Devices:
                 wanted.gateway is None or status.get("gateway") == wanted.gateway
             )
 
-        found, page = page_of(self._copies.devices(), wanted, fits, device_shape)
+        found, page = page_of(self._copies.devices(), wanted, fits, self._texts.of)
         return Answer({"devices": found, **page})
 
     async def _get(self, call: Call[NoBody, NoQuery]) -> Answer:

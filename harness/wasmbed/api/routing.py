@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -22,6 +23,8 @@ __all__ = ["LONGEST_HEADER", "Routing"]
 
 _WORTH_COMPRESSING = 4096
 """Bytes of an answer."""
+_LEVEL = 1
+"""Of gzip: the higher ones take longer than they save on most networks."""
 _ANYBODY = Caller("anybody")
 _BOUNDED = ("If-Match", "Idempotency-Key")
 LONGEST_HEADER = 255
@@ -126,7 +129,7 @@ def _response(answer: Answer, request: web.Request) -> web.Response:
         if request.method == "GET" and tag in request.headers.get("If-None-Match", ""):
             return web.Response(status=304, headers=headers)
     body = answer.body if isinstance(answer.body, bytes) else orjson.dumps(answer.body)
-    response = web.Response(body=body, status=answer.status, content_type=answer.media_type, headers=headers)
-    if len(body) > _WORTH_COMPRESSING and answer.media_type == "application/json":
-        response.enable_compression()
-    return response
+    if len(body) > _WORTH_COMPRESSING and "gzip" in request.headers.get("Accept-Encoding", ""):
+        body = gzip.compress(body, _LEVEL)
+        headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    return web.Response(body=body, status=answer.status, content_type=answer.media_type, headers=headers)
