@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -132,6 +132,8 @@ class BoardEnvironment:
     links: Tap | None = None
     """Records what crosses the links of boards that can show it, as these see it; None where the gateway's side is
     recorded."""
+    gateways: Callable[[], Collection[Endpoint]] = tuple
+    """The gateways to which a bridge connects a board that one of them assigned to another."""
 
 
 class Board(ABC):
