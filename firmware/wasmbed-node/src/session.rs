@@ -367,9 +367,11 @@ impl<'s> Session<'s> {
 
 /// Whether `text` is `host:port`, of visible characters and not too long.
 fn is_endpoint(text: &str) -> bool {
-    let Some((host, port)) = text.rsplit_once(':') else { return false };
-    let is_host =
-        !host.is_empty() && text.len() <= LONGEST_ENDPOINT && host.bytes().all(|byte| byte.is_ascii_graphic());
-    let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
-    is_host && is_number && port.parse::<u16>().is_ok_and(|port| port > 0)
+    let text = text.as_bytes();
+    let Some(colon) = text.iter().rposition(|&byte| byte == b':') else { return false };
+    let (host, port) = (&text[..colon], &text[colon + 1..]);
+    let is_host = !host.is_empty() && text.len() <= LONGEST_ENDPOINT && host.iter().all(u8::is_ascii_graphic);
+    let is_number = port.len() <= 5 && port.iter().all(u8::is_ascii_digit);
+    let number = |number, digit: &u8| 10 * number + u32::from(digit - b'0');
+    is_host && is_number && (1..1 << 16).contains(&port.iter().fold(0, number))
 }
