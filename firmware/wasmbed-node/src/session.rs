@@ -372,6 +372,6 @@ fn is_endpoint(text: &str) -> bool {
     let (host, port) = (&text[..colon], &text[colon + 1..]);
     let is_host = !host.is_empty() && text.len() <= LONGEST_ENDPOINT && host.iter().all(u8::is_ascii_graphic);
     let is_number = port.len() <= 5 && port.iter().all(u8::is_ascii_digit);
-    let number = |number, digit: &u8| 10 * number + u32::from(digit - b'0');
+    let number = |number: u32, digit: &u8| 10 * number + u32::from(digit - b'0');
     is_host && is_number && (1..1 << 16).contains(&port.iter().fold(0, number))
 }
