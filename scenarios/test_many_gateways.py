@@ -96,10 +96,12 @@ async def test_a_device_resumes_at_the_gateway_that_it_is_sent_to(stack: Stack) 
     stack.history.follows("device-reassigned")
 
 
-@pytest.mark.stack(beat=STALE)
+@pytest.mark.requires("gateway-settings")
+@pytest.mark.stack(beat=0.3)
 async def test_a_device_comes_back_when_its_home_has_no_place(stack: Stack) -> None:
-    """The first gateway does not know yet that the second is full: it sends the device there, and then serves it."""
-    first, second = await stack.scale_gateways(2, sessions=1)
+    """The first gateway does not know yet that the second is full: it sends the device there, and then serves it. It
+    writes meanwhile that the device is nowhere."""
+    first, second = await stack.scale_gateways(2, sessions=1, last_seen_interval=STALE, retry_after=2.0)
     of_second = names_of("gateway-2")
     stack.boards.gateway = second.endpoint
     await connected(stack, next(of_second), "gateway-2")
@@ -122,9 +124,19 @@ async def test_a_device_comes_back_when_its_home_is_away(stack: Stack) -> None:
     stack.history.follows("device-reassigned", only=[board.name])
 
 
-async def connected(stack: Stack, name: str, gateway: str) -> Board:
+@pytest.mark.requires("ethernet")
+async def test_a_device_comes_back_when_it_has_no_way_to_its_home(stack: Stack) -> None:
+    """In its emulator's network a board reaches no gateway by the address that this computer knows."""
+    first, _ = await stack.scale_gateways(2)
+    stack.boards.gateway = first.endpoint
+    board = await connected(stack, next(names_of("gateway-2")), "gateway-1", link="ethernet")
+    assert any("back to the provisioned gateway" in line for line in board.console.lines)
+    stack.history.follows("device-reassigned")
+
+
+async def connected(stack: Stack, name: str, gateway: str, **options: str) -> Board:
     """A board of that name, Connected at that gateway."""
-    board = await stack.boards.power_on(name=name)
+    board = await stack.boards.power_on(name=name, **options)
     await stack.device(board).until(phase="Connected", gateway=gateway, within=PATIENCE)
     return board
 

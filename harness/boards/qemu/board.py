@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, ClassVar
 
-from harness.boards.board import NOT_RECORDED, BoardEnvironment, BoardSettings, Power
+from harness.boards.board import NOT_ON_ETHERNET, NOT_RECORDED, BoardEnvironment, BoardSettings, Power
 from harness.boards.bridge import Bridge, TcpBridge
 from harness.boards.emulated import ConsoleLine, EmulatedBoard
 from harness.boards.foreign import Source
@@ -38,10 +38,6 @@ PLAIN_SERIAL_CAPABILITIES = ("tls", "cbor", "gpio", "sensor")
 
 EMULATED = frozenset({"dates", "claims", "provision", "reset", "pause", "debug", "record", "reassign"})
 """The features that every board with this project's firmware gets from QEMU."""
-
-NOT_ON_ETHERNET = frozenset({"reassign"})
-"""The features that a board lacks while Ethernet is its link: in the emulator's network it reaches the bridge, and no
-gateway by the address that this computer knows."""
 
 
 def emulated_features(platform: Platform) -> frozenset[str]:
