@@ -134,9 +134,9 @@ async def test_a_device_comes_back_when_it_has_no_way_to_its_home(stack: Stack) 
     stack.history.follows("device-reassigned")
 
 
-async def connected(stack: Stack, name: str, gateway: str, **options: str) -> Board:
+async def connected(stack: Stack, name: str, gateway: str, *, link: str | None = None) -> Board:
     """A board of that name, Connected at that gateway."""
-    board = await stack.boards.power_on(name=name, **options)
+    board = await stack.boards.power_on(name=name, link=link)
     await stack.device(board).until(phase="Connected", gateway=gateway, within=PATIENCE)
     return board
 

@@ -31,7 +31,7 @@ pub struct Bench {
     pub requests: RefCell<Vec<(u64, String)>>,
 }
 
-/// What the board's link does when a connection is requested.
+/// The answer of the board's link to a request for a connection.
 pub enum Call {
     Refused,
     /// It carries these messages, and ends.
