@@ -23,6 +23,11 @@ STEPS: tuple[tuple[str, Path, list[str]], ...] = (
     ),
     ("lints of native boards", FIRMWARE, [*LINT, "-p=wasmbed-native", "--lib", "--profile=native", *STRICT]),
     ("tests", FIRMWARE, ["test", "--quiet", "--locked"]),
+    (
+        "tests of the node without TLS",
+        FIRMWARE,
+        ["test", "--quiet", "--locked", "-p=wasmbed-node", "--no-default-features", "--test=node"],
+    ),
     ("formatting of the samples", FIRMWARE / "apps", ["fmt", "--check"]),
     ("lints of the samples", FIRMWARE / "apps", [*LINT, "--all-targets", *STRICT]),
 )

@@ -1,6 +1,6 @@
 """Several gateways behind one address: where devices go, and where they are after one has died."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -15,6 +15,8 @@ from harness.wasmbed.resources.kinds import DEVICE
 pytestmark = pytest.mark.requires("several-gateways", "gateway-placement", "reassign")
 
 PATIENCE = 120.0
+STALE = 60.0
+"""Seconds between two beats of a gateway, for tests in which the others do not know yet what became of it."""
 HEARTBEATS = 3
 """Heartbeat intervals within which the devices of a gateway that died are back."""
 
@@ -24,6 +26,11 @@ def home(device: str, count: int = 3) -> str:
     chosen = choose_home(device, None, [Candidate(f"gateway-{number}", "") for number in range(1, count + 1)])
     assert chosen is not None
     return chosen.name
+
+
+def names_of(gateway: str) -> Iterator[str]:
+    """Names of devices whose home is ``gateway``, of two."""
+    return (name for name in (f"pump-{number}" for number in range(1, 50)) if home(name, 2) == gateway)
 
 
 async def at_home(stack: Stack) -> tuple[list[Board], Sequence[GatewayControl]]:
@@ -66,12 +73,72 @@ async def test_a_device_goes_to_the_gateway_that_it_prefers(stack: Stack) -> Non
 async def test_a_gateway_that_is_full_gets_no_further_device(stack: Stack) -> None:
     """The second device of the same home goes to the other gateway."""
     await stack.scale_gateways(2, sessions=1)
-    of_second = [name for name in (f"pump-{number}" for number in range(1, 50)) if home(name, 2) == "gateway-2"]
-    await stack.boards.power_on(name=of_second[0])
-    await stack.device(of_second[0]).until(phase="Connected", gateway="gateway-2", within=PATIENCE)
+    of_second = names_of("gateway-2")
+    await connected(stack, next(of_second), "gateway-2")
     await stack.gateways[1].until(connected_devices=1, within=PATIENCE)
-    await stack.boards.power_on(name=of_second[1])
-    await stack.device(of_second[1]).until(phase="Connected", gateway="gateway-1", within=PATIENCE)
+    await connected(stack, next(of_second), "gateway-1")
+
+
+async def test_a_device_resumes_at_the_gateway_that_it_is_sent_to(stack: Stack) -> None:
+    """Whichever of two it enrolls with, and again after a reset: it is served under the id that it got there."""
+    gateways = await stack.scale_gateways(2)
+    for at, of in (gateways, reversed(gateways)):
+        stack.boards.gateway = at.endpoint
+        board = await connected(stack, next(names_of(of.name)), of.name)
+        if "reset" in board.features:
+            first = stack.history.find("EnrollmentResponse", about=board.name)[-1]
+            await board.reset()
+            again = await stack.history.until("EnrollmentResponse", about=board.name, after=first, within=PATIENCE)
+            await stack.history.until("HeartbeatAcknowledgment", about=board.name, after=again, within=PATIENCE)
+            await stack.device(board).until(phase="Connected", gateway=of.name, within=PATIENCE)
+        given = [each.data["deviceId"] for each in stack.history.find("EnrollmentResponse", about=board.name)]
+        assert stack.device(board).status.device_id == given[-1]
+    stack.history.follows("device-reassigned")
+
+
+@pytest.mark.requires("gateway-settings")
+@pytest.mark.stack(beat=0.3)
+async def test_a_device_comes_back_when_its_home_has_no_place(stack: Stack) -> None:
+    """The first gateway does not know yet that the second is full: it sends the device there, and then serves it. It
+    writes meanwhile that the device is nowhere."""
+    first, second = await stack.scale_gateways(2, sessions=1, last_seen_interval=STALE, retry_after=2.0)
+    of_second = names_of("gateway-2")
+    stack.boards.gateway = second.endpoint
+    await connected(stack, next(of_second), "gateway-2")
+    stack.boards.gateway = first.endpoint
+    board = await connected(stack, next(of_second), "gateway-1")
+    assert stack.history.find("EnrollmentResponse", about=board.name, reassigned=True)
+    assert stack.history.find("Error", about=board.name, code="GATEWAY_FULL")
+    stack.history.follows("device-reassigned", only=[board.name])
+
+
+@pytest.mark.requires("gateway-kill")
+@pytest.mark.stack(beat=STALE)
+async def test_a_device_comes_back_when_its_home_is_away(stack: Stack) -> None:
+    """The first gateway does not know yet that the second was killed."""
+    first, second = await stack.scale_gateways(2)
+    await second.kill()
+    stack.boards.gateway = first.endpoint
+    board = await connected(stack, next(names_of("gateway-2")), "gateway-1")
+    assert stack.history.find("EnrollmentResponse", about=board.name, reassigned=True)
+    stack.history.follows("device-reassigned", only=[board.name])
+
+
+@pytest.mark.requires("ethernet")
+async def test_a_device_comes_back_when_it_has_no_way_to_its_home(stack: Stack) -> None:
+    """In its emulator's network a board reaches no gateway by the address that this computer knows."""
+    first, _ = await stack.scale_gateways(2)
+    stack.boards.gateway = first.endpoint
+    board = await connected(stack, next(names_of("gateway-2")), "gateway-1", link="ethernet")
+    assert any("back to the provisioned gateway" in line for line in board.console.lines)
+    stack.history.follows("device-reassigned")
+
+
+async def connected(stack: Stack, name: str, gateway: str, *, link: str | None = None) -> Board:
+    """A board of that name, Connected at that gateway."""
+    board = await stack.boards.power_on(name=name, link=link)
+    await stack.device(board).until(phase="Connected", gateway=gateway, within=PATIENCE)
+    return board
 
 
 @pytest.mark.requires("gateway-stop")

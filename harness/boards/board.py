@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,6 +25,7 @@ from harness.core.network import Endpoint, Network
 __all__ = [
     "FEATURES",
     "LINKS",
+    "NOT_ON_ETHERNET",
     "NOT_RECORDED",
     "About",
     "Board",
@@ -39,6 +40,9 @@ LINKS = frozenset({"ethernet", "plain-serial"})
 """The features that are other links than the board's own."""
 NOT_RECORDED = frozenset({"reset", "pause", "debug", "ethernet"})
 """The features that a board lacks while it is recorded: a recording holds only the bytes of its serial lines."""
+NOT_ON_ETHERNET = frozenset({"reassign"})
+"""The features that a board lacks while Ethernet is its link: in an emulator's network it reaches the bridge, and no
+gateway by the address that this computer knows."""
 
 FEATURES: Mapping[str, str] = {
     "tls": "speaks TLS itself",
@@ -132,6 +136,8 @@ class BoardEnvironment:
     links: Tap | None = None
     """Records what crosses the links of boards that can show it, as these see it; None where the gateway's side is
     recorded."""
+    gateways: Callable[[], Collection[Endpoint]] = tuple
+    """The gateways to which a bridge connects a board that one of them assigned to another."""
 
 
 class Board(ABC):

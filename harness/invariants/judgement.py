@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from harness.core.errors import ProductFailure, RigError, reason
 from harness.core.history import SEEN_BY, Event
 from harness.invariants.application_status import APPLICATION_STATUS
+from harness.invariants.assignments import ASSIGNMENTS
 from harness.invariants.boards import BOARDS
 from harness.invariants.consoles import CONSOLES
 from harness.invariants.device_status import DEVICE_STATUS
@@ -52,6 +53,7 @@ RULES: Mapping[str, type[Invariant]] = {
         *EXCHANGES,
         *IDENTITY,
         *INTRODUCTIONS,
+        *ASSIGNMENTS,
         *TIMING,
         *SILENCE,
         *DRAINING,

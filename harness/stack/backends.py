@@ -131,7 +131,7 @@ def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
     """Why a test that needs these features is skipped. None if the chosen gateway has them, and the chosen kind of
     board, or the default kind of the chosen tier. Some are lost in a simulation, while boards are recorded, and by the
     system's file. Raises UsageError for an unknown feature, RigError if the tier or the gateway cannot run here."""
-    from harness.boards.board import FEATURES, NOT_RECORDED
+    from harness.boards.board import FEATURES, NOT_ON_ETHERNET, NOT_RECORDED
     from harness.stack.board_choice import board_catalogue
 
     names = set(wanted)
@@ -157,8 +157,8 @@ def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
         if unknown := sorted(names.difference(known)):
             do = f"{suggestion(unknown[0], known)}the features are {', '.join(known)}"
             raise UsageError(f"no boards have the feature {unknown[0]!r}, nor does a gateway", do=do)
-    tier, kind, _ = catalogue.find(options.boards)
-    features = tier.features(kind)
+    tier, kind, link = catalogue.find(options.boards)
+    features = tier.features(kind) - (NOT_ON_ETHERNET if link == "ethernet" else frozenset())
     lost = NOT_RECORDED if options.record and "record" in features else frozenset()
     if not (missing := names - (features - lost)):
         return None

@@ -199,6 +199,7 @@ class Stack:
             self._recorder.platform,
             self._recorder.failure,
             self._recorder.platform if self.gateway.is_tunnel else None,
+            lambda: [each.endpoint for each in self._gateways],
         )
         self.boards = Boards(
             self.options,

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.boards.bridge import Bridge, Line, LineMark
-from harness.core.network import SystemNetwork
+from harness.core.network import Endpoint, SystemNetwork
 
 OPEN, CLOSE = LineMark.OPEN.wire(), LineMark.CLOSE.wire()
 HUNG = 120
@@ -56,15 +56,19 @@ class Scene:
     def __init__(self, board: Peer, bridge: Bridge) -> None:
         self.board, self.bridge = board, bridge
         self.calls: list[Peer] = []
+        self.other_calls: list[Peer] = []
+        self.others: list[Endpoint] = []
         self.notes: list[str] = []
         self.called = asyncio.Event()
 
-    async def call(self, count: int) -> Peer:
+    async def call(self, count: int, *, other: bool = False) -> Peer:
+        """The gateway's end of a connection, or that of the ``other`` gateway."""
+        calls = self.other_calls if other else self.calls
         async with asyncio.timeout(HUNG):
-            while len(self.calls) < count:
+            while len(calls) < count:
                 self.called.clear()
                 await self.called.wait()
-        peer = self.calls[count - 1]
+        peer = calls[count - 1]
         await peer.until(lambda: peer.transport is not None)
         return peer
 
@@ -74,30 +78,33 @@ async def stage(tmp_path: Path, settings: dict[str, bool]) -> AsyncIterator[Scen
     network, loop = SystemNetwork(), asyncio.get_running_loop()
     holder: list[Scene] = []
 
-    def accept() -> Peer:
+    def accept(calls: list[Peer]) -> Peer:
         peer = Peer()
-        holder[0].calls.append(peer)
+        calls.append(peer)
         holder[0].called.set()
         return peer
 
-    gateway = await network.listen(accept, ("127.0.0.1", 0))
+    gateway = await network.listen(lambda: accept(holder[0].calls), ("127.0.0.1", 0))
+    other = await network.listen(lambda: accept(holder[0].other_calls), ("127.0.0.1", 0))
 
     def note(source: str, target: str, name: str, data: Any, correlation: str) -> None:
         holder[0].notes.append(name)
 
-    bridge = Bridge("board-1", gateway.endpoint, network, note, **settings)
+    bridge = Bridge("board-1", gateway.endpoint, network, note, assignable=lambda: holder[0].others, **settings)
     path = str(tmp_path / "serial")
     server = await loop.create_unix_server(lambda: bridge, path)
     _, board = await loop.create_unix_connection(Peer, path)
     holder.append(Scene(board, bridge))
+    holder[0].others.append(other.endpoint)
     try:
         yield holder[0]
     finally:
         await bridge.close()
         await gateway.close()
+        await other.close()
         server.close()
         await board.until(lambda: board.lost)
-        for peer in holder[0].calls:
+        for peer in [*holder[0].calls, *holder[0].other_calls]:
             if not peer.lost:
                 peer.transport.abort()
             await peer.until(lambda peer=peer: peer.lost)
@@ -141,6 +148,44 @@ async def test_a_board_that_closes_ends_the_connection_in_order(stage: Scene) ->
     stage.board.transport.write(b"bye" + CLOSE)
     await gateway.until(lambda: gateway.lost)
     assert bytes(gateway.received) == b"bye"
+
+
+def asked(endpoint: Endpoint | str) -> bytes:
+    """A board's request for a connection to that gateway."""
+    address = endpoint if isinstance(endpoint, str) else "{}:{}".format(*endpoint)
+    return LineMark.ADDRESS.wire() + Line.stuff(address.encode()) + OPEN
+
+
+async def test_a_board_is_connected_to_the_gateway_that_it_asks_for_and_then_to_its_own_again(stage: Scene) -> None:
+    request = asked(stage.others[0])
+    stage.board.transport.write(request[:5])
+    stage.board.transport.write(request[5:] + b"dropped")
+    other = await stage.call(1, other=True)
+    await stage.board.until(lambda: bytes(stage.board.received) == OPEN)
+    stage.board.transport.write(b"hello" + CLOSE)
+    await other.until(lambda: other.lost)
+    assert bytes(other.received) == b"hello"
+    stage.board.transport.write(OPEN)
+    await stage.call(1)
+    assert len(stage.other_calls) == 1
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:1", "", "127.0.0.1", "localhost:port", "\x10:1", "\xff:1", "a" * (1 << 20) + ":1"], ids=repr
+)
+async def test_a_board_is_connected_nowhere_but_to_gateways(stage: Scene, address: str) -> None:
+    """The address may be that of another program on this computer."""
+    stage.board.transport.write(asked(address))
+    await stage.board.until(lambda: bytes(stage.board.received) == CLOSE)
+    assert stage.notes == ["LinkRefused"]
+    stage.board.transport.write(OPEN)
+    await stage.call(1)
+
+
+async def test_a_board_that_is_reset_while_it_names_an_address_gets_its_own_gateway(stage: Scene) -> None:
+    stage.board.transport.write(asked(stage.others[0])[:-2] + CLOSE + OPEN)
+    await stage.call(1)
+    assert stage.other_calls == []
 
 
 async def test_a_cut_link_is_silent_until_it_is_restored(stage: Scene) -> None:

@@ -298,6 +298,24 @@ async def test_a_heartbeat_interval_of_zero_is_refused() -> None:
         await shows(bench, "heartbeat interval of 0 ms")
 
 
+NO_ADDRESSES = [
+    *(
+        "",
+        "gateway",
+        "gateway:",
+        ":1",
+        "gateway:0",
+        "gateway:65536",
+        "gateway:x",
+        "gateway:+1",
+        "gate way:1",
+        "g\x10:1",
+    ),
+    *("a..b:1", f"{'a' * 64}:1", f"{'a.' * 128}:4433"),
+]
+"""Of the last two, a resolver refuses a label, and the whole name."""
+
+
 async def assigned(bench: Bench, home: str) -> MockGateway:
     """A second gateway. The first has assigned the board to ``home``, by default that one."""
     second = bench.make_gateway(bench.servers.issue("second", ("localhost", "127.0.0.1")))
@@ -337,7 +355,7 @@ async def test_a_board_whose_new_gateway_is_not_there_resumes_at_its_own() -> No
         await shows(bench, "back to the provisioned gateway")
 
 
-@pytest.mark.parametrize("nonsense", ["", "gateway", "gateway:", ":1", "gateway:0", "gateway:65536", "gateway:x"])
+@pytest.mark.parametrize("nonsense", NO_ADDRESSES)
 async def test_a_board_that_is_assigned_to_no_address_stays(nonsense: str) -> None:
     async with scene() as bench:
         peer = await bench.connected()
@@ -347,6 +365,27 @@ async def test_a_board_that_is_assigned_to_no_address_stays(nonsense: str) -> No
         )
         await peer.expect(EnrollmentAcknowledgment)
         assert (await peer.expect(Heartbeat)).device_id == DEVICE_ID
+
+
+async def test_a_chain_of_assignments_is_followed_after_a_pause() -> None:
+    """Gateways that assign a board to each other cannot keep it busy."""
+    clock = ManualClock()
+    async with scene(clock=clock) as bench:
+        second = await assigned(bench, "")
+        try:
+            there = await second.accept()
+            heartbeat = await there.link.receive()
+            there.link.send(Error("ENROLLMENT_FAILED", "unknown device id"), heartbeat.message_id)
+            request = await there.receive()
+            home = "{}:{}".format(*bench.gateway.endpoint)
+            response = EnrollmentResponse(DEVICE_ID, "first", home, 30_000, None, reassigned=True)
+            there.link.send(response, request.message_id)
+            await shows(bench, "link: next attempt in")
+            await clock.advance(1)
+            back = await bench.gateway.accept()
+            assert (await back.expect(Heartbeat)).device_id == DEVICE_ID
+        finally:
+            await second.stop()
 
 
 async def test_it_does_not_wait_for_ever_for_an_answer() -> None:

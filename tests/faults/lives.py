@@ -188,6 +188,19 @@ async def has_two_gateways(life: Life) -> None:
     await life.connected(second)
 
 
+async def is_sent_home(life: Life) -> None:
+    stack = life.stack
+    await stack.add_gateway("gateway-2")
+    board = await life.board(name="right")  # its home is the second gateway; it enrolls with the first
+    await life.deployed("hello", board)
+    await life.connected(board)
+    await stack.faults.settled()
+    sent = stack.history.find("EnrollmentResponse", about=board.name)[-1]
+    await board.reset()
+    await stack.history.until("EnrollmentResponse", about=board.name, after=sent, within=PATIENCE)
+    await life.connected(board)
+
+
 LIVES: dict[str, Callable[[Life], Awaitable[None]]] = {
     "application-deployment": runs_an_application,
     "application-monitoring": runs_an_application,
@@ -201,6 +214,7 @@ LIVES: dict[str, Callable[[Life], Awaitable[None]]] = {
     "device-deleted": is_deleted,
     "device-enrollment": enrolls,
     "device-enrollment-by-request": enrolls_by_request,
+    "device-reassigned": is_sent_home,
     "device-resumed": loses_its_link,
     "device-revoked": is_revoked,
     "enrollment-failure": is_refused,

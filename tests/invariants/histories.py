@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import cbor2
 
 from harness.invariants import Party
+from tests.invariants.assignment_histories import ASSIGNMENTS
 from tests.invariants.device_histories import DEVICES
 from tests.invariants.pace_histories import PACES
 from tests.invariants.report_histories import REPORTS
@@ -36,6 +37,7 @@ from tests.invariants.story import (
 )
 
 EXAMPLES: Mapping[str, Example] = {
+    **ASSIGNMENTS,
     **DEVICES,
     **PACES,
     **REPORTS,

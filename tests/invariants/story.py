@@ -33,7 +33,8 @@ def moment(at: float) -> str:
 
 
 class Story:
-    """A history written by hand, of device ``pump-1`` at ``gateway-1`` unless another is named."""
+    """A history written by hand, of device ``pump-1`` at ``gateway-1`` unless another is named. A link is a number, or
+    the name of one at another gateway."""
 
     def __init__(self) -> None:
         self.clock = ManualClock(START)
@@ -63,16 +64,17 @@ class Story:
         self.writes(source, f"PATCH {kind}", name, subresource="status", status=status)
         self.state(kind, name, status=status)
 
-    def device(self, name: str, about: str = "", device: str = "pump-1", link: int = 1, **data: Any) -> None:
+    def device(self, name: str, about: str = "", device: str = "pump-1", link: int | str = 1, **data: Any) -> None:
         self._crosses("Device", "Gateway", name, about, device, link, data)
 
-    def gateway(self, name: str, about: str = "", device: str = "pump-1", link: int = 1, **data: Any) -> None:
+    def gateway(self, name: str, about: str = "", device: str = "pump-1", link: int | str = 1, **data: Any) -> None:
         self._crosses("Gateway", "Device", name, about, device, link, data)
 
     def _crosses(
-        self, source: str, target: str, name: str, about: str, device: str, link: int, data: dict[str, Any]
+        self, source: str, target: str, name: str, about: str, device: str, link: int | str, data: dict[str, Any]
     ) -> None:
-        data = {"device": device, "link": f"gateway-1/{link}", **data}
+        link = link if isinstance(link, str) else f"gateway-1/{link}"
+        data = {"device": device, "link": link, **data}
         self.history.record(Kind.MESSAGE, source, target, name, data, about or device)
 
     # What good ones do.
@@ -134,7 +136,7 @@ class Story:
         told: dict[str, Any] = {"deviceId": ID, "heartbeatInterval": 1000}
         self.gateway("EnrollmentResponse", device=device, link=link, messageId=number, **told | data)
 
-    def beats(self, number: int = 2, link: int = 1, answered: bool = True, **data: Any) -> None:
+    def beats(self, number: int = 2, link: int | str = 1, answered: bool = True, **data: Any) -> None:
         told: dict[str, Any] = {
             "deviceId": ID,
             "deviceTime": int(self.clock.now() * 1000),
@@ -189,7 +191,7 @@ class Story:
         self.writes_status("Gateway", "Device", "pump-1", phase="Enrolling")
         self.writes_status("DeviceController", "Device", "pump-1", phase="Enrolled", enrollments=count)
 
-    def closes(self, source: str = "Device", link: int = 1, reason: str = "closed by the peer") -> None:
+    def closes(self, source: str = "Device", link: int | str = 1, reason: str = "closed by the peer") -> None:
         (self.device if source == "Device" else self.gateway)("ConnectionClosed", link=link, reason=reason)
 
     def becomes_disconnected(self, **status: Any) -> None:

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from harness.core.history import Kind
 from harness.invariants import RULES
 from harness.wasmbed.pki.authority import Authority
+from tests.invariants.assignment_histories import comes_back, is_sent_away
 from tests.invariants.histories import EXAMPLES
 from tests.invariants.report_histories import in_virtual_time
 from tests.invariants.story import (
@@ -435,3 +436,39 @@ def test_a_stop_counts_from_when_the_controller_may_know_of_the_session() -> Non
     story.is_asked_to_stop()
     story.is_asked_to_stop()
     assert "stops are asked once" in story.broken()
+
+
+@pytest.mark.parametrize(
+    "excuse",
+    ["", "power on", "cut link", "gateway down", "stood still", "silent console", "emulator", "not served there"],
+)
+def test_an_assigned_device_may_come_elsewhere_with_a_reason(excuse: str) -> None:
+    story = Story()
+    is_sent_away(story, console=excuse != "silent console")
+    match excuse:
+        case "power on" | "cut link":
+            story.fault(excuse, "pump-1")
+        case "gateway down":
+            story.note("gateway down", gateway="gateway-2")
+        case "stood still":
+            story.later(1)
+            story.note("stood still", seconds=30.0)
+        case "not served there":
+            story.device("TlsConnected", link="gateway-2/1", certificate={})
+            story.gateway("ConnectionClosed", link="gateway-2/1", reason="full")
+        case "emulator":
+            story.note("stack started", boards="qemu")
+    comes_back(story)
+    broken = "assigned devices go there" in [violation.rule for violation in story.violations()]
+    assert broken is (excuse == "")
+
+
+def test_a_device_that_its_home_serves_comes_there_again() -> None:
+    """When that link ends, too; elsewhere only after it could not."""
+    story = Story()
+    is_sent_away(story)
+    story.device("TlsConnected", link="gateway-2/1", certificate={})
+    story.beats(3, link="gateway-2/1")
+    story.closes(link="gateway-2/1")
+    comes_back(story)
+    assert "assigned devices go there" in [violation.rule for violation in story.violations()]

@@ -169,6 +169,13 @@ def test_features_that_recording_takes_away_are_named() -> None:
     assert lacking(recorded, {"reset", "ed25519"}) == "boards of mps2-an385 have no ed25519, reset"
 
 
+@pytest.mark.skipif(QemuTier.unavailable() is not None, reason=str(QemuTier.unavailable()))
+def test_features_that_a_link_takes_away_are_named() -> None:
+    assert lacking(StackOptions(boards="mps2-an385"), {"reassign"}) is None
+    on_ethernet = StackOptions(boards="mps2-an385+ethernet")
+    assert lacking(on_ethernet, {"csr", "reassign"}) == "boards of mps2-an385+ethernet have no reassign"
+
+
 def test_an_option_that_only_some_clusters_take_is_refused_by_the_others() -> None:
     for cluster, option in (("apiserver", {"kubeconfig": "x"}), ("embedded", {"allow_cluster": "lab"})):
         name = next(iter(option)).replace("_", "-")

@@ -92,6 +92,9 @@ impl Stack {
     fn connect(&mut self, gateway: SocketAddrV4) {
         self.socket().abort();
         self.poll();
+        if !self.interface.ip_addrs().iter().any(|own| own.contains_addr(&(*gateway.ip()).into())) {
+            return; // There is no router, so nothing outside of the board's own network can be reached.
+        }
         self.is_wanted = true;
         self.port = self.port.wrapping_add(1) | FIRST_PORT;
         let socket = self.sockets.get_mut::<Socket>(self.handle);

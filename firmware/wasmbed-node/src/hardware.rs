@@ -26,8 +26,14 @@ pub enum LinkState {
 
 /// A byte stream to the gateway that can be opened again and again. No method blocks.
 pub trait Link {
-    /// Requests a connection to `endpoint` (`host:port`); ends the present one.
+    /// Requests a connection to `endpoint` (`host:port`), the provisioned gateway; ends the present one. An endpoint that
+    /// the board cannot use leaves the link closed.
     fn open(&self, endpoint: &str);
+
+    /// Like [`Self::open`], to a gateway that another one assigned the board to.
+    fn open_assigned(&self, endpoint: &str) {
+        self.open(endpoint);
+    }
 
     /// Processes what has arrived, and returns the connection's state.
     fn state(&self) -> LinkState;

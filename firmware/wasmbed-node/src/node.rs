@@ -1,6 +1,7 @@
 //! The node's main loop, from boot to power-off: connect, serve the session, wait longer after each failure, connect
 //! again.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -43,6 +44,8 @@ pub struct Node<'a> {
     certificate: Option<Vec<u8>>,
     random: Random,
     memory: Memory,
+    /// The endpoint of the gateway that another one assigned the board to; None: the provisioned one.
+    home: Option<String>,
     applications: Applications,
     backoff: Backoff,
 }
@@ -81,6 +84,7 @@ impl<'a> Node<'a> {
             certificate,
             random,
             memory: Memory::default(),
+            home: None,
             applications: Applications::new(hardware, largest_module),
             backoff: Backoff::default(),
         })
@@ -92,7 +96,6 @@ impl<'a> Node<'a> {
             let retry = self.attempt();
             self.hang_up();
             let delay = match retry {
-                #[cfg(feature = "tls")]
                 Retry::AtOnce => continue,
                 Retry::Never => return self.hardware.log(format_args!("power: off")),
                 Retry::After(wish) => self.backoff.next(wish, &mut self.random),
@@ -122,8 +125,11 @@ impl<'a> Node<'a> {
 
     fn attempt(&mut self) -> Retry {
         let link = self.hardware.link;
-        self.hardware.log(format_args!("link: connecting to {}", self.provisioning.gateway));
-        link.open(self.provisioning.gateway);
+        self.hardware.log(format_args!("link: connecting to {}", self.endpoint()));
+        match &self.home {
+            Some(home) => link.open_assigned(home),
+            None => link.open(self.provisioning.gateway),
+        }
         let deadline = self.hardware.clock.now() + OPEN_WITHIN;
         loop {
             let trouble = match link.state() {
@@ -137,10 +143,27 @@ impl<'a> Node<'a> {
                     continue;
                 }
             };
-            self.hardware.log(format_args!("link: no connection: {trouble}"));
-            return Retry::After(None);
+            return self.not_connected(format_args!("{trouble}"));
         }
         self.converse()
+    }
+
+    /// The endpoint that the board connects to.
+    fn endpoint(&self) -> &str {
+        self.home.as_deref().unwrap_or(self.provisioning.gateway)
+    }
+
+    fn not_connected(&mut self, reason: fmt::Arguments<'_>) -> Retry {
+        self.hardware.log(format_args!("link: no connection: {reason}"));
+        self.leave_home();
+        Retry::After(None)
+    }
+
+    /// Goes back to the provisioned gateway: the one that the board was assigned to does not serve it.
+    fn leave_home(&mut self) {
+        if self.home.take().is_some() {
+            self.hardware.log(format_args!("link: not served there, back to the provisioned gateway"));
+        }
     }
 
     fn capabilities(&self) -> Vec<&'a str> {
@@ -194,15 +217,12 @@ impl<'a> Node<'a> {
                 if session.established {
                     backoff.reset();
                 }
-                (outcome, session.retry_after)
+                (outcome, session.established, session.retry_after)
             });
         self.certificate = certificate;
         match served {
-            Ok((outcome, retry_after)) => self.settle(outcome, retry_after),
-            Err(error) => {
-                self.hardware.log(format_args!("link: no connection: {error}"));
-                Retry::After(None)
-            }
+            Ok((outcome, established, retry_after)) => self.settle(outcome, established, retry_after),
+            Err(error) => self.not_connected(format_args!("{error}")),
         }
     }
 
@@ -223,12 +243,13 @@ impl<'a> Node<'a> {
         if established {
             self.backoff.reset();
         }
-        self.settle(outcome, retry_after)
+        self.settle(outcome, established, retry_after)
     }
 
-    fn settle(&mut self, outcome: Outcome, retry_after: Option<u64>) -> Retry {
+    fn settle(&mut self, outcome: Outcome, established: bool, retry_after: Option<u64>) -> Retry {
         match outcome {
             Outcome::Shutdown => return Retry::Never,
+            Outcome::Reassigned(home) => return self.follow(home),
             Outcome::Down(ended) => self.hardware.log(format_args!("link: down: {ended}")),
             Outcome::Rejected(reason) => self.hardware.log(format_args!("link: {reason}")),
             Outcome::Broken(error) => {
@@ -236,7 +257,16 @@ impl<'a> Node<'a> {
             }
             Outcome::Issued(certificate) => return self.keep(certificate),
         }
+        if !established {
+            self.leave_home();
+        }
         Retry::After(retry_after)
+    }
+
+    /// Takes another gateway for the board's. An assignment by the provisioned gateway is followed at once; one in a
+    /// chain after a pause, which grows until a gateway serves the board.
+    fn follow(&mut self, home: String) -> Retry {
+        if self.home.replace(home).is_none() { Retry::AtOnce } else { Retry::After(None) }
     }
 
     #[cfg(feature = "tls")]
@@ -262,7 +292,6 @@ impl<'a> Node<'a> {
 }
 
 enum Retry {
-    #[cfg(feature = "tls")]
     AtOnce,
     /// Not before this number of milliseconds.
     After(Option<u64>),

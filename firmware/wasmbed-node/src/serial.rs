@@ -5,6 +5,9 @@
 //! byte, so that an end that is reset in the middle of a mark cannot mistake half of it for another. Bytes outside a
 //! connection are ignored.
 //!
+//! `10 54` before a request for a connection begins the address (`host:port`) to connect to; without it the bridge
+//! connects to the provisioned gateway. A bridge that does not know the mark drops the address as noise.
+//!
 //! `10 41` requests one byte, from a bridge that sends bytes only on request.
 
 use core::cell::Cell;
@@ -17,6 +20,7 @@ const OPEN: u8 = 0x4f;
 const CLOSE: u8 = 0x43;
 const SHUTDOWN: u8 = 0x53;
 const ASK: u8 = 0x41;
+const ADDRESS: u8 = 0x54;
 
 /// A UART.
 pub trait Port {
@@ -82,6 +86,16 @@ impl<P: Port> SerialLink<P> {
         begun && !self.half.get()
     }
 
+    /// Requests a connection to `address`; None: to the provisioned gateway.
+    fn request(&self, address: Option<&str>) {
+        // Bytes that arrived before the request are not its answer.
+        self.next();
+        self.hint.set(false);
+        let is_addressed = address.is_none_or(|it| self.mark(ADDRESS) && it.bytes().all(|byte| self.send(byte)));
+        let asked = is_addressed && self.mark(OPEN);
+        self.state.set(if asked { LinkState::Opening } else { LinkState::Closed });
+    }
+
     fn send(&self, byte: u8) -> bool {
         if byte == DLE {
             return self.mark(DATA);
@@ -122,11 +136,11 @@ impl<P: Port> SerialLink<P> {
 
 impl<P: Port> Link for SerialLink<P> {
     fn open(&self, _endpoint: &str) {
-        // Bytes that arrived before the request are not its answer.
-        self.next();
-        self.hint.set(false);
-        let asked = self.mark(OPEN);
-        self.state.set(if asked { LinkState::Opening } else { LinkState::Closed });
+        self.request(None);
+    }
+
+    fn open_assigned(&self, endpoint: &str) {
+        self.request(Some(endpoint));
     }
 
     fn state(&self) -> LinkState {
@@ -306,6 +320,26 @@ mod tests {
             wire.room.set(usize::MAX);
             assert_eq!(sent + link.write(&whole[sent..]), whole.len());
             assert_eq!(*wire.from_board.borrow(), b"\x10\x4fa\x10\x44\x10\x44b\x10\x44", "room for {room}");
+        }
+    }
+
+    #[test]
+    fn an_assigned_gateway_is_named_before_the_request() {
+        let wire = Wire::default();
+        let link = SerialLink::new(&wire);
+        link.open_assigned("second:1\x10");
+        assert_eq!(link.state(), LinkState::Opening);
+        assert_eq!(*wire.from_board.borrow(), b"\x10\x54second:1\x10\x44\x10\x4f");
+    }
+
+    #[test]
+    fn a_wire_without_room_for_the_whole_address_requests_nothing() {
+        for room in 0..b"\x10\x54g:1\x10\x4f".len() {
+            let wire = Wire::default();
+            let link = SerialLink::new(&wire);
+            wire.room.set(room);
+            link.open_assigned("g:1");
+            assert_eq!(link.state(), LinkState::Closed, "room for {room}");
         }
     }
 

@@ -22,6 +22,8 @@ const MISSED_HEARTBEATS: u32 = 3;
 /// Milliseconds within which an enrollment request has to be answered.
 const RESPONSE_TIME: u64 = 30_000;
 const NONCE_SIZE: usize = 16;
+/// Bytes of a gateway's endpoint: the longest name of the DNS (RFC 1035) with its final dot, and a port.
+const LONGEST_ENDPOINT: usize = 260;
 
 /// State that is kept between connections, until a reset.
 #[derive(Debug, Default)]
@@ -57,6 +59,8 @@ pub enum Outcome {
     Broken(ProtocolError),
     /// A certificate was issued. The node stores it and connects with it.
     Issued(Vec<u8>),
+    /// The board is enrolled, and the gateway at this endpoint is to serve it.
+    Reassigned(String),
     /// The other end of the link asked the board to shut down.
     Shutdown,
 }
@@ -280,6 +284,9 @@ impl<'s> Session<'s> {
         self.memory.heartbeat_interval = heartbeat_interval;
         let acknowledgment = EnrollmentAcknowledgment { device_id };
         self.put(&DeviceMessage::EnrollmentAcknowledgment(acknowledgment), Some(message_id));
+        if response.reassigned == Some(true) && is_endpoint(response.gateway_endpoint) {
+            return Some(Outcome::Reassigned(response.gateway_endpoint.into()));
+        }
         self.beat(applications);
         None
     }
@@ -356,4 +363,15 @@ impl<'s> Session<'s> {
         };
         self.put(&DeviceMessage::DeviceInfo(information), Some(message_id));
     }
+}
+
+/// Whether `text` is `host:port`, of visible characters and not too long.
+fn is_endpoint(text: &str) -> bool {
+    let text = text.as_bytes();
+    let Some(colon) = text.iter().rposition(|&byte| byte == b':') else { return false };
+    let (host, port) = (&text[..colon], &text[colon + 1..]);
+    let is_host = !host.is_empty() && text.len() <= LONGEST_ENDPOINT && host.iter().all(u8::is_ascii_graphic);
+    let is_number = port.len() <= 5 && port.iter().all(u8::is_ascii_digit);
+    let number = |number: u32, digit: &u8| 10 * number + u32::from(digit - b'0');
+    is_host && is_number && (1..1 << 16).contains(&port.iter().fold(0, number))
 }

@@ -53,6 +53,41 @@ fn a_board_with_a_certificate_enrolls_and_sends_heartbeats() {
     assert_eq!(board.memory.device_id.as_deref(), Some(DEVICE_ID));
 }
 
+fn assignment(endpoint: &'static str) -> GatewayMessage<'static> {
+    GatewayMessage::EnrollmentResponse(EnrollmentResponse {
+        device_id: DEVICE_ID,
+        gateway_name: "gateway-2",
+        gateway_endpoint: endpoint,
+        heartbeat_interval: 1000,
+        certificate: None,
+        reassigned: Some(true),
+    })
+}
+
+#[test]
+fn a_board_that_is_assigned_to_another_gateway_acknowledges_and_leaves() {
+    for endpoint in ["10.0.2.2:4433", "second.example:65535", "[::1]:1"] {
+        let mut board = Board::new();
+        let report = board.session(None, vec![Move::Await("EnrollmentRequest"), Move::Say(1, assignment(endpoint))]);
+        assert_eq!(report.names(), ["EnrollmentRequest", "EnrollmentAcknowledgment"]);
+        assert!(matches!(report.outcome, Outcome::Reassigned(home) if home == endpoint));
+        assert!(report.closed);
+        assert_eq!(board.memory.device_id.as_deref(), Some(DEVICE_ID));
+    }
+}
+
+#[test]
+fn a_board_that_is_assigned_to_no_address_stays() {
+    let long: &'static str = format!("{}:4433", "a".repeat(256)).leak();
+    let none = ["", "gateway", "gateway:", ":1", "gateway:0", "gateway:65536", "gateway:+1", "gate way:1", "g\x10:1"];
+    for endpoint in none.into_iter().chain([long]) {
+        let moves =
+            vec![Move::Await("EnrollmentRequest"), Move::Say(1, assignment(endpoint)), Move::Await("Heartbeat")];
+        let report = Board::new().session(None, moves);
+        assert!(matches!(report.outcome, Outcome::Down(Ended::ByGateway)), "{endpoint}: {:?}", report.outcome);
+    }
+}
+
 #[test]
 fn a_board_without_a_certificate_asks_for_one() {
     let mut board = Board::new();

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import cast
 
 from harness.boards.bridge.line import DLE, Line, LineMark
+from harness.boards.endpoint import LONGEST_ENDPOINT, parse_endpoint
 from harness.core.errors import reason
 from harness.core.history import Tap
 from harness.core.network import Endpoint, Network
@@ -34,8 +36,9 @@ class Bridge(asyncio.Protocol):
     request.
 
     :meth:`cut` breaks the connection and prevents another one until :meth:`restore`. ``on_request``: the board requests
-    each byte, and gets none without a request. ``tls``, and the ``server_name`` that the gateway's certificate must
-    have: the bridge speaks TLS for a board that cannot.
+    each byte, and gets none without a request. ``assignable`` returns the gateways that the board may ask for instead
+    of ``gateway``; a request for any other address is refused. ``tls``, and the ``server_name`` that the gateway's
+    certificate must have: the bridge speaks TLS for a board that cannot.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Bridge(asyncio.Protocol):
         tap: Tap | None = None,
         *,
         on_request: bool = False,
+        assignable: Callable[[], Collection[Endpoint]] = tuple,
         tls: ssl.SSLContext | None = None,
         server_name: str | None = None,
     ) -> None:
@@ -55,8 +59,11 @@ class Bridge(asyncio.Protocol):
         self._gateway = gateway
         self._network = network
         self._tap = tap
+        self._assignable = assignable
         self._tls, self._server_name = tls, server_name
         self._line = Line()
+        self._address: bytes | None = None
+        """The address that the next request for a connection is for, as far as it has come."""
         self._outgoing = _Outgoing(on_request)
         self._serial: asyncio.Transport | None = None
         self._far: _FarEnd | None = None
@@ -71,12 +78,18 @@ class Bridge(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         for part in self._line.feed(data):
             if part is LineMark.OPEN:
-                self._open()
+                address, self._address = self._address, None
+                self._open(address)
             elif part is LineMark.CLOSE:
+                self._address = None
                 self._hang_up("the board closed it")
+            elif part is LineMark.ADDRESS:
+                self._address = b""
             elif part is LineMark.ASK:
                 self._outgoing.ask()
                 self._balance()
+            elif isinstance(part, bytes) and self._address is not None:
+                self._address = (self._address + part)[: LONGEST_ENDPOINT + 1]
             elif isinstance(part, bytes):
                 self._to_gateway(part)
 
@@ -123,24 +136,33 @@ class Bridge(asyncio.Protocol):
 
     # the gateway's side
 
-    def _open(self) -> None:
+    def _open(self, address: bytes | None = None) -> None:
+        """Connect to the gateway at ``address``; None: to the one that the board was provisioned with."""
         self._hang_up("the board connects again", abort=True)
         if self.is_cut:
             return
+        gateway = self._gateway if address is None else parse_endpoint(address.decode("ascii", "replace"))
+        if gateway is None or (address is not None and gateway not in self._assignable()):
+            self._refuse(f"no gateway that the board may use has the address {address!r}")
+            return
         self._far = _FarEnd(self)
-        self._connecting = asyncio.get_running_loop().create_task(self._connect(self._far), name=f"bridge {self.board}")
+        connecting = self._connect(self._far, gateway)
+        self._connecting = asyncio.get_running_loop().create_task(connecting, name=f"bridge {self.board}")
 
-    async def _connect(self, far: _FarEnd) -> None:
+    async def _connect(self, far: _FarEnd, gateway: Endpoint) -> None:
         try:
-            await self._network.connect(lambda: far, self._gateway, tls=self._tls, server_name=self._server_name)
+            await self._network.connect(lambda: far, gateway, tls=self._tls, server_name=self._server_name)
         except OSError as error:
             self._far = None
-            self._note("LinkRefused", reason=reason(error))
-            self._tell_board(LineMark.CLOSE)
+            self._refuse(reason(error))
             return
         self.counters.connections += 1
-        self._note("LinkOpened", gateway=f"{self._gateway[0]}:{self._gateway[1]}")
+        self._note("LinkOpened", gateway=f"{gateway[0]}:{gateway[1]}")
         self._tell_board(LineMark.OPEN)
+
+    def _refuse(self, reason: str) -> None:
+        self._note("LinkRefused", reason=reason)
+        self._tell_board(LineMark.CLOSE)
 
     def _to_gateway(self, data: bytes) -> None:
         if self._far is not None and self._far.transport is not None:

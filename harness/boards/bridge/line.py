@@ -11,10 +11,15 @@ bytes      from the board                              from the bridge
 ``10 43``  "closed"                                    "closed", "could not connect", or "connect now"
 ``10 53``  never                                       "shut down": close the session, then stop
 ``10 41``  "send one byte", while it is recorded       never
+``10 54``  "address": begins that of the next "connect"  never
 =========  ==========================================  =======================================
 
 A DLE is never the second byte, so an end that is reset in the middle of a mark cannot mistake half of it for another.
 Bytes outside a connection are dropped: line noise, or the rest of an ended connection.
+
+After "address" come the bytes of a gateway's ``host:port``, then "connect": a board asks for the gateway that another
+one assigned it to. Without "address" the bridge connects to the provisioned gateway, so older images work as before. An
+older bridge drops the address as noise.
 """
 
 from __future__ import annotations
@@ -35,6 +40,7 @@ class LineMark(IntEnum):
     CLOSE = 0x43
     SHUTDOWN = 0x53
     ASK = 0x41
+    ADDRESS = 0x54
 
     def wire(self) -> bytes:
         """Return the mark's two bytes."""

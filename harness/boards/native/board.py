@@ -29,7 +29,7 @@ class NativeBoard(BridgedBoard):
     KIND: ClassVar[str] = "native"
     FEATURES: ClassVar[frozenset[str]] = frozenset(
         {"tls", "wasm", "several-applications", "csr", "dates", "storage", "claims", "provision", "reset", "pause"}
-        | {"clock-faults", "memory-faults", "flash-faults"}
+        | {"clock-faults", "memory-faults", "flash-faults", "reassign"}
     )
     CLOSES_WITHIN: ClassVar[float] = 2.0
     BUSY: ClassVar[float] = 0.0
@@ -62,7 +62,9 @@ class NativeBoard(BridgedBoard):
         node, environment, settings = self._made(), self._environment, self._settings
         seed = int.from_bytes(environment.randomness.bytes(8), "big")
         node.power_on(provisioning_blob(settings, environment), seed)
-        bridge = Bridge(self.name, settings.gateway, environment.network, environment.tap)
+        bridge = Bridge(
+            self.name, settings.gateway, environment.network, environment.tap, assignable=environment.gateways
+        )
         self._attach(bridge)
         self._processor = Processor(node, self._clock.wall, bridge, self.console.feed, self.BUSY, began=self._began)
         self._processor.boot()

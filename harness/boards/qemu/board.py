@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, ClassVar
 
-from harness.boards.board import NOT_RECORDED, BoardEnvironment, BoardSettings, Power
+from harness.boards.board import NOT_ON_ETHERNET, NOT_RECORDED, BoardEnvironment, BoardSettings, Power
 from harness.boards.bridge import Bridge, TcpBridge
 from harness.boards.emulated import ConsoleLine, EmulatedBoard
 from harness.boards.foreign import Source
@@ -36,7 +36,7 @@ PLAIN_SERIAL = "plain-serial"
 PLAIN_SERIAL_CAPABILITIES = ("tls", "cbor", "gpio", "sensor")
 """The capabilities that such a board claims: ``tls`` because the bridge speaks TLS for it."""
 
-EMULATED = frozenset({"dates", "claims", "provision", "reset", "pause", "debug", "record"})
+EMULATED = frozenset({"dates", "claims", "provision", "reset", "pause", "debug", "record", "reassign"})
 """The features that every board with this project's firmware gets from QEMU."""
 
 
@@ -45,7 +45,8 @@ def emulated_features(platform: Platform) -> frozenset[str]:
     blob holds nor the request for a byte that a recording needs."""
     if platform.foreign is None:
         return EMULATED
-    return EMULATED - ({"record"} if platform.foreign.is_ours else {"record", "dates", "claims", "provision"})
+    others = {"record", "dates", "claims", "provision", "reassign"}
+    return EMULATED - ({"record"} if platform.foreign.is_ours else others)
 
 
 class QemuBoard(EmulatedBoard):
@@ -64,6 +65,8 @@ class QemuBoard(EmulatedBoard):
         super().__init__(platform, emulated_features(platform), settings, environment)
         if settings.recording is not None:
             self.features -= NOT_RECORDED
+        if settings.link == "ethernet":
+            self.features -= NOT_ON_ETHERNET
         self._places = start_places
         self._machine: Machine | None = None
         self._recording: Recording | None = None
@@ -118,6 +121,7 @@ class QemuBoard(EmulatedBoard):
             self._environment.network,
             self._environment.tap,
             on_request=settings.recording is not None,
+            assignable=self._environment.gateways,
             tls=self._tls_for_the_board() if needs_tls else None,
             server_name=settings.server_name if needs_tls else None,
         )

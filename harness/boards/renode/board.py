@@ -25,14 +25,14 @@ from harness.core.errors import RigError
 
 __all__ = ["RenodeBoard", "emulated_features"]
 
-EMULATED = frozenset({"claims", "provision", "reset", "pause", "monitor"})
+EMULATED = frozenset({"claims", "provision", "reset", "pause", "monitor", "reassign"})
 """The features that every board gets from Renode."""
 
 
 def emulated_features(platform: Platform) -> frozenset[str]:
     """The features that a board gets from Renode, and from our firmware if it has that."""
     is_ours = platform.foreign is None or platform.foreign.is_ours
-    return EMULATED if is_ours else EMULATED - {"claims", "provision"}
+    return EMULATED if is_ours else EMULATED - {"claims", "provision", "reassign"}
 
 
 class RenodeBoard(EmulatedBoard):
@@ -118,7 +118,10 @@ class RenodeBoard(EmulatedBoard):
         if not self._speaks_to_bridge:
             self._lines.append(SerialLine.open(link, asyncio.Protocol()))  # which drops what comes
             return
-        bridge = Bridge(self.name, self._settings.gateway, self._environment.network, self._environment.tap)
+        settings, environment = self._settings, self._environment
+        bridge = Bridge(
+            self.name, settings.gateway, environment.network, environment.tap, assignable=environment.gateways
+        )
         self._attach(bridge)
         SerialLine.open(link, bridge)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from harness.boards.endpoint import parse_endpoint
 from harness.boards.virtual.flash import Flash
 from harness.core.clock import Clock, Timer
 from harness.core.identifiers import Randomness
@@ -58,8 +59,6 @@ class SessionMemory:
     device_id: str | None = None
     heartbeat_interval: float = 30.0
     """Seconds between two heartbeats."""
-    home: Endpoint | None = None
-    """The gateway to which another one assigned the board; None: the one that it was provisioned with."""
 
 
 class Device(Protocol):
@@ -87,7 +86,11 @@ class CertificateStored(Exception):
 
 
 class Reassigned(Exception):
-    """The board is enrolled, and is to be served by the gateway at ``SessionMemory.home``."""
+    """The board is enrolled, and is to be served by the gateway at ``home``."""
+
+    def __init__(self, home: Endpoint) -> None:
+        super().__init__(home)
+        self.home = home
 
 
 class Rejected(Exception):
@@ -219,9 +222,8 @@ class BoardSession:
             f"heartbeat every {response.heartbeat_interval} ms"
         )
         self._link.send(EnrollmentAcknowledgment(response.device_id), message_id)
-        if response.reassigned and (home := _endpoint(response.gateway_endpoint)) is not None:
-            self._memory.home = home
-            raise Reassigned
+        if response.reassigned and (home := parse_endpoint(response.gateway_endpoint)) is not None:
+            raise Reassigned(home)
         self._send_heartbeat()
 
     def _store(self, certificate: bytes | None) -> None:
@@ -267,9 +269,3 @@ class BoardSession:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = timer
-
-
-def _endpoint(text: str) -> Endpoint | None:
-    """Return the host and port of ``host:port``; None if it is not an address."""
-    host, _, port = text.rpartition(":")
-    return (host, int(port)) if host and port.isascii() and port.isdecimal() and 0 < int(port) < 1 << 16 else None

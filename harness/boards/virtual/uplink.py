@@ -55,6 +55,7 @@ class Uplink:
         "_failures",
         "_flash",
         "_gateway",
+        "_home",
         "_link",
         "_memory",
         "_network",
@@ -86,6 +87,8 @@ class Uplink:
         self._gateway, self._server_name = gateway, server_name
         self._clock, self._network, self._randomness, self._backoff = clock, network, randomness, backoff
         self._memory = SessionMemory()
+        self._home: Endpoint | None = None
+        """The gateway to which another one assigned the board; None: the one that it was provisioned with."""
         self._link: Link | None = None
         self._session: BoardSession | DialectSession | None = None
         self._task: asyncio.Task[None] | None = None
@@ -142,7 +145,7 @@ class Uplink:
                 await self._clock.sleep(delay)
 
     async def _connect(self) -> Link:
-        host, port = endpoint = self._memory.home or self._gateway
+        host, port = endpoint = self._home or self._gateway
         self._device.say(f"link: connecting to {host}:{port}")
         async with self._clock.deadline(CONNECTION_TIME):
             return await self._network.connect(
@@ -165,7 +168,8 @@ class Uplink:
         seen = self._tap.opened(link, self._flash.certificate) if self._tap is not None else None
         closed: LinkClosed | None = None
         self._device.say(f"link: up, {link.tls_version}")
-        again_at_once = is_reassigned = False
+        has_certificate = False
+        home: Endpoint | None = None
         try:
             await session.run()
         except LinkClosed as error:
@@ -178,9 +182,9 @@ class Uplink:
         except Rejected as error:
             self._device.say(f"link: {error.reason}", LogLevel.ERROR)
         except CertificateStored:
-            again_at_once = True
-        except Reassigned:
-            again_at_once = is_reassigned = True
+            has_certificate = True
+        except Reassigned as error:
+            home = error.home
         finally:
             self._session = None
             if seen is not None:
@@ -188,17 +192,26 @@ class Uplink:
             self._device.disconnected()
         await self._close(link)
         self._link = None
-        if not session.established and not is_reassigned:
-            self._leave_home()
-        if session.established or again_at_once:
+        if session.established or has_certificate:
             self._failures = 0
-        return 0.0 if again_at_once else self._delay(session.retry_after)
+        if home is not None:
+            return self._follow(home)
+        if not session.established:
+            self._leave_home()
+        return 0.0 if has_certificate else self._delay(session.retry_after)
+
+    def _follow(self, home: Endpoint) -> float:
+        """Take another gateway for the board's; returns the seconds to wait before the connection. An assignment by the
+        provisioned gateway is followed at once; one in a chain after a pause, which grows until a gateway serves the
+        board."""
+        was, self._home = self._home, home
+        return 0.0 if was is None else self._delay(None)
 
     def _leave_home(self) -> None:
         """Go back to the gateway that the board was provisioned with: the one it was assigned to does not serve it."""
-        if self._memory.home is not None:
+        if self._home is not None:
             self._device.say("link: not served there, back to the provisioned gateway", LogLevel.WARNING)
-            self._memory.home = None
+            self._home = None
 
     def _delay(self, retry_after: float | None) -> float:
         delay = reconnect_delay(self._backoff, self._failures, retry_after, self._randomness)

@@ -26,6 +26,16 @@ pub struct Bench {
     shutdown: Cell<bool>,
     ticking: Cell<bool>,
     arrived: RefCell<VecDeque<u8>>,
+    calls: RefCell<Option<VecDeque<Call>>>,
+    /// When connections were requested, and to which endpoints.
+    pub requests: RefCell<Vec<(u64, String)>>,
+}
+
+/// The answer of the board's link to a request for a connection.
+pub enum Call {
+    Refused,
+    /// It carries these messages, and ends.
+    Answered(Vec<GatewayMessage<'static>>),
 }
 
 impl Bench {
@@ -71,6 +81,16 @@ impl Bench {
         self.arrived.borrow_mut().extend(data);
     }
 
+    /// Lets the link do this at each request for a connection; afterwards the board is asked to shut down.
+    pub fn expect(&self, calls: Vec<Call>) {
+        self.calls.replace(Some(calls.into()));
+    }
+
+    /// The endpoints to which connections were requested.
+    pub fn endpoints(&self) -> Vec<String> {
+        self.requests.borrow().iter().map(|(_, endpoint)| endpoint.clone()).collect()
+    }
+
     pub fn said(&self, text: &str) -> bool {
         self.lines.borrow().contains(text)
     }
@@ -82,15 +102,36 @@ impl Clock for Bench {
     }
 
     fn sleep_until(&self, deadline: u64) {
+        if !self.arrived.borrow().is_empty() {
+            return;
+        }
         self.now.set(self.now.get().max(deadline));
     }
 }
 
 impl Link for Bench {
-    fn open(&self, _: &str) {}
+    fn open(&self, endpoint: &str) {
+        self.requests.borrow_mut().push((self.now.get(), endpoint.into()));
+        let mut out = Vec::new();
+        if let Some(calls) = &mut *self.calls.borrow_mut() {
+            match calls.pop_front() {
+                Some(Call::Refused) => {}
+                Some(Call::Answered(messages)) => {
+                    for message in messages {
+                        let mut frame = Vec::new();
+                        encode_gateway(1, &message, &mut frame);
+                        out.extend(frame);
+                    }
+                }
+                None => self.shutdown.set(true),
+            }
+        }
+        self.arrived.replace(out.into());
+    }
 
     fn state(&self) -> LinkState {
-        LinkState::Open
+        let has_ended = self.calls.borrow().is_some() && self.arrived.borrow().is_empty();
+        if has_ended { LinkState::Closed } else { LinkState::Open }
     }
 
     fn read(&self, buffer: &mut [u8]) -> usize {
