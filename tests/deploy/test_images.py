@@ -200,6 +200,18 @@ def test_the_programs_of_the_image_run_as_in_their_pods(
     assert pods.end() == [0, 0, 0]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_bill_of_an_image_was_signed(name: str) -> None:
+    """``SIGNING_KEY=key.pem make oci``, as CI calls it, and the check that docs/how-to/deploy.md shows."""
+    from deploy.images import PUBLIC_KEY
+
+    bill = layout(name).with_suffix(".cdx.json")
+    if not (signature := bill.with_name(f"{bill.name}.sig")).is_file():
+        pytest.skip("the image was built without a SIGNING_KEY")
+    verify = ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", PUBLIC_KEY, "-in", bill]
+    subprocess.run([*verify, "-sigfile", signature], check=True, timeout=60, capture_output=True)
+
+
 def test_a_signature_tells_a_bill_that_was_changed(tmp_path: Path) -> None:
     from deploy.bill import sign
 
