@@ -36,7 +36,7 @@ class HttpSite:
 
     @property
     def door(self) -> HttpDoor:
-        """What limits the connections; there once it is started."""
+        """The bounds of the connections; there once it is started."""
         assert self._door is not None, "a request comes after the start"
         return self._door
 
