@@ -19,6 +19,7 @@ import yaml
 from harness.cli.main import run
 from harness.cli.secrets import DEVICES, GATEWAYS, IDENTITY
 from tests.deploy.conftest import DEPLOY
+from tests.deploy.installation import Installation
 from tests.deploy.server import NAMESPACE, AuditedServer, build
 from tests.deploy.test_manifests import Tool
 
@@ -103,6 +104,20 @@ def root(tool: Tool, tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
+@pytest.fixture
+def boards_root(tool: Tool, tmp_path: Path) -> Path:
+    """The root file system of the image ``boards``."""
+    unpack(tool("crane"), layout("boards").with_suffix(".tar"), tmp_path / "root")
+    return tmp_path / "root"
+
+
+def put(root: Path, place: str, content: bytes) -> None:
+    """Make a file of a root file system, as a volume would."""
+    path = root / place.lstrip("/")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
 def start(root: Path, *command: str, apart: Sequence[str] = (), **environment: str) -> subprocess.Popen[str]:
     """Start a program of the image, ``apart`` from the machine by further namespaces."""
     config = {"PYTHONUNBUFFERED": "1", "HOME": "/tmp", "PATH": os.environ["PATH"]}
@@ -134,18 +149,12 @@ class Pods:
         self._server, self._root = server, root
         self._running: list[subprocess.Popen[str]] = []
 
-    def put(self, place: str, content: bytes) -> None:
-        """Make a file of the root file system, as a volume would."""
-        path = self._root / place.lstrip("/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-
     def run(self, account: str, *command: str, ready: str) -> str:
         """Start a program with its token; returns the line that says that it is ready."""
         access = yaml.safe_load(self._server.access(account).read_text())
         cluster = access["clusters"][0]["cluster"]
-        self.put(f"{SERVICE_ACCOUNT}/token", access["users"][0]["user"]["token"].encode())
-        self.put(f"{SERVICE_ACCOUNT}/ca.crt", Path(cluster["certificate-authority"]).read_bytes())
+        put(self._root, f"{SERVICE_ACCOUNT}/token", access["users"][0]["user"]["token"].encode())
+        put(self._root, f"{SERVICE_ACCOUNT}/ca.crt", Path(cluster["certificate-authority"]).read_bytes())
         address = urlsplit(cluster["server"])
         environment = {"KUBERNETES_SERVICE_HOST": str(address.hostname), "KUBERNETES_SERVICE_PORT": str(address.port)}
         program = start(self._root, *PROGRAM, *command, **environment)
@@ -180,7 +189,7 @@ def test_the_programs_of_the_image_run_as_in_their_pods(
     pods = Pods(server, root)
     for secret in yaml.safe_load_all(capsys.readouterr().out):
         for name, content in secret["data"].items():
-            pods.put(f"/etc/wasmbed/{secret['metadata']['name']}/{name}", b64decode(content))
+            put(root, f"/etc/wasmbed/{secret['metadata']['name']}/{name}", b64decode(content))
     http = pods.run("wasmbed-device-controller", "controllers", "--only=device", "--http=127.0.0.1:0", ready="ready")
     with urlopen(f"http://{http.split('http=')[1].strip()}/readyz", timeout=60) as answer:
         assert answer.read() == b"ok\n"
@@ -198,6 +207,45 @@ def test_the_programs_of_the_image_run_as_in_their_pods(
         wait = ("wait", f"-n{NAMESPACE}", "device/pod-0-virtual-1", f"--for={condition}", "--timeout=120s")
         server.kubectl(*wait)
     assert pods.end() == [0, 0, 0]
+
+
+@confined
+def test_emulated_boards_run_from_the_image(boards_root: Path, installation: Installation) -> None:
+    """Real firmware in the image's QEMU connects to a gateway."""
+    for secret, name in ((GATEWAYS, "ca-cert.der"), (DEVICES, "ca-cert.der"), (DEVICES, "ca-key.der")):
+        put(boards_root, f"/etc/wasmbed/{secret}/{name}", installation.read(secret, name))
+    installation.controller("device")
+    _, gateway = installation.gateway()
+    options = ["--boards=mps2-an385=1", "--name=pod-0", f"--gateway={gateway}", "--state=/tmp/state"]
+    options += [f"--gateway-authority=/etc/wasmbed/{GATEWAYS}/ca-cert.der"]
+    options += [f"--device-authority=/etc/wasmbed/{DEVICES}/ca-cert.der"]
+    options += [f"--device-authority-key=/etc/wasmbed/{DEVICES}/ca-key.der"]
+    images = {"WASMBED_IMAGES": "/opt/wasmbed/images", "PATH": "/usr/bin:/bin:/usr/sbin"}
+    boards = start(boards_root, *PROGRAM, "emulate", *options, **images)
+    assert boards.stdout is not None
+    assert boards.stdout.readline() == "running 1 boards\n"
+    installation.until("device/pod-0-mps2-an385-1", "Connected")
+    boards.terminate()
+    said, _ = boards.communicate(timeout=150)
+    assert boards.returncode == 0, said
+
+
+@confined
+def test_a_shard_of_the_suite_runs_from_the_image(boards_root: Path) -> None:
+    """The program of ``wasmbed run``'s pods, with the scenarios that are in the image."""
+    scenario = "/opt/wasmbed/suite/scenarios/test_enrollment.py"
+    arguments = (scenario, "--boards=sim", "--rootdir=/opt/wasmbed/suite", "--shard=0/4", "-p", "no:cacheprovider")
+    command = ("/usr/bin/python3", "-P", "-m", "harness.shards.in_pod", "run", "/tmp", *arguments)
+    shard = start(boards_root, *command, apart=("--pid", "--fork", "--net"))
+    assert shard.stdout is not None
+    said = []
+    for line in iter(shard.stdout.readline, ""):
+        said.append(line)
+        if line == "ready\n":
+            break
+    shard.kill()
+    shard.communicate(timeout=150)
+    assert " passed" in "".join(said), said
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import operator
+import resource
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
+import yaml
 
+from harness.clusters.existing.access import Right
 from harness.core.clock import SystemClock
 from harness.core.errors import HarnessError, RigError, UsageError
 from harness.core.identifiers import Randomness
 from harness.reporting.runs import iterate_run
+from harness.shards.run import RIGHTS
 from harness.wasmbed.resources.api import Object, Resource
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import JOB, POD
@@ -26,17 +32,20 @@ from tests.shards.node import Node, kill
 pytestmark = pytest.mark.system("kube-apiserver")
 
 
-async def command(site: Site, *arguments: str) -> asyncio.subprocess.Process:
-    """Start ``wasmbed run`` in the site's folder."""
+async def command(site: Site, *arguments: str, largest: int = -1) -> asyncio.subprocess.Process:
+    """Start ``wasmbed run`` in the site's folder; ``largest``: the bytes of a file that it may write, -1 for any."""
     program = (sys.executable, "-m", "harness.cli", "run", "--on=kubernetes", "--image=example/suite:1")
     options = (f"--kubeconfig={site.kubeconfig}", f"--namespace={site.api.namespace}", *arguments)
     pipe, both = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
-    return await asyncio.create_subprocess_exec(*program, *options, cwd=site.folder, stdout=pipe, stderr=both)
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (largest, largest))
+    return await asyncio.create_subprocess_exec(
+        *program, *options, cwd=site.folder, stdout=pipe, stderr=both, preexec_fn=limit
+    )
 
 
 async def gone(site: Site) -> None:
     """Wait until the Job and its pods are gone."""
-    informers = [Informer(site.api, resource, SystemClock(), Randomness()) for resource in (JOB, POD)]
+    informers = [Informer(site.api, kind, SystemClock(), Randomness()) for kind in (JOB, POD)]
     for informer in informers:
         await informer.start()
         await informer.wait_until(partial(operator.not_, informer.objects), 60.0)
@@ -69,6 +78,15 @@ async def test_a_suite_that_passes_has_exit_code_0(site: Site) -> None:
     assert done.returncode == 0, output
     assert "ended with exit code 5, its results are here" in output
     assert "1 passed" in output
+
+
+async def test_a_full_disk_here_ends_the_run(site: Site) -> None:
+    done = await command(site, "--shards=1", ".", "--boards=sim", largest=1000)
+    output = (await done.communicate())[0].decode()
+    assert done.returncode == 3, output
+    assert "0.tar.gz: cannot be written: File too large" in output
+    assert "free disk space" in output
+    await gone(site)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -164,26 +182,54 @@ async def test_an_evicted_pod_is_told_with_the_nodes_words(site: Site) -> None:
         assert "free its disk" in shard.trouble
 
 
-async def test_credentials_without_rights_are_told_before_anything_is_made(site: Site) -> None:
-    account = Resource("", "v1", "serviceaccounts", "ServiceAccount")
-    await site.api.create(account, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "nobody"}})
-    path = f"/api/v1/namespaces/{site.api.namespace}/serviceaccounts/nobody/token"
+@asynccontextmanager
+async def account(site: Site, *rights: Right) -> AsyncIterator[None]:
+    """Runs the suite with these rights alone."""
+    name, group = "runner", "rbac.authorization.k8s.io"
+    made = {
+        Resource("", "v1", "serviceaccounts", "ServiceAccount"): {},
+        Resource(group, "v1", "roles", "Role"): {
+            "rules": [
+                {"apiGroups": [each.resource.group], "resources": [each.called], "verbs": each.verbs} for each in rights
+            ]
+        },
+        Resource(group, "v1", "rolebindings", "RoleBinding"): {
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": site.api.namespace}],
+        },
+    }
+    for kind, content in made.items():
+        about = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": name}}
+        await site.api.create(kind, about | content)
+    path = f"/api/v1/namespaces/{site.api.namespace}/serviceaccounts/{name}/token"
     body = json.dumps({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}).encode()
     answer = await site.api.forward("POST", path, {"Content-Type": "application/json"}, body)
-    token = json.loads(await answer.read())["status"]["token"]
-    kubeconfig = site.folder / "nobody"
-    import yaml
-
     config = yaml.safe_load(site.kubeconfig.read_text())
-    config["users"][0]["user"] = {"token": token}
+    config["users"][0]["user"] = {"token": json.loads(await answer.read())["status"]["token"]}
+    kubeconfig = site.folder / name
     kubeconfig.write_text(yaml.safe_dump(config))
-    nobody = await KubernetesApi.open(site.api.namespace, kubeconfig=kubeconfig)
-    site.api, admin = nobody, site.api
-    with pytest.raises(RigError, match=r"may not create/delete/list/watch jobs, .*create/get pods/exec") as told:
-        await site.run().run()
+    admin, site.api = site.api, await KubernetesApi.open(site.api.namespace, kubeconfig=kubeconfig)
+    try:
+        yield
+    finally:
+        await site.api.close()
+        site.api = admin
+
+
+async def test_credentials_without_rights_are_told_before_anything_is_made(site: Site) -> None:
+    async with account(site):
+        with pytest.raises(RigError, match=r"may not create/delete/list/watch jobs, .*create/get pods/exec") as told:
+            await site.run().run()
     assert 'apiGroups: ["batch"]' in str(told.value)
-    await nobody.close()
-    site.api = admin
+    assert not site.node.containers
+
+
+async def test_the_rights_that_are_asked_for_are_enough(site: Site) -> None:
+    async with account(site, *RIGHTS):
+        (shard,) = await site.run(".", "--boards=sim", shards=1).run()
+    assert (shard.code, shard.trouble) == (0, "")
+    assert any(line.startswith("[0] test_suite.py") for line in site.told)
+    await gone(site)
 
 
 @pytest.mark.parametrize(
