@@ -31,12 +31,20 @@ set -e
 mount --make-rprivate /
 mount --bind "$1" "$1"
 mount -t tmpfs tmpfs "$1/tmp"
+mount -t proc proc "$1/proc"
+mount -t tmpfs tmpfs "$1/dev"
+ln -s /proc/self/fd "$1/dev/fd"
+for device in null zero random urandom; do
+    touch "$1/dev/$device"
+    mount --bind "/dev/$device" "$1/dev/$device"
+done
 mount -o remount,bind,ro "$1"
 root=$1
 shift
 exec chroot --userspec=65532:65532 "$root" "$@"
 """
-"""Runs a program as an image's user, on its root file system, with nothing to write but ``/tmp``."""
+"""Runs a program as an image's user, on its root file system, with nothing to write but ``/tmp``, and what each runtime
+mounts (OCI runtime specification, "Default Filesystems")."""
 
 
 def confined(test: Callable[..., None]) -> Callable[..., None]:
@@ -236,7 +244,7 @@ def test_a_shard_of_the_suite_runs_from_the_image(boards_root: Path) -> None:
     scenario = "/opt/wasmbed/suite/scenarios/test_enrollment.py"
     arguments = (scenario, "--boards=sim", "--rootdir=/opt/wasmbed/suite", "--shard=0/4", "-p", "no:cacheprovider")
     command = ("/usr/bin/python3", "-P", "-m", "harness.shards.in_pod", "run", "/tmp", *arguments)
-    shard = start(boards_root, *command, apart=("--pid", "--fork", "--net"))
+    shard = start(boards_root, *command, apart=("--pid", "--fork", "--kill-child", "--net"))
     assert shard.stdout is not None
     said = []
     for line in iter(shard.stdout.readline, ""):

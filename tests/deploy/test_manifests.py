@@ -76,7 +76,9 @@ def test_the_settings_are_a_gateways() -> None:
 def test_the_secrets_are_those_that_pods_mount(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each call issues another identity of the same authorities."""
     assert run(["secrets", str(tmp_path / "kept"), "--host", "wasmbed-devices.wasmbed.svc"]) == 0
-    made = {each["metadata"]["name"]: each["data"] for each in yaml.safe_load_all(capsys.readouterr().out)}
+    said = capsys.readouterr()
+    assert "kept is made with new authorities; devices that know the authorities of another folder" in said.err
+    made = {each["metadata"]["name"]: each["data"] for each in yaml.safe_load_all(said.out)}
     assert set(made) == {IDENTITY, GATEWAYS, DEVICES}
     mounted: dict[str, set[str]] = {}
     for pod in (template(read("gateway.yaml")[0]), template(read("boards.yaml")[0])):
@@ -87,7 +89,9 @@ def test_the_secrets_are_those_that_pods_mount(tmp_path: Path, capsys: pytest.Ca
             mounted.setdefault(volume["secret"]["secretName"], set()).update(files)
     assert {name: set(files) for name, files in made.items()} == mounted
     assert run(["secrets", str(tmp_path / "kept"), "--host", "wasmbed-devices.wasmbed.svc"]) == 0
-    again = {each["metadata"]["name"]: each["data"] for each in yaml.safe_load_all(capsys.readouterr().out)}
+    said = capsys.readouterr()
+    assert said.err == ""
+    again = {each["metadata"]["name"]: each["data"] for each in yaml.safe_load_all(said.out)}
     assert again[GATEWAYS] == made[GATEWAYS]
     assert again[DEVICES] == made[DEVICES]
     assert again[IDENTITY] != made[IDENTITY]
