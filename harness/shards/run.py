@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ RIGHTS = (
 START_WITHIN = 600.0
 """Seconds in which a shard starts while no other runs, which it may be waiting for."""
 _REMOVED_WITHIN = 30.0
+_LAST_LINES_WITHIN = 10.0
+"""Seconds for the output of shards that have ended."""
 _LONGEST_LINE = 4000
 _ATTEMPTS = 6
 _AGAIN = Backoff(first=0.5, longest=10.0)
@@ -52,7 +54,6 @@ class Shard:
     said: str = ""
     following: asyncio.Task[None] | None = None
     fetching: asyncio.Task[None] | None = None
-    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=15))
 
     @property
     def is_settled(self) -> bool:
@@ -109,17 +110,27 @@ class ShardedRun:
                 await informer.start()
             self._tell(f"{self._where}: {self._suite.shards} shards")
             self._watch_start()
-            async with self._clock.deadline(self._suite.within + self._start_within):
-                await self._done
-        except TimeoutError as error:
-            why = f"it has not ended: {self._cause or 'the cluster does not say why'}"
-            raise RigError(why, where=self._where, do="see that the cluster answers, and --within") from error
+            await self._ended()
         finally:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, *(each.stop() for each in informers), return_exceptions=True)
             await self._remove()
         return self.shards
+
+    async def _ended(self) -> None:
+        """Wait until each shard is settled, and then for the end of their output."""
+        try:
+            async with self._clock.deadline(self._suite.within + self._start_within):
+                await self._done
+        except TimeoutError as error:
+            why = f"it has not ended: {self._cause or 'the cluster does not say why'}"
+            raise RigError(why, where=self._where, do="see that the cluster answers, and --within") from error
+        with suppress(TimeoutError):
+            async with self._clock.deadline(_LAST_LINES_WITHIN):
+                for shard in self.shards:
+                    if shard.following is not None:
+                        await asyncio.wait([shard.following])
 
     def _informer(self, resource: Any, changed: Callable[[Object | None, Object | None], None], **by: Any) -> Informer:
         informer = Informer(self._api, resource, self._clock, self._randomness, lost=self._lost, **by)
@@ -208,14 +219,14 @@ class ShardedRun:
             self._tell(f"{new.get('reason')}: {self._cause}")
 
     def _job_changed(self, old: Object | None, new: Object | None) -> None:
-        if new is None:
+        if new is None or new["metadata"].get("deletionTimestamp"):
             self._end(RigError("the Job was deleted", where=self._where, do="run it again"))
             return
         for condition in (new.get("status") or {}).get("conditions") or ():
-            if condition["type"] == "Failed" and condition["status"] == "True":
+            if condition["status"] == "True" and condition.get("reason") == "DeadlineExceeded":
                 for shard in self.shards:
-                    if not shard.is_settled and (shard.fetching is None or shard.fetching.done()):
-                        self._settle(shard, f"{condition.get('reason')}: {condition.get('message')}", "--within")
+                    if not shard.is_settled and shard.fetching is None:
+                        self._settle(shard, f"DeadlineExceeded: {condition.get('message')}", "--within")
 
     def _pod_changed(self, old: Object | None, new: Object | None) -> None:
         pod = new or old
@@ -224,24 +235,23 @@ class ShardedRun:
         if shard.is_settled:
             return
         shard.pod = new
+        if new is not None and has_started(new) and shard.following is None:
+            self._say(shard, f"runs on node {new['spec'].get('nodeName')}")
+            shard.following = self._begin(self._follow(shard, new["metadata"]["name"]))
         if new is not None and (why := cannot_start(new)):
             self._end(RigError(f"shard {shard.index} cannot start: {why[0]}", where=self._where, do=why[1]))
         elif (dead := death(new)) is not None:
             if shard.fetching is None:
                 self._settle(shard, *dead)
-        elif new is not None and has_started(new):
-            if shard.following is None:
-                self._say(shard, f"runs on node {new['spec'].get('nodeName')}")
-                shard.following = self._begin(self._follow(shard, new["metadata"]["name"]))
-            if is_ready(new) and shard.fetching is None:
+        elif new is not None and is_ready(new):
+            if shard.fetching is None:
                 shard.fetching = self._begin(self._fetch(shard, new["metadata"]["name"]))
-        elif new is not None:
+        elif new is not None and shard.following is None:
             self._say(shard, waits_for(new))
 
     def _settle(self, shard: Shard, trouble: str, do: str | None = None) -> None:
-        last = "".join(f"\n  {line}" for line in shard.last_lines)
         shard.trouble = f"shard {shard.index} has no results: {trouble}" + (f"\n  -> {do}" if do else "")
-        self._tell(f"{shard.trouble}{last and f'{chr(10)}  the end of its log:{last}'}")
+        self._tell(shard.trouble)
         self._check_end()
 
     def _check_end(self) -> None:
@@ -263,7 +273,6 @@ class ShardedRun:
                     *lines, rest = (rest + piece).split(b"\n")
                     for line in (*lines, *([rest] if len(rest) > _LONGEST_LINE else [])):
                         text = line[:_LONGEST_LINE].decode("utf-8", "replace").rstrip()
-                        shard.last_lines.append(text)
                         self._tell(f"[{shard.index}] {text}")
                     rest = rest if len(rest) <= _LONGEST_LINE else b""
         except (OSError, ApiError) as error:

@@ -16,6 +16,7 @@ import signal
 import ssl
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -305,8 +306,9 @@ class Node:
                 "message": message,
                 "details": {"causes": causes},
             }
-        await socket.send_bytes(b"\x03" + json.dumps(status).encode())
-        await socket.close()
+        with suppress(ConnectionResetError):  # a peer that has what it wanted
+            await socket.send_bytes(b"\x03" + json.dumps(status).encode())
+            await socket.close()
         return socket
 
 

@@ -1,4 +1,4 @@
-"""What is told of a pod that does not start or that ends, in Kubernetes' words."""
+"""The words about a pod that does not start or that ends: those of Kubernetes."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ async def test_an_end_by_a_signal_leaves_nothing(site: Site, number: signal.Sign
 
 
 async def test_a_shard_that_dies_is_told_and_the_others_count(site: Site) -> None:
-    """Its pod is out of memory; the end of its log is shown."""
+    """Its pod is out of memory; what it has printed is shown."""
     site.write("if number == 0: print('the last words', flush=True); import asyncio; await asyncio.Event().wait()")
 
     async def run_out(pod: Object) -> None:
@@ -115,7 +115,7 @@ async def test_a_shard_that_dies_is_told_and_the_others_count(site: Site) -> Non
     (dead,) = (shard for shard in shards if shard.trouble)
     assert "has no results: Error: exit code 137" in dead.trouble
     assert [shard.code for shard in shards if shard is not dead] == [0, 0]
-    assert any("the last words" in line for line in dead.last_lines)
+    assert any("the last words" in line for line in site.told)
     await gone(site)
 
 
