@@ -118,7 +118,7 @@ oci: $(READY)
 	@$(BIN)/python deploy/images.py $(IMAGES)
 
 deploy-check: $(READY) apiserver deploy-tools
-	@$(BIN)/pytest tests/deploy -q
+	@$(BIN)/pytest tests/deploy tests/shards -q
 
 rounds: $(READY) boards
 	@$(BIN)/python .ci/rounds $(ROUNDS) $(WORKERS) $(PYTEST_ARGS)

@@ -3,7 +3,7 @@
 The root file systems come from Debian's packages (mmdebstrap) and wheels (pip, as pinned in constraints.txt), and
 buildah puts them together. Each image is an OCI layout ``.cache/oci/NAME`` and an archive ``.cache/oci/NAME.tar``, as
 ``k3d image import`` and ``docker load`` take it, with its bill of materials, ``NAME.cdx.json``, signed if the variable
-SIGNING_KEY names a private key (PEM). Exit status 3 where a tool is missing.
+SIGNING_KEY names a private key (PEM), whose public key is then beside them (``key.pub``). Exit status 3 where a tool is missing.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ __all__ = ["FOLDER", "NAMES", "missing", "version"]
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = ROOT / "deploy" / "images"
 FOLDER = ROOT / ".cache" / "oci"
+PUBLIC_KEY = FOLDER / "key.pub"
+"""Of the latest SIGNING_KEY: what checks the signatures."""
 SUITE = "trixie"
 """The release of Debian. Its Python is 3.13; that of the release before, 3.11.2, cannot limit TLS to X25519."""
 PYTHON = "3.13"
@@ -146,6 +148,7 @@ def write_bill(target: Path, tag: str, folder: Path) -> None:
     written.with_name(f"{written.name}.sig").unlink(missing_ok=True)
     if key := os.environ.get("SIGNING_KEY"):
         sign(written, Path(key))
+        run("openssl", "pkey", "-in", key, "-pubout", "-out", PUBLIC_KEY)
 
 
 def main(*names: str) -> int:

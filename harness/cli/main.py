@@ -42,6 +42,7 @@ COMMANDS = {
     "compare": ("compare", "Show the differences between two runs."),
     "explore": ("explore", "Look for schedules of faults that the platform does not survive."),
     "mutate": ("mutate", "Show which defects on the wire your scenarios catch."),
+    "run": ("run", "Run a suite in shards on a cluster, with one report."),
     "merge": ("merge", "Make one report of the runs of a suite's shards."),
     "trend": ("trend", "Show pass rates, times and benchmarks over runs."),
 }

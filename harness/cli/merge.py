@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.output import say
+from harness.core.errors import ProductFailure, RigError
 
-__all__ = ["merge"]
+if TYPE_CHECKING:
+    from harness.reporting.runs import TestRecord
+
+__all__ = ["merge", "outcome", "write_report"]
 
 
 @click.command()
@@ -24,17 +29,26 @@ def merge(shards: Sequence[Path], into: Path) -> int:
     RUN is a run's folder, as reports/2026-11-30T02-17-00-000-1f2e. The exit code is 1 if a test failed, 3 if one could
     not be run.
     """
+    return outcome(write_report(shards, into, f"wasmbed merge, {len(shards)} shards"))
+
+
+def write_report(shards: Sequence[Path], into: Path, command: str) -> list[TestRecord]:
+    """Merge runs into a new folder and say what it has; returns its tests."""
     from harness.core.clock import SystemClock
-    from harness.core.errors import ProductFailure, RigError
     from harness.reporting.finish import finish_run
     from harness.reporting.merge import merge_runs
 
     tests = merge_runs(shards, into)
-    done = finish_run(into, root=Path.cwd(), clock=SystemClock(), command=f"wasmbed merge, {len(shards)} shards")
-    outcomes = Counter(test.outcome for test in tests)
-    say(", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common()))
+    done = finish_run(into, root=Path.cwd(), clock=SystemClock(), command=command)
+    say(", ".join(f"{count} {outcome}" for outcome, count in Counter(test.outcome for test in tests).most_common()))
     for line in done.messages(Path.cwd()):
         say(line)
-    if outcomes["failed"]:
+    return tests
+
+
+def outcome(tests: Sequence[TestRecord]) -> int:
+    """The exit code of a run with these tests."""
+    outcomes = {test.outcome for test in tests}
+    if "failed" in outcomes:
         return ProductFailure.exit_code
-    return RigError.exit_code if outcomes["not run"] else 0
+    return RigError.exit_code if "not run" in outcomes else 0

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from harness.cli.output import say
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
 IDENTITY, GATEWAYS, DEVICES = "wasmbed-gateway-identity", "wasmbed-gateway-authority", "wasmbed-device-authority"
@@ -40,6 +41,9 @@ def secrets(folder: Path, hosts: Sequence[str], namespace: str) -> int:
     from harness.wasmbed.pki.server_authorities import ServerAuthorities
 
     clock = SystemClock()
+    if not folder.exists():
+        note = "devices that know the authorities of another folder will refuse these gateways, and these gateways them"
+        say(f"note: {folder} is made with new authorities; {note}", err=True)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     servers = ServerAuthorities("Wasmbed gateways", clock, folder / "gateways")
     devices = Authority.kept_in(folder / "devices", "Wasmbed devices", clock)

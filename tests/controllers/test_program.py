@@ -10,6 +10,7 @@ import pytest
 from harness.cli.main import run
 from harness.core.network import SystemNetwork
 from harness.wasmbed.controllers import CONTROLLERS, ControllerManager, ControllerSettings
+from harness.wasmbed.controllers.gateway import GatewayController
 from harness.wasmbed.controllers.manager import lease_of
 from harness.wasmbed.controllers.probes import Probes
 from harness.wasmbed.resources.api import Resource, ResourceList
@@ -59,6 +60,30 @@ async def test_a_controller_that_ends_by_an_error_ends_the_programs_health(
     assert manager.healthy
     await world.settle()
     assert not manager.healthy
+
+
+async def test_a_manager_whose_controller_ended_lets_another_lead(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once: it gives its lease back, and does not claim it again."""
+    works = GatewayController.run
+    broken = ControllerManager(world.client, world.clock, world.randomness, gateway_client=world.gateways)
+    world.managers.append(broken)
+
+    async def ends_there(self: GatewayController) -> None:
+        if self in broken.controllers:
+            raise RuntimeError("a bug")
+        await works(self)
+
+    monkeypatch.setattr(GatewayController, "run", ends_there)
+    await broken.start()
+    await world.settle()
+    begun = world.clock.now()
+    other = await world.manager()
+    await world.settle()
+    assert (broken.leading, other.leading) == (False, True)
+    assert world.clock.now() - begun < broken.settings.lease_duration / 3
+    assert (await world.api.get(LEASE, broken.settings.lease_name))["spec"]["holderIdentity"] == other.identity
 
 
 class Listing(Broken):

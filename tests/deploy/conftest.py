@@ -13,10 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli.main import run
 from harness.clusters.apiserver import ApiserverCluster
 from harness.core.identifiers import Randomness
-from tests.deploy.server import AuditedServer
+from tests.deploy.installation import Installation
+from tests.deploy.server import AuditedServer, build
 
+HOSTS = ("localhost", "127.0.0.1", "wasmbed-devices.wasmbed.svc", "*.gateways.example")
+"""The names of gateways that boards of the tests know."""
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 sys.path.insert(0, str(DEPLOY.parent))
 
@@ -47,3 +51,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
         started = AuditedServer(tmp_path_factory.mktemp("server"))
         yield started
         started.leave()
+
+
+@pytest.fixture
+def installation(
+    server: AuditedServer, tool: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Installation]:
+    objects = build(tool("kustomize"), DEPLOY / "kustomize" / "overlays" / "local")
+    found = Installation(server, objects, tmp_path)
+    assert run(["secrets", str(tmp_path / "authorities"), *(f"--host={host}" for host in HOSTS)]) == 0
+    found.add_secrets(capsys.readouterr().out)
+    yield found
+    found.kill()

@@ -19,6 +19,7 @@ import yaml
 from harness.cli.main import run
 from harness.cli.secrets import DEVICES, GATEWAYS, IDENTITY
 from tests.deploy.conftest import DEPLOY
+from tests.deploy.installation import Installation
 from tests.deploy.server import NAMESPACE, AuditedServer, build
 from tests.deploy.test_manifests import Tool
 
@@ -30,12 +31,20 @@ set -e
 mount --make-rprivate /
 mount --bind "$1" "$1"
 mount -t tmpfs tmpfs "$1/tmp"
+mount -t proc proc "$1/proc"
+mount -t tmpfs tmpfs "$1/dev"
+ln -s /proc/self/fd "$1/dev/fd"
+for device in null zero random urandom; do
+    touch "$1/dev/$device"
+    mount --bind "/dev/$device" "$1/dev/$device"
+done
 mount -o remount,bind,ro "$1"
 root=$1
 shift
 exec chroot --userspec=65532:65532 "$root" "$@"
 """
-"""Runs a program as an image's user, on its root file system, with nothing to write but ``/tmp``."""
+"""Runs a program as an image's user, on its root file system, with nothing to write but ``/tmp``, and what each runtime
+mounts (OCI runtime specification, "Default Filesystems")."""
 
 
 def confined(test: Callable[..., None]) -> Callable[..., None]:
@@ -103,6 +112,20 @@ def root(tool: Tool, tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
+@pytest.fixture
+def boards_root(tool: Tool, tmp_path: Path) -> Path:
+    """The root file system of the image ``boards``."""
+    unpack(tool("crane"), layout("boards").with_suffix(".tar"), tmp_path / "root")
+    return tmp_path / "root"
+
+
+def put(root: Path, place: str, content: bytes) -> None:
+    """Make a file of a root file system, as a volume would."""
+    path = root / place.lstrip("/")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
 def start(root: Path, *command: str, apart: Sequence[str] = (), **environment: str) -> subprocess.Popen[str]:
     """Start a program of the image, ``apart`` from the machine by further namespaces."""
     config = {"PYTHONUNBUFFERED": "1", "HOME": "/tmp", "PATH": os.environ["PATH"]}
@@ -134,18 +157,12 @@ class Pods:
         self._server, self._root = server, root
         self._running: list[subprocess.Popen[str]] = []
 
-    def put(self, place: str, content: bytes) -> None:
-        """Make a file of the root file system, as a volume would."""
-        path = self._root / place.lstrip("/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-
     def run(self, account: str, *command: str, ready: str) -> str:
         """Start a program with its token; returns the line that says that it is ready."""
         access = yaml.safe_load(self._server.access(account).read_text())
         cluster = access["clusters"][0]["cluster"]
-        self.put(f"{SERVICE_ACCOUNT}/token", access["users"][0]["user"]["token"].encode())
-        self.put(f"{SERVICE_ACCOUNT}/ca.crt", Path(cluster["certificate-authority"]).read_bytes())
+        put(self._root, f"{SERVICE_ACCOUNT}/token", access["users"][0]["user"]["token"].encode())
+        put(self._root, f"{SERVICE_ACCOUNT}/ca.crt", Path(cluster["certificate-authority"]).read_bytes())
         address = urlsplit(cluster["server"])
         environment = {"KUBERNETES_SERVICE_HOST": str(address.hostname), "KUBERNETES_SERVICE_PORT": str(address.port)}
         program = start(self._root, *PROGRAM, *command, **environment)
@@ -180,7 +197,7 @@ def test_the_programs_of_the_image_run_as_in_their_pods(
     pods = Pods(server, root)
     for secret in yaml.safe_load_all(capsys.readouterr().out):
         for name, content in secret["data"].items():
-            pods.put(f"/etc/wasmbed/{secret['metadata']['name']}/{name}", b64decode(content))
+            put(root, f"/etc/wasmbed/{secret['metadata']['name']}/{name}", b64decode(content))
     http = pods.run("wasmbed-device-controller", "controllers", "--only=device", "--http=127.0.0.1:0", ready="ready")
     with urlopen(f"http://{http.split('http=')[1].strip()}/readyz", timeout=60) as answer:
         assert answer.read() == b"ok\n"
@@ -198,6 +215,58 @@ def test_the_programs_of_the_image_run_as_in_their_pods(
         wait = ("wait", f"-n{NAMESPACE}", "device/pod-0-virtual-1", f"--for={condition}", "--timeout=120s")
         server.kubectl(*wait)
     assert pods.end() == [0, 0, 0]
+
+
+@confined
+def test_emulated_boards_run_from_the_image(boards_root: Path, installation: Installation) -> None:
+    """Real firmware in the image's QEMU connects to a gateway."""
+    for secret, name in ((GATEWAYS, "ca-cert.der"), (DEVICES, "ca-cert.der"), (DEVICES, "ca-key.der")):
+        put(boards_root, f"/etc/wasmbed/{secret}/{name}", installation.read(secret, name))
+    installation.controller("device")
+    _, gateway = installation.gateway()
+    options = ["--boards=mps2-an385=1", "--name=pod-0", f"--gateway={gateway}", "--state=/tmp/state"]
+    options += [f"--gateway-authority=/etc/wasmbed/{GATEWAYS}/ca-cert.der"]
+    options += [f"--device-authority=/etc/wasmbed/{DEVICES}/ca-cert.der"]
+    options += [f"--device-authority-key=/etc/wasmbed/{DEVICES}/ca-key.der"]
+    images = {"WASMBED_IMAGES": "/opt/wasmbed/images", "PATH": "/usr/bin:/bin:/usr/sbin"}
+    boards = start(boards_root, *PROGRAM, "emulate", *options, **images)
+    assert boards.stdout is not None
+    assert boards.stdout.readline() == "running 1 boards\n"
+    installation.until("device/pod-0-mps2-an385-1", "Connected")
+    boards.terminate()
+    said, _ = boards.communicate(timeout=150)
+    assert boards.returncode == 0, said
+
+
+@confined
+def test_a_shard_of_the_suite_runs_from_the_image(boards_root: Path) -> None:
+    """The program of ``wasmbed run``'s pods, with the scenarios that are in the image."""
+    scenario = "/opt/wasmbed/suite/scenarios/test_enrollment.py"
+    arguments = (scenario, "--boards=sim", "--rootdir=/opt/wasmbed/suite", "--shard=0/4", "-p", "no:cacheprovider")
+    command = ("/usr/bin/python3", "-P", "-m", "harness.shards.in_pod", "run", "/tmp", *arguments)
+    shard = start(boards_root, *command, apart=("--net",))
+    assert shard.stdout is not None
+    said = []
+    for line in iter(shard.stdout.readline, ""):
+        said.append(line)
+        if line == "ready\n":
+            break
+    shard.terminate()
+    shard.communicate(timeout=150)
+    assert shard.returncode == 143
+    assert " passed" in "".join(said), said
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_bill_of_an_image_was_signed(name: str) -> None:
+    """``SIGNING_KEY=key.pem make oci``, as CI calls it, and the check that docs/how-to/deploy.md shows."""
+    from deploy.images import PUBLIC_KEY
+
+    bill = layout(name).with_suffix(".cdx.json")
+    if not (signature := bill.with_name(f"{bill.name}.sig")).is_file():
+        pytest.skip("the image was built without a SIGNING_KEY")
+    verify = ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", PUBLIC_KEY, "-in", bill]
+    subprocess.run([*verify, "-sigfile", signature], check=True, timeout=60, capture_output=True)
 
 
 def test_a_signature_tells_a_bill_that_was_changed(tmp_path: Path) -> None:

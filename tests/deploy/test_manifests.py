@@ -20,6 +20,7 @@ from tests.deploy.server import build, of_kind
 
 BASE = DEPLOY / "kustomize" / "base"
 OVERLAYS = sorted(path.name for path in (DEPLOY / "kustomize" / "overlays").iterdir())
+ADDRESSES = DEPLOY / "kustomize" / "components" / "address-per-gateway"
 DEFINITIONS = DEPLOY.parent / "harness" / "wasmbed" / "resources" / "crds"
 WORKLOADS = ("StatefulSet", "Deployment", "CronJob", "Job")
 Tool = Callable[[str], Path]
@@ -55,10 +56,15 @@ def test_the_application_controller_may_read_the_token_of_every_gateway_that_can
     assert rule["resourceNames"] == [gateway_api_secret(f"{name}-{number}") for number in gateways]
 
 
-def test_the_simulation_has_as_many_shards_as_its_job_has_indexes() -> None:
-    text = (DEPLOY / "kustomize" / "simulation" / "job.yaml").read_text()
-    (job,) = of_kind(list(yaml.load_all(text, yaml.CSafeLoader)), "Job")
-    assert f"--shard=$(JOB_COMPLETION_INDEX)/{job['spec']['completions']}" in template(job)["containers"][0]["args"]
+def test_every_gateway_that_can_be_has_an_address_of_its_own() -> None:
+    """The component has a Service for each pod that the autoscaler may make, and the quota has room for them."""
+    (scaler,) = of_kind(read("gateway.yaml"), "HorizontalPodAutoscaler")
+    name, most = scaler["spec"]["scaleTargetRef"]["name"], scaler["spec"]["maxReplicas"]
+    services = list(yaml.load_all((ADDRESSES / "services.yaml").read_text(), yaml.CSafeLoader))
+    pods = [f"{name}-{number}" for number in range(most)]
+    assert [each["metadata"]["name"] for each in services] == pods
+    assert [each["spec"]["selector"]["statefulset.kubernetes.io/pod-name"] for each in services] == pods
+    assert f'value: "{most + 1}"' in (ADDRESSES / "kustomization.yaml").read_text()
 
 
 def test_the_settings_are_a_gateways() -> None:
@@ -70,7 +76,9 @@ def test_the_settings_are_a_gateways() -> None:
 def test_the_secrets_are_those_that_pods_mount(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each call issues another identity of the same authorities."""
     assert run(["secrets", str(tmp_path / "kept"), "--host", "wasmbed-devices.wasmbed.svc"]) == 0
-    made = {each["metadata"]["name"]: each["data"] for each in yaml.safe_load_all(capsys.readouterr().out)}
+    said = capsys.readouterr()
+    assert "kept is made with new authorities; devices that know the authorities of another folder" in said.err
+    made = {each["metadata"]["name"]: each["data"] for each in yaml.safe_load_all(said.out)}
     assert set(made) == {IDENTITY, GATEWAYS, DEVICES}
     mounted: dict[str, set[str]] = {}
     for pod in (template(read("gateway.yaml")[0]), template(read("boards.yaml")[0])):
@@ -81,7 +89,9 @@ def test_the_secrets_are_those_that_pods_mount(tmp_path: Path, capsys: pytest.Ca
             mounted.setdefault(volume["secret"]["secretName"], set()).update(files)
     assert {name: set(files) for name, files in made.items()} == mounted
     assert run(["secrets", str(tmp_path / "kept"), "--host", "wasmbed-devices.wasmbed.svc"]) == 0
-    again = {each["metadata"]["name"]: each["data"] for each in yaml.safe_load_all(capsys.readouterr().out)}
+    said = capsys.readouterr()
+    assert said.err == ""
+    again = {each["metadata"]["name"]: each["data"] for each in yaml.safe_load_all(said.out)}
     assert again[GATEWAYS] == made[GATEWAYS]
     assert again[DEVICES] == made[DEVICES]
     assert again[IDENTITY] != made[IDENTITY]
@@ -146,6 +156,27 @@ def test_the_chart_makes_what_the_base_makes(tool: Tool) -> None:
         if found["kind"] == "CustomResourceDefinition":
             del found["metadata"]["labels"]
     assert chart == base
+
+
+@built
+def test_the_chart_gives_each_gateway_the_address_that_the_component_gives(tool: Tool) -> None:
+    command = [
+        tool("helm"),
+        "template",
+        "wasmbed",
+        DEPLOY / "chart",
+        "-nwasmbed",
+        "--set=gateway.domain=gateways.example",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    chart = plain(list(filter(None, yaml.load_all(done.stdout, yaml.CSafeLoader))))
+    production = plain(build(tool("kustomize"), DEPLOY / "kustomize" / "overlays" / "production"))
+    for kind in ("Service", "ResourceQuota"):
+        assert {key: each for key, each in chart.items() if key[0] == kind} == {
+            key: each for key, each in production.items() if key[0] == kind
+        }
+    (container,) = template(chart["StatefulSet", "wasmbed-gateway"])["containers"]
+    assert container["env"] == template(production["StatefulSet", "wasmbed-gateway"])["containers"][0]["env"]
 
 
 @built

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from harness.shards.job import Suite, job
 from tests.deploy.conftest import DEPLOY
 from tests.deploy.server import NAMESPACE, AuditedServer, build, of_kind
 from tests.deploy.test_manifests import BASE, OVERLAYS, WORKLOADS, template
@@ -55,7 +56,8 @@ def test_the_chart_is_installed_and_removed(server: AuditedServer, tool: Callabl
 def test_an_overlay_is_accepted(server: AuditedServer, tool: Callable[[str], Path], overlay: str) -> None:
     """The server knows every field, warns of nothing, and applies the same again."""
     objects = build(tool("kustomize"), DEPLOY / "kustomize" / "overlays" / overlay)
-    objects += build(tool("kustomize"), DEPLOY / "kustomize" / "simulation")
+    run = job(Suite(("scenarios", "--boards=sim"), 4, "wasmbed/boards:0.1.0"), "wasmbed-run-1")
+    objects.append({**run, "metadata": {**run["metadata"], "namespace": NAMESPACE}})
     text = yaml.safe_dump_all(objects)
     apply = ("apply", "--server-side", "--force-conflicts", "--validate=strict", "-f", "-")
     said = server.kubectl(*apply, given=text)

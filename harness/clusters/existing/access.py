@@ -28,7 +28,7 @@ from harness.wasmbed.resources.kinds import (
 )
 from harness.wasmbed.resources.kubernetes_api import CLUSTER_SCOPED, KubernetesApi
 
-__all__ = ["INSTALLING", "NEWEST", "check_context", "check_rights", "check_version", "lacking"]
+__all__ = ["INSTALLING", "NEWEST", "Right", "check_context", "check_rights", "check_version", "lacking"]
 
 log = get_log(__name__)
 
@@ -122,12 +122,12 @@ async def check_version(api: KubernetesApi, where: str) -> None:
         )
 
 
-async def check_rights(api: KubernetesApi, where: str) -> None:
-    """Raise RigError naming every right that is missing, and the rules that give them."""
+async def check_rights(api: KubernetesApi, where: str, rights: Iterable[Right] = _NEEDED) -> None:
+    """Raise RigError naming every one of these ``rights`` that is missing, and the rules that give them."""
     review: Object = {"spec": {"namespace": api.namespace}}
     status = (await api.create(SELF_SUBJECT_RULES_REVIEW, review))["status"]
     rules: list[Any] = status.get("resourceRules") or []
-    missing = list(_missing(rules))
+    missing = list(_missing(rights, rules))
     if status.get("incomplete"):  # another authorizer, which cannot list what it allows, may allow the others
         missing = [right async for right in _refused(api, missing)]
     if missing:
@@ -145,8 +145,8 @@ def lacking(what: str, where: str, *rights: Right) -> RigError:
     return RigError(what, where=where, do=f"give them a ClusterRole with the rules{lines}")
 
 
-def _missing(rules: list[Any]) -> Iterator[Right]:
-    for right in _NEEDED:
+def _missing(rights: Iterable[Right], rules: list[Any]) -> Iterator[Right]:
+    for right in rights:
         every = f"*/{right.subresource}" if right.subresource else "*"
         allowed = {
             verb

@@ -145,7 +145,8 @@ class ControllerManager:
         if self._task is not None:
             self._finishing.set()
             await self._idle.wait()
-            self._task.cancel()
+            if not self._broken:  # else it ends by itself, and is giving the lease back
+                self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
         await asyncio.gather(*(informer.stop() for informer in self._informers))
@@ -242,7 +243,10 @@ class ControllerManager:
             log.warning("the copies may be behind: %s", reason(error))
 
     async def _reconcile(self) -> None:
-        """Run the controllers until this is cancelled; after a call of :meth:`stop`, only finish present work."""
+        """Run the controllers until this is cancelled; after a call of :meth:`stop`, only finish present work.
+
+        Returns, and so gives the lease back, if one of them ended by an error.
+        """
         await self._catch_up()
         self._idle.clear()
         running: list[asyncio.Task[Any]] = [
@@ -265,4 +269,5 @@ class ControllerManager:
                 task.cancel()
             await asyncio.wait({*running, finishing})
             self._idle.set()
-        await asyncio.Event().wait()
+        if not self._broken:
+            await asyncio.Event().wait()

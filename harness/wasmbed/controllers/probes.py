@@ -6,9 +6,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from harness.core.clock import Clock
-from harness.core.http_door import HttpDoor, HttpPlaces
+from harness.core.http_door import HttpPlaces
 from harness.core.http_log import server_log
-from harness.core.network import Endpoint, Listener, Network
+from harness.core.http_site import HttpSite
+from harness.core.network import Endpoint, Network
 from harness.wasmbed.controllers.manager import ControllerManager
 from harness.wasmbed.controllers.metrics import ManagerMetrics
 
@@ -26,14 +27,8 @@ class Probes:
     """Serves ``/healthz``, ``/readyz`` and ``/metrics`` of ``manager`` from :meth:`start` to :meth:`stop`."""
 
     def __init__(self, manager: ControllerManager, clock: Clock, network: Network) -> None:
-        self._manager, self._clock, self._network = manager, clock, network
+        self._manager = manager
         self._metrics = ManagerMetrics(manager)
-        self._runner: web.AppRunner | None = None
-        self._door: HttpDoor | None = None
-        self._listener: Listener | None = None
-
-    async def start(self, endpoint: Endpoint) -> Endpoint:
-        """Start to serve; returns where. Raises :class:`OSError` if the port is in use."""
         app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[self._guard])
         app.add_routes(
             [
@@ -42,31 +37,24 @@ class Probes:
                 web.get("/metrics", self._render_metrics),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None, logger=log, shutdown_timeout=_ENDS_WITHIN)
-        await self._runner.setup()
-        assert self._runner.server is not None
-        self._door = HttpDoor(self._runner.server, _PLACES, self._clock)
-        self._listener = await self._network.listen(self._door, endpoint)
-        return self._listener.endpoint
+        self._site = HttpSite(app, _PLACES, clock, network, log=log, ends_within=_ENDS_WITHIN)
+
+    async def start(self, endpoint: Endpoint) -> Endpoint:
+        """Start to serve; returns where. Raises :class:`OSError` if the port is in use."""
+        return await self._site.start(endpoint)
 
     async def stop(self) -> None:
         """Finish the requests under way, and stop."""
-        if self._listener is not None:
-            await self._listener.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
-        if self._door is not None:
-            self._door.close()
+        await self._site.stop()
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        assert self._door is not None, "it serves"
-        async with self._door.request(request.protocol, knows_token=False):
+        async with self._site.door.request(request.protocol, knows_token=False):
             try:
                 answer = await handler(request)
             except web.HTTPException as error:
                 answer = web.Response(status=error.status, text=f"{error.reason}\n")
-            await self._door.send(request, answer)
+            await self._site.door.send(request, answer)
         return answer
 
     async def _healthz(self, request: web.Request) -> web.StreamResponse:

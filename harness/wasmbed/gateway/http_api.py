@@ -13,9 +13,9 @@ from aiohttp.typedefs import Middleware
 
 from harness.core.clock import Clock
 from harness.core.history import Tap
-from harness.core.http_door import HttpDoor
 from harness.core.http_log import server_log
-from harness.core.network import Listener, Network
+from harness.core.http_site import HttpSite
+from harness.core.network import Network
 from harness.wasmbed.gateway.application_status import is_name
 from harness.wasmbed.gateway.deployments import Deployments, NotConnected
 from harness.wasmbed.gateway.device_queue import QueueFull
@@ -58,9 +58,7 @@ class HttpApi:
         self._sessions, self._deployments, self._queries = sessions, deployments, queries
         self._address, self._metrics, self._tap = address, metrics, tap
         self._token = b""
-        self._runner: web.AppRunner | None = None
-        self._door: HttpDoor | None = None
-        self._listener: Listener | None = None
+        self._site: HttpSite | None = None
 
     async def start(self, token: str) -> tuple[str, int]:
         """Start to serve; returns host and port. Raises :class:`OSError` if the port is in use."""
@@ -78,32 +76,26 @@ class HttpApi:
                 web.delete(device, _weakly(self._stop)),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None, logger=log, shutdown_timeout=self._settings.close_timeout)
-        await self._runner.setup()
-        server = self._runner.server
-        assert server is not None
-        self._door = HttpDoor(server, self._settings.http_places, self._clock)
-        self._listener = await self._network.listen(self._door, self._settings.http)
-        return self._listener.endpoint
+        settings = self._settings
+        self._site = HttpSite(
+            app, settings.http_places, self._clock, self._network, log=log, ends_within=settings.close_timeout
+        )
+        return await self._site.start(settings.http)
 
     async def stop(self) -> None:
         """Finish the requests under way, and stop."""
-        if self._listener is not None:
-            await self._listener.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
-        if self._door is not None:
-            self._door.close()
+        if self._site is not None:
+            await self._site.stop()
 
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Pass on a request if there is a place for it, and record it if it is refused."""
-        if self._door is None:
+        if self._site is None:
             raise RuntimeError("the HTTP API is not started")
         knows_token = self._shows_token(request)
-        async with self._door.request(request.protocol, knows_token=knows_token):
+        async with self._site.door.request(request.protocol, knows_token=knows_token):
             answer = await self._answer(request, handler, knows_token=knows_token)
             self._record_refusal(request, answer)
-            await self._door.send(request, answer)
+            await self._site.door.send(request, answer)
         return answer
 
     async def _answer(self, request: web.Request, handler: Handler, *, knows_token: bool) -> web.StreamResponse:

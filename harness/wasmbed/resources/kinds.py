@@ -19,6 +19,7 @@ __all__ = [
     "DEVICE",
     "EVENT",
     "GATEWAY",
+    "JOB",
     "LEASE",
     "NAMESPACE",
     "NODE",
@@ -43,6 +44,7 @@ SERVICE_ACCOUNT = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 SECRET = Resource("", "v1", "secrets", "Secret")
 CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
 EVENT = Resource("", "v1", "events", "Event")
+JOB = Resource("batch", "v1", "jobs", "Job")
 LEASE = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 CUSTOM_RESOURCE_DEFINITION = Resource(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition"

@@ -7,7 +7,7 @@ JSON that the server sent.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from http import HTTPStatus
 from io import BytesIO
@@ -25,6 +25,7 @@ from harness.wasmbed.resources.kinds import (
     CUSTOM_RESOURCE_DEFINITION,
     NAMESPACE,
     NODE,
+    POD,
     SELF_SUBJECT_ACCESS_REVIEW,
     SELF_SUBJECT_RULES_REVIEW,
     SUBJECT_ACCESS_REVIEW,
@@ -50,6 +51,10 @@ SMALL = 64 * 1024
 """Bytes of a body that is sent in one piece."""
 ANSWER_WITHIN = aiohttp.ClientTimeout(total=60)
 WATCH = aiohttp.ClientTimeout(total=None, sock_connect=30)
+_OUTPUT, _ERRORS, _RESULT = 1, 2, 3
+"""Channels of a command."""
+_LAST_ERRORS = 2000
+"""Bytes of a command's errors that are kept."""
 
 
 class KubernetesApi(ResourceApi):
@@ -153,9 +158,18 @@ class KubernetesApi(ResourceApi):
         return await self._call("PATCH", f"{self._path(resource, name)}/status", body=patch)
 
     async def delete(
-        self, resource: Resource, name: str, *, uid: str | None = None, resource_version: str | None = None
+        self,
+        resource: Resource,
+        name: str,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        propagation: str | None = None,
     ) -> None:
+        """As the port's; ``propagation``: what becomes of its dependents, as ``Background``. A Job's own stay."""
         options: Object = {"apiVersion": "v1", "kind": "DeleteOptions"}
+        if propagation:
+            options["propagationPolicy"] = propagation
         if uid or resource_version:
             given = {"uid": uid, "resourceVersion": resource_version}
             options["preconditions"] = {key: value for key, value in given.items() if value}
@@ -187,6 +201,31 @@ class KubernetesApi(ResourceApi):
         async with self._stream(f"{self._path(resource, name)}/log", query) as response:
             with self._network():
                 yield response.content.iter_any()
+
+    async def execute(self, pod: str, command: Sequence[str], output: Callable[[bytes], object]) -> None:
+        """Run a command in a pod's only container, and pass on what it prints on standard output, in pieces.
+
+        Raises :class:`ApiError` if the server refuses or the command fails (reason ``NonZeroExitCode``, with the end of
+        its errors), and :class:`OSError` if the connection ends before the command.
+        """
+        query = [*(("command", part) for part in command), ("stdout", "true"), ("stderr", "true")]
+        target = f"{self._path(POD, pod)}/exec?{urlencode(query)}"
+        errors, status = b"", None
+        with self._network():
+            async with await self._websocket(target) as socket:
+                async for message in socket:
+                    channel, data = message.data[0], message.data[1:]
+                    if channel == _OUTPUT:
+                        output(data)
+                    elif channel == _ERRORS:
+                        errors = (errors + data)[-_LAST_ERRORS:]
+                    elif channel == _RESULT:
+                        status = json.loads(data)
+        if status is None:
+            raise ConnectionError("the connection ended before the command")
+        if status.get("status") != "Success":
+            said = errors.decode("utf-8", "replace").strip()
+            raise api_error({**status, "message": f"{status.get('message')}: {said}"})
 
     async def close(self) -> None:
         for response in self._open:  # aiohttp would leave their readers waiting.
@@ -288,25 +327,12 @@ class KubernetesApi(ResourceApi):
         **more: Any,
     ) -> aiohttp.ClientResponse:
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], target, method, body)
-        rest, configuration = self._client.rest_client, self._client.configuration
-        if rest.pool_manager is None:
-            rest.pool_manager = rest._create_pool_manager()
-        options = {
-            "server_hostname": configuration.tls_server_name,
-            "proxy": rest.proxy,
-            "proxy_headers": rest.proxy_headers,
-            "data": _payload(body) if body is not None else None,
-        }
-        session: aiohttp.ClientSession = rest.pool_manager
+        session, options = self._session()
+        if body is not None:
+            options["data"] = _payload(body)
+        url = URL(f"{self._client.configuration.host}{target}", encoded=True)
         try:
-            response = await session.request(
-                method,
-                URL(f"{configuration.host}{target}", encoded=True),
-                headers=headers,
-                timeout=timeout,
-                **{name: value for name, value in options.items() if value is not None},
-                **more,
-            )
+            response = await session.request(method, url, headers=headers, timeout=timeout, **options, **more)
         except (aiohttp.ClientError, OSError) as error:
             if self._outages is not None:
                 self._outages.failed(self.host, reason(error))
@@ -314,6 +340,31 @@ class KubernetesApi(ResourceApi):
         if self._outages is not None:
             self._outages.answered(self.host)
         return response
+
+    async def _websocket(self, target: str) -> aiohttp.ClientWebSocketResponse:
+        """Open a WebSocket with the channels of a command."""
+        configuration, headers = self._client.configuration, dict(self._headers)
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"], target, "GET", None)
+        session, options = self._session()
+        options["protocols"] = ("v4.channel.k8s.io",)
+        url = URL(f"{configuration.host}{target}", encoded=True)
+        try:
+            socket: aiohttp.ClientWebSocketResponse = await session.ws_connect(url, headers=headers, **options)
+        except aiohttp.WSServerHandshakeError as error:
+            raise api_error({"code": error.status, "message": f"{url.path}: {error.message}"}) from error
+        return socket
+
+    def _session(self) -> tuple[aiohttp.ClientSession, dict[str, Any]]:
+        """The session of all requests, and the options of each."""
+        rest = self._client.rest_client
+        if rest.pool_manager is None:
+            rest.pool_manager = rest._create_pool_manager()
+        options = {
+            "server_hostname": self._client.configuration.tls_server_name,
+            "proxy": rest.proxy,
+            "proxy_headers": rest.proxy_headers,
+        }
+        return rest.pool_manager, {name: value for name, value in options.items() if value is not None}
 
     def _network(self) -> _network_errors:
         return _network_errors(Unreachable if self._outages is not None else ConnectionError)
