@@ -98,12 +98,12 @@ class Life:
             await device.until(phase=lambda phase: phase != "Connected", within=RECOVERY)
 
     def _right(self, application: ApplicationHandle) -> Callable[[object], bool]:
-        phases, applied = self.applications[application.name], self.stack.faults.applied
+        phases = self.applications[application.name]
+        return lambda phase: phase in phases or (phase in FAILED and self._may_fail)
 
-        def is_right(phase: object) -> bool:
-            return phase in phases or (phase in FAILED and any(entry.fault.name in MAY_FAIL for entry in applied))
-
-        return is_right
+    @property
+    def _may_fail(self) -> bool:
+        return any(entry.fault.name in MAY_FAIL for entry in self.stack.faults.applied)
 
     async def _agree(self) -> None:
         """Sessions, resources and boards say the same, and no trace of the fault is left."""
@@ -127,6 +127,8 @@ class Life:
             if application.status.phase == "Running":
                 _same(f"error of {name}", (application.status.error, application.status.health), (None, "healthy"))
             for device, entry in application.status.device_statuses.items():
+                if entry.state == "failed" and self._may_fail:
+                    continue  # it was given up; the device may have it
                 if (said := name in _running(stack, device)) != (entry.state == "running"):
                     raise ProductFailure(
                         f"the status of {name} says {entry.state} on {device}, and the board that it "

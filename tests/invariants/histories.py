@@ -8,6 +8,7 @@ import cbor2
 
 from harness.invariants import Party
 from tests.invariants.device_histories import DEVICES
+from tests.invariants.outage_histories import OUTAGES
 from tests.invariants.pace_histories import PACES
 from tests.invariants.report_histories import REPORTS
 from tests.invariants.story import (
@@ -38,6 +39,7 @@ from tests.invariants.story import (
 EXAMPLES: Mapping[str, Example] = {
     **DEVICES,
     **PACES,
+    **OUTAGES,
     **REPORTS,
     "frames keep the contract": example(
         Party.GATEWAY,
