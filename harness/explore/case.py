@@ -27,7 +27,8 @@ DEADLINE = 1e6
 """Virtual seconds of a run; each wait in it has its own time limit."""
 TOLD = 4_000
 """Characters that are kept of an error."""
-_NAMES = re.compile(r"\b(sim-native|sim|gateway|app|hello|hello-again|breaks-later|idle|blink|thermometer|echo|trap|endless|greedy|flood)-\d+")
+_APPLICATIONS = "app|hello|hello-again|breaks-later|idle|blink|thermometer|echo|trap|endless|greedy|flood"
+_NAMES = re.compile(rf"\b(sim-native|sim|gateway|{_APPLICATIONS})-\d+")
 _NUMBERS = re.compile(r"\d+(\.\d+)?")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -41,11 +41,15 @@ SEQUENCES = (
 """Sequences that happen on an explored stack."""
 FOR_EVER = frozenset({"certificate.revoked"})
 """Faults after which a board is never Connected again, so that nothing comes to rest as it was."""
+OFTEN = {Strikes.GATEWAY: 3, Strikes.LINK: 2, Strikes.CLUSTER: 2}
+"""How many times as often as others a fault is drawn: one of a gateway strikes all sessions at once."""
 LONGEST = 60.0
 """Seconds that a parameter gets at most: a session notices after 30 s."""
 MOST_FAULTS = 6
-MOST_ACTS = 10
+MOST_ACTS = 14
 NTH = 5
+STEPS = ("deploy", "stop", "start", "redeploy", "delete")
+"""Those of a user whose boards stay as they are."""
 PAUSES = (0.0, 0.0, 0.02, 0.5, 3.0, 12.0)
 """Seconds from a fault to the user's next step, and from one step to the next."""
 T = TypeVar("T")
@@ -170,10 +174,10 @@ class Draw:
     def _other_acts(self, case: Case, other: Case) -> Case:
         """Some of a few kinds, many of them soon after another one or after a fault."""
         faults = len(case.schedule.entries)
-        kinds = [self._one_of(OPERATIONS) for _ in range(2 + self._randomness.below(4))]
+        kinds = [self._one_of(OPERATIONS), *(self._one_of(STEPS) for _ in range(1 + self._randomness.below(4)))]
         modules = [self._one_of(MODULES) for _ in range(2)]
-        acts = [self._act("deploy", modules)]
-        for _ in range(self._randomness.below(MOST_ACTS)):
+        acts = [self._act("deploy", modules) for _ in range(1 + self._randomness.below(3))]
+        for _ in range(self._randomness.below(MOST_ACTS + 1 - len(acts))):
             act, before = self._act(self._one_of(kinds), modules), acts[-1]
             if self._happens(2):
                 act = replace(act, after=before.after, at=_short(before.at + self._one_of(PAUSES)))
@@ -228,7 +232,7 @@ class Draw:
 
     def _fault(self) -> Fault:
         if not self._deck:
-            self._deck = [each for name in self.faults for each in _kinds(name)]
+            self._deck = [each for name in self.faults for each in _kinds(name) * OFTEN.get(FAULTS[name].strikes, 1)]
         return self._with_numbers(self._deck.pop(self._randomness.below(len(self._deck))))
 
     def _with_numbers(self, fault: Fault) -> Fault:
@@ -271,12 +275,11 @@ class Draw:
         return self._randomness.below(1_000_000)
 
 
-def _kinds(name: str) -> Iterator[Fault]:
+def _kinds(name: str) -> list[Fault]:
     """A fault with each value of its parameters that have a few; a refusal with 409 is another one than with 503."""
     kind = FAULTS[name]
     few = {each.name: each.metadata[VALUES].known for each in dataclasses.fields(kind) if _has_few(each)}
-    for values in itertools.product(*few.values()):
-        yield kind(**dict(zip(few, values, strict=True)))
+    return [kind(**dict(zip(few, values, strict=True))) for values in itertools.product(*few.values())]
 
 
 def _has_few(parameter: dataclasses.Field[Any]) -> bool:

@@ -80,7 +80,9 @@ class Life:
         since = next(reversed(history), None)
         for board in self.boards:
             within = max(until - clock.now(), 1.0)
-            await history.until("HeartbeatAcknowledgment", about=self.stack.boards.device_of(board), after=since, within=within)
+            await history.until(
+                "HeartbeatAcknowledgment", about=self.stack.boards.device_of(board), after=since, within=within
+            )
             await self.stack.device(board).until(phase="Connected", within=max(until - clock.now(), 1.0))
         for name, phases in self.applications.items():
             application, within = self.stack.application(name), max(until - clock.now(), 1.0)

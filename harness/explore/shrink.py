@@ -72,7 +72,8 @@ def _smaller(case: Case) -> Iterator[Case]:
         for simpler in _simpler(entry):
             yield case.with_faults(*entries[:number], simpler, *entries[number + 1 :])
     for number, act in enumerate(case.acts):
-        for plain in (replace(act, at=0.0), replace(act, which=0), replace(act, module=Act("deploy").module)):
+        sooner = replace(act, after=max(act.after - 1, 0))
+        for plain in (sooner, replace(act, at=0.0), replace(act, which=0), replace(act, module=Act("deploy").module)):
             yield replace(case, acts=(*case.acts[:number], plain, *case.acts[number + 1 :]))
 
 

@@ -72,7 +72,7 @@ class _User:
     def __init__(self, life: Life) -> None:
         self._life, self._stack = life, life.stack
         self._applications: dict[ApplicationHandle, tuple[str, tuple[str, ...]]] = {}
-        """Those that exist: the module, and the phases besides that of the module that are right once it was started."""
+        """Those that exist: the module, and the phases besides its own that are right once it was started."""
         self._acting = asyncio.Lock()
 
     async def take(self, act: Act, begun: asyncio.Event) -> None:

@@ -21,7 +21,9 @@ FIRST, LONGEST = 0.25, 30.0
 """Seconds of the first pause, and of the longest one, before jitter; each pause is twice the one before."""
 LEAST = 0.45
 """The part of a pause that jitter leaves at least."""
-_LINE = re.compile(r"\] (link: connecting|link: [a-z]+|enrollment: [a-z]+|error from gateway)(?: attempt in ([\d.]+) s)?")
+_LINE = re.compile(
+    r"\] (link: connecting|link: [a-z]+|enrollment: [a-z]+|error from gateway)(?: attempt in ([\d.]+) s)?"
+)
 _SUCCESSES = ("link: heartbeat", "enrollment: certificate", "enrollment: enrolled")
 
 

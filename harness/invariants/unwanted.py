@@ -14,6 +14,7 @@ from http import HTTPStatus
 from harness.core.history import Event
 from harness.invariants.invariant import Invariant, Party, Violation, on
 from harness.invariants.ledger import Ledger, Link, status_of
+from harness.invariants.requests import WAITED
 
 __all__ = ["CHUNKS", "RUNS_ON", "NothingRunsUnwanted"]
 
@@ -116,12 +117,15 @@ class NothingRunsUnwanted(Invariant):
         calm = max(self._calm[device], self._broke)
         found = _judge(event, event.correlation, device, self._pairs, self._unwanted, calm)
         for broken, message in found:
-            since = broken.asked.at if broken.asked is not None and party is Party.GATEWAY else event.at
-            if not broken.broken and not self.ledger.stood_still(since, event.at):
+            if not broken.broken and not (party is Party.GATEWAY and self._was_read_late(broken.asked, event)):
                 broken.broken = True
                 unasked = party is Party.BOARD and not broken.stopped
                 blamed = self._who_forgot(broken, link) if unasked else party
                 yield self.broken(event, message, party=blamed, link=link)
+
+    def _was_read_late(self, order: Event | None, event: Event) -> bool:
+        """Whether the gateway stood still when it was asked: it reads orders in their order, and late."""
+        return order is not None and self.ledger.stood_still(order.at - WAITED, event.at)
 
     @staticmethod
     def _who_forgot(pair: _Pair, link: Link | None) -> Party:

@@ -8,7 +8,13 @@ from harness.invariants import Party
 from tests.invariants.report_histories import in_virtual_time, prints
 from tests.invariants.story import Example, Story, all, enrolled, example
 
-DISCONNECTED = {"lastHeartbeat": None, "connectedSince": None, "deviceStatus": "Stopped", "health": "unknown", "error": "x"}
+DISCONNECTED = {
+    "lastHeartbeat": None,
+    "connectedSince": None,
+    "deviceStatus": "Stopped",
+    "health": "unknown",
+    "error": "x",
+}
 
 
 def loses_its_link_after_an_order(story: Story, *, told: bool) -> None:
@@ -25,16 +31,15 @@ def loses_its_link_after_an_order(story: Story, *, told: bool) -> None:
 def is_back_after_an_order(story: Story, *, repeated: bool) -> None:
     story.specifies()
     story.is_asked_to_deploy()
-    story.closes()
+    story.closes("Gateway")
     story.becomes_disconnected()
     story.connects(link=2)
     story.beats(5, link=2)
     story.becomes_connected()
-    story.later(1)
+    story.later(4.5)
     if repeated:
         story.is_asked_to_deploy()
-    story.later(5)
-    story.note("later")
+    story.later(0.9)
 
 
 def is_of_an_offline_gateway(story: Story, *, disconnected: bool) -> None:
