@@ -1,8 +1,8 @@
 """``python -m mutants --explore``: schedules of faults against defects that need a race, an outage or a rare fault.
 
-Each defect of ``mutants/explored`` gets explorations (``harness.explore``) of two boards, by one seed after the other,
-until one fails. A failure counts if the same case passes without the defect. Each runs in a process of its own, a copy
-(``fork``) of one that has imported everything. Results are in ``reports/mutants/explored.jsonl``, one line for each.
+An exploration (``harness.explore``) of two boards without any defect gives the schedules. Each defect of
+``mutants/explored`` gets those that pass and reach its statements, until one fails. Each runs in a process of its own,
+a copy (``fork``) of one that has imported everything. Results are in ``reports/mutants/explored.jsonl``, a line each.
 """
 
 from __future__ import annotations
@@ -11,22 +11,25 @@ import json
 import os
 import select
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from harness.core.errors import UsageError
-from harness.explore.case import run
+from harness.explore.case import Case, Outcome, run
 from harness.explore.explorer import Explorer
 from mutants.defect import Defect, load
+from mutants.reach import REACHED, mark
+from mutants.scratch import digest
 from mutants.variants import variant_of
 
 __all__ = ["FOLDER", "Explored", "explore", "page", "table", "write_page"]
 
 FOLDER = Path(__file__).parent / "explored"
 BOARDS, SECONDS = 2, 30.0
-MOST_RUNS = 80
+MOST_RUNS = 160
 """Schedules for one defect."""
 WANTED = 0.95
 
@@ -45,34 +48,83 @@ class Explored:
     words: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A case, whether it fails without a defect, and the defects of Python that it reaches."""
+
+    case: Case
+    failed: bool
+    reached: frozenset[str]
+
+    @classmethod
+    def from_json(cls, given: Mapping[str, Any]) -> Self:
+        return cls(Case.from_json(given["case"]), given["outcome"]["failure"] is not None, frozenset(given["reached"]))
+
+    def may_meet(self, defect: Defect) -> bool:
+        """Whether the defect can make a difference to it; of one of the firmware nobody knows."""
+        return defect.name in self.reached or not defect.file.endswith(".py")
+
+
 def explore(root: Path, output: Path, patterns: Callable[[Defect], bool], workers: int) -> int:
     """Judge the defects that have no result yet, ``workers`` at a time, and write the table. Returns the exit status:
     1 if too few are caught."""
     defects = load(root, FOLDER)
     known = {each.name: each for each in _read(output, defects)}
     waiting = [each for each in defects if patterns(each) and each.name not in known]
-    running: dict[int, tuple[Defect, int]] = {}
-    while waiting or running:
-        while waiting and len(running) < workers:
-            reading, pid = _started(lambda defect: asdict(_judged(root, defect)), waiting[0])
-            running[reading] = waiting.pop(0), pid
-        for reading in select.select(list(running), [], [])[0]:
-            defect, pid = running.pop(reading)
-            done = Explored(**_answer(reading, pid, defect))
-            known[defect.name] = done
-            output.mkdir(parents=True, exist_ok=True)
-            with (output / "explored.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(done)) + "\n")
-            by = (
-                f"caught by {done.rule} (blames {done.blamed}) with {', '.join(done.faults)}"
-                if done.caught
-                else "MISSED"
-            )
-            print(f"{defect.name}: {by}, {done.runs} schedules", flush=True)
+    output.mkdir(parents=True, exist_ok=True)
+    cases = {tier: _cases(root, output, defects, tier, workers) for tier in {_tier(each) for each in waiting}}
+    work = (
+        (each.name, partial(lambda each: asdict(_judged(root, each, cases[_tier(each)])), each)) for each in waiting
+    )
+    for answer in _parallel(work, workers):
+        done = Explored(**{**answer, "faults": tuple(answer["faults"])})
+        known[done.name] = done
+        with (output / "explored.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(done)) + "\n")
+        by = f"caught by {done.rule} (blames {done.blamed}) with {', '.join(done.faults)}" if done.caught else "MISSED"
+        print(f"{done.name}: {by}, {done.runs} schedules", flush=True)
     (output / "explored.md").write_text(table(list(known.values()), defects), "utf-8")
     caught = sum(each.caught for each in known.values())
     print(f"{caught} of {len(known)} caught, {len(defects) - len(known)} not judged")
     return 1 if len(known) == len(defects) and caught < WANTED * len(defects) else 0
+
+
+def _cases(root: Path, output: Path, defects: Sequence[Defect], tier: str, workers: int) -> list[Tried]:
+    """The cases of an exploration of the product without a defect; those of the present sources are kept in a file."""
+    path = output / f"explored-{tier}-{digest(root)}.jsonl"
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    if len(lines) < MOST_RUNS:
+        mark(root, [each for each in defects if each.file.endswith(".py")])
+        explorer, lines = Explorer(0, boards=BOARDS, tier=tier, seconds=SECONDS), []
+        with path.open("w", encoding="utf-8") as file:
+            work = ((f"case {number}", partial(_tried, explorer.next())) for number in range(MOST_RUNS))
+            for answer in _parallel(work, workers):
+                explorer.learn(Case.from_json(answer["case"]), Outcome.from_json(answer["outcome"]))
+                lines.append(json.dumps(answer))
+                file.write(lines[-1] + "\n")
+                if len(lines) % 50 == 0:
+                    print(f"{len(lines)} of {MOST_RUNS} schedules on {tier} without a defect", flush=True)
+    return [Tried.from_json(each) for each in map(json.loads, lines)]
+
+
+def _tier(defect: Defect) -> str:
+    return "sim-native" if defect.file.startswith("firmware/") else "sim"
+
+
+def _parallel(work: Iterator[tuple[str, Callable[[], dict[str, Any]]]], workers: int) -> Iterator[dict[str, Any]]:
+    """Do each in a copy of this process, some at a time; yields their answers as they come. ``work`` is asked for the
+    next one when it can begin."""
+    running: dict[int, tuple[str, int]] = {}
+    while True:
+        while len(running) < workers and (following := next(work, None)) is not None:
+            name, begin = following
+            reading, pid = _started(begin)
+            running[reading] = name, pid
+        if not running:
+            return
+        for reading in select.select(list(running), [], [])[0]:
+            name, pid = running.pop(reading)
+            yield _answer(reading, pid, name)
 
 
 def table(results: Sequence[Explored], defects: Sequence[Defect]) -> str:
@@ -119,29 +171,28 @@ def write_page(root: Path, output: Path, path: Path) -> None:
     path.write_text(page(_read(output, defects), defects), "utf-8")
 
 
-def _judged(root: Path, defect: Defect) -> Explored:
-    """Explore with a defect, in this process. A schedule that fails without it, too, does not count."""
+def _judged(root: Path, defect: Defect, cases: Sequence[Tried]) -> Explored:
+    """Repeat with a defect, in this process, the cases that reach it, until one fails."""
     variant = variant_of(root, defect)
     variant.put_in()
-    explorer = Explorer(0, boards=BOARDS, tier=variant.tier, seconds=SECONDS)
-    while explorer.runs < MOST_RUNS:
-        case = explorer.next()
-        outcome = run(case)
-        explorer.learn(case, outcome)
+    for number, tried in enumerate(cases):
+        if tried.failed or not tried.may_meet(defect):
+            continue
+        outcome = run(tried.case)
         if (failure := outcome.failure) is not None:
-            variant.take_out()
-            is_sound = run(case).failure is None
-            variant.put_in()
-            if is_sound:
-                faults = tuple(sorted({case.schedule.entries[number].fault.name for number in outcome.applied}))
-                words = failure.words[:300]
-                return Explored(
-                    defect.name, defect.digest, True, explorer.runs, failure.rule, failure.party, faults, words
-                )
-    return Explored(defect.name, defect.digest, False, explorer.runs)
+            faults = tuple(sorted({tried.case.schedule.entries[each].fault.name for each in outcome.applied}))
+            words = failure.words[:300]
+            return Explored(defect.name, defect.digest, True, number + 1, failure.rule, failure.party, faults, words)
+    return Explored(defect.name, defect.digest, False, len(cases))
 
 
-def _started(work: Callable[[Defect], dict[str, Any]], defect: Defect) -> tuple[int, int]:
+def _tried(case: Case) -> dict[str, Any]:
+    """Run a case without a defect, in this process."""
+    outcome = run(case)
+    return {"case": case.to_json(), "outcome": outcome.to_json(), "reached": sorted(REACHED)}
+
+
+def _started(work: Callable[[], dict[str, Any]]) -> tuple[int, int]:
     """Do ``work`` in a copy of this process; returns the pipe of its result, and its number."""
     reading, writing = os.pipe()
     if pid := os.fork():
@@ -151,7 +202,7 @@ def _started(work: Callable[[Defect], dict[str, Any]], defect: Defect) -> tuple[
     status = 1
     try:
         with os.fdopen(writing, "w", encoding="utf-8") as pipe:
-            json.dump(work(defect), pipe)
+            json.dump(work(), pipe)
         status = 0
     except BaseException:
         traceback.print_exc()
@@ -160,14 +211,14 @@ def _started(work: Callable[[Defect], dict[str, Any]], defect: Defect) -> tuple[
         os._exit(status)
 
 
-def _answer(reading: int, pid: int, defect: Defect) -> dict[str, Any]:
+def _answer(reading: int, pid: int, what: str) -> dict[str, Any]:
     with os.fdopen(reading, encoding="utf-8") as pipe:
         text = pipe.read()
     os.waitpid(pid, 0)
     if not text:
-        raise UsageError(f"the process of {defect.name} ended without a result", do="look at its traceback above")
+        raise UsageError(f"the process of {what} ended without a result", do="look at its traceback above")
     found: dict[str, Any] = json.loads(text)
-    return {**found, "faults": tuple(found["faults"])}
+    return found
 
 
 def _read(output: Path, defects: Sequence[Defect]) -> list[Explored]:

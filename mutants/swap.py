@@ -23,7 +23,7 @@ def can_swap(before: str, after: str) -> bool:
     return _outside(before) == _outside(after)
 
 
-def swap(root: Path, file: str, before: str, after: str) -> None:
+def swap(root: Path, file: str, before: str, after: str | ast.Module) -> None:
     """Replace the code of the functions that differ. Raises LookupError where one of them cannot be found."""
     name = ".".join(Path(file).with_suffix("").parts).removesuffix(".__init__")
     module = importlib.import_module(name)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from harness.core.errors import HarnessError, UsageError
+from harness.explore.acts import Act
 from harness.explore.features import Features
 from harness.explore.life import HEARTBEAT
 from harness.explore.workload import live
@@ -26,14 +27,15 @@ DEADLINE = 1e6
 """Virtual seconds of a run; each wait in it has its own time limit."""
 TOLD = 4_000
 """Characters that are kept of an error."""
-_NAMES = re.compile(r"\b(sim-native|sim|gateway|hello|idle|blink|thermometer|echo|trap|endless|greedy|flood)-\d+")
+_APPLICATIONS = "app|hello|hello-again|breaks-later|idle|blink|thermometer|echo|trap|endless|greedy|flood"
+_NAMES = re.compile(rf"\b(sim-native|sim|gateway|{_APPLICATIONS})-\d+")
 _NUMBERS = re.compile(r"\d+(\.\d+)?")
 
 
 @dataclass(frozen=True)
 class Case:
     """A seed and a schedule of faults on ``boards`` boards of a tier. Faults begin in the first ``seconds``.
-    ``acts``: the user's steps after each fault. ``managers``: of the controllers."""
+    ``acts``: the user's steps. ``managers``: of the controllers."""
 
     seed: int
     schedule: Schedule = field(default_factory=Schedule)
@@ -41,7 +43,7 @@ class Case:
     seconds: float = 60.0
     tier: str = "sim"
     order: str = "fifo"
-    acts: int = 0
+    acts: tuple[Act, ...] = ()
     managers: int = 1
 
     @property
@@ -62,16 +64,18 @@ class Case:
 
     def to_json(self) -> dict[str, Any]:
         """As values of JSON, for another process."""
-        return {**{name: getattr(self, name) for name in _PLAIN}, "schedule": self.schedule.to_toml()}
+        acts = [act.to_json() for act in self.acts]
+        return {**{name: getattr(self, name) for name in _PLAIN}, "acts": acts, "schedule": self.schedule.to_toml()}
 
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> Self:
         """The reverse of :meth:`to_json`. Raises UsageError for a schedule that this harness cannot read."""
         schedule = parse_schedule(given["schedule"], "")
-        return cls(**{name: given[name] for name in _PLAIN}, schedule=schedule)
+        acts = tuple(map(Act.from_json, given["acts"]))
+        return cls(**{name: given[name] for name in _PLAIN}, acts=acts, schedule=schedule)
 
 
-_PLAIN = ("seed", "boards", "seconds", "tier", "order", "acts", "managers")
+_PLAIN = ("seed", "boards", "seconds", "tier", "order", "managers")
 
 
 @dataclass(frozen=True)

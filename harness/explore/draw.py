@@ -7,12 +7,14 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from harness.core.identifiers import Randomness
+from harness.explore.acts import OPERATIONS, Act
 from harness.explore.case import Case
+from harness.explore.workload import MODULES
 from harness.faults import FAULTS, ArrowMoment, Entry, Fault, Schedule, Side, Strikes, TimeMoment
 from harness.faults.clusters import CLIENTS
 from harness.faults.fault import RELAY, VALUES, Choice, Number, Values, Whole
@@ -39,11 +41,17 @@ SEQUENCES = (
 """Sequences that happen on an explored stack."""
 FOR_EVER = frozenset({"certificate.revoked"})
 """Faults after which a board is never Connected again, so that nothing comes to rest as it was."""
+OFTEN = {Strikes.GATEWAY: 3, Strikes.LINK: 2, Strikes.CLUSTER: 2}
+"""How many times as often as others a fault is drawn: one of a gateway strikes all sessions at once."""
 LONGEST = 60.0
 """Seconds that a parameter gets at most: a session notices after 30 s."""
 MOST_FAULTS = 6
-MOST_ACTS = 3
-NTH = 12
+MOST_ACTS = 14
+NTH = 5
+STEPS = ("deploy", "stop", "start", "redeploy", "delete")
+"""Those of a user whose boards stay as they are."""
+PAUSES = (0.0, 0.0, 0.02, 0.5, 3.0, 12.0)
+"""Seconds from a fault to the user's next step, and from one step to the next."""
 T = TypeVar("T")
 
 
@@ -61,19 +69,26 @@ class Draw:
         """The names of the faults that can happen there."""
         self._deck: list[Fault] = []
         """Those that are drawn next: each comes once before one comes again, with each value that is one of a few."""
-        self._arrows = [
-            (side, name, arrow.position + 1)
+        self._arrows = {
+            name: [(side, arrow.position + 1) for arrow in load(name).arrows for side in sides_of(arrow)]
             for name in SEQUENCES
-            for arrow in load(name).arrows
-            for side in sides_of(arrow)
-        ]
+        }
 
     def new(self) -> Case:
-        """A case that follows from no other one."""
-        order = self._one_of(ORDERS)
-        entries = tuple(self._entry() for _ in range(2 + self._randomness.below(4)))
-        case = Case(self._seed(), Schedule(entries), self._boards, self._seconds, self._tier, order)
-        return self._other_life(case, case)
+        """A case that follows from no other one.
+
+        Its faults and steps are of a few kinds, and its arrows of a few sequences, which are drawn first: what happens
+        again and again meets itself (swarm testing; Groce and others, ISSTA 2012).
+        """
+        faults = [self._fault() for _ in range(1 + self._randomness.below(4))]
+        sequences = [self._one_of(SEQUENCES) for _ in range(1 + self._randomness.below(3))]
+        entries = [self._placed(fault, self._moment(sequences), "") for fault in faults]
+        for _ in range(self._randomness.below(MOST_FAULTS + 1 - len(entries))):
+            fault = self._with_numbers(self._one_of(faults))
+            entries.append(self._placed(fault, self._moment(sequences), ""))
+        case = Case(self._seed(), Schedule(tuple(entries)), self._boards, self._seconds, self._tier)
+        case = replace(case, order=self._one_of(ORDERS), managers=2 if self._happens(3) else 1)
+        return self._other_acts(case, case)
 
     def varied(self, case: Case, other: Case) -> Case:
         """A case that is nearly like ``case``; ``other`` may lend it some faults."""
@@ -91,7 +106,10 @@ class Draw:
             self._spliced,
             self._other_order,
             self._other_seed,
-            self._other_life,
+            self._other_managers,
+            self._other_acts,
+            self._other_act,
+            self._other_act,
         )
 
     # What can change.
@@ -108,7 +126,7 @@ class Draw:
             if isinstance(when, TimeMoment) and self._happens(2):
                 near = when.at + self._one_of((-5.0, -1.0, -0.1, 0.1, 1.0, 5.0))
                 return replace(entry, when=TimeMoment(_short(min(max(near, 0.0), self._seconds))))
-            return self._placed(entry.fault, self._moment(), entry.where)
+            return self._placed(entry.fault, self._moment(SEQUENCES), entry.where)
 
         return self._changed(case, change)
 
@@ -150,8 +168,41 @@ class Draw:
     def _other_seed(self, case: Case, other: Case) -> Case:
         return replace(case, seed=self._seed())
 
-    def _other_life(self, case: Case, other: Case) -> Case:
-        return replace(case, acts=self._randomness.below(MOST_ACTS + 1), managers=2 if self._happens(3) else 1)
+    def _other_managers(self, case: Case, other: Case) -> Case:
+        return replace(case, managers=3 - case.managers)
+
+    def _other_acts(self, case: Case, other: Case) -> Case:
+        """Some of a few kinds, many of them soon after another one or after a fault."""
+        faults = len(case.schedule.entries)
+        kinds = [self._one_of(OPERATIONS), *(self._one_of(STEPS) for _ in range(1 + self._randomness.below(4)))]
+        modules = [self._one_of(MODULES) for _ in range(2)]
+        acts = [self._act("deploy", modules) for _ in range(1 + self._randomness.below(3))]
+        for _ in range(self._randomness.below(MOST_ACTS + 1 - len(acts))):
+            act, before = self._act(self._one_of(kinds), modules), acts[-1]
+            if self._happens(2):
+                act = replace(act, after=before.after, at=_short(before.at + self._one_of(PAUSES)))
+            elif faults and not self._happens(3):
+                act = replace(act, after=1 + self._randomness.below(faults), at=self._one_of(PAUSES))
+            else:
+                act = replace(act, at=_short(self._seconds * self._randomness.below(1_000) / 1_000))
+            acts.append(act)
+        return replace(case, acts=tuple(acts))
+
+    def _other_act(self, case: Case, other: Case) -> Case:
+        """One more, one fewer, or another one."""
+        acts = list(case.acts)
+        at = self._randomness.below(len(acts) + 1)
+        act = self._act(self._one_of(OPERATIONS), MODULES)
+        faults = len(case.schedule.entries)
+        act = replace(act, after=self._randomness.below(faults + 1), at=self._one_of(PAUSES))
+        if at < len(acts) and self._happens(2):
+            acts[at : at + 1] = [] if self._happens(2) else [act]
+        elif len(acts) < MOST_ACTS:
+            acts.insert(at, act)
+        return replace(case, acts=tuple(acts))
+
+    def _act(self, what: str, modules: Sequence[str]) -> Act:
+        return Act(what, which=self._randomness.below(4), module=self._one_of(modules))
 
     def _changed(self, case: Case, change: Callable[[Entry], Entry]) -> Case:
         entries = list(case.schedule.entries)
@@ -164,7 +215,7 @@ class Draw:
     # Parts of a schedule.
 
     def _entry(self) -> Entry:
-        return self._placed(self._fault(), self._moment(), "")
+        return self._placed(self._fault(), self._moment(SEQUENCES), "")
 
     def _placed(self, fault: Fault, when: Moment, where: str) -> Entry:
         """``fault`` at ``when``; where is drawn unless it is given."""
@@ -181,15 +232,19 @@ class Draw:
 
     def _fault(self) -> Fault:
         if not self._deck:
-            self._deck = [each for name in self.faults for each in _kinds(name)]
-        fault = self._deck.pop(self._randomness.below(len(self._deck)))
+            self._deck = [each for name in self.faults for each in _kinds(name) * OFTEN.get(FAULTS[name].strikes, 1)]
+        return self._with_numbers(self._deck.pop(self._randomness.below(len(self._deck))))
+
+    def _with_numbers(self, fault: Fault) -> Fault:
+        """The same fault with other numbers."""
         drawn = [each for each in dataclasses.fields(fault) if not _has_few(each)]
         return replace(fault, **{each.name: self._value(each.metadata[VALUES], each.default) for each in drawn})
 
-    def _moment(self) -> Moment:
+    def _moment(self, sequences: Sequence[str]) -> Moment:
         if self._happens(3):
             return TimeMoment(_short(self._seconds * self._randomness.below(10_000) / 10_000))
-        side, sequence, number = self._one_of(self._arrows)
+        sequence = self._one_of(sequences)
+        side, number = self._one_of(self._arrows[sequence])
         return ArrowMoment(Side(side), sequence, number, 1 + (self._randomness.below(NTH) if self._happens(2) else 0))
 
     def _value(self, values: Values, default: Any) -> Any:
@@ -220,12 +275,11 @@ class Draw:
         return self._randomness.below(1_000_000)
 
 
-def _kinds(name: str) -> Iterator[Fault]:
+def _kinds(name: str) -> list[Fault]:
     """A fault with each value of its parameters that have a few; a refusal with 409 is another one than with 503."""
     kind = FAULTS[name]
     few = {each.name: each.metadata[VALUES].known for each in dataclasses.fields(kind) if _has_few(each)}
-    for values in itertools.product(*few.values()):
-        yield kind(**dict(zip(few, values, strict=True)))
+    return [kind(**dict(zip(few, values, strict=True))) for values in itertools.product(*few.values())]
 
 
 def _has_few(parameter: dataclasses.Field[Any]) -> bool:

@@ -23,7 +23,7 @@ _TEST = '''"""Found by `wasmbed explore`: {cause}
 
 import pytest
 
-from harness.explore.workload import live
+{imports}from harness.explore.workload import live
 from harness.faults.reading import parse_schedule
 from harness.stack import Stack
 
@@ -44,6 +44,7 @@ def test_file(case: Case, failure: Failure) -> str:
     given = {name: getattr(options, name) for name in ("boards", "seed", "schedule_order", "heartbeat", "relay")}
     if not options.relay:
         del given["relay"]
+    acts = f"({', '.join(map(repr, case.acts))},)" if case.acts else "()"
     words = failure.words.replace("\\", "\\\\").replace('"""', "'''")
     return _TEST.format(
         cause=failure.rule.replace("\\", "\\\\").replace('"""', "'''"),
@@ -53,7 +54,8 @@ def test_file(case: Case, failure: Failure) -> str:
             f"{name}={value!r}".replace("'", '"') for name, value in {**given, "deadline": options.deadline}.items()
         ),
         name=_name(failure),
-        life=f"boards={case.boards}, seconds={case.seconds:g}, acts={case.acts}, managers={case.managers}",
+        imports="from harness.explore.acts import Act\n" if case.acts else "",
+        life=f"boards={case.boards}, seconds={case.seconds:g}, acts={acts}, managers={case.managers}".replace("'", '"'),
     )
 
 

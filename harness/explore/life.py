@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from harness.boards.board import Board
+from harness.boards.board import Board, Power
 from harness.core.errors import ProductFailure
 from harness.core.history import Event
 from harness.stack import Stack
@@ -19,16 +19,16 @@ PATIENCE = 900.0
 """Virtual seconds for a step: three missed heartbeats, the longest backoff of a board, and some retries."""
 HEARTBEAT = 10.0
 """Seconds between two heartbeats."""
-RECOVERY = 90.0
-"""Virtual seconds after the last fault in which all has to be well again: a board misses three answers, and then waits
-for up to 30 s before it connects again."""
+RECOVERY = 180.0
+"""Virtual seconds after the last fault in which all has to be well again: a board misses three answers, waits for up to
+30 s, may have to wait for a handshake that fails, and gets what was to be deployed to it."""
 WITHOUT_DEVICE = "Deploying"
 """The phase of an application that no device has the labels for."""
 FAILED = ("Failed", "PartiallyRunning")
-MAY_FAIL = frozenset({"board.memory-exhausted", "link.drop"})
-"""Faults in which a deployment may be given up: the device refuses it, or answers get lost again and again."""
+MAY_FAIL = frozenset({"board.memory-exhausted", "link.drop", "link.bandwidth", "link.delay", "link.jitter"})
+"""Faults in which a deployment may be given up: the device refuses it, or answers are lost or late again and again."""
 QUIET = 30.0
-"""Virtual seconds after that in which nothing may change any more."""
+"""Virtual seconds after that in which all has to stay well: what waits for an answer gives up in less."""
 
 
 class Life:
@@ -69,27 +69,43 @@ class Life:
 
     async def settle(self) -> None:
         """Wait until the faults are over and all is as it has to be, and then see that it stays so."""
+        clock, history = self.stack.clock, self.stack.history
         await self.stack.faults.settled()
-        await self.stack.clock.sleep(RECOVERY)
+        until = clock.now() + RECOVERY
         for board in self.boards:
-            await board.power_on()  # it may have lost its power as the life ended
-            await self.connected(board)
+            if board.power is Power.OFF:
+                await self._is_away(board)
+                await board.power_on()
+                until = clock.now() + RECOVERY
+        since = next(reversed(history), None)
+        for board in self.boards:
+            within = max(until - clock.now(), 1.0)
+            await history.until(
+                "HeartbeatAcknowledgment", about=self.stack.boards.device_of(board), after=since, within=within
+            )
+            await self.stack.device(board).until(phase="Connected", within=max(until - clock.now(), 1.0))
         for name, phases in self.applications.items():
-            application = self.stack.application(name)
+            application, within = self.stack.application(name), max(until - clock.now(), 1.0)
             if phases:
-                await application.until(phase=self._right(application), within=PATIENCE)
+                await application.until(phase=self._right(application), within=within)
             else:
-                await application.until_gone(within=PATIENCE)
-        await self.stack.clock.sleep(QUIET)
+                await application.until_gone(within=within)
+        await clock.sleep(QUIET)
         await self._agree()
 
+    async def _is_away(self, board: Board) -> None:
+        """Wait until the record does not say any more that a board without power is Connected."""
+        device = self.stack.device(board)
+        if device.exists and device.status.phase == "Connected":
+            await device.until(phase=lambda phase: phase != "Connected", within=RECOVERY)
+
     def _right(self, application: ApplicationHandle) -> Callable[[object], bool]:
-        phases, applied = self.applications[application.name], self.stack.faults.applied
+        phases = self.applications[application.name]
+        return lambda phase: phase in phases or (phase in FAILED and self._may_fail)
 
-        def is_right(phase: object) -> bool:
-            return phase in phases or (phase in FAILED and any(entry.fault.name in MAY_FAIL for entry in applied))
-
-        return is_right
+    @property
+    def _may_fail(self) -> bool:
+        return any(entry.fault.name in MAY_FAIL for entry in self.stack.faults.applied)
 
     async def _agree(self) -> None:
         """Sessions, resources and boards say the same, and no trace of the fault is left."""
@@ -113,6 +129,8 @@ class Life:
             if application.status.phase == "Running":
                 _same(f"error of {name}", (application.status.error, application.status.health), (None, "healthy"))
             for device, entry in application.status.device_statuses.items():
+                if entry.state == "failed" and self._may_fail:
+                    continue  # it was given up; the device may have it
                 if (said := name in _running(stack, device)) != (entry.state == "running"):
                     raise ProductFailure(
                         f"the status of {name} says {entry.state} on {device}, and the board that it "

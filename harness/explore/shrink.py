@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from harness.explore.acts import Act
 from harness.explore.case import Case
 from harness.faults import ArrowMoment, Entry, TimeMoment
 
@@ -55,8 +56,10 @@ def _smaller(case: Case) -> Iterator[Case]:
         yield replace(case, order="fifo")
     if case.managers > 1:
         yield replace(case, managers=1)
-    for acts in range(case.acts):
-        yield replace(case, acts=acts)
+    if len(case.acts) > 2:
+        yield replace(case, acts=case.acts[: len(case.acts) // 2])
+    for number in range(len(case.acts)):
+        yield replace(case, acts=case.acts[:number] + case.acts[number + 1 :])
     for boards in (1, 2, 3, 5):
         if boards < case.boards:
             yield _with_boards(case, boards)
@@ -68,6 +71,10 @@ def _smaller(case: Case) -> Iterator[Case]:
     for number, entry in enumerate(entries):
         for simpler in _simpler(entry):
             yield case.with_faults(*entries[:number], simpler, *entries[number + 1 :])
+    for number, act in enumerate(case.acts):
+        sooner = replace(act, after=max(act.after - 1, 0))
+        for plain in (sooner, replace(act, at=0.0), replace(act, which=0), replace(act, module=Act("deploy").module)):
+            yield replace(case, acts=(*case.acts[:number], plain, *case.acts[number + 1 :]))
 
 
 def _with_boards(case: Case, boards: int) -> Case:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from harness.core.history import Event
@@ -93,6 +94,40 @@ class FailedIsNotRunning(Invariant):
                 yield self.broken(event, message, cause=failed, link=link)
 
 
+class TransfersEndWithTheirLink(Invariant):
+    """A board names as being received only applications that it is sent on the same link."""
+
+    name = "transfers end with their link"
+    party = Party.BOARD
+    source = "diagram application-deployment (connection lost); wasmbed.cddl (heartbeat)"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._sent: defaultdict[Link, set[str]] = defaultdict(set)
+
+    @on("Deploy")
+    def sent(self, event: Event) -> Iterator[Violation]:
+        if (link := self.ledger.link(event)) is not None:
+            self._sent[link].add(event.correlation)
+        yield from ()
+
+    @on("ConnectionClosed")
+    def ended(self, event: Event) -> Iterator[Violation]:
+        if (link := self.ledger.link(event)) is not None:
+            self._sent.pop(link, None)
+        yield from ()
+
+    @on("Heartbeat")
+    def beat(self, event: Event) -> Iterator[Violation]:
+        link, applications = self.ledger.link(event), event.data.get("applications")
+        if link is None or not link.known or not isinstance(applications, Mapping):
+            return
+        for name, state in applications.items():
+            if state == "receiving" and name not in self._sent.get(link, ()):
+                message = f"{link.device} says that it receives {name}; it was not sent it on this link"
+                yield self.broken(event, message, cause=link.opened, link=link)
+
+
 LATE, SLOW = 6, 4000
 """How many times its limit, and how many milliseconds more, a call may take on a machine with other work."""
 
@@ -160,4 +195,4 @@ class UseWithinLimits(Invariant):
             yield self.broken(event, message, cause=deploy, link=link, waited=deploy)
 
 
-BOARDS = (MemoryIsLost, FailedIsNotRunning, HeartbeatsAgree, UseWithinLimits)
+BOARDS = (MemoryIsLost, FailedIsNotRunning, TransfersEndWithTheirLink, HeartbeatsAgree, UseWithinLimits)

@@ -233,7 +233,7 @@ class LiveIsNotDisconnected(Invariant):
 
 
 class EndsAreWritten(Invariant):
-    """A device whose last link has ended does not stay Connected."""
+    """A device whose last link has ended, or which a gateway that begins finds without one, does not stay Connected."""
 
     name = "ended links are written"
     party = Party.GATEWAY
@@ -252,6 +252,15 @@ class EndsAreWritten(Invariant):
             self._due.set(device, event, WRITTEN_WITHIN)
         yield from ()
 
+    @on("note gateway up")
+    def began(self, event: Event) -> Iterator[Violation]:
+        for (kind, name), present in self.ledger.objects.items():
+            status = present.get("status") or {}
+            is_of_it = status.get("gateway") == event.data.get("gateway") and status.get("phase") == "Connected"
+            if kind == "Device" and is_of_it and not self.ledger.open_links(name):
+                self._due.set(name, event, WRITTEN_WITHIN)
+        yield from ()
+
     @on("TlsConnected")
     def connected(self, event: Event) -> Iterator[Violation]:
         self._due.drop(str(event.data.get("device") or event.correlation))
@@ -267,11 +276,57 @@ class EndsAreWritten(Invariant):
     def passed(self, event: Event) -> Iterator[Violation]:
         for device, closed in self._due.passed(event.at):
             link, excuses = self.ledger.link(closed), (self.ledger.api_trouble, self.ledger.disturbed.get(""))
-            lives_on = link is None or self.ledger.is_of_this_run(link)  # a gateway that was killed writes nothing
+            # A gateway that was killed, or that could not begin, writes nothing.
+            lives_on = link is None or (self.ledger.is_of_this_run(link) and self.ledger.is_up(link.gateway))
             is_calm = all(each is None or each.n < closed.n for each in excuses)
             if lives_on and is_calm and not self.ledger.is_api_disturbed:
-                message = f"{device} is still Connected {event.at - closed.at:.0f} s after its link ended"
+                since = "its link ended" if link is not None else "its gateway began again, and it has no link"
+                message = f"{device} is still Connected {event.at - closed.at:.0f} s after {since}"
                 yield self.broken(event, message, cause=closed, waited=closed)
+
+
+class OfflineGatewaysServeNone(Invariant):
+    """No device stays Connected through a gateway that is Offline."""
+
+    name = "offline gateways serve no device"
+    party = Party.DEVICE_CONTROLLER
+    source = "docs/reference/resources (Gateway: Offline)"
+    needs = frozenset({"Device Connected", "Device Disconnected", "Gateway Offline"})
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._due = Deadlines[str]()
+
+    @on("state Gateway")
+    def moved(self, event: Event) -> Iterator[Violation]:
+        phase = status_of(event).get("phase")
+        for (kind, name), present in self.ledger.objects.items() if phase else ():
+            status = present.get("status") or {}
+            if kind == "Device" and status.get("gateway") == event.data["name"]:
+                self._due.drop(name)
+                if phase == "Offline" and status.get("phase") == "Connected":
+                    self._due.set(name, event, WRITTEN_WITHIN)
+        yield from ()
+
+    @on("state Device")
+    def changed(self, event: Event) -> Iterator[Violation]:
+        if status_of(event).get("phase") or event.data.get("change") == "deleted":
+            self._due.drop(str(event.data["name"]))
+        yield from ()
+
+    @on("POST Lease", "PUT Lease", "fault")
+    def disturbed(self, event: Event) -> Iterator[Violation]:
+        """Controllers that have no leader, or cannot reach the API server, act later."""
+        if event.name.startswith("API") or event.data.get("code") not in (None, 200):
+            self._due.drop(*self._due)
+        yield from ()
+
+    @on(EVERY)
+    def passed(self, event: Event) -> Iterator[Violation]:
+        for device, offline in self._due.passed(event.at):
+            if not self.ledger.is_api_disturbed:
+                message = f"{device} is still Connected {event.at - offline.at:.0f} s after its gateway became Offline"
+                yield self.broken(event, message, cause=offline, waited=offline)
 
 
 class TransitionTimes(Invariant):
@@ -352,5 +407,5 @@ def _moment(text: Any) -> float | None:
 
 DEVICE_STATUS = (
     LegalPhases, DisconnectedIsCleared, ConnectedSince, VitalSigns, LiveIsNotDisconnected, EndsAreWritten,
-    TransitionTimes, ConnectedOnce,
+    OfflineGatewaysServeNone, TransitionTimes, ConnectedOnce,
 )  # fmt: skip

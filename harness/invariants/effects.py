@@ -94,6 +94,7 @@ class AnsweredHeartbeatsAreWritten(Invariant):
         trouble = self.ledger.api_trouble
         return (
             self.ledger.is_api_disturbed
+            or self.ledger.clock_was_wrong
             or (trouble is not None and trouble.n > waiting.answer.n)
             or self.ledger.stood_still(waiting.answer.at, event.at)
         )

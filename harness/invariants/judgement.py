@@ -23,7 +23,9 @@ from harness.invariants.invariant import EVERY, Handler, Invariant, Party, Viola
 from harness.invariants.leases import LEASES
 from harness.invariants.ledger import Ledger
 from harness.invariants.moments import MOMENTS
+from harness.invariants.orders import ORDERS
 from harness.invariants.pacing import PACING
+from harness.invariants.patience import PATIENCE
 from harness.invariants.prompt import PROMPT
 from harness.invariants.registrations import REGISTRATIONS
 from harness.invariants.reports import REPORTS
@@ -63,6 +65,7 @@ RULES: Mapping[str, type[Invariant]] = {
         *EFFECTS,
         *MOMENTS,
         *TRANSFERS,
+        *ORDERS,
         *APPLICATION_STATUS,
         NothingRunsUnwanted,
         *REQUESTS,
@@ -73,6 +76,7 @@ RULES: Mapping[str, type[Invariant]] = {
         *REPORTS,
         *CONSOLES,
         *PROMPT,
+        *PATIENCE,
     )
 }
 """Every invariant, by its name."""

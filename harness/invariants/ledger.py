@@ -14,14 +14,14 @@ from typing import Any
 from harness.core.history import Event, Kind
 from harness.wasmbed.resources.extent import WHOLE, Extent
 
-__all__ = ["LONGEST_INTERVAL", "Ledger", "Link", "status_of"]
+__all__ = ["LONGEST_INTERVAL", "REBOOTS", "Ledger", "Link", "status_of"]
 
 LONGEST_INTERVAL = 1e12
 """Milliseconds between two heartbeats; a history may name more than a float holds."""
 BEATS = 16
 """Heartbeats of a link that are remembered, the latest."""
 _WRITES = ("POST ", "PATCH ", "PUT ")
-_REBOOTS = frozenset({"power on", "cut power", "reset", "restore"})
+REBOOTS = frozenset({"power on", "cut power", "reset", "restore"})
 """Actions that clear a board's memory."""
 NOTED_WITHIN = 1.0
 """Seconds after a stall within which it is noted."""
@@ -143,6 +143,11 @@ class Ledger:
         ended = self._ended.get(link.gateway)
         return ended is None or link.opened.n > ended.n
 
+    def is_up(self, gateway: str) -> bool:
+        """Whether a gateway has not ended since the note that it is up; one of which the record says nothing is."""
+        up, ended = self.gateways.get(gateway), self._ended.get(gateway)
+        return ended is None or (up is not None and up.n > ended.n)
+
     def all_open(self) -> Iterator[Link]:
         """Every link that has not ended."""
         for links in self._open.values():
@@ -168,6 +173,10 @@ class Ledger:
             return True
         found = (self.disturbed.get(device), self.disturbed.get(""))
         return any(event is not None and event.n >= since.n for event in found)
+
+    def keeps_time(self, device: str) -> bool:
+        """Whether the device's clock is not made too fast or too slow."""
+        return device not in self._out_of_step
 
     def is_by_hand(self, link: Link) -> bool:
         """Whether a test drives the device's end of the link."""
@@ -284,7 +293,7 @@ class Ledger:
             if event.name.startswith("API "):
                 self._api_faults += -1 if event.name == "API restored" else 1
             self.clock_was_wrong |= event.name == "clock is wrong"
-            if event.name in _REBOOTS:
+            if event.name in REBOOTS:
                 self.boots[device] = event
             if event.name == "disturb clock":
                 (self._out_of_step.discard if event.data.get("rate") == 1 else self._out_of_step.add)(device)
@@ -294,7 +303,7 @@ class Ledger:
         match event.name:
             case "power on" | "power off" | "resume" | "restore link":
                 self.disturbed[device] = event
-                if event.name in _REBOOTS:
+                if event.name in REBOOTS:
                     self.boots[device] = event
                 if event.name == "restore link" and "board" not in event.data:  # that is the board's own connector
                     self._hampered.discard(device)

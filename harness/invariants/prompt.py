@@ -9,9 +9,9 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from harness.core.history import Event
+from harness.core.history import Event, Kind
 from harness.invariants.invariant import Invariant, Party, Violation, on
-from harness.invariants.ledger import Ledger, Link, status_of
+from harness.invariants.ledger import REBOOTS, Ledger, Link, status_of
 
 __all__ = ["PROMPT"]
 
@@ -80,10 +80,18 @@ class _Prompt(Invariant):
 
 class BoardsArePrompt(_Prompt):
     """In virtual time a board answers at once: it speaks first after the handshake, beats as soon as it is enrolled,
-    answers its enrollment, chunks, and questions, and reports a fault that is on its console."""
+    answers its enrollment, chunks, and questions, and reports a fault that is on its console, also one of the time
+    before its session."""
 
     name = "boards are prompt"
     party = Party.BOARD
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._untold: defaultdict[str, dict[str, Event]] = defaultdict(dict)
+        """By device and application, the faults of a time in which the board knew that it had no session."""
+        self._is_down: set[str] = set()
+        """The boards whose console says so."""
 
     @on("TlsConnected")
     def connected(self, event: Event) -> Iterator[Violation]:
@@ -112,14 +120,38 @@ class BoardsArePrompt(_Prompt):
 
     @on("console")
     def printed(self, event: Event) -> Iterator[Violation]:
-        if self.ledger.is_simulated and (fault := FAULT.search(str(event.data.get("text")))) is not None:
+        text = str(event.data.get("text"))
+        if self.ledger.is_simulated and "] link: " in text:
+            if "link: next attempt" in text:
+                self._is_down.add(event.correlation)
+            elif "link: up" in text:
+                self._is_down.discard(event.correlation)
+        elif self.ledger.is_simulated and (fault := FAULT.search(text)) is not None:
             link = self.ledger.connected_link(event.correlation)
             if link is not None:
                 self._await(event, "RuntimeFault", fault[1], link)
+            elif event.correlation in self._is_down:
+                self._untold[event.correlation][fault[1]] = event
+        yield from ()
+
+    @on("HeartbeatAcknowledgment")
+    def accepted(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        if link is not None and link.connected is event:
+            for application in self._untold.pop(link.device, {}):
+                self._await(event, "RuntimeFault", application, link)
+        yield from ()
+
+    @on("fault", "note power on")
+    def forgot(self, event: Event) -> Iterator[Violation]:
+        """A board without power loses what it has not told."""
+        if event.kind is not Kind.FAULT or event.name in REBOOTS:
+            self._untold.pop(event.correlation, None)
         yield from ()
 
     @on("RuntimeFault")
     def reported(self, event: Event) -> Iterator[Violation]:
+        self._untold.get(str(event.data.get("device")), {}).pop(event.correlation, None)
         yield from self._came(event, event.name, event.correlation)
 
     @on("DeviceInfo", "ChunkAcknowledgment", "ApplicationStatus")
@@ -128,9 +160,11 @@ class BoardsArePrompt(_Prompt):
 
     @on("Deploy", "Stop", "DeploymentResult", "Error")
     def cancelled(self, event: Event) -> Iterator[Violation]:
-        """Chunks of a transfer that was cancelled or failed are ignored."""
+        """Chunks of a transfer that was cancelled or failed are ignored, and a stopped application is forgotten."""
         if self._due and (link := self.ledger.link(event)) is not None:
             awaited = self._due.get(link, {})
+            if event.name in ("Deploy", "Stop"):
+                awaited.pop(("RuntimeFault", event.correlation), None)
             for key in [each for each in awaited if each[0] == "ChunkAcknowledgment"]:
                 del awaited[key]
         yield from ()

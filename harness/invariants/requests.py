@@ -12,7 +12,7 @@ from harness.invariants.invariant import Invariant, Party, Violation, on, party_
 from harness.invariants.ledger import Ledger, status_of
 from harness.invariants.pair_map import PairMap
 
-__all__ = ["REQUESTS"]
+__all__ = ["REQUESTS", "WAITED"]
 
 INVALID = frozenset({400, 403, 405, 415, 422})
 """Answers of the API server to a request that it would never take."""

@@ -13,7 +13,8 @@ from http import HTTPStatus
 
 from harness.core.history import Event
 from harness.invariants.invariant import Invariant, Party, Violation, on
-from harness.invariants.ledger import Ledger
+from harness.invariants.ledger import Ledger, Link, status_of
+from harness.invariants.requests import WAITED
 
 __all__ = ["CHUNKS", "RUNS_ON", "NothingRunsUnwanted"]
 
@@ -22,16 +23,19 @@ CHUNKS = 8
 RUNS_ON = 60.0
 """Seconds after which heartbeats must no longer name an unwanted application."""
 _RUNS = ("deployed", "running")
+_UNANSWERED = ("CONNECTION_LOST", "TIMEOUT")
 
 
 @dataclass(slots=True)
 class _Pair:
     """An application on a device, since the last request to deploy it there."""
 
-    asked: bool = False
+    asked: Event | None = None
     """The gateway was asked to stop it, or learned that it does not exist."""
     stop: bool = False
     """The gateway sent a ``Stop``."""
+    sent_on: Link | None = None
+    """The link of that."""
     stopped: bool = False
     """The device confirmed."""
     chunks: int = 0
@@ -84,14 +88,18 @@ class NothingRunsUnwanted(Invariant):
             present = self._pairs[key]
             self._pairs[key] = _Pair(stop=present.stop, stopped=present.stopped)
         else:
-            self._pairs[key].asked = True
+            self._pairs[key].asked = event
         yield from ()
 
     @on("PATCH Application")
     def learned(self, event: Event) -> Iterator[Violation]:
-        gone = event.source == "Gateway" and event.data.get("code") == 404 and event.correlation in self._unwanted
-        for name in (event.data.get("status") or {}).get("deviceStatuses") or () if gone else ():
-            self._pairs[event.correlation, name].asked = True
+        entries = status_of(event).get("deviceStatuses") if event.source == "Gateway" else None
+        is_gone = event.data.get("code") == HTTPStatus.NOT_FOUND and event.correlation in self._unwanted
+        for name, entry in entries.items() if isinstance(entries, Mapping) else ():
+            if is_gone:
+                self._pairs[event.correlation, name].asked = event
+            elif isinstance(entry, Mapping) and entry.get("code") in _UNANSWERED:
+                self._pairs[event.correlation, name].asked = None  # it has said that the device did not answer
         yield from ()
 
     @on("TlsConnected")
@@ -104,21 +112,28 @@ class NothingRunsUnwanted(Invariant):
         device = str(event.data.get("device") or "")
         party = Party.GATEWAY if event.source == "Gateway" else Party.BOARD
         link = self.ledger.link(event)
+        if event.name == "Stop":
+            self._pairs[event.correlation, device].sent_on = link
         calm = max(self._calm[device], self._broke)
         found = _judge(event, event.correlation, device, self._pairs, self._unwanted, calm)
         for broken, message in found:
-            if not broken.broken:
+            if not broken.broken and not (party is Party.GATEWAY and self._was_read_late(broken.asked, event)):
                 broken.broken = True
                 unasked = party is Party.BOARD and not broken.stopped
-                blamed = self._who_forgot(broken) if unasked else party
+                blamed = self._who_forgot(broken, link) if unasked else party
                 yield self.broken(event, message, party=blamed, link=link)
 
+    def _was_read_late(self, order: Event | None, event: Event) -> bool:
+        """Whether the gateway stood still when it was asked: it reads orders in their order, and late."""
+        return order is not None and self.ledger.stood_still(order.at - WAITED, event.at)
+
     @staticmethod
-    def _who_forgot(pair: _Pair) -> Party:
-        """Return the party at fault for an unwanted application that runs, and that its board never stopped."""
-        if pair.stop:
+    def _who_forgot(pair: _Pair, link: Link | None) -> Party:
+        """Return the party at fault for an unwanted application that runs, and that its board never stopped. A ``Stop``
+        may have been lost with its link."""
+        if pair.stop and pair.sent_on is link:
             return Party.BOARD
-        return Party.GATEWAY if pair.asked else Party.APPLICATION_CONTROLLER
+        return Party.GATEWAY if pair.asked is not None else Party.APPLICATION_CONTROLLER
 
 
 def _take_wish(event: Event, unwanted: dict[str, Event]) -> None:
@@ -152,11 +167,11 @@ def _judge(
         case "StopResult" if event.data.get("ok"):
             pair.stopped = pair.stop
         case "Deploy":
-            if pair.asked:
+            if pair.asked is not None:
                 yield pair, f"{application} was sent to {device} after its gateway was asked to stop it"
             pair.deployed()
         case "ModuleChunk":
-            pair.chunks += pair.asked
+            pair.chunks += pair.asked is not None
             if pair.stop:
                 yield pair, f"a chunk of {application} was sent to {device} after its Stop"
             elif pair.chunks > CHUNKS:

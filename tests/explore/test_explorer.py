@@ -9,6 +9,7 @@ import pytest
 
 from harness.core.history import Event, Kind
 from harness.core.identifiers import Randomness
+from harness.explore.acts import Act
 from harness.explore.case import Case, Failure, Outcome
 from harness.explore.draw import Draw
 from harness.explore.explorer import Explorer
@@ -60,14 +61,24 @@ def test_each_kind_of_refusal_comes_as_often_as_another_fault() -> None:
     """One with 409 meets other code than one with 503."""
     draw = Draw(Randomness(6), boards=1, tier="sim", seconds=30.0)
     drawn = [
-        str(each.fault).partition(" (")[0] + str(each.fault.given().get("code", ""))
-        for _ in range(60)
-        for each in draw.new().schedule.entries
+        kind
+        for _ in range(80)
+        for kind in {each.fault.name + str(each.fault.given().get("code", "")) for each in draw.new().schedule.entries}
     ]
     counts = {
-        name: drawn.count(name) for name in ("cluster.refusals409", "cluster.refusals429", "link.cut", "gateway.crash")
+        name: drawn.count(name) for name in ("cluster.refusals409", "cluster.refusals429", "link.cut", "board.reset")
     }
     assert max(counts.values()) - min(counts.values()) <= 1
+
+
+def test_a_case_has_a_few_kinds_of_faults_and_steps_again_and_again() -> None:
+    draw = Draw(Randomness(7), boards=2, tier="sim", seconds=30.0)
+    cases = [draw.new() for _ in range(60)]
+    assert all(case.acts[0].what == "deploy" for case in cases)
+    assert all(len({act.module for act in case.acts}) <= 2 for case in cases)
+    kinds = [len({entry.fault.name for entry in case.schedule.entries}) for case in cases]
+    assert max(kinds) <= 4
+    assert sum(kinds) < sum(len(case.schedule.entries) for case in cases)
 
 
 def test_a_case_that_showed_nothing_new_is_not_kept() -> None:
@@ -112,15 +123,19 @@ def test_the_smallest_case_has_only_what_it_takes() -> None:
     """Faults, boards, seconds, order, seed, times and parameters that do not matter go."""
     needed = entry("board.power-cut", 12.34, "sim-7", lasts=33.33)
     others = [entry("gateway.restart", 3.0), entry("cluster.slow", 4.0), entry("link.cut", 5.0, "sim-2")]
-    case = Case(77, Schedule((*others[:2], needed, others[2])), boards=10, order="pct")
+    acts = (Act("deploy", module="idle"), Act("stop", at=3.3, after=1, which=2), Act("delete", at=0.5))
+    case = Case(77, Schedule((*others[:2], needed, others[2])), boards=10, order="pct", acts=acts)
 
     def fails(case: Case) -> bool:
+        if "stop" not in [act.what for act in case.acts]:
+            return False
         cuts = [each for each in case.schedule.entries if each.fault.name == "board.power-cut"]
         return any(each.fault.given().get("lasts", 5.0) > 20 for each in cuts)
 
     found = shrunk(case, fails)
     assert (found.seed, found.boards, found.seconds, found.order) == (0, 1, 5.0, "fifo")
     assert found.schedule == Schedule.of(entry("board.power-cut", 0.0, "sim-1", lasts=33.0))
+    assert found.acts == (Act("stop"),)
 
 
 def test_a_case_that_cannot_be_smaller_stays() -> None:
@@ -158,7 +173,7 @@ def test_features_are_pairs_of_what_follows() -> None:
 
 @pytest.mark.parametrize("words", ['a """ and a \\ in it', "two\nlines"])
 def test_the_test_of_a_finding_is_valid_python(words: str) -> None:
-    case = Case(3, Schedule.of(entry("gateway.crash", 2.5)), boards=2)
+    case = Case(3, Schedule.of(entry("gateway.crash", 2.5)), boards=2, acts=(Act("deploy", module="idle"),))
     compile(text_of_test(case, Failure('a "rule"', "gateway", words)), "test", "exec")
     compile(
         text_of_test(replace(case, schedule=Schedule.of(entry("link.cut", where="sim-1"))), Failure("r", "p")),

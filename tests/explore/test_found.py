@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness.explore.acts import Act
 from harness.explore.case import Case, run
 from harness.faults import ArrowMoment, Entry, Schedule, Side, TimeMoment, make_fault
 
@@ -44,19 +45,68 @@ LATE = Schedule.of(
 )
 """Orders wait for a gateway until their asker gives up, and are carried out then."""
 
+MANY_CHANGES = (
+    Act("deploy", which=1, module="hello_again"),
+    Act("deploy", at=0.714, which=1, module="idle"),
+    Act("stop", at=0.92),
+    Act("redeploy", at=1.146, which=1),
+    Act("stop", at=1.372),
+    Act("delete", at=1.548, which=1),
+    Act("stop", at=1.786),
+)
+STARTED_TWICE = (
+    Act("deploy", which=1, module="hello_again"),
+    Act("deploy", at=0.554, module="thermometer"),
+    Act("start", at=1.034),
+    Act("start", at=1.084, which=1),
+)
+DELETED = (Act("deploy", module="thermometer"), Act("redeploy", at=2.75), Act("delete", at=3.01))
+STOPPED = (Act("deploy", which=1), Act("stop", at=0.86), Act("stop", at=0.958), Act("redeploy", at=0.964))
+REPLACED = (
+    Act("deploy"),
+    Act("replace", after=1),
+    Act("start", at=1.26),
+    Act("deploy", at=3.12, which=1),
+    Act("stop", at=3.23),
+    Act("deploy", at=3.755, which=1),
+)
+POWERED = (
+    Act("deploy", which=2, module="hello_again"),
+    Act("stop", at=0.405),
+    Act("stop", at=4.02),
+    Act("delete", at=4.065),
+    Act("power", at=12.0),
+    Act("replace", at=12.0),
+    Act("deploy", at=13.515, which=2),
+)
+BUSY = (
+    Act("deploy", which=3, module="idle"),
+    Act("start", at=6.12),
+    Act("redeploy", at=9.57),
+    Act("deploy", at=13.56, which=3, module="thermometer"),
+    Act("deploy", at=15.921, which=1, module="hello_again"),
+    Act("stop", at=21.621, which=1),
+)
+
 FOUND = {
-    "a listener that was closed ended a connection that was in use": Case(5, RESTARTED, 1, 2.0, order="pct"),
-    "a handshake that was interrupted in its last step became a connection": Case(9, RESTARTED, 1, 2.0, order="random"),
-    "a handshake that was interrupted before it began left its socket open": Case(5, RESTARTED, 1, 2.0, order="random"),
-    "a device whose stop was lost ran a deleted application for ever": Case(0, LOSSY, 1, 5.0),
-    "a gateway that shut down enrolled a device": Case(1887, ENDING, 10, 2.0, order="pct"),
-    "a gateway that shut down acknowledged a first heartbeat": Case(1887, FIRST_BEAT, 3, 2.0, order="pct"),
-    "a stop was to be awaited from a device of a gateway that is Offline": Case(0, AWAY, 1, 5.0),
-    "an end was to be written while the API server refused it": Case(0, REFUSED, 2, 6.0),
-    "a device was to have sent what a link had lost": Case(527609, LOST, 1, 5.0, acts=1),
-    "a gateway that the API server did not let begin was not started again": Case(0, HELD_UP, 1, 5.0),
-    "an order that was refused was to be carried out": Case(351464, FROZEN, 2, 15.0, acts=1),
-    "an order without an answer was not in the record": Case(2, LATE, 3, 30.0),
+    "a listener that was closed ended a connection that was in use": Case(
+        5, RESTARTED, 1, 2.0, "sim", "pct", MANY_CHANGES
+    ),
+    "a handshake that was interrupted in its last step became a connection": Case(
+        9, RESTARTED, 1, 2.0, "sim", "random", STARTED_TWICE
+    ),
+    "a handshake that was interrupted before it began left its socket open": Case(
+        5, RESTARTED, 1, 2.0, "sim", "random", MANY_CHANGES
+    ),
+    "a device whose stop was lost ran a deleted application for ever": Case(0, LOSSY, 1, 5.0, acts=DELETED),
+    "a gateway that shut down enrolled a device": Case(1887, ENDING, 10, 2.0, "sim", "pct", STOPPED),
+    "a gateway that shut down acknowledged a first heartbeat": Case(1887, FIRST_BEAT, 3, 2.0, "sim", "pct", STOPPED),
+    "a stop was to be awaited from a device of a gateway that is Offline": Case(0, AWAY, 1, 5.0, acts=DELETED),
+    "an end was to be written while the API server refused it": Case(0, REFUSED, 2, 6.0, acts=DELETED),
+    "a device was to have sent what a link had lost": Case(527609, LOST, 1, 5.0, acts=REPLACED),
+    "a gateway that the API server did not let begin was not started again": Case(0, HELD_UP, 1, 5.0, acts=DELETED),
+    "an order that was refused was to be carried out": Case(351464, FROZEN, 2, 15.0, acts=POWERED),
+    "an order without an answer was not in the record": Case(2, LATE, 3, 30.0, acts=BUSY),
 }
 
 
@@ -70,7 +120,8 @@ def test_a_fault_that_is_refused_beside_an_equal_one_fails_nothing() -> None:
 def test_a_user_acts_after_a_fault_and_another_manager_waits() -> None:
     """The platform comes to rest then, too, and the history shows other steps."""
     fault = Schedule.of(Entry(TimeMoment(1.0), make_fault("gateway.restart")))
-    calm, busy = run(Case(3, fault, 1, 15.0)), run(Case(3, fault, 1, 15.0, acts=3, managers=2))
+    acts = (Act("deploy", after=1), Act("stop", at=0.5, after=1), Act("replace", at=3.0, after=1))
+    calm, busy = run(Case(3, fault, 1, 15.0)), run(Case(3, fault, 1, 15.0, acts=acts, managers=2))
     assert (calm.failure, busy.failure) == (None, None)
     assert busy.features - calm.features
 

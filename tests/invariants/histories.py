@@ -9,6 +9,7 @@ import cbor2
 from harness.invariants import Party
 from tests.invariants.assignment_histories import ASSIGNMENTS
 from tests.invariants.device_histories import DEVICES
+from tests.invariants.outage_histories import OUTAGES
 from tests.invariants.pace_histories import PACES
 from tests.invariants.report_histories import REPORTS
 from tests.invariants.story import (
@@ -40,6 +41,7 @@ EXAMPLES: Mapping[str, Example] = {
     **ASSIGNMENTS,
     **DEVICES,
     **PACES,
+    **OUTAGES,
     **REPORTS,
     "frames keep the contract": example(
         Party.GATEWAY,

@@ -12,7 +12,7 @@ from harness.invariants import RULES
 from harness.wasmbed.pki.authority import Authority
 from tests.invariants.assignment_histories import comes_back, is_sent_away
 from tests.invariants.histories import EXAMPLES
-from tests.invariants.report_histories import in_virtual_time
+from tests.invariants.report_histories import in_virtual_time, prints
 from tests.invariants.story import (
     ID,
     OTHER_ID,
@@ -420,6 +420,37 @@ def test_a_gateway_that_was_killed_writes_no_end_of_a_link() -> None:
     story.closes()
     story.later(20)
     assert "ended links are written" not in story.broken()
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_gateway_that_begins_writes_that_devices_have_no_link(written: bool) -> None:
+    """Those that its earlier process served, and that have not come back."""
+    story = Story()
+    story.enrolls()
+    story.note("gateway down", gateway="gateway-1")
+    story.closes()
+    story.gateway_up()
+    if written:
+        story.becomes_disconnected()
+    story.later(20)
+    assert ("ended links are written" in story.broken()) is not written
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_fault_of_a_time_without_a_session_is_reported_afterwards(known: bool) -> None:
+    """If the board knew that it had none: what it sends to a link that is dead is lost."""
+    story = Story()
+    in_virtual_time(story)
+    story.enrolls()
+    story.closes("Gateway")
+    if known:
+        prints(story, "[     1.000] link: next attempt in 1.00 s")
+    prints(story, "[     1.500] app app: fault TRAP: unreachable")
+    story.connects(link=2)
+    prints(story, "[     2.000] link: up, TLSv1.3")
+    story.beats(5, link=2)
+    story.later(2)
+    assert ("boards are prompt" in story.broken()) is known
 
 
 def test_a_stop_counts_from_when_the_controller_may_know_of_the_session() -> None:

@@ -52,6 +52,16 @@ class Story:
             {"code": 404, "status": {"deviceStatuses": {"pump-1": {"state": "running"}}}}, "app",
         )  # fmt: skip
 
+    def says_that_it_did_not_answer(self) -> None:
+        entry = {"state": "error", "code": "CONNECTION_LOST"}
+        self.history.record(
+            Kind.MESSAGE, "Gateway", "Kubernetes", "PATCH Application",
+            {"code": 200, "status": {"deviceStatuses": {"pump-1": entry}}}, "app",
+        )  # fmt: skip
+
+    def stood_still(self, seconds: float) -> None:
+        self.history.note("resume gateway", gateway="gateway-1", seconds=seconds)
+
     def announced(self) -> None:
         self._message("Gateway", "Device", "Deploy")
 
@@ -304,4 +314,35 @@ def made_anew_and_recorded_late(story: Story) -> None:
 def test_what_is_stopped_in_time_is_none(tale: Tale) -> None:
     story = Story()
     tale(story)
+    assert story.broken() == []
+
+
+@pytest.mark.parametrize(
+    ("what", "party"),
+    [("its Stop was lost with its link", "gateway"), ("its gateway has said so", "application controller")],
+)
+def test_who_forgot_a_stop_that_did_not_arrive(what: str, party: str) -> None:
+    story = Story()
+    story.deploy()
+    story.answered()
+    story.stopped_by_the_user()
+    story.asked_to_stop()
+    story.stop()
+    if party == "application controller":
+        story.says_that_it_did_not_answer()
+    story.reconnected()
+    story.later(61)
+    story.runs()
+    (found,) = [each for each in find_violations(story.history) if each.rule == RULE]
+    assert found.convicts == party
+
+
+def test_a_deployment_that_a_gateway_took_before_it_stood_still_may_go_out_after_a_stop() -> None:
+    """The record has an order when it is sent; a gateway that stands still reads it later."""
+    story = Story()
+    story.asked_to_deploy()
+    story.later(5)
+    story.asked_to_stop()
+    story.stood_still(10)
+    story.announced()
     assert story.broken() == []

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from harness.core.errors import RigError, UsageError
+from harness.wasmbed.gateway.orphans import Orphans
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
 from mutants import __main__ as command
 from mutants import defect as module
 from mutants.__main__ import main
@@ -23,6 +25,7 @@ from mutants.defect import AREAS, SIMULATED, Defect, load, mutated
 from mutants.executed import MEASURED, Executed
 from mutants.explored import FOLDER as EXPLORED
 from mutants.isolated import WITHOUT, Job, Outcome, Task, is_catch
+from mutants.reach import REACHED, mark
 from mutants.scratch import Result, Scratch, digest
 from mutants.swap import can_swap, swap
 from mutants.table import page as documented
@@ -336,3 +339,19 @@ def test_defects_for_exploration_are_in_the_bodies_of_functions() -> None:
     assert sum(each.file.startswith("firmware/wasmbed-node/") for each in defects) >= 15
     for defect in (each for each in defects if each.file.endswith(".py")):
         assert can_swap((ROOT / defect.file).read_text("utf-8"), mutated(ROOT, defect)), defect.name
+
+
+def test_a_mark_tells_whether_a_run_reaches_a_defect() -> None:
+    """One that lets something never happen is reached where it would happen."""
+    (defect,) = [each for each in load(ROOT, EXPLORED) if each.name == "application-status/orphans-run-on"]
+    text = (ROOT / defect.file).read_text("utf-8")
+    orphans = Orphans(None, None)  # type: ignore[arg-type]
+    mark(ROOT, [defect])
+    try:
+        orphans.gone(DEVICE, "pump-1", {})
+        assert defect.name not in REACHED
+        orphans.gone(APPLICATION, "app", {})
+        assert defect.name in REACHED
+    finally:
+        swap(ROOT, defect.file, "", text)
+        REACHED.clear()
