@@ -9,7 +9,6 @@ import pytest
 from harness.core.history import Event
 from harness.core.network import Endpoint
 from harness.stack import MockBoard, Stack
-from harness.wasmbed.controllers import ControllerSettings
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
     ApplicationStatus,
@@ -553,7 +552,7 @@ async def test_a_gateway_that_is_full_of_work_is_asked_again_after_growing_pause
 async def test_a_second_manager_acts_when_the_first_has_gone(stack: Stack) -> None:
     """A second manager waits for the lease and deploys after it has it. At no time do both act."""
     meter = await enrolled(stack)
-    second = stack.make_controllers("second", ControllerSettings(lease_duration=3.0))
+    second = stack.make_controllers("second", lease_duration=3.0)
     await second.start()
     assert not second.leading
     first = await stack.deploy("hello", to="meter", name="one")
