@@ -11,6 +11,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,6 +26,7 @@ from harness.core.clock import Clock
 from harness.core.errors import HarnessError, RigError, UsageError, reason
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
+from harness.core.order import Order
 from harness.wasmbed.resources.api import ResourceApi
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
@@ -60,6 +62,7 @@ class EmbeddedProcessCluster(Cluster):
         with one, which is made here and goes at the end."""
         self._state, self._keeps_until_end = state, own_server and state is None
         self._clock, self._randomness, self.namespace, self._tap = clock, randomness, namespace, tap
+        self._order: Order = getattr(tap, "order", None) or Order()
         self._let_in: list[tuple[Any, ...]] = []
         """What a new server is told so that it lets in the same: token, name and clients of each program; empty for
         those who have the server's own kubeconfig."""
@@ -202,7 +205,7 @@ class EmbeddedProcessCluster(Cluster):
         kind, *arguments = message
         match kind:
             case "tap" if self._tap is not None:
-                self._tap(*arguments)
+                self._order.put(partial(self._tap, *arguments))
             case "answer":
                 self._server.answered(*arguments)
             case "events":
