@@ -6,6 +6,7 @@ the number of boards.
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
@@ -15,7 +16,8 @@ from harness.core.history import Event
 from harness.stack import Stack
 from harness.stack.applications import ApplicationHandle
 from harness.stack.controllers import Controllers
-from harness.wasmbed.resources.kinds import APPLICATION
+from harness.wasmbed.controllers.manager import CLIENTS
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
 
 pytestmark = [
     pytest.mark.stack(heartbeat=10.0),
@@ -141,3 +143,27 @@ async def test_the_api_server_is_killed(stack: Stack) -> None:
     await fleet.runs(await fleet.deployed())
     assert fleet.ids == ids
     assert not stack.history.find("EnrollmentRequest", after=killed)
+
+
+@pytest.mark.requires("controllers-api-faults", "gateway-api-faults")
+@pytest.mark.parametrize("how", ["cut", "410"])
+async def test_what_changed_during_a_partition_is_seen(stack: Stack, how: str) -> None:
+    """Gateways and controllers are cut off from the API server, or lose its events until their versions are too old:
+    afterwards they take up what others changed meanwhile."""
+    fleet = await RunningFleet.running(stack)
+    (earlier,) = [stack.application(each["metadata"]["name"]) for each in (await stack.api.list(APPLICATION)).items]
+    board = fleet.boards[0]
+    preferred = next(each.name for each in stack.gateways if each.name != stack.device(board).status.gateway)
+    with ExitStack() as partition:
+        for client in (*CLIENTS, "Gateway"):
+            faults = stack.api_faults
+            partition.enter_context(
+                faults.failing(client=client) if how == "cut" else faults.losing_events(client=client)
+            )
+        await earlier.delete()
+        later = await stack.deploy("idle", to=list(fleet.boards))
+        await stack.api.patch(DEVICE, stack.device(board).name, {"spec": {"preferredGateway": preferred}})
+    await earlier.until_gone(within=fleet.within)
+    await fleet.runs(later)
+    await board.reset()
+    await stack.device(board).until(phase="Connected", gateway=preferred, within=fleet.within)

@@ -122,7 +122,9 @@ async def test_a_gateway_and_the_leading_manager_are_killed_together(stack: Stac
     assert again.name != application.name
 
 
-@pytest.mark.requires("applications", "gateway-api-faults", "gateway-http", "gateway-kill", "wasm")
+@pytest.mark.requires(
+    "applications", "controllers-api-faults", "gateway-api-faults", "gateway-http", "gateway-kill", "wasm"
+)
 async def test_a_gateway_is_killed_while_the_api_server_is_away(stack: Stack) -> None:
     """Its devices are served by the others at once, from what those know; the record follows when it can."""
     boards, gateways = await at_home(stack)
