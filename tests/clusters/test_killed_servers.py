@@ -54,7 +54,8 @@ async def test_what_was_acknowledged_is_there_again(cluster: Cluster, tmp_path: 
     """At the same address, under the same credentials, twice; and new objects are not taken for old ones."""
     await cluster.give_access("Gateway", tmp_path / "access")
     program = await KubernetesApi.open("wasmbed", kubeconfig=tmp_path / "access", name="Gateway")
-    user, made = cluster.client("User"), {}
+    user = cluster.client("User")
+    made: dict[str, str] = {}
     for number in range(3):
         for client in (user, program):
             name = f"c{len(made)}"
@@ -75,7 +76,7 @@ async def test_what_was_acknowledged_is_there_again(cluster: Cluster, tmp_path: 
 
 
 async def test_an_informer_sees_what_changed_while_it_was_away(cluster: Cluster) -> None:
-    """Its version is one that the new server no longer keeps: it lists again, and hears of each difference."""
+    """It goes on from its version, or lists again where the new server no longer keeps that; it hears of each change."""
     api, clock, seen = cluster.client("Gateway"), SystemClock(), []
     user = cluster.client("User")
     for name in ("kept", "changed", "deleted"):
