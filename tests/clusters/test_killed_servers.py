@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,22 +39,26 @@ def body(name: str, **data: str) -> dict[str, Any]:
     return {"metadata": {"name": name}, "data": data}
 
 
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder for temporary files; its name is short, because etcd has a socket there."""
+    with tempfile.TemporaryDirectory(prefix="w") as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
+
+
 @pytest.fixture(params=KINDS)
-async def cluster(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Cluster]:
-    (tmp_path / "tmp").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+async def cluster(request: pytest.FixtureRequest, place: Path) -> AsyncIterator[Cluster]:
     cluster = request.param(SystemClock(), Randomness(7), "wasmbed", lambda *event: None, own_server=True)
     await cluster.start()
     yield cluster
     await cluster.stop()
 
 
-async def test_what_was_acknowledged_is_there_again(cluster: Cluster, tmp_path: Path) -> None:
+async def test_what_was_acknowledged_is_there_again(cluster: Cluster, place: Path) -> None:
     """At the same address, under the same credentials, twice; and new objects are not taken for old ones."""
-    await cluster.give_access("Gateway", tmp_path / "access")
-    program = await KubernetesApi.open("wasmbed", kubeconfig=tmp_path / "access", name="Gateway")
+    await cluster.give_access("Gateway", place / "access")
+    program = await KubernetesApi.open("wasmbed", kubeconfig=place / "access", name="Gateway")
     user = cluster.client("User")
     made: dict[str, str] = {}
     for number in range(3):
@@ -76,7 +81,7 @@ async def test_what_was_acknowledged_is_there_again(cluster: Cluster, tmp_path: 
 
 
 async def test_an_informer_sees_what_changed_while_it_was_away(cluster: Cluster) -> None:
-    """It goes on from its version, or lists again where the new server no longer keeps that; it hears of each change."""
+    """It goes on from its version, or lists again where the new server no longer keeps that; it hears of all."""
     api, clock, seen = cluster.client("Gateway"), SystemClock(), []
     user = cluster.client("User")
     for name in ("kept", "changed", "deleted"):
@@ -106,11 +111,11 @@ async def test_an_informer_sees_what_changed_while_it_was_away(cluster: Cluster)
     await informer.stop()
 
 
-async def test_nothing_is_left_of_a_server_that_stays_killed(cluster: Cluster, tmp_path: Path) -> None:
-    assert list((tmp_path / "tmp").iterdir())
+async def test_nothing_is_left_of_a_server_that_stays_killed(cluster: Cluster, place: Path) -> None:
+    assert os.listdir(place)
     await cluster.kill()
     await cluster.stop()
-    assert not list((tmp_path / "tmp").iterdir())
+    assert not os.listdir(place)
 
 
 @pytest.mark.parametrize("kind", [EmbeddedCluster, EmbeddedProcessCluster])
