@@ -21,9 +21,7 @@ from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
 
 pytestmark = [
     pytest.mark.stack(heartbeat=10.0),
-    pytest.mark.requires(
-        "applications", "gateway-http", "gateway-kill", "gateway-placement", "reassign", "several-gateways", "wasm"
-    ),
+    pytest.mark.requires("applications", "gateway-http", "gateway-kill", "several-gateways", "wasm"),
 ]
 
 HEARTBEATS = 3
@@ -145,7 +143,7 @@ async def test_the_api_server_is_killed(stack: Stack) -> None:
     assert not stack.history.find("EnrollmentRequest", after=killed)
 
 
-@pytest.mark.requires("controllers-api-faults", "gateway-api-faults")
+@pytest.mark.requires("controllers-api-faults", "gateway-api-faults", "gateway-placement", "reassign", "reset")
 @pytest.mark.parametrize("how", ["cut", "410"])
 async def test_what_changed_during_a_partition_is_seen(stack: Stack, how: str) -> None:
     """Gateways and controllers are cut off from the API server, or lose its events until their versions are too old:
