@@ -12,25 +12,46 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
+const clusterName = "wasmbed"
+
 // credentials are files in the server's folder, for this server only: a key that signs the server's certificate and
 // ServiceAccount tokens, and the token of the one user there is.
 type credentials struct {
 	certificate, key, tokens string
 	token                    string
+	// Where the server listens; with port 0 on any free port.
+	address string
 }
 
-func makeCredentials(folder string) (*credentials, error) {
+// credentialsOf returns the credentials in a folder. In the folder of a server that was killed they are there, and
+// clients have them.
+func credentialsOf(folder string) (*credentials, error) {
 	c := &credentials{
 		certificate: filepath.Join(folder, "server.crt"),
 		key:         filepath.Join(folder, "server.key"),
 		tokens:      filepath.Join(folder, "tokens.csv"),
+		address:     "127.0.0.1:0",
 	}
+	config, err := clientcmd.LoadFromFile(filepath.Join(folder, "kubeconfig"))
+	if os.IsNotExist(err) {
+		return c.make()
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.token = config.AuthInfos[clusterName].Token
+	c.address = strings.TrimPrefix(config.Clusters[clusterName].Server, "https://")
+	return c, nil
+}
+
+func (c *credentials) make() (*credentials, error) {
 	secret := make([]byte, 16)
 	rand.Read(secret)
 	c.token = hex.EncodeToString(secret)
@@ -77,12 +98,11 @@ func (c *credentials) writeKubeconfig(path, address string) error {
 	if err != nil {
 		return err
 	}
-	const name = "wasmbed"
 	config := clientcmdapi.NewConfig()
-	config.Clusters[name] = &clientcmdapi.Cluster{Server: "https://" + address, CertificateAuthorityData: authority}
-	config.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: c.token}
-	config.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
-	config.CurrentContext = name
+	config.Clusters[clusterName] = &clientcmdapi.Cluster{Server: "https://" + address, CertificateAuthorityData: authority}
+	config.AuthInfos[clusterName] = &clientcmdapi.AuthInfo{Token: c.token}
+	config.Contexts[clusterName] = &clientcmdapi.Context{Cluster: clusterName, AuthInfo: clusterName}
+	config.CurrentContext = clusterName
 	if err := clientcmd.WriteToFile(*config, path+".new"); err != nil {
 		return err
 	}

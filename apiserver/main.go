@@ -4,7 +4,8 @@
 //
 // FOLDER is private to this server and holds a FIFO, users, that every process which uses the server keeps open for
 // writing, and a file, lock, that is held by whoever opens the FIFO. The server prints "ready" when FOLDER/kubeconfig
-// is there, and when the last user has gone, however it went, it removes FOLDER and ends.
+// is there, and when the last user has gone, however it went, it removes FOLDER and ends. A server that was killed can be
+// started again in its folder: it has the same address, credentials and data.
 //
 // Called by the name kube-apiserver or etcd it is that program, with its command line.
 package main
@@ -63,7 +64,7 @@ func main() {
 
 // serve runs everything until the process ends.
 func serve(ctx context.Context, folder string) error {
-	credentials, err := makeCredentials(folder)
+	credentials, err := credentialsOf(folder)
 	if err != nil {
 		return err
 	}

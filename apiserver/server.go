@@ -26,7 +26,7 @@ type server struct {
 
 // makeServer makes a kube-apiserver that differs from an ordinary one only in what it leaves out to start fast.
 func makeServer(ctx context.Context, folder, endpoint string, etcd *clientv3.Client, credentials *credentials) (*server, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", credentials.address)
 	if err != nil {
 		return nil, err
 	}

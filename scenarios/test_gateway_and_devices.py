@@ -407,6 +407,7 @@ async def test_a_device_that_cannot_stop_an_application_says_so(stack: Stack) ->
     assert entry.error == "the pump does not stop"
 
 
+@pytest.mark.requires("controllers-api-faults")
 @pytest.mark.requires("device-phases")
 async def test_an_enrollment_is_answered_when_it_is_on_record(stack: Stack) -> None:
     """While the controller's word cannot be written there is no response, and no id is given away."""

@@ -9,7 +9,6 @@ import pytest
 from harness.core.history import Event
 from harness.core.network import Endpoint
 from harness.stack import MockBoard, Stack
-from harness.wasmbed.controllers import ControllerSettings
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
     ApplicationStatus,
@@ -120,7 +119,7 @@ async def test_a_device_that_comes_in_an_outage_is_told_to_come_again(stack: Sta
     await stack.device("meter").until(phase="Connected")
 
 
-@pytest.mark.requires("applications", "gateway-api-faults", "gateway-http")
+@pytest.mark.requires("applications", "controllers-api-faults", "gateway-api-faults", "gateway-http")
 @pytest.mark.parametrize("code", [0, 410, 500], ids=["ended", "410", "500"])
 @pytest.mark.requires("wasm")
 async def test_watches_that_end_are_taken_up_again(stack: Stack, code: int) -> None:
@@ -164,7 +163,7 @@ async def test_a_late_event_takes_a_gateway_back_to_nothing_older(stack: Stack) 
     assert moves == [(200, "Disconnected")]
 
 
-@pytest.mark.requires("applications", "gateway-api-faults", "virtual-time")
+@pytest.mark.requires("applications", "controllers-api-faults", "gateway-api-faults", "virtual-time")
 @pytest.mark.parametrize(("client", "resource"), WATCHES, ids=[client for client, _ in WATCHES])
 async def test_a_watch_that_fails_is_tried_again_soon_and_then_less_often(
     stack: Stack, client: str, resource: Resource
@@ -182,7 +181,7 @@ async def test_a_watch_that_fails_is_tried_again_soon_and_then_less_often(
     await application.until_gone(within=60)
 
 
-@pytest.mark.requires("applications", "gateway-api-faults", "gateway-http")
+@pytest.mark.requires("applications", "controllers-api-faults", "gateway-api-faults", "gateway-http")
 @pytest.mark.parametrize("client", ["ApplicationController", "DeviceController", "Gateway"])
 @pytest.mark.requires("wasm")
 async def test_conflicts_are_resolved(stack: Stack, client: str) -> None:
@@ -196,6 +195,7 @@ async def test_conflicts_are_resolved(stack: Stack, client: str) -> None:
     stack.history.follows("application-deployment")
 
 
+@pytest.mark.requires("controllers-api-faults")
 @pytest.mark.requires("applications", "gateway-http")
 @pytest.mark.requires("wasm")
 async def test_an_application_lives_through_an_outage(stack: Stack) -> None:
@@ -209,6 +209,7 @@ async def test_an_application_lives_through_an_outage(stack: Stack) -> None:
     await application.until(phase="Running", statistics={"running": 1}, within=60)
 
 
+@pytest.mark.requires("controllers-api-faults")
 @pytest.mark.requires("applications", "gateway-http")
 async def test_a_device_that_is_deleted_while_watches_are_down_is_noticed(stack: Stack) -> None:
     """The controllers' watches end with 410, and a device is deleted before they are back: the list says that it is
@@ -553,7 +554,7 @@ async def test_a_gateway_that_is_full_of_work_is_asked_again_after_growing_pause
 async def test_a_second_manager_acts_when_the_first_has_gone(stack: Stack) -> None:
     """A second manager waits for the lease and deploys after it has it. At no time do both act."""
     meter = await enrolled(stack)
-    second = stack.make_controllers("second", ControllerSettings(lease_duration=3.0))
+    second = stack.make_controllers("second", lease_duration=3.0)
     await second.start()
     assert not second.leading
     first = await stack.deploy("hello", to="meter", name="one")

@@ -57,6 +57,7 @@ async def test_a_lost_device_is_disconnected_once(stack: Stack, code: int | None
     assert len(moves(stack, device.name, "Connected")) == 2
 
 
+@pytest.mark.requires("controllers-api-faults")
 @pytest.mark.requires("device-phases")
 @CODES
 async def test_a_device_is_enrolled_once(stack: Stack, code: int | None) -> None:
@@ -81,7 +82,7 @@ async def test_a_pairing_token_is_not_used_up(stack: Stack, code: int | None, ve
     assert not stack.history.find("Error", about=device.name, source="Gateway")
 
 
-@pytest.mark.requires("applications", "gateway-api-faults", "gateway-http", "wasm")
+@pytest.mark.requires("applications", "controllers-api-faults", "gateway-api-faults", "gateway-http", "wasm")
 @pytest.mark.parametrize("client", ["ApplicationController", "Gateway"])
 @CODES
 async def test_an_application_is_deployed_once(stack: Stack, code: int | None, client: str) -> None:

@@ -8,7 +8,6 @@ from harness.boards.board import Board
 from harness.stack import Stack
 from harness.stack.applications import ApplicationHandle
 from harness.stack.gateways import GatewayControl
-from harness.wasmbed.controllers import ControllerSettings
 from harness.wasmbed.gateway.placement import Candidate, choose_home
 from harness.wasmbed.resources.kinds import DEVICE
 
@@ -173,15 +172,14 @@ async def test_what_runs_on_the_devices_of_a_killed_gateway_runs_on(stack: Stack
     assert len(stack.history.find("DeploymentResult", about=application.name)) == len(boards)
 
 
-@pytest.mark.requires("applications", "gateway-api-faults", "gateway-http", "gateway-kill", "virtual-time", "wasm")
+@pytest.mark.requires("applications", "gateway-http", "gateway-kill", "virtual-time", "wasm")
 async def test_a_gateway_and_the_leading_manager_are_killed_together(stack: Stack) -> None:
     """The lease of the manager is not given back: the second waits for its end, and goes on with what it finds."""
-    second = stack.make_controllers("second", ControllerSettings(lease_duration=3.0))
+    second = stack.make_controllers("second", lease_duration=3.0)
     await second.start()
     boards, gateways = await at_home(stack)
     application = await running(stack, boards)
-    with stack.api_faults.failing(client="ControllerManager", kind="Lease"):
-        await stack.controllers.stop()
+    await stack.controllers.kill()
     await gateways[2].kill()
     await back(stack, boards, gateways[2])
     await gateways[2].until(phase="Offline", within=PATIENCE)
@@ -191,7 +189,9 @@ async def test_a_gateway_and_the_leading_manager_are_killed_together(stack: Stac
     assert again.name != application.name
 
 
-@pytest.mark.requires("applications", "gateway-api-faults", "gateway-http", "gateway-kill", "wasm")
+@pytest.mark.requires(
+    "applications", "controllers-api-faults", "gateway-api-faults", "gateway-http", "gateway-kill", "wasm"
+)
 async def test_a_gateway_is_killed_while_the_api_server_is_away(stack: Stack) -> None:
     """Its devices are served by the others at once, from what those know; the record follows when it can."""
     boards, gateways = await at_home(stack)

@@ -100,6 +100,7 @@ async def test_peers_that_have_gone_leave_their_places(stack: Stack) -> None:
         await peer.enroll()
 
 
+@pytest.mark.requires("controllers-api-faults")
 @pytest.mark.requires("applications", "gateway-http", "virtual-time")
 async def test_a_controller_forgets_its_failures_after_a_success(stack: Stack) -> None:
     """Its pauses grow while a write fails; when the next write of the object fails, they are short again."""

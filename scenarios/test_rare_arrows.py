@@ -105,6 +105,7 @@ async def test_a_heartbeat_that_was_being_written_when_the_gateway_was_gone_for_
     stack.history.follows("gateway-drained")
 
 
+@pytest.mark.requires("controllers-api-faults")
 @pytest.mark.requires("applications", "gateway-http")
 async def test_an_application_that_is_stopped_while_its_phase_is_being_written(stack: Stack) -> None:
     """Running is written after the user has asked for the stop; Stopping and Stopped follow."""
@@ -140,6 +141,7 @@ async def test_two_devices_answer_one_after_the_other(stack: Stack) -> None:
     stack.history.follows("application-deployment")
 
 
+@pytest.mark.requires("controllers-api-faults")
 async def test_a_device_that_is_on_record_at_a_gateway_that_is_no_more(stack: Stack) -> None:
     """A Device is Connected at a gateway that no longer exists. The board enrolls at another: Disconnected in between,
     then as usual."""

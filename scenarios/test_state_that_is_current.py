@@ -131,6 +131,7 @@ async def test_heartbeats_that_follow_each_other_are_written_together(stack: Sta
     await stack.device("meter").until(last_heartbeat=lambda moment: moment != before)
 
 
+@pytest.mark.requires("controllers-api-faults")
 @pytest.mark.requires("applications", "gateway-http")
 async def test_an_application_of_many_devices_rests_between_writes(stack: Stack) -> None:
     """Reports of one of 400 devices are written after a pause; the invariant compares it with their number."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -38,11 +39,22 @@ def _option(name: str, **attributes: Any) -> Callable[[F], F]:
 )
 @_option("--http", metavar="HOST:PORT", default="127.0.0.1:8082", show_default=True, help="Address of its probes.")
 @_option("--identity", help="Its name in the lease.  [default: the host's name and a random part]")
+@_option(
+    "--lease-duration",
+    type=click.FloatRange(min=1.0),
+    metavar="SECONDS",
+    help="How long others wait for a leader that is silent.  [default: 15]",
+)
 @_option("--kubeconfig", type=click.Path(path_type=Path), help="Kubeconfig.  [default: the pod's service account]")
 @_option("--namespace", default=DEFAULT_NAMESPACE, show_default=True, help="Namespace of Wasmbed's resources.")
 @asynchronous
 async def controllers(
-    only: str | None, http: str, identity: str | None, kubeconfig: Path | None, namespace: str
+    only: str | None,
+    http: str,
+    identity: str | None,
+    lease_duration: float | None,
+    kubeconfig: Path | None,
+    namespace: str,
 ) -> int:
     """Run the controllers until SIGTERM or Ctrl-C.
 
@@ -62,13 +74,16 @@ async def controllers(
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     clock, randomness, network = SystemClock(), Randomness(), SystemNetwork()
     endpoint = _endpoint(http)
+    settings = ControllerSettings(lease_name=lease_of(only) if only else CONTROLLER_LEASE)
+    if lease_duration is not None:
+        settings = replace(settings, lease_duration=lease_duration)
     api = await KubernetesApi.open(namespace, kubeconfig=kubeconfig)
     try:
         manager = ControllerManager(
             lambda name: api.share(namespace, name),
             clock,
             randomness,
-            settings=ControllerSettings(lease_name=lease_of(only) if only else CONTROLLER_LEASE),
+            settings=settings,
             identity=identity or f"{socket.gethostname()}-{randomness.token(4)}",
             network=network,
             controllers=(only,) if only else CONTROLLERS,

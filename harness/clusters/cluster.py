@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import ClassVar
 
 from harness.clusters.gate import Gate
 from harness.core.clock import Clock
+from harness.core.errors import UsageError
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.wasmbed.resources.api import ResourceApi
@@ -46,6 +47,10 @@ class Cluster(ABC):
     options: ClassVar[frozenset[str]] = frozenset()
     """The options of a stack that only some kinds have and this one takes, as keywords beside the factory's own."""
 
+    can_restart: ClassVar[bool] = False
+    """Whether :meth:`kill` and :meth:`restart` work; its keyword ``own_server`` then gives it a server of its own, with
+    its data on disk."""
+
     @classmethod
     def unavailable(cls) -> str | None:
         """Why this kind cannot run here, in one line that says how to get it; None where it can."""
@@ -66,6 +71,19 @@ class Cluster(ABC):
     async def stop(self) -> None:
         """Leave nothing behind. May be called after a failed :meth:`start`."""
 
+    async def kill(self) -> None:
+        """End the API server's process at once (SIGKILL). What it acknowledged is on disk."""
+        raise self._keeps_its_server()
+
+    async def restart(self) -> None:
+        """Start a server that was killed, at its address and with its data. Clients find their way back by
+        themselves."""
+        raise self._keeps_its_server()
+
+    def _keeps_its_server(self) -> UsageError:
+        do = "mark the test with requires('cluster-kill') and stack(own_server=True)"
+        return UsageError("its API server cannot be killed", where=f"cluster {self.kind}", do=do)
+
     @abstractmethod
     def client(self, name: str) -> ResourceApi:
         """An API client that calls itself ``name`` (``Gateway``, ``DeviceController``, ``User``) in the record. It is
@@ -75,10 +93,10 @@ class Cluster(ABC):
     async def write_kubeconfig(self, path: Path) -> None:
         """Write a kubeconfig with which ``kubectl`` reaches this cluster over a real socket."""
 
-    async def give_access(self, name: str, path: Path, gate: Gate | None = None) -> None:
+    async def give_access(self, name: str, path: Path, gate: Gate | None = None, clients: Collection[str] = ()) -> None:
         """Write a kubeconfig for another program, whose requests are recorded as those of ``name``, whatever it calls
-        itself, and pass ``gate``. A kind that cannot do this writes the cluster's own. Raises UsageError where the file
-        cannot be written."""
+        itself, and pass ``gate``; those whose user agent is one of ``clients`` are recorded as of that client. A kind
+        that cannot do this writes the cluster's own. Raises UsageError where the file cannot be written."""
         await self.write_kubeconfig(path)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,7 +12,7 @@ from harness.clusters.passing import metadata_of, read_json
 from harness.clusters.requests import flag, read_path
 from harness.wasmbed.resources.api import ApiError, Object, Resource, api_error
 
-__all__ = ["GONE", "Asked", "Gate", "GatedClient", "Watching", "read_request"]
+__all__ = ["GONE", "Asked", "Gate", "GatedClient", "GatedProgram", "Watching", "read_request"]
 
 GONE = 410
 Piece = bytes | memoryview
@@ -51,8 +51,22 @@ class Gate(Protocol):
         """Inside, the client watches."""
 
 
+class GatedProgram:
+    """A program's clients. Those whose user agent is one of ``clients`` are recorded and pass the gate under that name,
+    all others under ``name``."""
+
+    def __init__(self, name: str, gate: Gate | None, clients: Collection[str] = ()) -> None:
+        self.name = name
+        self._other = GatedClient(name, gate)
+        self._named = {each: GatedClient(each, gate) for each in clients}
+
+    def client(self, user_agent: str) -> GatedClient:
+        """The client that sends a request with that ``User-Agent`` header."""
+        return self._named.get(user_agent, self._other)
+
+
 class GatedClient:
-    """A program that passes a gate, under the name that the record gives it."""
+    """A client that passes a gate, under the name that the record gives it."""
 
     def __init__(self, name: str, gate: Gate | None) -> None:
         self.name, self._gate = name, gate

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from harness.clusters.existing import KubeconfigCluster
 from harness.clusters.existing.client import Connection
-from harness.clusters.session import Server, join
+from harness.clusters.session import Server, join, start_alone
 from harness.core.clock import Clock
 from harness.core.errors import RigError
 from harness.core.history import Tap
@@ -28,23 +28,61 @@ class OwnCluster(KubeconfigCluster):
     options: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
-        self, clock: Clock, randomness: Randomness, namespace: str = DEFAULT_NAMESPACE, tap: Tap | None = None
+        self,
+        clock: Clock,
+        randomness: Randomness,
+        namespace: str = DEFAULT_NAMESPACE,
+        tap: Tap | None = None,
+        *,
+        own_server: bool = False,
     ) -> None:
+        """``own_server``: start a server for this stack alone, which can be killed."""
         super().__init__(clock, randomness, namespace, tap)
         self._server: Server | None = None
+        self._is_alone, self._was_killed = own_server, False
 
     @abstractmethod
     def command(self) -> Sequence[str]:
         """Return the command that starts the server; see :func:`harness.clusters.session.join`."""
 
     def _join(self) -> Server:
-        return join(self.kind, self.command())
+        return start_alone(self.kind, self.command()) if self._is_alone else join(self.kind, self.command())
 
     async def start(self) -> None:
         self._server = await asyncio.to_thread(self._join)
         self._path = self._server.kubeconfig
         self._connection = Connection(self._path)
         await super().start()
+
+    async def kill(self) -> None:
+        if not self._is_alone or self._server is None:
+            raise self._keeps_its_server()
+        self._was_killed = True
+        if self._tapped is not None:
+            self._tapped.disturbances.expect_all()
+        await asyncio.to_thread(self._server.kill)
+
+    async def restart(self) -> None:
+        if self._server is None:
+            raise self._keeps_its_server()
+        await asyncio.to_thread(self._server.restart)
+
+    async def check(self) -> None:
+        """As of every cluster, unless a test killed its server: then what it does is the test's own doing."""
+        if not self._was_killed:
+            await super().check()
+
+    async def stop(self) -> None:
+        try:
+            await super().stop()
+        finally:
+            if self._is_alone and self._server is not None:
+                server, self._server = self._server, None
+                server.leave()
+
+    async def _clean_up(self) -> None:
+        if not self._is_alone:  # otherwise everything goes with the server
+            await super()._clean_up()
 
     async def _check(self, api: KubernetesApi) -> None:
         """Nothing to check: this session started the server."""

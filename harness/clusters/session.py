@@ -25,7 +25,7 @@ from pathlib import Path
 from harness.core.errors import HarnessError, RigError, UsageError, reason
 from harness.core.identifiers import Randomness
 
-__all__ = ["PREFIX", "Server", "as_line", "is_running", "join", "sweep", "until_unused"]
+__all__ = ["PREFIX", "Server", "as_line", "is_running", "join", "start_alone", "sweep", "until_unused"]
 
 PREFIX = "wasmbed-server-"
 """The prefix of the names of the servers' folders, in the folder for temporary files."""
@@ -38,9 +38,10 @@ LAST_LINES, LONGEST = 12, 240
 class Server:
     """A server that this process uses, until it ends."""
 
-    def __init__(self, folder: Path, use: int, pid: int | None = None) -> None:
-        """``pid``: the server's, if this process started it."""
-        self._folder, self._use, self._pid = folder, use, pid
+    def __init__(self, folder: Path, use: int, pid: int | None = None, command: Sequence[str] = ()) -> None:
+        """``pid`` and ``command``: the server's, if this process started it."""
+        self._folder, self._use, self._pid, self._command = folder, use, pid, command
+        self._held: int | None = None
         self.has_types = False
         """Whether this process has seen to it that it serves Wasmbed's resource types."""
 
@@ -76,14 +77,31 @@ class Server:
 
     def last_lines(self) -> str:
         """Return the end of its log, beginning with a line feed; empty if there is none."""
-        with suppress(OSError):
-            lines = self.log.read_text("utf-8", "replace").strip().splitlines()[-LAST_LINES:]
-            return "".join(f"\n    {line[:LONGEST]}" for line in lines)
-        return ""
+        return _end_of(self.log)
 
     def leave(self) -> None:
         """Stop using the server."""
         os.close(self._use)
+        if self._held is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            os.close(self._held)
+
+    def kill(self) -> None:
+        """Kill a server of :func:`start_alone`. Its folder stays: this process holds the lock meanwhile."""
+        if self._pid is None or self._held is not None:
+            raise RuntimeError("only a server that was started here, and runs, can be killed")
+        self._held = os.open(self._folder / "lock", os.O_RDWR)
+        fcntl.flock(self._held, fcntl.LOCK_EX)
+        os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+
+    def restart(self, within: float | None = None) -> None:
+        """Start a server that was killed, in its folder; otherwise as :func:`join`."""
+        if self._held is None:
+            raise RuntimeError("only a server that was killed can be started again")
+        self._pid = _run(self._folder, self._command, READY_WITHIN if within is None else within)
+        os.close(self._held)
+        self._held = None
 
 
 _joined: dict[str, Server] = {}
@@ -116,6 +134,14 @@ def join(kind: str, command: Sequence[str], *, key: str | None = None, within: f
             except OSError:  # not started yet, or killed
                 server = _start(folder, [*command, str(folder)], READY_WITHIN if within is None else within)
         return _joined.setdefault(kind, server)
+
+
+def start_alone(kind: str, command: Sequence[str], *, within: float | None = None) -> Server:
+    """Return a server of a kind that nobody else uses, so that it may be killed; otherwise as :func:`join`."""
+    sweep()
+    folder = Path(tempfile.gettempdir()) / f"{PREFIX}{os.getuid()}-{kind}-{os.getpid()}-{Randomness().token(4)}"
+    with _locked(folder):
+        return _start(folder, [*command, str(folder)], READY_WITHIN if within is None else within)
 
 
 @contextmanager
@@ -179,31 +205,44 @@ def _start(folder: Path, command: Sequence[str], within: float) -> Server:
     # Open for both, so that neither end waits for the other; that would also hide its end, so not for long.
     both = os.open(users, os.O_RDWR)
     try:
-        ready, output = os.pipe()
-        try:
-            pid = _spawn(folder, command, output)
-        finally:
-            os.close(output)
-        try:
-            said = _line(ready, within)
-        finally:
-            os.close(ready)
-        if said != b"ready\n":
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            end = Server(folder, both).last_lines()
-            shutil.rmtree(folder, ignore_errors=True)
-            if said is not None and said.startswith(b"{"):
-                raise _error_of(said)
-            what = f"was not ready within {within:g} s" if said is None else "ended at once"
-            raise RigError(
-                f"the API server {what}; the end of its log:{end or ' empty'}",
-                where=command[0],
-                do="see the machine's load and free memory",
-            )
-        return Server(folder, os.open(users, os.O_WRONLY | os.O_NONBLOCK), pid)
+        pid = _run(folder, command, within)
+        return Server(folder, os.open(users, os.O_WRONLY | os.O_NONBLOCK), pid, command)
     finally:
         os.close(both)
+
+
+def _run(folder: Path, command: Sequence[str], within: float) -> int:
+    """Start a server's process and wait until it is ready; returns its id."""
+    ready, output = os.pipe()
+    try:
+        pid = _spawn(folder, command, output)
+    finally:
+        os.close(output)
+    try:
+        said = _line(ready, within)
+    finally:
+        os.close(ready)
+    if said == b"ready\n":
+        return pid
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    end = _end_of(folder / "log")
+    shutil.rmtree(folder, ignore_errors=True)
+    if said is not None and said.startswith(b"{"):
+        raise _error_of(said)
+    what = f"was not ready within {within:g} s" if said is None else "ended at once"
+    raise RigError(
+        f"the API server {what}; the end of its log:{end or ' empty'}",
+        where=command[0],
+        do="see the machine's load and free memory",
+    )
+
+
+def _end_of(log: Path) -> str:
+    with suppress(OSError):
+        lines = log.read_text("utf-8", "replace").strip().splitlines()[-LAST_LINES:]
+        return "".join(f"\n    {line[:LONGEST]}" for line in lines)
+    return ""
 
 
 def _error_of(line: bytes) -> HarnessError:

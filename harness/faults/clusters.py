@@ -49,7 +49,7 @@ class _While(Lasting):
     """A fault that requests meet for a while."""
 
     strikes: ClassVar[Strikes] = Strikes.CLUSTER
-    needs: ClassVar[frozenset[str]] = frozenset({"gateway-api-faults"})
+    needs: ClassVar[frozenset[str]] = frozenset({"controllers-api-faults", "gateway-api-faults"})
 
     @abstractmethod
     def active(self, world: World, client: str) -> AbstractContextManager[ApiFault]:
@@ -155,6 +155,7 @@ class ClockSkew(Lasting):
 
     name: ClassVar[str] = "cluster.clock-skew"
     strikes: ClassVar[Strikes] = Strikes.CLUSTER
+    needs: ClassVar[frozenset[str]] = frozenset({"controllers-clock"})
     by: float = number(600.0, "in seconds", least=-DAY)
 
     async def strike(self, world: World, place: str, begun: Callable[[], object]) -> None:
@@ -169,7 +170,7 @@ class WatchCut(Fault):
 
     name: ClassVar[str] = "cluster.watch-cut"
     strikes: ClassVar[Strikes] = Strikes.CLUSTER
-    needs: ClassVar[frozenset[str]] = frozenset({"gateway-api-faults"})
+    needs: ClassVar[frozenset[str]] = frozenset({"controllers-api-faults", "gateway-api-faults"})
     code: ClassVar[int] = 0
 
     async def strike(self, world: World, place: str, begun: Callable[[], object]) -> None:

@@ -14,6 +14,8 @@ from harness.core.errors import HarnessError, RigError, UsageError, suggestion
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.gateways.gateway import FEATURES as GATEWAY_FEATURES
+from harness.stack.api_server import FEATURES as CLUSTER_FEATURES
+from harness.stack.controllers import FEATURES as CONTROLLER_FEATURES
 from harness.stack.gateway_choice import find_choice, find_gateway
 from harness.stack.kinds import kind_names, load_kind
 from harness.stack.options import StackOptions, flag
@@ -127,6 +129,11 @@ def has_gates(options: StackOptions) -> bool:
     return bool(getattr(load_kind(CLUSTERS, options.cluster), "has_gates", True))
 
 
+def _api_faults(options: StackOptions) -> frozenset[str]:
+    """The features that controllers in a process of their own have."""
+    return frozenset(("controllers-api-faults",)) if has_gates(options) else frozenset()
+
+
 def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
     """Why a test that needs these features is skipped. None if the chosen gateway has them, and the chosen kind of
     board, or the default kind of the chosen tier. Some are lost in a simulation, while boards are recorded, and by the
@@ -143,6 +150,13 @@ def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
     if absent := names & find_choice(options).lacks:
         return f"the system of --gateway={options.gateway} has no {', '.join(sorted(absent))}"
     names -= SYSTEM_FEATURES.keys()
+    if "cluster-kill" in names and not getattr(load_kind(CLUSTERS, options.cluster), "can_restart", False):
+        return f"the API server of --cluster={options.cluster} cannot be killed"
+    names -= CLUSTER_FEATURES.keys()
+    if of_controllers := names & CONTROLLER_FEATURES.keys():
+        if options.controllers == "process" and (absent := of_controllers - _api_faults(options)):
+            return f"controllers in a process of their own have no {', '.join(sorted(absent))}"
+        names -= of_controllers
     if of_gateway := names & GATEWAY_FEATURES.keys():
         gateway, choice = find_gateway(options)
         if absent := of_gateway - gateway.features_of(choice) - (SIMULATED if options.simulated else frozenset()):
@@ -152,7 +166,8 @@ def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
         names -= of_gateway
     catalogue = board_catalogue(options)
     if not names <= FEATURES.keys():
-        others = GATEWAY_FEATURES.keys() | STACK_FEATURES.keys() | SYSTEM_FEATURES.keys()
+        stacks = CLUSTER_FEATURES.keys() | CONTROLLER_FEATURES.keys() | STACK_FEATURES.keys()
+        others = GATEWAY_FEATURES.keys() | stacks | SYSTEM_FEATURES.keys()
         known = sorted(FEATURES.keys() | others | catalogue.features)
         if unknown := sorted(names.difference(known)):
             do = f"{suggestion(unknown[0], known)}the features are {', '.join(known)}"

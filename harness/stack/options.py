@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from harness.clusters.watch_times import WatchTimes
 from harness.core.errors import UsageError, suggestion
 
-__all__ = ["Given", "StackOptions", "flag", "written"]
+__all__ = ["CONTROLLER_KINDS", "Given", "StackOptions", "flag", "written"]
 
 NOT_REPEATED = {"profile", "reports", "keep", "summary", "annotations"}
 """Options that a command to run a test again does not need."""
@@ -27,6 +27,7 @@ SEED = 0
 """The seed of a simulation without ``--seed``."""
 ORDERS = ("fifo", "random", "pct")
 LINKS = ("plain", "tls")
+CONTROLLER_KINDS = ("reference", "process")
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -75,6 +76,12 @@ def _watches(text: str) -> WatchTimes:
     if text not in tuple(WatchTimes):
         raise ValueError(f"must be one of {', '.join(WatchTimes)}")
     return WatchTimes(text)
+
+
+def _controllers(text: str) -> str:
+    if text not in CONTROLLER_KINDS:
+        raise ValueError(f"must be one of {', '.join(CONTROLLER_KINDS)}")
+    return text
 
 
 def _order(text: str) -> str:
@@ -241,6 +248,24 @@ class StackOptions:
             "help": "name of a cluster that is used if it is there, and stays at the end, for --cluster=k3d",
             "metavar": "NAME",
             "cluster": "k3d",
+        },
+    )
+    own_server: bool | None = field(
+        default=None,
+        metadata={
+            "parse": _switch,
+            "help": "give each test an API server of its own, with its data on disk, so that the test can kill it and "
+            "start it again, for --cluster=apiserver and embedded-process",
+            "metavar": "yes|no",
+            "cluster": "apiserver",
+        },
+    )
+    controllers: str = field(
+        default="reference",
+        metadata={
+            "parse": _controllers,
+            "help": "where the controllers run: reference (in this process), process (the same as a program)",
+            "metavar": "KIND",
         },
     )
     watches: WatchTimes | None = field(

@@ -18,6 +18,7 @@ from harness.core.redaction import LAST_APPLIED, Redaction
 from harness.invariants.cbor import mask_secrets
 from harness.stack.record import Record
 from harness.stack.system import not_in_system
+from harness.wasmbed.controllers.manager import OWN_CLIENT
 from harness.wasmbed.resources.api import ApiError, Object, Resource, ResourceApi
 from harness.wasmbed.resources.extent import EXTENT_NOTE, WHOLE, Extent
 from harness.wasmbed.resources.informer import Informer
@@ -76,6 +77,10 @@ class Recorder:
     def gateway_line(self, line: str, gateway: str) -> None:
         """Record a line of a gateway's log."""
         self._put(Kind.CONSOLE, "Gateway", "", "Console", {"text": line, "gateway": gateway}, "")
+
+    def controllers_line(self, line: str, controllers: str) -> None:
+        """Record a line of the log of a program of controllers."""
+        self._put(Kind.CONSOLE, OWN_CLIENT, "", "Console", {"text": line, "controllers": controllers}, "")
 
     def failure(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
         """The tap for failures that boards report."""

@@ -25,11 +25,13 @@ from harness.faults import Injector, Schedule, read_schedule
 from harness.faults.fault import RELAY
 from harness.faults.schedule import Entry
 from harness.stack.api_faults import ApiFaults
+from harness.stack.api_server import ApiServerControl
 from harness.stack.applications import ApplicationHandle
 from harness.stack.backends import lacking, make_cluster
 from harness.stack.balancer import Balancer
 from harness.stack.boards import Boards
 from harness.stack.clocks import Clocks
+from harness.stack.controllers import Controllers, ControllersHere, ControllersProcess
 from harness.stack.credentials import Certificate, Pki
 from harness.stack.devices import DeviceHandle
 from harness.stack.faulty_api import FaultyApi
@@ -49,6 +51,7 @@ from harness.stack.surroundings import Surroundings
 from harness.stack.system_types import install_types
 from harness.stack.timeouts import bounded
 from harness.wasmbed.controllers import CONTROLLERS, ControllerManager, ControllerSettings
+from harness.wasmbed.controllers.manager import CLIENTS, OWN_CLIENT
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.identity import Identity
@@ -90,6 +93,8 @@ class Stack:
     """The cluster's API as ``User``, the person or program that uses the platform."""
     cluster: Cluster
     modules: Modules
+    api_server: ApiServerControl
+    """Kills the API server, and starts it again."""
     api_faults: ApiFaults
     """Makes requests to the cluster fail."""
     clocks: Clocks
@@ -98,7 +103,8 @@ class Stack:
     """Disturbs the links between boards and gateways."""
     faults: Injector
     """Applies schedules of faults, and tells which of them applied."""
-    controllers: ControllerManager
+    controllers: Controllers
+    """The controllers that were started with the stack."""
     cluster_seconds: float = 0.0
     """How long the cluster took to start and to stop so far; a reader that records it sets it to 0."""
 
@@ -126,6 +132,7 @@ class Stack:
         self._ends = AsyncExitStack()
         self._numbers: dict[str, int] = {}
         self._gateways: list[GatewayControl] = []
+        self._all_controllers: list[Controllers] = []
         self._balancer: Balancer | None = None
         self._schedule = Schedule()
         """The faults that were scheduled so far."""
@@ -164,6 +171,7 @@ class Stack:
         self._at_end("the cluster", lambda: self._of_cluster(self.cluster.stop()), self.cluster.patience)
         await self._bounded("the cluster", self._of_cluster(self.cluster.start()), self.cluster.patience)
         await self._bounded("the system's resource types", install_types(self._system, self.cluster, self.clock))
+        self.api_server = ApiServerControl(self.cluster, recorder)
         self.api = self._client("User")
         self._at_end("the recorder", recorder.stop)
         watching = recorder.watch(self._client(RECORDER), self.clock, self.randomness.fork("recorder"))
@@ -282,21 +290,41 @@ class Stack:
         await application.wrote(await self.api.create(APPLICATION, manifest))
         return application
 
-    def make_controllers(self, name: str, settings: ControllerSettings | None = None) -> ControllerManager:
-        """Another manager of the controllers, which waits for the lease once it is started; stopped at the end."""
-        extent, randomness = self._system.extent, self.randomness.fork(name)
+    def make_controllers(self, name: str, *, lease_duration: float | None = None) -> Controllers:
+        """Other controllers, which wait for the lease once they are started; stopped at the end. ``lease_duration`` is
+        how many seconds others wait for them when they lead and are silent."""
+        extent = self._system.extent
+        made: Controllers
         has_applications = extent.has(APPLICATION.kind) and not extent.phases(APPLICATION.kind)
-        manager = ControllerManager(
-            self._client,
-            self.clocks["ControllerManager"],
-            randomness,
-            settings=settings,
-            identity=name,
-            network=self.network,
-            controllers=[name for name in CONTROLLERS if name != "application" or has_applications],
-        )
-        self._at_end(name, manager.stop)
-        return manager
+        if self.options.controllers == "process":
+            if self._system.mapping or not has_applications:
+                raise UsageError(
+                    "the program of the controllers knows only the resource types of the documents",
+                    where="--controllers=process",
+                    do="leave it out for this system",
+                )
+            made = ControllersProcess(
+                name, self._recorder, self.clock, self.api.namespace, self._give_controllers_access, lease_duration
+            )
+        else:
+            settings = ControllerSettings()
+            manager = ControllerManager(
+                self._client,
+                self.clocks[OWN_CLIENT],
+                self.randomness.fork(name),
+                settings=replace(settings, lease_duration=lease_duration or settings.lease_duration),
+                identity=name,
+                network=self.network,
+                controllers=[name for name in CONTROLLERS if name != "application" or has_applications],
+            )
+            made = ControllersHere(name, self._recorder, manager)
+        self._all_controllers.append(made)
+        self._at_end(name, made.stop)
+        return made
+
+    async def _give_controllers_access(self, path: Path) -> None:
+        """Write a kubeconfig for controllers in another process."""
+        await self.cluster.give_access(OWN_CLIENT, path, self.api_faults, CLIENTS)
 
     async def add_gateway(self, name: str, **settings: Any) -> GatewayControl:
         """Start another gateway; ``settings`` are fields of
@@ -440,6 +468,8 @@ class Stack:
         ProductFailure naming each broken one, and RigError for what could not be judged."""
         if (gateway := getattr(self, "gateway", None)) is not None:
             gateway.check()
+        for controllers in self._all_controllers:
+            controllers.check()
         self.history.judgement().conclude()
 
     async def lost(self) -> None:

@@ -23,7 +23,7 @@ FEATURES: Mapping[str, str] = {
     "virtual-time": "its time passes only while nothing can run: a pause is as long as it was meant to be",
 }
 """The features of stacks, each with its meaning: the first only without a simulation, the second only in one."""
-_NEEDS = {"cluster": "embedded", "gateway": "reference"}
+_NEEDS = {"cluster": "embedded", "gateway": "reference", "controllers": "reference"}
 """The options of a stack that is one event loop without threads and processes."""
 
 

@@ -68,6 +68,16 @@ async def test_a_disturbed_request_of_another_program_is_too(disturbed, cluster,
         await cluster.check()
 
 
+def test_what_a_test_does_itself_does_not_count():
+    """Of a server that it kills."""
+    disturbances = Disturbances(ManualClock())
+    disturbances.answered(503, "GET Device of User")
+    disturbances.expect_all()
+    disturbances.answered(503, "GET Device of User")
+    disturbances.cut("WATCH Device of User", OSError("gone"))
+    assert str(disturbances).startswith("1 requests")
+
+
 @pytest.mark.parametrize("other_program", [False, True])
 async def test_a_watch_that_is_cut_counts_and_one_that_ends_does_not(disturbed, cluster, tmp_path, other_program):
     client = cluster.client("Gateway")

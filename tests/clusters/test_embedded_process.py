@@ -17,6 +17,7 @@ from harness.clusters.embedded.process.channel import Channel
 from harness.core.clock import SystemClock
 from harness.core.errors import RigError
 from harness.core.identifiers import Randomness
+from harness.core.order import Order
 from harness.testing.cluster import check_cluster
 from harness.wasmbed.resources.api import Conflict
 from harness.wasmbed.resources.kinds import CONFIG_MAP, DEVICE
@@ -83,6 +84,25 @@ async def test_the_record_has_causes_before_their_effects(cluster, told, tmp_pat
         ):
             expected.append((source, target, name, f"d{number}"))
     assert [(*event[:3], event[4]) for event in told if event[4]] == expected
+
+
+async def test_the_record_of_the_server_waits_for_what_others_report_late():
+    """A tap with an order has the events of the server in it."""
+    told, order = [], Order()
+
+    def tap(source, target, name, data, correlation):
+        told.append(name)
+
+    tap.order = order
+    cluster = EmbeddedProcessCluster(SystemClock(), Randomness(), "wasmbed", tap)
+    await cluster.start()
+    place = order.hold()
+    await cluster.client("User").create(CONFIG_MAP, {"metadata": {"name": "c1"}})
+    place.put(lambda: told.append("an earlier one"))
+    assert told[-1:] != ["POST ConfigMap"]
+    place.release()
+    assert told[-2:] == ["an earlier one", "POST ConfigMap"]
+    await cluster.stop()
 
 
 async def test_two_hundred_requests_at_once_and_one_that_is_given_up(cluster):

@@ -13,6 +13,7 @@ import yaml
 from harness.clusters.embedded import EmbeddedCluster
 from harness.clusters.existing.client import Tapped
 from harness.clusters.existing.proxy import RecordingProxy
+from harness.clusters.gate import GatedProgram
 from harness.clusters.watch_times import WatchTimes
 from harness.core.clock import SystemClock
 from harness.core.identifiers import Randomness
@@ -53,7 +54,8 @@ async def scene(tmp_path, settings):
     embedded = EmbeddedCluster(clock, Randomness(), "wasmbed", of_server, **settings)
     await embedded.start()
     await embedded.write_kubeconfig(tmp_path / "config")
-    proxy = RecordingProxy(tmp_path / "config", "wasmbed", "Gateway", Tapped(record, clock), clock, network)
+    program = GatedProgram("Gateway", None)
+    proxy = RecordingProxy(tmp_path / "config", "wasmbed", program, Tapped(record, clock), clock, network)
     await proxy.start()
     proxy.write_kubeconfig(tmp_path / "proxied")
     api = await KubernetesApi.open("wasmbed", kubeconfig=tmp_path / "proxied", name="Gateway")

@@ -143,3 +143,39 @@ def test_a_folder_that_is_not_ours_is_not_used(place, monkeypatch):
     monkeypatch.setattr(session, "_is_ours", lambda folder: False)
     with pytest.raises(RigError, match="the folder belongs to another user"):
         session.join("test", command())
+
+
+def test_a_server_that_nobody_else_uses_is_killed_and_started_again(place):
+    """In its folder, which no other session sweeps meanwhile; with the last user it is gone."""
+    server = session.start_alone("test", command())
+    folder = server.kubeconfig.parent
+    (folder / "data").touch()
+    first = int((folder / "pid").read_text())
+    server.kill()
+    assert not server.is_running()
+    assert session.sweep() == []
+    assert (folder / "data").exists()
+    server.restart()
+    second = int((folder / "pid").read_text())
+    assert second != first
+    assert server.is_running()
+    assert session.start_alone("test", command()).kubeconfig != server.kubeconfig
+    assert (folder / "data").exists()
+    server.leave()
+    until_gone(second)
+    assert not folder.exists()
+
+
+def test_a_server_that_stays_killed_goes_with_its_user(place):
+    server = session.start_alone("test", command())
+    server.kill()
+    server.leave()
+    assert list(place.iterdir()) == []
+
+
+def test_a_server_that_does_not_start_again_says_why(place):
+    server = session.start_alone("test", command())
+    server.kill()
+    server._command = command("import sys; sys.exit('the port is taken')")
+    with pytest.raises(RigError, match="ended at once; the end of its log:\n    the log\n    the port is taken"):
+        server.restart()

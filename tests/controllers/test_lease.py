@@ -76,6 +76,26 @@ async def test_a_lease_given_back_is_taken_at_once(world: World) -> None:
     assert (await world.api.get(LEASE, "test"))["spec"]["holderIdentity"] == ""
 
 
+async def test_a_lease_of_managers_that_were_killed_runs_out(world: World) -> None:
+    """Others wait for its end: nobody gave it back."""
+    first = await world.manager(identity="a")
+    await world.settle(3)
+    second = await world.manager(identity="b")
+    assert first.leading
+    killed = world.clock.now()
+    await first.kill()
+    assert (await world.api.get(LEASE, NAME))["spec"]["holderIdentity"] == "a"
+
+    async def leads() -> bool:
+        return second.leading
+
+    await world.until(leads, within=60)
+    assert world.clock.now() - killed > 0.6 * world.settings.lease_duration
+    await first.start()
+    await world.settle(3)
+    assert not first.leading
+
+
 async def test_a_leader_that_is_cut_off_stops_before_another_begins(world: World) -> None:
     first = Claimant(world, "a", duration=15)
     await world.until(first.acts)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -273,3 +275,51 @@ async def test_a_client_that_is_closed_ends_its_watch_and_leaves_the_others_thei
             await next_events[1]
         over.set()
     assert agents == ["Gateway", "User"]
+
+
+async def test_a_request_takes_no_thread(api: KubernetesApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does it look for a proxy or a password again: that costs more than the rest of the request."""
+    await api.create(DEVICE, device())
+    used: list[object] = []
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", lambda self, work, *arguments: used.append(work))
+    assert (await api.get(DEVICE, "edge-1"))["metadata"]["name"] == "edge-1"
+    await api.patch(DEVICE, "edge-1", {"metadata": {"labels": {"site": "roof"}}})
+    assert used == []
+
+
+@pytest.mark.parametrize("passed", [False, True])
+async def test_the_proxy_of_the_environment_is_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, passed: bool
+) -> None:
+    """Unless NO_PROXY says otherwise."""
+    asked: list[str] = []
+
+    async def handler(request: web.BaseRequest) -> web.Response:
+        asked.append(str(request.url))
+        return web.json_response({"kind": "Device", "metadata": {"name": "edge-1"}})
+
+    server = web.Server(handler)
+    listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("no_proxy", "127.0.0.1" if passed else "")
+    cluster = {"server": "http://127.0.0.1:1"}
+    config = {
+        "clusters": [{"name": "c", "cluster": cluster}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "c",
+    }
+    (tmp_path / "config").write_text(json.dumps(config))
+    api = await KubernetesApi.open("wasmbed", kubeconfig=tmp_path / "config")
+    try:
+        if passed:
+            with pytest.raises(OSError, match="127"):
+                await api.get(DEVICE, "edge-1")
+        else:
+            assert (await api.get(DEVICE, "edge-1"))["metadata"]["name"] == "edge-1"
+    finally:
+        await api.close()
+        listening.close()
+        await server.shutdown(0)
+    assert [url.partition("/apis")[0] for url in asked] == ([] if passed else ["http://127.0.0.1:1"])

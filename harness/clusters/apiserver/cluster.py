@@ -15,6 +15,8 @@ class ApiserverCluster(OwnCluster):
     """A kube-apiserver with etcd, the garbage collector and the namespace controller, in one program."""
 
     kind: ClassVar[str] = "apiserver"
+    can_restart: ClassVar[bool] = True
+    options: ClassVar[frozenset[str]] = frozenset(("own_server",))
 
     @classmethod
     def unavailable(cls) -> str | None:

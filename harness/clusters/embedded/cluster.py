@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -21,7 +22,7 @@ from harness.clusters.embedded.patches import MERGE_PATCH
 from harness.clusters.embedded.server import ApiServer
 from harness.clusters.embedded.values import Object, copy_value
 from harness.clusters.files import replace_file
-from harness.clusters.gate import Gate
+from harness.clusters.gate import Gate, GatedProgram
 from harness.clusters.watch_times import WatchTimes
 from harness.core.clock import Clock
 from harness.core.errors import RigError, UsageError, reason
@@ -182,15 +183,17 @@ class EmbeddedCluster(Cluster):
         endpoint, authority, token = await self.listen()
         write_kubeconfig(path, endpoint, authority, token, self.namespace)
 
-    async def give_access(self, name: str, path: Path, gate: Gate | None = None) -> None:
+    async def give_access(self, name: str, path: Path, gate: Gate | None = None, clients: Collection[str] = ()) -> None:
         endpoint, authority, _ = await self.listen()
-        write_kubeconfig(path, endpoint, authority, self.admit(name, gate), self.namespace)
+        token = Randomness().token(32)
+        self.admit(token, name, gate, clients)
+        write_kubeconfig(path, endpoint, authority, token, self.namespace)
 
-    def admit(self, name: str, gate: Gate | None = None) -> str:
-        """Let in a program under that name; returns its token. The cluster has to listen."""
+    def admit(self, token: str, name: str, gate: Gate | None = None, clients: Collection[str] = ()) -> None:
+        """Let in a program by its token, as :meth:`give_access` describes it. The cluster has to listen."""
         if self._front is None:
             raise RuntimeError("the cluster does not listen")
-        return self._front.admit(name, gate)
+        self._front.admit(token, GatedProgram(name, gate, clients))
 
     def serve_logs(self, find: FindLog) -> None:
         """Offer boards' consoles as the logs of their Devices, to those whom :meth:`write_kubeconfig` lets in."""

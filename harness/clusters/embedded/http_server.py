@@ -21,12 +21,11 @@ from harness.clusters.embedded.messages import JSON, YAML, Listing, Plain, Raw, 
 from harness.clusters.embedded.pieces import PIECE, begun, gathered
 from harness.clusters.embedded.query import is_pretty
 from harness.clusters.embedded.server import ApiServer
-from harness.clusters.gate import Gate, GatedClient
+from harness.clusters.gate import GatedClient, GatedProgram
 from harness.core.clock import Clock
 from harness.core.errors import RigError, reason
 from harness.core.http_door import HttpDoor, HttpPlaces
 from harness.core.http_log import server_log
-from harness.core.identifiers import Randomness
 from harness.core.network import Admission, Endpoint, Listener, Network
 from harness.core.tls_server import TlsServer
 from harness.wasmbed.resources.api import ApiError
@@ -78,7 +77,7 @@ class HttpServer:
         self._server, self._logs, self._ready = server, logs, ready
         self._clock, self._network, self._places = clock, network, places
         self._token = token.encode()
-        self._programs: dict[str, GatedClient] = {}
+        self._programs: dict[str, GatedProgram] = {}
         self._tls = tls
         self._http: web.Server | None = None
         self._door: HttpDoor | None = None
@@ -106,11 +105,9 @@ class HttpServer:
         self._http, self._door = http, door
         return self._listener.endpoint
 
-    def admit(self, name: str, gate: Gate | None) -> str:
-        """Let in a program under that name, which has all rights; returns its token."""
-        token = Randomness().token(32)
-        self._programs[token] = GatedClient(name, gate)
-        return token
+    def admit(self, token: str, program: GatedProgram) -> None:
+        """Let in a program, which has all rights, by its token."""
+        self._programs[token] = program
 
     async def stop(self) -> None:
         """Stop listening, and end what is open. The server's watches have to be ended before."""
@@ -131,7 +128,8 @@ class HttpServer:
         if self._door is None:
             raise RuntimeError("a request before the start")
         authorization = request.headers.get("Authorization", "")
-        program = self._programs.get(authorization.removeprefix("Bearer "))
+        admitted = self._programs.get(authorization.removeprefix("Bearer "))
+        program = admitted.client(request.headers.get("User-Agent", "")) if admitted is not None else None
         user = ADMIN if program is not None else self._user(authorization)
         known = user is not None and user is not ANONYMOUS
         async with self._door.request(request.protocol, knows_token=known):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,7 +23,7 @@ from harness.clusters.existing.namespaces import (
 )
 from harness.clusters.existing.proxy import RecordingProxy
 from harness.clusters.files import replace_file
-from harness.clusters.gate import Gate
+from harness.clusters.gate import Gate, GatedProgram
 from harness.core.backoff import Backoff
 from harness.core.clock import Clock
 from harness.core.errors import RigError, UsageError, reason
@@ -165,13 +165,7 @@ class KubeconfigCluster(Cluster):
 
     async def stop(self) -> None:
         try:
-            if self._owns_namespace:
-                self._owns_namespace = False
-                trouble = await self._insist(lambda: delete_namespace(self._clients[0]))
-                if not isinstance(trouble, ApiError):  # without an answer it may be deleted or not
-                    self._left_behind()
-            elif self._mark or (self._tapped is not None and self._tapped.made):
-                await self._insist(self._leave)
+            await self._clean_up()
         finally:
             proxies, self._proxies = self._proxies, []
             for proxy in proxies:
@@ -180,6 +174,16 @@ class KubeconfigCluster(Cluster):
             for client in clients:
                 await client.close()
             await self._connection.close()
+
+    async def _clean_up(self) -> None:
+        """Delete the namespace that was made here, or what was made in another one."""
+        if self._owns_namespace:
+            self._owns_namespace = False
+            trouble = await self._insist(lambda: delete_namespace(self._clients[0]))
+            if not isinstance(trouble, ApiError):  # without an answer it may be deleted or not
+                self._left_behind()
+        elif self._mark or (self._tapped is not None and self._tapped.made):
+            await self._insist(self._leave)
 
     async def _leave(self) -> None:
         """Remove what this run made in a namespace that stays, and then its mark."""
@@ -223,12 +227,13 @@ class KubeconfigCluster(Cluster):
         self._clients.append(client)
         return client
 
-    async def give_access(self, name: str, path: Path, gate: Gate | None = None) -> None:
+    async def give_access(self, name: str, path: Path, gate: Gate | None = None, clients: Collection[str] = ()) -> None:
         if self._tapped is None and gate is None:
             await self.write_kubeconfig(path)
             return
         tapped = self._tapped or Tapped(_record_nothing, self._clock)
-        proxy = RecordingProxy(self._path, self.namespace, name, tapped, self._clock, SystemNetwork(), gate)
+        program = GatedProgram(name, gate, clients)
+        proxy = RecordingProxy(self._path, self.namespace, program, tapped, self._clock, SystemNetwork())
         self._proxies.append(proxy)
         await proxy.start()
         proxy.write_kubeconfig(path)

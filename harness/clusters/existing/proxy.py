@@ -20,7 +20,7 @@ from harness.clusters.existing.causality import Write
 from harness.clusters.existing.client import Tapped
 from harness.clusters.existing.kinds import Kinds
 from harness.clusters.files import replace_file
-from harness.clusters.gate import GONE, Gate, GatedClient
+from harness.clusters.gate import GONE, GatedClient, GatedProgram
 from harness.clusters.passing import EventLines, metadata_of, read_json
 from harness.clusters.requests import ResourcePath, flag, read_path
 from harness.core.clock import Clock
@@ -49,10 +49,10 @@ _NOT_PASSED = frozenset(
 
 
 class RecordingProxy:
-    """Passes on the requests of the program ``name``, over plain HTTP on the loopback interface.
+    """Passes on the requests of ``program``, over plain HTTP on the loopback interface.
 
     ``kubeconfig`` has the cluster and the credentials that the program gets. ``tapped`` is what the cluster's clients
-    share, so that there is one order. Requests pass ``gate`` first; those that switch protocols (exec,
+    share, so that there is one order. Requests pass the program's gate first; those that switch protocols (exec,
     port-forward) are refused.
     """
 
@@ -60,14 +60,12 @@ class RecordingProxy:
         self,
         kubeconfig: Path,
         namespace: str,
-        name: str,
+        program: GatedProgram,
         tapped: Tapped,
         clock: Clock,
         network: Network,
-        gate: Gate | None = None,
     ) -> None:
-        self._kubeconfig, self._namespace, self._name, self._tapped = kubeconfig, namespace, name, tapped
-        self._gated = GatedClient(name, gate)
+        self._kubeconfig, self._namespace, self._program, self._tapped = kubeconfig, namespace, program, tapped
         self._clock, self._network = clock, network
         self._token = Randomness().token(32)
         self._api: KubernetesApi | None = None
@@ -85,7 +83,7 @@ class RecordingProxy:
 
     async def start(self) -> None:
         """Listen on a free port. Raises UsageError if the kubeconfig is not usable."""
-        self._api = await KubernetesApi.open(self._namespace, kubeconfig=self._kubeconfig, name=self._name)
+        self._api = await KubernetesApi.open(self._namespace, kubeconfig=self._kubeconfig, name=self._program.name)
         self._kinds = Kinds(self._api)
         self._server = web.Server(self._handle, handler_cancellation=True, access_log=None, logger=log)
         self._door = HttpDoor(self._server, _PLACES, self._clock)
@@ -134,7 +132,7 @@ class RecordingProxy:
                 message = f"the body is longer than {_BODY_LIMIT} bytes"
                 return await self._refuse(request, 413, "RequestEntityTooLarge", message)
             try:
-                await self._gated.enter(request.method, request.rel_url.raw_path, request.query, body)
+                await self._client(request).enter(request.method, request.rel_url.raw_path, request.query, body)
                 return await self._pass(request, body)
             except ApiError as error:
                 return await self._refuse(request, error.code, error.reason, str(error))
@@ -154,7 +152,7 @@ class RecordingProxy:
             content = await self._content(request, answer)
             await self._let_go(request, answer)
             if request.method == "GET" and answer.status == 200:
-                content = self._gated.answered(request.rel_url.raw_path, request.query, content)
+                content = self._client(request).answered(request.rel_url.raw_path, request.query, content)
             return await self._answer(request, answer, content)
 
     async def _resource(self, about: ResourcePath) -> Resource:
@@ -163,6 +161,7 @@ class RecordingProxy:
 
     async def _write(self, request: web.BaseRequest, body: bytes, about: ResourcePath) -> web.StreamResponse:
         """Pass on a request that changes something, and record it with its answer before its effects."""
+        client = self._client(request).name
         sent = read_json(body)
         name = about.name or str(metadata_of(sent).get("name") or "")
         resource = await self._resource(about)
@@ -171,7 +170,7 @@ class RecordingProxy:
         try:
             async with await self._forward(request, body) as answer:
                 content = await self._content(request, answer)
-            self._record(request.method, about, resource, write, sent, answer.status, read_json(content))
+            self._record(client, request.method, about, resource, write, sent, answer.status, read_json(content))
         finally:
             causality.ended(write)
         await self._let_go(request, answer)
@@ -180,10 +179,18 @@ class RecordingProxy:
     async def _let_go(self, request: web.BaseRequest, answer: aiohttp.ClientResponse) -> None:
         """Return when an answer may go to the program. Raises ApiError or OSError instead of one that is lost."""
         if answer.status < 400:
-            await self._gated.leave(request.method, request.rel_url.raw_path, request.query)
+            await self._client(request).leave(request.method, request.rel_url.raw_path, request.query)
 
     def _record(
-        self, method: str, about: ResourcePath, resource: Resource, write: Write, sent: Any, code: int, answer: Any
+        self,
+        client: str,
+        method: str,
+        about: ResourcePath,
+        resource: Resource,
+        write: Write,
+        sent: Any,
+        code: int,
+        answer: Any,
     ) -> None:
         made = answer if isinstance(answer, dict) and answer.get("kind") != "Status" and "metadata" in answer else None
         name = str(metadata_of(made).get("name") or write.name)
@@ -191,7 +198,7 @@ class RecordingProxy:
             self._tapped.note(resource, made)
         put = self._tapped.causality.place(write, made) if code < 400 else None
         self._tapped.recorder.request(
-            self._name,
+            client,
             method,
             resource.kind,
             group=about.group,
@@ -209,12 +216,12 @@ class RecordingProxy:
         """Pass on a watch as it arrives, each event after its record."""
         assert self._door is not None, "a request comes after the start"
         stream = web.StreamResponse(status=answer.status, headers=_headers(answer))
-        lines = EventLines()
+        client, lines = self._client(request), EventLines()
         try:
             await stream.prepare(request)
-            async for piece in self._gated.watch(request.rel_url.raw_path, self._pieces(request, answer)):
+            async for piece in client.watch(request.rel_url.raw_path, self._pieces(request, answer)):
                 for event in lines.push(bytes(piece)):
-                    self._deliver(resource, event)
+                    self._deliver(client.name, resource, event)
                 async with self._door.sending(request.protocol):
                     await stream.write(piece)
             await stream.write_eof()
@@ -223,14 +230,14 @@ class RecordingProxy:
                 request.transport.abort()
         return stream
 
-    def _deliver(self, resource: Resource, event: Object) -> None:
+    def _deliver(self, client: str, resource: Resource, event: Object) -> None:
         kind, stored = str(event.get("type")), event.get("object", {})
         is_change = (
             kind in ("ADDED", "MODIFIED", "DELETED") and isinstance(stored, dict) and "name" in metadata_of(stored)
         )
         if is_change and self._tapped.recorder.records_watches_of(resource.group):
             self._tapped.causality.delivered(resource, kind, stored)
-            self._tapped.recorder.delivery(self._name, kind, resource.kind, stored)
+            self._tapped.recorder.delivery(client, kind, resource.kind, stored)
 
     async def _pieces(
         self, request: web.BaseRequest, answer: aiohttp.ClientResponse
@@ -274,8 +281,11 @@ class RecordingProxy:
             except aiohttp.ClientError as error:
                 raise ConnectionError(reason(error)) from error
 
+    def _client(self, request: web.BaseRequest) -> GatedClient:
+        return self._program.client(request.headers.get("User-Agent", ""))
+
     def _called(self, request: web.BaseRequest) -> str:
-        return f"{request.method} {request.rel_url.raw_path} of {self._name}"
+        return f"{request.method} {request.rel_url.raw_path} of {self._client(request).name}"
 
     async def _answer(
         self, request: web.BaseRequest, answer: aiohttp.ClientResponse, content: bytes

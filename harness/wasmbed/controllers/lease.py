@@ -71,6 +71,10 @@ class LeaderLease:
             finally:
                 await self._informer.stop()
 
+    def abandon(self) -> None:
+        """Keep the lease in the cluster as it is: others wait for its end, as after a process that was killed."""
+        self._held = None
+
     async def _acquire(self) -> None:
         while self._held is None:
             present = self._informer.get(self.name)

@@ -28,7 +28,7 @@ from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 from harness.wasmbed.resources.modules import ConfigMapModuleStore
 from harness.wasmbed.resources.names import CONTROLLER_LEASE
 
-__all__ = ["CONTROLLERS", "ControllerManager", "ControllerSettings", "lease_of"]
+__all__ = ["CLIENTS", "CONTROLLERS", "OWN_CLIENT", "ControllerManager", "ControllerSettings", "lease_of"]
 
 log = get_log(__name__)
 
@@ -40,8 +40,10 @@ _KINDS: Mapping[str, type[Controller]] = {
 CONTROLLERS = tuple(_KINDS)
 """The names by which a manager and ``wasmbed controllers`` choose controllers."""
 
-_OWN_CLIENT = "ControllerManager"
+OWN_CLIENT = "ControllerManager"
 """The name of the client that holds the lease."""
+CLIENTS = (*(kind.name for kind in _KINDS.values()), OWN_CLIENT)
+"""The names of all clients of a manager."""
 
 
 def lease_of(controller: str) -> str:
@@ -147,6 +149,18 @@ class ControllerManager:
             await self._idle.wait()
             if not self._broken:  # else it ends by itself, and is giving the lease back
                 self._task.cancel()
+        await self._end()
+
+    async def kill(self) -> None:
+        """End at once: present work is cut, and the lease is not given back."""
+        if self._lease is not None:
+            self._lease.abandon()
+        if self._task is not None:
+            self._task.cancel()
+        await self._end()
+
+    async def _end(self) -> None:
+        if self._task is not None:
             await asyncio.wait([self._task])
             self._task = None
         await asyncio.gather(*(informer.stop() for informer in self._informers))
@@ -158,7 +172,7 @@ class ControllerManager:
     def _build(self) -> None:
         """Make the clients, informers, controllers, and the lease, all new for each start."""
         names = [kind.name for key, kind in _KINDS.items() if key in self._chosen]
-        self._apis = {name: self._clients(name) for name in (*names, _OWN_CLIENT)}
+        self._apis = {name: self._clients(name) for name in (*names, OWN_CLIENT)}
         device_index = DeviceIndex(self._informer(DeviceController, DEVICE), self._informer(GatewayController, GATEWAY))
         if set(self._chosen) == {"gateway"}:
             self._informers.remove(device_index.devices)
@@ -169,7 +183,7 @@ class ControllerManager:
         }
         self._controllers = [make(device_index) for key, make in makers.items() if key in self._chosen]
         self._lease = LeaderLease(
-            self._apis[_OWN_CLIENT],
+            self._apis[OWN_CLIENT],
             self.settings.lease_name,
             self.identity,
             self._clock,

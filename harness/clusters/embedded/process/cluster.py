@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import shutil
 import signal
 import socket
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,12 +26,15 @@ from harness.core.clock import Clock
 from harness.core.errors import HarnessError, RigError, UsageError, reason
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
+from harness.core.order import Order
 from harness.wasmbed.resources.api import ResourceApi
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
 __all__ = ["EmbeddedProcessCluster"]
 
 _WORKER = "harness.clusters.embedded.process.worker"
+_STATE = "wasmbed-state-"
+"""The prefix of the names of the folders of state, in the folder for temporary files."""
 _ENDS_WITHIN = 10.0
 """Seconds; a server finishes the request that it is working on first."""
 
@@ -39,6 +45,8 @@ class EmbeddedProcessCluster(Cluster):
     kind: ClassVar[str] = "embedded-process"
     has_gates: ClassVar[bool] = False
     keeps_state: ClassVar[bool] = True
+    can_restart: ClassVar[bool] = True
+    options: ClassVar[frozenset[str]] = frozenset(("own_server",))
 
     def __init__(
         self,
@@ -48,20 +56,34 @@ class EmbeddedProcessCluster(Cluster):
         tap: Tap | None = None,
         *,
         state: Path | None = None,
+        own_server: bool = False,
     ) -> None:
-        """``state``: a folder to go on from, in which everything is kept before it is acknowledged."""
-        self._state = state
-        self._clock, self._seed, self.namespace, self._tap = clock, randomness.seed, namespace, tap
+        """``state``: a folder to go on from, in which everything is kept before it is acknowledged. ``own_server``: as
+        with one, which is made here and goes at the end."""
+        self._state, self._keeps_until_end = state, own_server and state is None
+        self._clock, self._randomness, self.namespace, self._tap = clock, randomness, namespace, tap
+        self._order: Order = getattr(tap, "order", None) or Order()
+        self._let_in: list[tuple[Any, ...]] = []
+        """What a new server is told so that it lets in the same: token, name and clients of each program; empty for
+        those who have the server's own kubeconfig."""
         self._find_log: FindLog = lambda name: None
         self._followed: dict[int, Callable[[], None]] = {}
         self._process: asyncio.subprocess.Process | None = None
         self._channel: Channel | None = None
-        self._server = RemoteServer(lambda: self._channel)
+        self._server = RemoteServer(lambda: self._channel if self._serves else None)
+        self._serves = False
         self._reply: asyncio.Future[list[Any]] | None = None
         self._failed: asyncio.Future[HarnessError] | None = None
         """The error with which the server gave up, while its process goes on."""
+        self._disconnected = asyncio.Event()
+        self._restarts = 0
 
     async def start(self) -> None:
+        if self._keeps_until_end:
+            self._state = Path(tempfile.mkdtemp(prefix=_STATE))
+        await self._start(self._randomness.seed)
+
+    async def _start(self, seed: int | None) -> None:
         self._failed = asyncio.get_running_loop().create_future()
         here, there = socket.socketpair()
         with there:
@@ -80,12 +102,37 @@ class EmbeddedProcessCluster(Cluster):
                     where=sys.executable,
                     do="see what limits processes here (ulimit -a)",
                 ) from error
+        self._disconnected.clear()
         self._channel = await Channel.open(here, self._received, self._lost)
         state = str(self._state.absolute()) if self._state is not None else None
         groups = None if self._tap is None else sorted(getattr(self._tap, "groups", ()))
-        await self._ask("start", self._seed, self.namespace, groups, state, os.getpid())
+        await self._ask("start", seed, self.namespace, groups, state, self._keeps_until_end, os.getpid())
+        self._serves = True
+
+    async def kill(self) -> None:
+        if self._state is None:
+            raise self._keeps_its_server()
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            await process.wait()
+            await self._disconnected.wait()
+
+    async def restart(self) -> None:
+        self._restarts += 1
+        # The seed of the start would give new objects the identifiers of those that are there.
+        await self._start(self._randomness.fork(f"restart {self._restarts}").seed)
+        for each in self._let_in:
+            await self._ask("listen", *each)
 
     async def stop(self) -> None:
+        try:
+            await self._end()
+        finally:
+            if self._keeps_until_end and self._state is not None:
+                shutil.rmtree(self._state, ignore_errors=True)
+
+    async def _end(self) -> None:
         process, self._process = self._process, None
         channel, self._channel = self._channel, None
         self._server.lost()
@@ -124,13 +171,20 @@ class EmbeddedProcessCluster(Cluster):
         return EmbeddedApi(self._server, self.namespace, name)
 
     async def write_kubeconfig(self, path: Path) -> None:
-        host, port, authority, token = await self._ask("listen")
+        host, port, authority, token = await self._listen()
         write_kubeconfig(path, (host, port), base64.b64decode(authority), token, self.namespace)
 
-    async def give_access(self, name: str, path: Path, gate: Gate | None = None) -> None:
+    async def give_access(self, name: str, path: Path, gate: Gate | None = None, clients: Collection[str] = ()) -> None:
         """As of every cluster, but requests that come over the socket pass no gate here."""
-        host, port, authority, token = await self._ask("listen", name)
+        token = Randomness().token(32)
+        host, port, authority, _ = await self._listen(token, name, tuple(clients))
         write_kubeconfig(path, (host, port), base64.b64decode(authority), token, self.namespace)
+
+    async def _listen(self, *whom: Any) -> list[Any]:
+        """Have the server listen and let in a program; the reply is its address, authority, and own token."""
+        reply = await self._ask("listen", *whom)
+        self._let_in.append(whom)
+        return reply
 
     def serve_logs(self, find: FindLog) -> None:
         """Offer boards' consoles as the logs of their Devices, to those whom :meth:`write_kubeconfig` lets in."""
@@ -151,7 +205,7 @@ class EmbeddedProcessCluster(Cluster):
         kind, *arguments = message
         match kind:
             case "tap" if self._tap is not None:
-                self._tap(*arguments)
+                self._order.put(partial(self._tap, *arguments))
             case "answer":
                 self._server.answered(*arguments)
             case "events":
@@ -178,7 +232,8 @@ class EmbeddedProcessCluster(Cluster):
             channel.send("log", number, lines)
 
     def _lost(self) -> None:
-        self._channel = None
+        self._channel, self._serves = None, False
+        self._disconnected.set()
         self._server.lost()
         for stop in self._followed.values():
             stop()

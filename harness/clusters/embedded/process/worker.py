@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import shutil
 import signal
 import socket
 import sys
@@ -38,6 +39,7 @@ class _Worker:
         self._watches: dict[int, Watch] = {}
         self._logs: dict[int, _RemoteLog] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._kept_until_end: str | None = None
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self, end: socket.socket) -> None:
@@ -48,6 +50,8 @@ class _Worker:
             task.cancel()
         if self._cluster is not None:
             await self._cluster.stop()
+        if self._kept_until_end is not None:
+            shutil.rmtree(self._kept_until_end, ignore_errors=True)
 
     @property
     def channel(self) -> Channel:
@@ -78,10 +82,17 @@ class _Worker:
             task.add_done_callback(self._tasks.discard)
 
     async def _start(
-        self, seed: int | None, namespace: str, groups: list[str] | None, state: str | None, starter: int
+        self,
+        seed: int | None,
+        namespace: str,
+        groups: list[str] | None,
+        state: str | None,
+        until_end: bool,
+        starter: int,
     ) -> None:
-        """``groups``: as of a cluster's tap (:mod:`harness.clusters.cluster`); None without one. ``starter``: the other
-        process."""
+        """``groups``: as of a cluster's tap (:mod:`harness.clusters.cluster`); None without one. ``until_end``: whether
+        the folder ``state`` goes when the other process, ``starter``, has closed its end."""
+        self._kept_until_end = state if until_end else None
         self._cluster = EmbeddedCluster(
             SystemClock(),
             Randomness(seed),
@@ -145,12 +156,13 @@ class _Worker:
         if number in self._watches:
             self._watches[number].close()
 
-    async def _listen(self, program: str = "") -> None:
-        """Listen, and let in ``program`` under a token of its own, if it is named."""
+    async def _listen(self, *program: Any) -> None:
+        """Listen, and let in a program: its token, its name, and its clients."""
         try:
             (host, port), authority, token = await self.cluster.listen()
             if program:
-                token = self.cluster.admit(program)
+                given, name, clients = program
+                self.cluster.admit(given, name, clients=clients)
         except HarnessError as error:
             self.channel.send("failed", *_told(error))
         else:
