@@ -1,6 +1,7 @@
 """A correct gateway: ids, units, chunks, order of its messages, and accepted reports. Mock boards drive it."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
@@ -223,9 +224,8 @@ async def test_a_result_for_another_exchange_is_no_result(stack: Stack, wrong: s
         meter.send(DeploymentResult("ghost", ok=True), delivery.message_id + 1000)
         assert (await meter.obey_stop()).application_id == "ghost"
     await application.until_on("meter", state="receiving")
-    before = stack.device("meter").status.last_heartbeat
-    await meter.beat()
-    await stack.device("meter").until(last_heartbeat=lambda moment: moment != before)
+    meter.send(replace(meter.heartbeat(), runtime_status="busy"))
+    await stack.device("meter").until(wasm_runtime="busy")
     assert application.on("meter").state == "receiving"
     meter.send(DeploymentResult("app", ok=False, error="it does not fit", code="TOO_LARGE"), delivery.message_id)
     await application.until(phase="Failed")

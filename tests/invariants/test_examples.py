@@ -11,6 +11,7 @@ from harness.core.history import Kind
 from harness.invariants import RULES
 from harness.wasmbed.pki.authority import Authority
 from tests.invariants.histories import EXAMPLES
+from tests.invariants.pace_histories import beats_unwritten, writes_heartbeats
 from tests.invariants.report_histories import in_virtual_time
 from tests.invariants.story import (
     ID,
@@ -416,3 +417,21 @@ def test_a_stop_counts_from_when_the_controller_may_know_of_the_session() -> Non
     story.is_asked_to_stop()
     story.is_asked_to_stop()
     assert "stops are asked once" in story.broken()
+
+
+def test_a_heartbeat_that_says_nothing_new_is_written_seldom() -> None:
+    story = Story()
+    writes_heartbeats(story, 1, of="heartbeatWriteInterval")
+    assert set(story.broken()) == {"heartbeats are summed up"}
+
+
+def test_a_heartbeat_that_says_something_new_is_written_soon() -> None:
+    story = Story()
+    beats_unwritten(story, False, of="statusInterval")
+    assert story.broken() == ["answered heartbeats are written"]
+
+
+def test_a_heartbeat_that_says_something_new_is_written_at_any_time() -> None:
+    story = Story()
+    writes_heartbeats(story, 1, of="heartbeatWriteInterval", runtimeStatus="busy")
+    assert "heartbeats are summed up" not in story.broken()
