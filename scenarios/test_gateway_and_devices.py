@@ -1,7 +1,6 @@
 """A correct gateway: ids, units, chunks, order of its messages, and accepted reports. Mock boards drive it."""
 
 import hashlib
-from dataclasses import replace
 
 import pytest
 
@@ -224,7 +223,8 @@ async def test_a_result_for_another_exchange_is_no_result(stack: Stack, wrong: s
         meter.send(DeploymentResult("ghost", ok=True), delivery.message_id + 1000)
         assert (await meter.obey_stop()).application_id == "ghost"
     await application.until_on("meter", state="receiving")
-    meter.send(replace(meter.heartbeat(), runtime_status="busy"))
+    meter.runtime_status = "busy"
+    await meter.beat()
     await stack.device("meter").until(wasm_runtime="busy")
     assert application.on("meter").state == "receiving"
     meter.send(DeploymentResult("app", ok=False, error="it does not fit", code="TOO_LARGE"), delivery.message_id)

@@ -303,7 +303,8 @@ async def test_a_session_stays_with_the_id_it_began_with(stack: Stack) -> None:
     meter.send(meter.heartbeat(ghost=ApplicationState.RUNNING))
     assert (await meter.expect(Error)).code == ErrorCode.ENROLLMENT_FAILED
     assert own != other.device_id
-    other.send(replace(other.heartbeat(), runtime_status="busy"))
+    other.runtime_status = "busy"
+    await other.beat()
     device = await stack.device("other").until(wasm_runtime="busy", within=30)
     assert "ghost" not in (device.status.applications or ())
 
