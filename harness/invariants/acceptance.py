@@ -32,7 +32,7 @@ the bytes. Raises :class:`Unaccepted`, IndexError, or UnicodeDecodeError."""
 SHOWN_AS_HEX = 64
 """Bytes up to which an event shows a byte string itself."""
 _LEAST = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
-"""The smallest argument that may be written in so many bytes, by the lower five bits of the first byte."""
+"""The smallest argument that may be written in the bytes behind the first, by the lower five bits of the first byte."""
 
 
 class Unaccepted(Exception):
@@ -74,7 +74,7 @@ def accept_number(least: int, most: int) -> Accept:
 
 
 def accept_text(least: int, most: int | None) -> Accept:
-    """Texts of so many bytes; None: of any length."""
+    """Texts of ``least`` to ``most`` bytes; with None of any length."""
 
     def accept(data: bytes, at: int) -> tuple[Any, int]:
         size, at = _read_head(data, at, 3)
@@ -87,7 +87,7 @@ def accept_text(least: int, most: int | None) -> Accept:
 
 
 def accept_bytes(least: int, most: int | None) -> Accept:
-    """Byte strings of so many bytes; an ellipsis for one that events do not show."""
+    """Byte strings of ``least`` to ``most`` bytes; an ellipsis for one that events do not show."""
 
     def accept(data: bytes, at: int) -> tuple[Any, int]:
         size, at = _read_head(data, at, 2)

@@ -85,7 +85,7 @@ class MockBoard(MockEnd):
         self.device_id = ""
         """The id that the gateway gave at :meth:`enroll`."""
         self.runtime_status = "ready"
-        """What its heartbeats say of its runtime. A change is something new, which a gateway writes without delay."""
+        """Told in its heartbeats. A change is something new, which a gateway writes without delay."""
         self._randomness = randomness or Randomness()
         self._seen: SeenLink | None = None
 
