@@ -127,9 +127,11 @@ async def test_a_gateway_forgets_its_failures_after_a_success(stack: Stack) -> N
     with ExitStack() as faults:
         first = faults.enter_context(stack.api_faults.failing("patch_status", **writes, code=503, times=FAILURES))
         held = faults.enter_context(stack.api_faults.holding("patch_status", **writes))
+        meter.runtime_status = "busy"
         await meter.beat()
         await first.met(FAILURES)
         await held.reached.wait()
+        meter.runtime_status = "ready"
         await meter.beat()
         again = faults.enter_context(stack.api_faults.failing("patch_status", **writes, code=503))
         held.released.set()

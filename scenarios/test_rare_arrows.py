@@ -43,6 +43,7 @@ async def test_a_heartbeat_that_was_being_written_when_the_link_ended(stack: Sta
     """A heartbeat's write is answered after the link's end and before the loss is written: nothing of it remains."""
     meter = await enrolled(stack)
     with stack.api_faults.holding("patch_status", client="Gateway", kind="Device") as held:
+        meter.runtime_status = "busy"
         await meter.beat()
         await held.reached.wait()
         await meter.close()
@@ -74,6 +75,7 @@ async def test_a_heartbeat_that_was_being_written_when_the_gateway_began_to_drai
     """A device reads late: the write is answered between GATEWAY_DRAINING and the link's end."""
     meter = await enrolled(stack)
     with stack.api_faults.holding("patch_status", client="Gateway", kind="Device") as held:
+        meter.runtime_status = "busy"
         await meter.beat()
         await held.reached.wait()
         meter.stop_reading()
@@ -95,6 +97,7 @@ async def test_a_heartbeat_that_was_being_written_when_the_gateway_was_gone_for_
     """The link is over when the write is answered; Disconnected is what stays."""
     meter = await enrolled(stack)
     with stack.api_faults.holding("patch_status", client="Gateway", kind="Device") as held:
+        meter.runtime_status = "busy"
         await meter.beat()
         await held.reached.wait()
         stopping = asyncio.create_task(stack.gateway.stop())

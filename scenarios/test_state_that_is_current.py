@@ -16,6 +16,7 @@ from harness.wasmbed.protocol.messages import (
     EnrollmentAcknowledgment,
     EnrollmentResponse,
     Heartbeat,
+    HeartbeatAcknowledgment,
     Publication,
     RuntimeFault,
     Stop,
@@ -23,6 +24,7 @@ from harness.wasmbed.protocol.messages import (
 )
 from harness.wasmbed.resources.conditions import find_condition
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
+from harness.wasmbed.resources.timestamps import parse_timestamp
 
 
 async def enrolled(stack: Stack, name: str = "meter") -> MockBoard:
@@ -122,13 +124,41 @@ async def test_what_a_device_is_now_replaces_what_it_was(stack: Stack) -> None:
     stack.history.follows("device-connection")
 
 
+@pytest.mark.requires("device-fields")
 async def test_heartbeats_that_follow_each_other_are_written_together(stack: Stack) -> None:
-    """A device beats far more often than its status is written: the invariant compares the writes with the interval."""
+    """Each says something new, far more often than it is written: the invariant compares the writes with the
+    interval."""
     meter = await enrolled(stack)
-    before = stack.device("meter").status.last_heartbeat
-    for _ in range(30):
-        await meter.beat()
-    await stack.device("meter").until(last_heartbeat=lambda moment: moment != before)
+    for number in range(30):
+        status = "running" if number % 2 else "degraded"
+        beat = meter.send(Heartbeat(meter.device_id, 0, status, {"number": number}, "ready"))
+        await meter.expect(HeartbeatAcknowledgment, beat)
+    await stack.device("meter").until(device_metrics={"number": 29}, health="healthy")
+
+
+@pytest.mark.requires("gateway-settings", "gateway-http", "device-fields", "virtual-time")
+@pytest.mark.stack(deadline=3600)
+async def test_heartbeats_that_say_nothing_new_are_written_every_five_minutes(stack: Stack) -> None:
+    """Meanwhile the gateway says when it heard the device last. The device turns to another state, which is written
+    without delay, and the metrics of its last heartbeat are on record when it has gone."""
+    board = await stack.boards.power_on()
+    device = await stack.device(board).until(phase="Connected")
+    for minute in range(25):
+        await stack.clock.sleep(60)
+        heard = stack.history.find("Heartbeat", about=board.name)[-1]
+        session = (await stack.gateway.sessions())[board.name]
+        assert abs(parse_timestamp(session["lastHeartbeat"]) - heard.at) < 1
+        assert session["metrics"] == heard.data["metrics"]
+        assert stack.clock.now() - parse_timestamp(device.status.last_heartbeat or "") < 331
+        writes = [
+            event
+            for event in stack.history.find("PATCH Device", about=board.name, source="Gateway", code=200)
+            if "phase" not in event.data["status"] and "deviceInfo" not in event.data["status"]
+        ]
+        assert len(writes) <= minute // 5 + 1
+    await board.power_off()
+    assert (await device.until(phase="Disconnected")).status.device_metrics == session["metrics"]
+    stack.history.follows("heartbeat-and-monitoring")
 
 
 @pytest.mark.requires("controllers-api-faults")

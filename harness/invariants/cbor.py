@@ -101,20 +101,24 @@ def read_frame(head: bytes, size: int) -> Frame:
 
 class _Reader:
     def __init__(self, data: bytes, size: int) -> None:
-        self.data, self.size = data, size
+        self.data, self.size = data[:size], size
         self.at = 0
         self.items = 0
         self.faults: list[str] = []
 
     def read(self, depth: int, kept: list[Item]) -> Item:
         """The next item. ``kept`` gets it before its content is read, which may not all be there."""
-        start = self.at
-        if start >= self.size:
-            raise self._malformed("the message is cut off", start)
-        if start >= len(self.data):
+        start, data = self.at, self.data
+        if start >= len(data):
+            if start >= self.size:
+                raise self._malformed("the message is cut off", start)
             raise _Cut
-        first = self.data[start]
+        first = data[start]
         self.at = start + 1
+        if first < 24:  # every second item: an integer in one byte
+            item = Item(0, first, start, 0, start + 1)
+            kept.append(item)
+            return item
         major, argument = first >> 5, first & 31
         item = Item(major, None, start)
         kept.append(item)
@@ -151,11 +155,11 @@ class _Reader:
         return item
 
     def _long_argument(self, information: int, start: int) -> int:
-        if information == 31:
-            raise self._malformed("an item of indefinite length", start)
-        if information not in _WIDTHS:
-            raise self._malformed("a reserved additional information", start)
-        value = int.from_bytes(self._bytes(_WIDTHS[information]), "big")
+        width = _WIDTHS.get(information)
+        if width is None:
+            what = "an item of indefinite length" if information == 31 else "a reserved additional information"
+            raise self._malformed(what, start)
+        value = int.from_bytes(self._bytes(width), "big")
         if value < _LEAST[information]:
             self._fault("an integer or length that is not in its shortest form", start)
         return value
@@ -217,12 +221,13 @@ class _Reader:
         return value
 
     def _bytes(self, count: int) -> bytes:
-        if self.at + count > self.size:
-            raise self._malformed("the message is cut off", self.at)
-        if self.at + count > len(self.data):
+        begin, end = self.at, self.at + count
+        if end > len(self.data):
+            if end > self.size:
+                raise self._malformed("the message is cut off", begin)
             raise _Cut
-        self.at += count
-        return self.data[self.at - count : self.at]
+        self.at = end
+        return self.data[begin:end]
 
     def _fault(self, what: str, offset: int) -> None:
         self.faults.append(f"{what} (byte {offset})")

@@ -4,30 +4,56 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from harness.core.history import Event
 from harness.invariants.gateways import moment_of
 from harness.invariants.invariant import Invariant, Party, Violation, on
 from harness.invariants.ledger import Ledger, Link, status_of
 
-__all__ = ["PACING", "ApplicationsRest", "HeartbeatsAreSummed"]
+__all__ = ["PACING", "ApplicationsRest", "HeartbeatsAreSummed", "said_by"]
 
 ROUNDING = 0.98
 SLACK = 0.001
 """Seconds by which two readings of a clock may differ."""
 
 
+@dataclass(slots=True)
+class _Writes:
+    """How often the heartbeats of a session were written since its device is Connected."""
+
+    link: Link
+    began: float
+    latest: tuple[int, int]
+    """The numbers of the latest write and of the one before it."""
+    heartbeats: int = 0
+    repetitions: int = 0
+    """Those that came although no heartbeat said anything new."""
+
+
 class HeartbeatsAreSummed(Invariant):
-    """A gateway writes the heartbeats of a session at most once in each of its status intervals."""
+    """A gateway writes the heartbeats of a session at most once in each of its status intervals, and those that say
+    nothing new at most once in each of its heartbeat-write intervals."""
 
     name = "heartbeats are summed up"
     party = Party.GATEWAY
-    source = "docs/how-to/run-a-gateway (status_interval)"
+    source = "docs/architecture (status writes)"
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
-        self._writes: dict[str, tuple[Link, float, int]] = {}
-        """By device, its session, when that began, and how often its heartbeats were written since it is Connected."""
+        self._writes: dict[str, _Writes] = {}
+        """By device."""
+        self._said: dict[str, tuple[tuple[Any, ...], int]] = {}
+        """By device, what its latest heartbeat said, and the number of the first one that said it."""
+
+    @on("Heartbeat")
+    def heard(self, event: Event) -> Iterator[Violation]:
+        device, said = str(event.data.get("device")), said_by(event)
+        before = self._said.get(device)
+        if before is None or before[0] != said:
+            self._said[device] = said, event.n if before is not None else 0
+        yield from ()
 
     @on("PATCH Device")
     def written(self, event: Event) -> Iterator[Violation]:
@@ -40,21 +66,36 @@ class HeartbeatsAreSummed(Invariant):
             self._writes.pop(name, None)
             if status["phase"] == "Connected" and link is not None:
                 began = min(moment_of(status.get("connectedSince"), event.at), link.opened.at)
-                self._writes[name] = link, began, 0
+                self._writes[name] = _Writes(link, began, (event.n, link.opened.n))
             return
-        session, began, count = self._writes.get(name, (None, 0.0, 0))
-        if link is None or session is not link or not status.get("lastHeartbeat") or "deviceInfo" in status:
+        writes = self._writes.get(name)
+        if link is None or writes is None or writes.link is not link:
             return
-        count += 1
-        self._writes[name] = link, began, count
+        if not status.get("lastHeartbeat") or "deviceInfo" in status:
+            return
+        # A heartbeat may have been heard while the latest write was under way, and be news for this one.
+        repeats = self._said.get(name, ((), 0))[1] < writes.latest[1]
+        writes.latest = event.n, writes.latest[0]
+        writes.heartbeats += 1
+        writes.repetitions += repeats
         up, trouble = self.ledger.gateways.get(link.gateway), self.ledger.api_trouble
-        interval = (up.data.get("statusInterval") if up is not None else None) or 0
-        if not self.ledger.is_of_this_run(link) or (trouble is not None and trouble.n > link.opened.n):
+        if up is None or not self.ledger.is_of_this_run(link) or (trouble is not None and trouble.n > link.opened.n):
             return
-        since = event.at - began
-        if since < ROUNDING * count * interval / 1000:
-            message = f"the gateway wrote heartbeats of {name} {count} times in {since:.2f} s"
-            yield self.broken(event, f"{message}; its interval is {interval} ms", cause=link.connected, link=link)
+        since = event.at - writes.began
+        for count, what, setting in (
+            (writes.heartbeats, "heartbeats", "statusInterval"),
+            (writes.repetitions, "heartbeats that said nothing new", "heartbeatWriteInterval"),
+        ):
+            interval = up.data.get(setting) or 0
+            if since < ROUNDING * count * interval / 1000:
+                message = f"the gateway wrote {what} of {name} {count} times in {since:.2f} s"
+                yield self.broken(event, f"{message}; its interval is {interval} ms", cause=link.connected, link=link)
+                return
+
+
+def said_by(heartbeat: Event) -> tuple[Any, ...]:
+    """The part of a heartbeat that a gateway writes without delay if it is new: times and metrics always are."""
+    return tuple(heartbeat.data.get(field) for field in ("status", "runtimeStatus", "applications"))
 
 
 class _Devices:

@@ -283,6 +283,7 @@ class GatewayControl(Watched[GatewayResource]):
             "retryAfter": int(1000 * settings.retry_after),
             "chunkWindow": settings.chunk_window,
             "statusInterval": int(1000 * settings.status_interval),
+            "heartbeatWriteInterval": int(1000 * settings.heartbeat_write_interval),
             "deviceTypes": sorted(settings.device_types),
         }
         return {

@@ -84,6 +84,8 @@ class MockBoard(MockEnd):
         self.credentials = credentials
         self.device_id = ""
         """The id that the gateway gave at :meth:`enroll`."""
+        self.runtime_status = "ready"
+        """Told in its heartbeats. A change is something new, which a gateway writes without delay."""
         self._randomness = randomness or Randomness()
         self._seen: SeenLink | None = None
 
@@ -150,7 +152,7 @@ class MockBoard(MockEnd):
 
     def heartbeat(self, **applications: ApplicationState) -> Heartbeat:
         """A heartbeat under its device id that names the state of these applications."""
-        return Heartbeat(self.device_id, 0, "running", {}, "ready", applications)
+        return Heartbeat(self.device_id, 0, "running", {}, self.runtime_status, applications)
 
     async def beat(self, device_id: str | None = None, **applications: ApplicationState) -> HeartbeatAcknowledgment:
         """Send a heartbeat, under ``device_id`` if given, and receive the acknowledgment that carries its id."""

@@ -64,7 +64,7 @@ __all__ = ["Stack"]
 START = 120.0
 STOP = 60.0
 STATUS_INTERVAL = 0.5
-"""Seconds between two writes of heartbeats or outputs: short, because tests wait for them."""
+"""Seconds between two writes of a device's changes or outputs: short, because tests wait for them."""
 RETRY_AFTER = 0.5
 """Seconds after which a device that the gateway refused for now may try again."""
 ENROLLMENT_TIMEOUT = 25.0

@@ -41,7 +41,7 @@ async def test_a_heartbeat_is_bounded(
     device = await world.connected()
     error = await device.refused(device.heartbeat(metrics=metrics))
     assert (error.code, error.message) == ("PROTOCOL_ERROR", reason)
-    await device.beat(metrics={f"m{number}": number for number in range(128)})
+    await device.beat(metrics={f"m{number}": number for number in range(128)}, status="degraded")
     await world.until(lambda: "m127" in (world.find_device().status.device_metrics or {}))
     await world.gateway.kill()
     assert f"device dev-1: PROTOCOL_ERROR: {reason}" in caplog.messages
@@ -52,7 +52,7 @@ async def test_a_metric_that_a_device_no_longer_sends_is_removed_from_its_status
     device = await world.connected()
     for number in range(3):
         metrics = {f"m{number}": number, "uptime_ms": 2}
-        await device.beat(metrics=metrics)
+        await device.beat(metrics=metrics, status=("degraded", "running")[number % 2])
         await world.until(lambda metrics=metrics: world.find_device().status.device_metrics == metrics)
 
 

@@ -22,7 +22,7 @@ async def test_health_and_readiness_need_no_token(world: World) -> None:
 
 async def test_metrics_are_in_the_format_of_prometheus(world: World) -> None:
     device = await world.connected("dev-1")
-    await device.beat()
+    await device.beat(status="degraded")
     bad = await world.device("dev-2")
     await bad.refused(bad.request(device_type="toaster"))
     with socket.create_connection(world.gateway.endpoint) as stranger:

@@ -13,30 +13,47 @@ from harness.core.errors import RigError
 from harness.wasmbed.protocol.messages import DeviceInfo, Error
 from harness.wasmbed.resources.api import ApiError
 from harness.wasmbed.resources.kinds import CONFIG_MAP, DEVICE, GATEWAY
+from harness.wasmbed.resources.timestamps import format_timestamp
 from tests.gateway.world import World
 
 
 @pytest.mark.settings(clock=ManualClock)
-async def test_heartbeats_are_answered_and_written_once_per_interval(world: World) -> None:
+async def test_what_heartbeats_say_is_written_once_per_interval(world: World) -> None:
     device = await world.connected("dev-1")
-
-    def beats() -> list[Any]:
-        asked = [request for request in world.api.requests if request[:3] == ("patch_status", "Device", "dev-1")]
-        return [body["status"] for *_, body in asked if "phase" not in body["status"]]
-
     for uptime in range(5):
         acknowledgment = await device.beat(metrics={"uptime_ms": uptime}, status="degraded")
         assert acknowledgment.gateway_time == int(world.clock.now() * 1000)
-    assert beats() == []
+    assert heartbeat_writes(world) == []
     await world.clock.advance(10)
-    await world.until(beats)
-    assert len(beats()) == 1
+    await world.until(lambda: heartbeat_writes(world))
+    assert len(heartbeat_writes(world)) == 1
     found = world.find_device()
     assert found is not None
     assert (found.status.device_metrics, found.status.health) == ({"uptime_ms": 4}, "degraded")
     await world.clock.advance(10)
     await device.beat()
-    await world.until(lambda: len(beats()) == 2)
+    await world.until(lambda: len(heartbeat_writes(world)) == 2)
+
+
+@pytest.mark.settings(clock=ManualClock)
+async def test_heartbeats_that_say_nothing_new_are_written_every_five_minutes(world: World) -> None:
+    """Meanwhile the HTTP API has the latest."""
+    device = await world.connected("dev-1")
+    for uptime in range(20):
+        await world.clock.advance(30)
+        await device.beat(metrics={"uptime_ms": uptime})
+        _, body = await world.http("GET", "/api/v1/sessions")
+        (session,) = body["sessions"]
+        assert session["lastHeartbeat"] == format_timestamp(world.clock.now())
+        assert session["metrics"] == {"uptime_ms": uptime}
+    await world.until(lambda: len(heartbeat_writes(world)) == 2)
+    assert [write["deviceMetrics"] for write in heartbeat_writes(world)] == [{"uptime_ms": 9}, {"uptime_ms": 19}]
+
+
+def heartbeat_writes(world: World) -> list[Any]:
+    """The statuses of the Device that were written because of heartbeats after the first."""
+    asked = [request for request in world.api.requests if request[:3] == ("patch_status", "Device", "dev-1")]
+    return [body["status"] for *_, body in asked if "phase" not in body["status"]]
 
 
 @pytest.mark.settings(clock=ManualClock)

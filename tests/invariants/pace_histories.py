@@ -42,25 +42,26 @@ def drains_eight(story: Story, step: int = 0) -> None:
         drains(story, 11 + number, 500 + step * number)
 
 
-def writes_heartbeats(story: Story, seconds: float) -> None:
+def writes_heartbeats(story: Story, seconds: float, of: str = "statusInterval", **said: str) -> None:
     """Two heartbeats, ``seconds`` apart, are written; the interval is a second and a half."""
     story.enrolls()
-    story.gateway_up(statusInterval=1500)
+    story.gateway_up(**{of: 1500})
     for number in (101, 102):
         story.later(seconds)
-        story.beats(number)
+        story.beats(number, **said)
         story.writes_status("Gateway", "Device", "pump-1", **story.vital_signs())
 
 
-def beats_unwritten(story: Story, written: bool) -> None:
-    """Heartbeats are answered for a quarter of a minute; the gateway writes one of them, or none."""
+def beats_unwritten(story: Story, written: bool, of: str = "heartbeatWriteInterval") -> None:
+    """Heartbeats are answered for a quarter of a minute, the first of which says something new; the gateway writes one
+    of them, or none."""
     story.enrolls()
-    story.gateway_up(statusInterval=500)
+    story.gateway_up(**{of: 500})
     for number in range(101, 107):
         story.later(3)
-        story.beats(number)
+        story.beats(number, runtimeStatus="busy")
         if written and number == 103:
-            story.writes_status("Gateway", "Device", "pump-1", **story.vital_signs())
+            story.writes_status("Gateway", "Device", "pump-1", **story.vital_signs(wasmRuntime="busy"))
 
 
 def writes_twice(story: Story, seconds: float) -> None:

@@ -12,6 +12,7 @@ from harness.invariants import RULES
 from harness.wasmbed.pki.authority import Authority
 from tests.invariants.assignment_histories import comes_back, is_sent_away
 from tests.invariants.histories import EXAMPLES
+from tests.invariants.pace_histories import beats_unwritten, writes_heartbeats
 from tests.invariants.report_histories import in_virtual_time, prints
 from tests.invariants.story import (
     ID,
@@ -503,3 +504,21 @@ def test_a_device_that_its_home_serves_comes_there_again() -> None:
     story.closes(link="gateway-2/1")
     comes_back(story)
     assert "assigned devices go there" in [violation.rule for violation in story.violations()]
+
+
+def test_a_heartbeat_that_says_nothing_new_is_written_seldom() -> None:
+    story = Story()
+    writes_heartbeats(story, 1, of="heartbeatWriteInterval")
+    assert set(story.broken()) == {"heartbeats are summed up"}
+
+
+def test_a_heartbeat_that_says_something_new_is_written_soon() -> None:
+    story = Story()
+    beats_unwritten(story, False, of="statusInterval")
+    assert story.broken() == ["answered heartbeats are written"]
+
+
+def test_a_heartbeat_that_says_something_new_is_written_at_any_time() -> None:
+    story = Story()
+    writes_heartbeats(story, 1, of="heartbeatWriteInterval", runtimeStatus="busy")
+    assert "heartbeats are summed up" not in story.broken()

@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64decode, b64encode
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from harness.core.errors import UsageError
 from harness.core.identifiers import Randomness
+from harness.invariants.acceptance import SHOWN_AS_HEX, Unaccepted
 from harness.invariants.cbor import mask_secrets, read_frame
 from harness.invariants.cddl import Contract, load_contract
 
@@ -37,6 +39,46 @@ def test_what_the_contract_allows_has_no_faults(case: dict[str, Any]) -> None:
 def test_what_the_codec_refuses_has_faults(case: dict[str, Any]) -> None:
     if case["error"] != "unknown_tag":  # answered, and no fault
         assert faults(bytes.fromhex(case["hex"]), case["direction"])
+
+
+def test_what_is_accepted_at_once_is_what_the_readers_find() -> None:
+    """Whatever byte of a message changes: what is accepted has no fault, and the values are those of the library."""
+    accepted = refused = 0
+    for case in (each.values[0] for each in (*cases("device"), *cases("gateway"))):
+        rule, payload = f"{case['direction']}-frame", bytes.fromhex(case["hex"])
+        for changed in (payload, *_changed(payload)):
+            try:
+                value = load_contract().accepted(rule, changed)
+            except Unaccepted:
+                refused += 1
+                continue
+            accepted += 1
+            assert faults(changed, case["direction"]) == []
+            assert value == _shown(cbor2.loads(changed))
+    assert min(accepted, refused) > 1000
+
+
+@pytest.mark.parametrize("case", [*cases("device"), *cases("gateway")])
+def test_a_message_of_known_fields_is_accepted_at_once(case: dict[str, Any]) -> None:
+    assert load_contract().accepted(f"{case['direction']}-frame", bytes.fromhex(case["hex"]))
+
+
+def _changed(payload: bytes) -> Iterator[bytes]:
+    for at, byte in enumerate(payload):
+        for value in {byte ^ (1 << bit) for bit in range(8)} | {0, 24, 27, 31, 0x60, 0x80, 0xA0, 0xFF}:
+            yield payload[:at] + bytes([value]) + payload[at + 1 :]
+        yield payload[:at] + payload[at + 1 :]
+        yield payload[:at] + payload[at : at + 1] + payload[at:]
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex() if len(value) <= SHOWN_AS_HEX else ...
+    if isinstance(value, list):
+        return [_shown(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _shown(each) for key, each in value.items()}
+    return value
 
 
 def test_a_fault_names_field_and_value() -> None:

@@ -42,7 +42,7 @@ def check_bounds(message: DeviceMessage, names: set[str]) -> None:
                 raise _too_much(
                     f"{kind.__name__}: {name} has {len(value)} entries, at most {MOST_ENTRIES} are accepted"
                 )
-            text += sum(_text(part) for part in value)
+            text += sum(map(len if value.__class__ is dict else _text, value))
     if text > MOST_TEXT:
         raise _too_much(f"{kind.__name__}: {text} characters of text, at most {MOST_TEXT} are accepted")
     metrics: Mapping[str, int] = getattr(message, "metrics", None) or getattr(message, "resource_use", {})

@@ -46,10 +46,17 @@ class DeviceStatusWriter:
         session.mark_written(self._clock.now())
         self._writer.put(DEVICE, session.name, status)
 
-    def heartbeat(self, session: Session) -> None:
-        """Write the latest heartbeat now, or together with later ones at the end of the status interval."""
-        after = session.schedule_write(self._clock.now(), self._settings.status_interval)
-        self._writer.put(DEVICE, session.name, lambda: self._vital_signs(session), after=after)
+    def heartbeat(self, session: Session, before: Heartbeat, latest: Heartbeat) -> None:
+        """Write the ``latest`` heartbeat if it says something new, and otherwise if the last write was long ago.
+
+        It is written now, or together with later ones at the end of the status interval. What a heartbeat says is
+        compared with the one ``before``; times and metrics are new in each, and do not count.
+        """
+        now = self._clock.now()
+        is_new = _said(latest) != _said(before)
+        if is_new or now - session.written_at >= self._settings.heartbeat_write_interval:
+            after = session.schedule_write(now, self._settings.status_interval)
+            self._writer.put(DEVICE, session.name, lambda: self._vital_signs(session), after=after)
 
     def informed(self, session: Session, information: DeviceInfo) -> None:
         """Write a device's hardware and runtime with its next heartbeats, if they differ from the record."""
@@ -64,9 +71,10 @@ class DeviceStatusWriter:
             status = {**self._vital_signs(session), "deviceInfo": reported}
             self._writer.put(DEVICE, session.name, status, after=self._settings.status_interval)
 
-    def disconnected(self, name: str) -> None:
-        """Write that the device's link has ended."""
-        self._writer.put(DEVICE, name, disconnected_status())
+    def ended(self, session: Session) -> None:
+        """Write that the device's link has ended, and what its last heartbeat said."""
+        last = self._vital_signs(session) if session.heartbeat is not None else {}
+        self._writer.put(DEVICE, session.name, {**last, **disconnected_status()})
 
     def compare(self, sessions: Sessions) -> None:
         """Write the Devices whose record disagrees with the live ``sessions``.
@@ -84,7 +92,7 @@ class DeviceStatusWriter:
                     self.connected(session)
                     session.forget_states()
             elif phase in LINKED_PHASES and status.gateway == self._settings.name and not self._is_moving(name):
-                self.disconnected(name)
+                self._writer.put(DEVICE, name, disconnected_status())
 
     def _is_moving(self, name: str) -> bool:
         return self._writer.is_moving(DEVICE, name)
@@ -113,6 +121,10 @@ class DeviceStatusWriter:
                 if is_name(name)
             ],
         }
+
+
+def _said(heartbeat: Heartbeat) -> tuple[object, ...]:
+    return heartbeat.status, heartbeat.runtime_status, heartbeat.applications
 
 
 def _health(heartbeat: Heartbeat) -> str:

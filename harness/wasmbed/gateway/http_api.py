@@ -257,6 +257,7 @@ def _describe(session: Session) -> dict[str, Any]:
         "address": f"{address[0]}:{address[1]}" if address else None,
         "connectedSince": format_timestamp(session.connected_since) if session.connected_since else None,
         "lastHeartbeat": format_timestamp(session.heard_at) if session.heartbeat else None,
+        "metrics": session.heartbeat.metrics if session.heartbeat else {},
         "applications": {name: record.state for name, record in (session.applications or {}).items()},
     }
 

@@ -192,7 +192,7 @@ class LinkService:
         self._queues.close(session, closed.reason)
         self._sessions.close(session)
         if session.on_record:
-            self._device_status.disconnected(session.name)
+            self._device_status.ended(session)
         recorder = session.link.tap
         if isinstance(recorder, LinkRecorder):
             recorder.closed(closed.by_peer, closed.reason)

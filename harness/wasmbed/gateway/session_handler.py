@@ -87,10 +87,11 @@ class SessionHandler:
     def _heartbeat(self, session: Session, message_id: int, heartbeat: Heartbeat) -> None:
         self._check_fresh(session, message_id)
         self._check_id(session, heartbeat.device_id)
+        before = session.heartbeat
         self._monitor.accept(session, heartbeat, message_id)
         session.clear_errors()
-        if session.state is SessionState.CONNECTED:
-            self._device_status.heartbeat(session)
+        if before is not None:
+            self._device_status.heartbeat(session, before, heartbeat)
         else:
             session.connect()
             self._device_status.connected(session)

@@ -18,10 +18,10 @@ REQUIRED_CAPABILITIES = frozenset({"tls", "cbor"})
 
 CHANGEABLE = frozenset(
     {
-        "device_types", "missed_heartbeats", "status_interval", "last_seen_interval", "unclaimed",
-        "first_message_timeout", "close_timeout", "write_timeout", "session_errors", "frame_limit", "enrollment_wait",
-        "enrollment_timeout", "retry_after", "return_rate", "reply_timeout", "chunk_attempts", "device_queue",
-        "device_applications", "drain_timeout",
+        "device_types", "missed_heartbeats", "status_interval", "heartbeat_write_interval", "last_seen_interval",
+        "unclaimed", "first_message_timeout", "close_timeout", "write_timeout", "session_errors", "frame_limit",
+        "enrollment_wait", "enrollment_timeout", "retry_after", "return_rate", "reply_timeout", "chunk_attempts",
+        "device_queue", "device_applications", "drain_timeout",
     }
 )  # fmt: skip
 """The settings that a running gateway takes on. Others are part of what it has told devices and cluster, or bounds of
@@ -46,7 +46,10 @@ class GatewaySettings:
     missed_heartbeats: int = 3
     """Missed heartbeats after which a session is closed."""
     status_interval: float = 10.0
-    """A device's heartbeats, and an application's outputs, are written at most once per interval."""
+    """A device's changes that heartbeats tell, and an application's outputs, are written at most once per interval."""
+    heartbeat_write_interval: float = 300.0
+    """Heartbeats that change nothing are written at most once per interval: a Device's ``lastHeartbeat`` and
+    ``deviceMetrics`` are as old at most, and one heartbeat more. The HTTP API has the latest."""
     last_seen_interval: float = 10.0
     """Seconds between two writes of the gateway's own heartbeat; its status names the interval, and a gateway that
     misses several is Offline. Sessions are compared with the record as often."""

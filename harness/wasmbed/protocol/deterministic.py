@@ -21,9 +21,8 @@ MAXIMUM_ITEMS = 1 << 14
 _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = 2, 3, 4, 5, 6, 7
 """CBOR's major types (RFC 8949, section 3.1); 0 and 1 are integers."""
 _STRINGS, _CONTAINERS = (_BYTES, _TEXT), (_ARRAY, _MAP)
-_SHORT, _SHORT_TEXT = 24, _TEXT << 5
-"""Below 24, a first byte is a whole integer. Such a number added to the other one is the first byte of a text of that
-length."""
+_SHORT = 24
+"""An argument below this is in the first byte of its item."""
 _SMALLEST = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
 """The smallest argument that may be written in the bytes after the first, by the first byte's lower five bits."""
 
@@ -45,20 +44,22 @@ def check_item(data: bytes, *, text: bool = False) -> None:
             continue
         if at >= end:
             raise _cut_off(end)
-        start, is_key = at, last_key is not None and remaining % 2 == 0
+        start, is_key = at, last_key is not None and not remaining & 1
         remaining -= 1
         first = data[start]
         at += 1
-        if first < _SHORT:  # most items are such an integer, or a short text
-            if is_key:
-                last_key = _check_key(0, data[start:at], last_key, start)
-            continue
-        if not is_key and not text and _SHORT_TEXT <= first < _SHORT_TEXT + _SHORT:
-            at += first - _SHORT_TEXT
-            if at > end:
-                raise _cut_off(end)
-            continue
         major, argument = first >> 5, first & 31
+        if argument < _SHORT and (major == 0 or (major == _TEXT and not text)):  # most items
+            if major == _TEXT:
+                at += argument
+                if at > end:
+                    raise _cut_off(end)
+            if is_key:
+                key = data[start:at]
+                if last_key is not None and key <= last_key:
+                    _check_key(major, key, last_key, start)  # which says what is wrong
+                last_key = key
+            continue
         if major == _SIMPLE:
             at = _check_simple(data, at, argument)
         elif argument > 23:
