@@ -11,10 +11,10 @@ from aiohttp.typedefs import Handler
 
 from harness.core.clock import Clock
 from harness.core.history import Tap
-from harness.core.http_door import HttpDoor
 from harness.core.http_log import server_log
+from harness.core.http_site import HttpSite
 from harness.core.identifiers import Randomness
-from harness.core.network import Endpoint, Listener, Network
+from harness.core.network import Endpoint, Network
 from harness.wasmbed.api.access import Access
 from harness.wasmbed.api.applications import Applications
 from harness.wasmbed.api.copies import Copies
@@ -70,9 +70,7 @@ class ApiServer:
         epoch = randomness.token(4).replace("-", "_")
         self._changes = Changes(self.copies, clock, shapes, settings.kept_events, settings.subscribers, epoch)
         self._overview = Overview(self.copies, clock)
-        self._runner: web.AppRunner | None = None
-        self._door: HttpDoor | None = None
-        self._listener: Listener | None = None
+        self._site: HttpSite | None = None
         self._document = b""
 
     @property
@@ -94,11 +92,10 @@ class ApiServer:
         """Start to serve; returns where. Raises :class:`OSError` if the port is in use."""
         settings = self._settings
         app = web.Application(client_max_size=settings.body_limit, middlewares=[self._guard])
-        self._runner = web.AppRunner(app, access_log=None, logger=log, shutdown_timeout=_ENDS_WITHIN)
+        self._site = HttpSite(app, settings.places, self._clock, self._network, log=log, ends_within=_ENDS_WITHIN)
         rates = Rates(self._clock, settings.rate, settings.burst)
         routing = Routing(self._access, rates, self._clock, settings.timeout, self._tap)
-        self._door = HttpDoor(self._make_connection, settings.places, self._clock)
-        streams = Streams(self._changes, self._access, self._door)
+        streams = Streams(self._changes, self._access, self._site)
         operations = self._operations(streams)
         self._document = orjson.dumps(document(operations, version("wasmbed-harness")))
         for each in operations:
@@ -107,25 +104,14 @@ class ApiServer:
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/openapi.json", self._openapi)
-        await self._runner.setup()
-        self._listener = await self._network.listen(self._door, settings.http)
-        return self._listener.endpoint
+        return await self._site.start(settings.http)
 
     async def stop(self) -> None:
         """End the streams, finish the requests under way, and stop."""
         self._changes.close()
-        if self._listener is not None:
-            await self._listener.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
-        if self._door is not None:
-            self._door.close()
+        if self._site is not None:
+            await self._site.stop()
         await self.copies.stop()
-
-    def _make_connection(self) -> web.RequestHandler:
-        assert self._runner is not None
-        assert self._runner.server is not None, "it serves"
-        return self._runner.server()
 
     def _operations(self, streams: Streams) -> Sequence[Operation]:
         return [
@@ -139,13 +125,14 @@ class ApiServer:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Give a request its place; turn what went wrong into a problem, and send it."""
-        assert self._door is not None, "it serves"
+        assert self._site is not None, "it serves"
+        door = self._site.door
         knows_token = "Authorization" in request.headers
-        async with self._door.request(request.protocol, knows_token=knows_token):
+        async with door.request(request.protocol, knows_token=knows_token):
             answer = await self._answer(request, handler)
             self._share(request, answer)
             if not answer.prepared:
-                await self._door.send(request, answer)
+                await door.send(request, answer)
         return answer
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:

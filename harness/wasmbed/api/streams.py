@@ -10,7 +10,7 @@ from contextlib import suppress
 import orjson
 from aiohttp import WSMsgType, web
 
-from harness.core.http_door import HttpDoor
+from harness.core.http_site import HttpSite
 from harness.wasmbed.api.access import Access
 from harness.wasmbed.api.events import ALL_KINDS, Changes, EventQuery, Subscription, read_kinds
 from harness.wasmbed.api.operation import Call, NoBody, Operation, Right
@@ -27,8 +27,8 @@ _LARGEST_MESSAGE = 1024
 class Streams:
     """The operations."""
 
-    def __init__(self, changes: Changes, access: Access, door: HttpDoor) -> None:
-        self._changes, self._access, self._door = changes, access, door
+    def __init__(self, changes: Changes, access: Access, site: HttpSite) -> None:
+        self._changes, self._access, self._site = changes, access, site
 
     def operations(self) -> list[Operation]:
         """Return those of the document."""
@@ -50,11 +50,11 @@ class Streams:
             response = web.StreamResponse(headers=headers)
             response.content_type = "text/event-stream"
             with suppress(ConnectionError):  # it has left, or does not read
-                async with self._door.sending(request.protocol):
+                async with self._site.door.sending(request.protocol):
                     await response.prepare(request)
                     await response.write(b":\n\n")
                 async for batch in subscription.batches():
-                    async with self._door.sending(request.protocol):
+                    async with self._site.door.sending(request.protocol):
                         await response.write(subscription.encode(batch))
         return response
 
@@ -71,7 +71,7 @@ class Streams:
                 with suppress(ConnectionError):
                     async for batch in subscription.batches():
                         for change in batch:
-                            async with self._door.sending(request.protocol):
+                            async with self._site.door.sending(request.protocol):
                                 await socket.send_str(_message(change.kind, change.text))
                     await socket.close()
             finally:
