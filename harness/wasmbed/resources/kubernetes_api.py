@@ -384,7 +384,7 @@ class KubernetesApi(ResourceApi):
 
 
 def _proxy_of_environment(host: str) -> Object:
-    """What a session is made with. aiohttp would look for a proxy, and for a password in ``.netrc``, before each
+    """The settings of a session: aiohttp would look for a proxy, and for a password in ``.netrc``, before each
     request, in two threads; the proxy of the environment is looked up here, once."""
     try:
         proxy, authorization = get_env_proxy_for_url(URL(host))

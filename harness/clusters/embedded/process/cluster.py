@@ -64,8 +64,8 @@ class EmbeddedProcessCluster(Cluster):
         self._clock, self._randomness, self.namespace, self._tap = clock, randomness, namespace, tap
         self._order: Order = getattr(tap, "order", None) or Order()
         self._let_in: list[tuple[Any, ...]] = []
-        """What a new server is told so that it lets in the same: token, name and clients of each program; empty for
-        those who have the server's own kubeconfig."""
+        """Whom a new server has to let in, too: token, name and clients of each program; an empty entry for those who
+        have the server's own kubeconfig."""
         self._find_log: FindLog = lambda name: None
         self._followed: dict[int, Callable[[], None]] = {}
         self._process: asyncio.subprocess.Process | None = None
