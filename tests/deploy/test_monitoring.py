@@ -47,9 +47,10 @@ async def test_the_adapters_rule_fits_what_a_gateway_serves_and_the_autoscaler_a
             await (await world.connected(name)).beat()
         _, text = await world.http("GET", "/metrics", token="")
     samples = {
-        (sample.name, tuple((sample.labels | POD).items())): sample.value
+        (sample.name, tuple((sample.labels | POD | {"pod": pod}).items())): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
+        for pod in (POD["pod"], "wasmbed-gateway-1")
     }
     assert selected(rule["seriesQuery"], samples)
     # Without a name in the rule the adapter's metric has the series' name.

@@ -31,7 +31,7 @@ from cryptography.x509.oid import NameOID
 from harness.core.clock import SystemClock
 from harness.core.identifiers import Randomness
 from harness.shards.job import INDEX, JOB_NAME
-from harness.wasmbed.resources.api import ApiError, NotFound, Object
+from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, api_error
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import EVENT, JOB, NODE, POD
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
@@ -77,7 +77,7 @@ class Node:
         self._tasks: set[asyncio.Task[None]] = set()
         self._runner: web.AppRunner | None = None
         self._informers: list[Informer] = []
-        self.errors: list[BaseException] = []
+        self.errors: list[Exception] = []
 
     async def start(self) -> None:
         app = web.Application()
@@ -111,7 +111,8 @@ class Node:
         if self._runner is not None:
             await self._runner.cleanup()
         await self._api.delete(NODE, self.name)
-        assert self.errors == []
+        if self.errors:
+            raise ExceptionGroup("the node failed", self.errors)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -119,8 +120,9 @@ class Node:
 
         def ended(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
-            if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, NotFound):
-                self.errors.append(error)
+            # A pod that is deleted is not found, and takes no node any more.
+            if not task.cancelled() and isinstance(error := task.exception(), Exception):
+                self.errors += [] if isinstance(error, NotFound | Conflict) else [error]
 
         task.add_done_callback(ended)
 
@@ -199,7 +201,8 @@ class Node:
         answer = await self._api.forward(
             "POST", path, {"Content-Type": "application/json"}, json.dumps(binding).encode()
         )
-        assert answer.status == 201, await answer.text()
+        if answer.status != 201:
+            raise api_error({**json.loads(await answer.read()), "code": answer.status})
         answer.release()
 
     async def run(self, pod: Object, printed: Callable[[Container], object] = lambda container: None) -> None:
