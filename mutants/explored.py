@@ -30,7 +30,7 @@ __all__ = ["FOLDER", "Explored", "explore", "page", "table", "write_page"]
 FOLDER = Path(__file__).parent / "explored"
 BOARDS, SECONDS = 2, 30.0
 MOST_RUNS = 400
-"""Schedules for one defect."""
+"""Schedules for one defect. Rare faults need many; those that do not reach a defect cost it nothing."""
 WANTED = 0.95
 
 

@@ -1,5 +1,5 @@
-"""What becomes of orders whose device loses its link before it has answered: the gateway says so, and they are given
-again when the device is back.
+"""Orders whose device loses its link before it has answered: the gateway says so, and they are given again when the
+device is back.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What heartbeats say again and again is on record: the session itself, and the states of applications."""
+"""Compares the record with what heartbeats say again and again: the session itself, and the states of applications."""
 
 from __future__ import annotations
 
