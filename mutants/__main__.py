@@ -54,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.page:
             write_page(ROOT, OUTPUT, given.page)
             return 0
-        return explore(ROOT, OUTPUT, lambda each: _is_named(each, given.patterns), given.workers)
+        named, again = lambda each: _is_named(each, given.patterns), given.again == "missed"
+        return explore(ROOT, OUTPUT, named, given.workers, missed_again=again)
     try:
         defects = load(ROOT)
     except UsageError as error:

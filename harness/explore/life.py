@@ -10,6 +10,7 @@ from typing import Any
 from harness.boards.board import Board, Power
 from harness.core.errors import ProductFailure
 from harness.core.history import Event
+from harness.invariants import Party
 from harness.stack import Stack
 from harness.stack.applications import ApplicationHandle
 
@@ -29,6 +30,8 @@ MAY_FAIL = frozenset({"board.memory-exhausted", "link.drop", "link.bandwidth", "
 """Faults in which a deployment may be given up: the device refuses it, or answers are lost or late again and again."""
 QUIET = 30.0
 """Virtual seconds after that in which all has to stay well: what waits for an answer gives up in less."""
+GATEWAY, CONTROLLER = str(Party.GATEWAY), str(Party.APPLICATION_CONTROLLER)
+END = "the end of a life"
 
 
 class Life:
@@ -112,22 +115,25 @@ class Life:
         stack = self.stack
         sessions = {device for each in stack.gateways if each.running for device in await each.sessions()}
         wanted = {stack.boards.device_of(board) for board in self.boards}
-        _same("devices with a session", sessions & wanted, wanted)
-        _same("sessions", sessions - wanted, set())
+        _same("devices with a session", sessions & wanted, wanted, GATEWAY)
+        _same("sessions", sessions - wanted, set(), GATEWAY)
         for board in self.boards:
             status = stack.device(board).status
-            _same(f"phase of {board.name}", (status.phase, status.error), ("Connected", None))
+            _same(f"phase of {board.name}", (status.phase, status.error), ("Connected", None), GATEWAY)
             of_life = {name for name, phases in self.applications.items() if phases}
-            _same(f"what {board.name} runs and nobody wants", _running(stack, board.name) - of_life, set())
+            unwanted = _running(stack, board.name) - of_life
+            _same(f"what {board.name} runs and nobody wants", unwanted, set(), CONTROLLER)
         for name, phases in self.applications.items():
             application = stack.application(name)
             if not phases:
-                _same(f"{name} exists", application.exists, False)
+                _same(f"{name} exists", application.exists, False, CONTROLLER)
                 continue
             if application.status.phase == WITHOUT_DEVICE:
-                _same(f"devices of {name}, which is {WITHOUT_DEVICE}", set(application.status.device_statuses), set())
+                devices = set(application.status.device_statuses)
+                _same(f"devices of {name}, which is {WITHOUT_DEVICE}", devices, set(), CONTROLLER)
             if application.status.phase == "Running":
-                _same(f"error of {name}", (application.status.error, application.status.health), (None, "healthy"))
+                health = application.status.error, application.status.health
+                _same(f"error of {name}", health, (None, "healthy"), CONTROLLER)
             for device, entry in application.status.device_statuses.items():
                 if entry.state == "failed" and self._may_fail:
                     continue  # it was given up; the device may have it
@@ -135,13 +141,15 @@ class Life:
                     raise ProductFailure(
                         f"the status of {name} says {entry.state} on {device}, and the board that it "
                         f"{'runs' if said else 'does not run'}",
-                        where="the end of a life",
+                        where=END,
+                        # A gateway writes what heartbeats name; a controller judges what they do not name.
+                        party=GATEWAY if said else CONTROLLER,
                     )
 
 
-def _same(what: str, found: object, wanted: object) -> None:
+def _same(what: str, found: object, wanted: object, party: str) -> None:
     if found != wanted:
-        raise ProductFailure(f"{what}: {found!r}, not {wanted!r}", where="the end of a life")
+        raise ProductFailure(f"{what}: {found!r}, not {wanted!r}", where=END, party=party)
 
 
 def _running(stack: Stack, device: str) -> set[str]:

@@ -22,7 +22,7 @@ __all__ = ["APPLICATIONS", "MODULES", "live"]
 
 LARGE, BREAKS = "large", "breaks_later"
 MODULES = ("hello", "hello_again", "idle", "thermometer", LARGE, BREAKS)
-"""What is deployed. All cost little, and run until they are stopped, but for the last, which breaks after a while."""
+"""Modules that are deployed. All cost little, and run until they are stopped; the last one breaks after a while."""
 LARGE_SIZE = 24_000
 """Bytes of a module with more chunks than a gateway sends ahead."""
 APPLICATIONS = 6

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 
 from harness.core.history import Event
@@ -12,6 +12,8 @@ from harness.wasmbed.runtime.limits import DEPLOYMENT_FUEL
 
 __all__ = ["BOARDS"]
 
+CHUNKS = 64
+"""Message ids of chunks that are remembered, the latest: more than a window."""
 EARLY = 0.9
 """The part of a time limit that a board counts at least: its clock may run fast."""
 _RUNS = frozenset({"deployed", "running"})
@@ -128,6 +130,51 @@ class TransfersEndWithTheirLink(Invariant):
                 yield self.broken(event, message, cause=link.opened, link=link)
 
 
+class CancelledChunksAreIgnored(Invariant):
+    """A board does not answer the chunks of a transfer that was stopped: they were under way when the stop was sent."""
+
+    name = "chunks of a stopped transfer are ignored"
+    party = Party.BOARD
+    source = "diagram transfer-cancelled"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._sent: dict[Link, dict[str, deque[object]]] = {}
+        """By link and application, the message ids of its latest chunks."""
+        self._stopped: dict[Link, dict[str, Event]] = {}
+
+    @on("Deploy", "ModuleChunk", "Stop")
+    def sent(self, event: Event) -> Iterator[Violation]:
+        if (link := self.ledger.link(event)) is None:
+            return
+        if event.name == "ModuleChunk":
+            chunks = self._sent.setdefault(link, {}).setdefault(event.correlation, deque(maxlen=CHUNKS))
+            chunks.append(event.data.get("messageId"))
+        elif event.name == "Stop" and event.correlation in self._sent.get(link, ()):
+            self._stopped.setdefault(link, {})[event.correlation] = event
+        elif event.name == "Deploy":
+            self._sent.get(link, {}).pop(event.correlation, None)
+            self._stopped.get(link, {}).pop(event.correlation, None)
+        yield from ()
+
+    @on("ConnectionClosed")
+    def ended(self, event: Event) -> Iterator[Violation]:
+        if (link := self.ledger.link(event)) is not None:
+            self._sent.pop(link, None)
+            self._stopped.pop(link, None)
+        yield from ()
+
+    @on("Error")
+    def complained(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        if link is None or event.source != "Device":
+            return
+        for application, stop in self._stopped.get(link, {}).items():
+            if event.data.get("messageId") in self._sent[link][application]:
+                message = f"{link.device} answers a chunk of {application} with an error; its transfer was stopped"
+                yield self.broken(event, message, cause=stop, link=link)
+
+
 LATE, SLOW = 6, 4000
 """How many times its limit, and how many milliseconds more, a call may take on a machine with other work."""
 
@@ -195,4 +242,11 @@ class UseWithinLimits(Invariant):
             yield self.broken(event, message, cause=deploy, link=link, waited=deploy)
 
 
-BOARDS = (MemoryIsLost, FailedIsNotRunning, TransfersEndWithTheirLink, HeartbeatsAgree, UseWithinLimits)
+BOARDS = (
+    MemoryIsLost,
+    FailedIsNotRunning,
+    TransfersEndWithTheirLink,
+    CancelledChunksAreIgnored,
+    HeartbeatsAgree,
+    UseWithinLimits,
+)

@@ -27,6 +27,7 @@ from harness.invariants.orders import ORDERS
 from harness.invariants.pacing import PACING
 from harness.invariants.patience import PATIENCE
 from harness.invariants.prompt import PROMPT
+from harness.invariants.records import RECORDS
 from harness.invariants.registrations import REGISTRATIONS
 from harness.invariants.reports import REPORTS
 from harness.invariants.requests import REQUESTS
@@ -66,6 +67,7 @@ RULES: Mapping[str, type[Invariant]] = {
         *MOMENTS,
         *TRANSFERS,
         *ORDERS,
+        *RECORDS,
         *APPLICATION_STATUS,
         NothingRunsUnwanted,
         *REQUESTS,

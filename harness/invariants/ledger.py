@@ -100,6 +100,10 @@ class Ledger:
         """The latest event by which something was done to a device; of the empty name: to anything else."""
         self._hampered: set[str] = set()
         """The devices whose links are being disturbed; the empty name: all."""
+        self._delays: dict[str, float] = {}
+        """By device whose link was disturbed, by how many seconds it was slower; the empty name: all."""
+        self._late_until: dict[str, float] = {}
+        """By device, until when what was under way on a slow link may arrive."""
         self._out_of_step: set[str] = set()
         """The devices whose clocks are too fast or too slow."""
         self.api_trouble: Event | None = None
@@ -170,6 +174,8 @@ class Ledger:
     def is_disturbed(self, device: str, since: Event) -> bool:
         """Whether the test did something to the device, or to what is between, from ``since`` on."""
         if not self._hampered.isdisjoint((device, "")) or device in self._out_of_step:
+            return True
+        if any(since.at < self._late_until.get(each, 0.0) for each in (device, "")):
             return True
         found = (self.disturbed.get(device), self.disturbed.get(""))
         return any(event is not None and event.n >= since.n for event in found)
@@ -299,6 +305,7 @@ class Ledger:
                 (self._out_of_step.discard if event.data.get("rate") == 1 else self._out_of_step.add)(device)
             if event.name == "disturb link" and not event.data.get("half_open"):  # which is of one connection
                 self._hampered.add(device)
+                self._delays[device] = max(float(event.data.get(each) or 0.0) for each in ("delay", "jitter"))
             return
         match event.name:
             case "power on" | "power off" | "resume" | "restore link":
@@ -307,6 +314,7 @@ class Ledger:
                     self.boots[device] = event
                 if event.name == "restore link" and "board" not in event.data:  # that is the board's own connector
                     self._hampered.discard(device)
+                    self._late_until[device] = event.at + self._delays.pop(device, 0.0)
             case "peer connected":
                 self.peers.add(str(event.data.get("address")))
             case "order by hand":

@@ -1,5 +1,5 @@
-"""What becomes of orders whose device loses its link before it has answered: the gateway says so, and they are given
-again when the device is back.
+"""Orders whose device loses its link before it has answered: the gateway says so, and they are given again when the
+device is back.
 """
 
 from __future__ import annotations
@@ -43,6 +43,11 @@ class _Pending(Invariant):
         self._pending.pop(pair, None)
         self._due.drop(pair)
 
+    def _served(self, ended: Event) -> str:
+        """The device that was served on a link which ended; empty if it had only asked to be."""
+        link = self.ledger.link(ended)
+        return link.device if link is not None and link.connected is not None else ""
+
     def _is_calm(self, since: Event) -> bool:
         """Whether the API server and all gateways were well since then."""
         trouble, disturbed = self.ledger.api_trouble, self.ledger.disturbed.get("")
@@ -84,7 +89,7 @@ class OrdersHaveOutcomes(_Pending):
 
     @on("ConnectionClosed")
     def ended(self, event: Event) -> Iterator[Violation]:
-        for pair in self._pending.drop(device=str(event.data.get("device") or event.correlation)):
+        for pair in self._pending.drop(device=self._served(event)):
             self._due.set(pair, event, TOLD_WITHIN)
         yield from ()
 
@@ -121,7 +126,7 @@ class LostOrdersAreRepeated(_Pending):
 
     @on("ConnectionClosed")
     def ended(self, event: Event) -> Iterator[Violation]:
-        device = str(event.data.get("device") or event.correlation)
+        device = self._served(event)
         for pair in [each for each in self._pending if each[1] == device]:
             self._lost[pair] = self._pending.pop(pair)
         yield from ()

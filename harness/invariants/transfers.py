@@ -33,6 +33,8 @@ class _Transfer:
     """Chunks sent at least once; they are sent in order."""
     unacknowledged: set[int] = field(default_factory=set)
     acknowledged: dict[int, Event] = field(default_factory=dict)
+    repeated: Event | None = None
+    """The latest chunk, if it was sent before."""
     moved: float = 0.0
     """When anything of it crossed the link last."""
     over: Event | None = None
@@ -58,6 +60,15 @@ class Transfers(Invariant):
         self._current: dict[Link, _Transfer] = {}
         self._stops: dict[Link, dict[str, Event]] = {}
         """By link and application, the stop that is not answered."""
+
+    @on("StopApplication")
+    def cancelled(self, event: Event) -> Iterator[Violation]:
+        """The next deployment may begin before the ``Stop`` is sent."""
+        for link in self.ledger.open_links(str(event.data.get("device"))):
+            present = self._current.get(link)
+            if present is not None and present.deploy.correlation == event.correlation:
+                present.over = present.over or event
+        yield from ()
 
     @on("Deploy")
     def announced(self, event: Event) -> Iterator[Violation]:
@@ -99,6 +110,7 @@ class Transfers(Invariant):
         told = transfer.acknowledged.get(index)
         if told is not None and event.at - told.at > CROSSING:
             yield self.broken(event, f"{about} was acknowledged before", cause=told, link=link, waited=told)
+        transfer.repeated = event if index < transfer.sent else None
         transfer.sent = max(transfer.sent, index + 1)
         transfer.unacknowledged.add(index)
         yield from self._judge_content(event, transfer, about, index, link)
@@ -145,6 +157,9 @@ class Transfers(Invariant):
         if link is None or transfer is None or transfer.deploy.data.get("messageId") != event.data.get("messageId"):
             return
         transfer.over = event
+        if event.data.get("code") == "BAD_CHUNK" and transfer.repeated is not None:
+            message = f"{link.device} refuses a chunk of {event.correlation} that was repeated: its answer may be lost"
+            yield self.broken(event, message, party=Party.BOARD, cause=transfer.repeated, link=link)
         if event.data.get("ok") and transfer.sent < transfer.chunks:
             message = (
                 f"{link.device} says that it has deployed {event.correlation}; it was sent {transfer.sent} of"

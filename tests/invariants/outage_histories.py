@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from harness.invariants import Party
 from tests.invariants.report_histories import in_virtual_time, prints
@@ -60,6 +61,17 @@ def receives(story: Story, *, on_this_link: bool) -> None:
     story.beats(60, link=1 if on_this_link else 2, applications={"app": "receiving"})
 
 
+def answers_a_chunk_of_before(story: Story, *, stopped: bool) -> None:
+    story.specifies()
+    story.is_asked_to_deploy()
+    story.deploys()
+    story.chunk(0, 11, acknowledged=False)
+    if stopped:
+        story.is_asked_to_stop()
+        story.gateway("Stop", "app", messageId=20, applicationId="app")
+    story.device("Error", messageId=11, code="PROTOCOL_ERROR", message="a chunk of app, which is not being received")
+
+
 def waits_for_a_connection(story: Story, seconds: float) -> None:
     story.gateway_up()
     prints(story, "[     1.000] link: connecting to 127.0.0.1:1")
@@ -70,6 +82,28 @@ def waits_for_a_connection(story: Story, seconds: float) -> None:
 def pauses(story: Story, *lengths: float) -> None:
     for length in lengths:
         prints(story, f"[     1.000] link: next attempt in {length:.2f} s")
+
+
+def beats_on(story: Story, times: int, first: int = 70, **said: Any) -> None:
+    for number in range(first, first + times):
+        story.later(1)
+        story.beats(number, **said)
+
+
+def runs_without_record(story: Story, *, written: bool) -> None:
+    story.runs()
+    entry = {"state": "running" if written else "receiving"}
+    story.state("Application", "app", status={"deviceStatuses": {"pump-1": entry}})
+    beats_on(story, 5, applications={"app": "running"})
+
+
+def is_disconnected_on_record(story: Story, *, corrected: bool) -> None:
+    story.enrolls()
+    story.writes_status("DeviceController", "Device", "pump-1", phase="Disconnected", **DISCONNECTED)
+    beats_on(story, 2)
+    if corrected:
+        story.becomes_connected()
+    beats_on(story, 3, 80)
 
 
 OUTAGES: Mapping[str, Example] = {
@@ -88,10 +122,25 @@ OUTAGES: Mapping[str, Example] = {
         all(enrolled, lambda s: is_of_an_offline_gateway(s, disconnected=False)),
         all(enrolled, lambda s: is_of_an_offline_gateway(s, disconnected=True)),
     ),
+    "live sessions are on record": example(
+        Party.GATEWAY,
+        lambda s: is_disconnected_on_record(s, corrected=False),
+        lambda s: is_disconnected_on_record(s, corrected=True),
+    ),
+    "reported states are written": example(
+        Party.GATEWAY,
+        lambda s: runs_without_record(s, written=False),
+        lambda s: runs_without_record(s, written=True),
+    ),
     "transfers end with their link": example(
         Party.BOARD,
         all(enrolled, lambda s: receives(s, on_this_link=False)),
         all(enrolled, lambda s: receives(s, on_this_link=True)),
+    ),
+    "chunks of a stopped transfer are ignored": example(
+        Party.BOARD,
+        all(enrolled, lambda s: answers_a_chunk_of_before(s, stopped=True)),
+        all(enrolled, lambda s: answers_a_chunk_of_before(s, stopped=False)),
     ),
     "boards give up": example(
         Party.BOARD,

@@ -454,6 +454,50 @@ def test_a_fault_of_a_time_without_a_session_is_reported_afterwards(known: bool)
     assert ("boards are prompt" in story.broken()) is known
 
 
+@pytest.mark.parametrize("jitter", [43.0, 0.0])
+def test_what_a_slow_link_holds_may_arrive_after_it_is_as_before(jitter: float) -> None:
+    story = Story()
+    story.note("stack started", boards="virtual")
+    story.enrolls()
+    story.history.record(Kind.FAULT, "Harness", "Device", "disturb link", {"jitter": jitter}, "pump-1")
+    story.later(1)
+    story.note("restore link", "pump-1")
+    story.beats(40)
+    story.later(3.5)
+    story.closes("Gateway", reason="closed by the peer")
+    assert ("boards beat" in story.broken()) is (jitter == 0)
+
+
+def test_a_board_that_refuses_a_repeated_chunk_is_convicted() -> None:
+    """The gateway repeats it because the acknowledgment was lost."""
+    story = Story()
+    story.enrolls()
+    story.specifies()
+    story.is_asked_to_deploy()
+    story.deploys()
+    story.chunk(0, 11, acknowledged=False)
+    story.later(10)
+    story.chunk(0, 12, acknowledged=False)
+    story.answers(ok=False, code="BAD_CHUNK", error="chunk 0 came when 1 was due")
+    assert [str(each.party) for each in story.violations() if each.rule == "transfers"] == ["board"]
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_deployment_may_begin_before_the_stop_of_another_is_sent(asked: bool) -> None:
+    """If the gateway was asked for that stop."""
+    story = Story()
+    story.enrolls()
+    story.specifies()
+    story.is_asked_to_deploy()
+    story.deploys()
+    story.chunk(0, 11, acknowledged=False)
+    if asked:
+        story.is_asked_to_stop()
+    story.is_asked_to_deploy("other")
+    story.deploys("other", number=30)
+    assert ("transfers" in story.broken()) is not asked
+
+
 def test_a_stop_counts_from_when_the_controller_may_know_of_the_session() -> None:
     """It has the session's beginning a little after the record has."""
     story = Story()
