@@ -3,7 +3,8 @@
 The root file systems come from Debian's packages (mmdebstrap) and wheels (pip, as pinned in constraints.txt), and
 buildah puts them together. Each image is an OCI layout ``.cache/oci/NAME`` and an archive ``.cache/oci/NAME.tar``, as
 ``k3d image import`` and ``docker load`` take it, with its bill of materials, ``NAME.cdx.json``, signed if the variable
-SIGNING_KEY names a private key (PEM), whose public key is then beside them (``key.pub``). Exit status 3 where a tool is missing.
+SIGNING_KEY names a private key (PEM), whose public key is then beside them (``key.pub``). Exit status 3 where a tool is
+missing.
 """
 
 from __future__ import annotations

@@ -99,15 +99,18 @@ class ShardedRun:
         """
         self._suite.check()
         await check_rights(self._api, str(self._api.host), RIGHTS)
+        jobs = self._informer(JOB, self._job_changed, field_selector=f"metadata.name={self.name}")
         informers = [
+            jobs,
             self._informer(POD, self._pod_changed, label_selector=f"{JOB_NAME}={self.name}"),
-            self._informer(JOB, self._job_changed, field_selector=f"metadata.name={self.name}"),
             self._informer(EVENT, self._event_came, field_selector=f"involvedObject.name={self.name}"),
         ]
         try:
             await self._create()
             for informer in informers:
                 await informer.start()
+            if jobs.get(self.name) is None:  # deleted before the first list, of which no watch tells
+                self._job_changed(None, None)
             self._tell(f"{self._where}: {self._suite.shards} shards")
             self._watch_start()
             await self._ended()
