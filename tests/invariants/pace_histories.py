@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from harness.invariants import Party
 from tests.invariants.story import OTHER_ID, Example, Story, all, enrolled, example
@@ -42,7 +43,7 @@ def drains_eight(story: Story, step: int = 0) -> None:
         drains(story, 11 + number, 500 + step * number)
 
 
-def writes_heartbeats(story: Story, seconds: float, of: str = "statusInterval", **said: str) -> None:
+def writes_heartbeats(story: Story, seconds: float, of: str = "statusInterval", **said: Any) -> None:
     """Two heartbeats, ``seconds`` apart, are written; the interval is a second and a half."""
     story.enrolls()
     story.gateway_up(**{of: 1500})
