@@ -83,9 +83,9 @@ class Life:
         since = next(reversed(history), None)
         for board in self.boards:
             within = max(until - clock.now(), 1.0)
-            await history.until(
-                "HeartbeatAcknowledgment", about=self.stack.boards.device_of(board), after=since, within=within
-            )
+            device = self.stack.boards.device_of(board)
+            beat = await history.until("Heartbeat", about=device, after=since, within=within)
+            await history.until("HeartbeatAcknowledgment", about=device, after=beat, within=within)
             await self.stack.device(board).until(phase="Connected", within=max(until - clock.now(), 1.0))
         for name, phases in self.applications.items():
             application, within = self.stack.application(name), max(until - clock.now(), 1.0)
@@ -122,7 +122,9 @@ class Life:
             _same(f"phase of {board.name}", (status.phase, status.error), ("Connected", None), GATEWAY)
             of_life = {name for name, phases in self.applications.items() if phases}
             unwanted = _running(stack, board.name) - of_life
-            _same(f"what {board.name} runs and nobody wants", unwanted, set(), CONTROLLER)
+            # A gateway stops what does not exist any more.
+            party = CONTROLLER if any(stack.application(name).exists for name in unwanted) else GATEWAY
+            _same(f"what {board.name} runs and nobody wants", unwanted, set(), party)
         for name, phases in self.applications.items():
             application = stack.application(name)
             if not phases:
