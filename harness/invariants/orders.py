@@ -89,8 +89,17 @@ class OrdersHaveOutcomes(_Pending):
 
     @on("ConnectionClosed")
     def ended(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        lives_on = link is not None and self.ledger.is_of_this_run(link) and self.ledger.is_up(link.gateway)
         for pair in self._pending.drop(device=self._served(event)):
-            self._due.set(pair, event, TOLD_WITHIN)
+            if lives_on:
+                self._due.set(pair, event, TOLD_WITHIN)
+        yield from ()
+
+    @on("note gateway down")
+    def died(self, event: Event) -> Iterator[Violation]:
+        """It may be the one that had to write."""
+        self._due.drop(*self._due)
         yield from ()
 
     @on(EVERY)

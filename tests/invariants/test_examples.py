@@ -12,6 +12,7 @@ from harness.invariants import RULES
 from harness.wasmbed.pki.authority import Authority
 from tests.invariants.assignment_histories import comes_back, is_sent_away
 from tests.invariants.histories import EXAMPLES
+from tests.invariants.outage_histories import loses_its_link_after_an_order
 from tests.invariants.pace_histories import beats_unwritten, writes_heartbeats
 from tests.invariants.report_histories import in_virtual_time, prints
 from tests.invariants.story import (
@@ -74,6 +75,17 @@ def test_outputs_of_an_earlier_run_may_be_written_late_by_entries_that_say_so() 
     assert "outputs of this run" not in [violation.rule for violation in story.violations()]
     story.writes_entry(state="running", output=output, updated=moment(story.clock.now()))
     assert "outputs of this run" in [violation.rule for violation in story.violations()]
+
+
+def test_a_gateway_that_was_killed_writes_no_outcome() -> None:
+    """python -m benchmarks.clean --seed 7000028 --recipe applications"""
+    for killed in (True, False):
+        story = Story()
+        story.enrolls()
+        if killed:
+            story.note("gateway down", gateway="gateway-1")
+        loses_its_link_after_an_order(story, told=False)
+        assert ("orders have outcomes" in story.broken()) is not killed
 
 
 def test_a_device_that_is_back_after_stopped_was_written_was_out_of_reach() -> None:
