@@ -42,7 +42,8 @@ class _Repeated(Invariant):
 
 
 class LiveSessionsAreOnRecord(_Repeated):
-    """A device whose heartbeats a gateway goes on to answer is not Disconnected on record."""
+    """A device whose heartbeats a gateway goes on to answer is not Disconnected on record, unless that gateway is Offline
+    there, too."""
 
     name = "live sessions are on record"
     source = "docs/architecture (sessions are compared with the record)"
@@ -55,7 +56,8 @@ class LiveSessionsAreOnRecord(_Repeated):
             return
         key = (link.device,)
         status = self.ledger.object("Device", link.device).get("status") or {}
-        if status.get("phase") != "Disconnected":
+        gateway = self.ledger.object("Gateway", link.gateway).get("status") or {}
+        if status.get("phase") != "Disconnected" or gateway.get("phase") == "Offline":
             self._seen.pop(key, None)
         elif (first := self._again(key, link, "", event)) is not None:
             message = f"{link.device} is Disconnected on record while {BEATS} of its heartbeats were answered"

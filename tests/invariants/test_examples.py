@@ -12,7 +12,7 @@ from harness.invariants import RULES
 from harness.wasmbed.pki.authority import Authority
 from tests.invariants.assignment_histories import comes_back, is_sent_away
 from tests.invariants.histories import EXAMPLES
-from tests.invariants.outage_histories import loses_its_link_after_an_order
+from tests.invariants.outage_histories import is_disconnected_on_record, loses_its_link_after_an_order
 from tests.invariants.pace_histories import beats_unwritten, writes_heartbeats
 from tests.invariants.report_histories import in_virtual_time, prints
 from tests.invariants.story import (
@@ -86,6 +86,15 @@ def test_a_gateway_that_was_killed_writes_no_outcome() -> None:
             story.note("gateway down", gateway="gateway-1")
         loses_its_link_after_an_order(story, told=False)
         assert ("orders have outcomes" in story.broken()) is not killed
+
+
+def test_devices_of_a_gateway_that_is_offline_on_record_are_disconnected_there() -> None:
+    """Its beats were refused: python -m benchmarks.clean --seed 7000262 --recipe applications."""
+    for phase in ("Offline", "Online"):
+        story = Story()
+        story.state("Gateway", "gateway-1", "added", status={"phase": phase})
+        is_disconnected_on_record(story, corrected=False)
+        assert ("live sessions are on record" in story.broken()) is (phase == "Online")
 
 
 def test_a_device_that_is_back_after_stopped_was_written_was_out_of_reach() -> None:
