@@ -21,6 +21,8 @@ TOLD_WITHIN = 10.0
 REPEATED_WITHIN = 5.0
 """Virtual seconds after a device is Connected again in which a controller repeats an order."""
 _ORDERS = ("DeployApplication", "StopApplication")
+_LOST = frozenset({"CONNECTION_LOST", "TRANSFER_INTERRUPTED"})
+"""The codes of an order that a session's end interrupted."""
 _RUNS = frozenset({"deployed", "running"})
 
 
@@ -131,6 +133,15 @@ class LostOrdersAreRepeated(_Pending):
         self._lost.pop(pair, None)
         if self.ledger.is_simulated and not self.ledger.is_ordered_by_hand(event):
             self._pending[pair] = event
+        yield from ()
+
+    @on("PATCH Application")
+    def refused(self, event: Event) -> Iterator[Violation]:
+        """The gateway may find out by itself that a module is none."""
+        entries = status_of(event).get("deviceStatuses") if event.source == "Gateway" else None
+        for device, entry in entries.items() if isinstance(entries, Mapping) else ():
+            if isinstance(entry, Mapping) and entry.get("state") == "failed" and entry.get("code") not in _LOST:
+                self._forget((event.correlation, device))
         yield from ()
 
     @on("ConnectionClosed")

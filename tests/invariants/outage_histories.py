@@ -29,9 +29,11 @@ def loses_its_link_after_an_order(story: Story, *, told: bool) -> None:
     story.later(11)
 
 
-def is_back_after_an_order(story: Story, *, repeated: bool) -> None:
+def is_back_after_an_order(story: Story, *, repeated: bool, code: str = "") -> None:
     story.specifies()
     story.is_asked_to_deploy()
+    if code:
+        story.writes_entry(state="failed", code=code)
     story.closes("Gateway")
     story.becomes_disconnected()
     story.connects(link=2)

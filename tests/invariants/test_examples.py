@@ -12,7 +12,11 @@ from harness.invariants import RULES
 from harness.wasmbed.pki.authority import Authority
 from tests.invariants.assignment_histories import comes_back, is_sent_away
 from tests.invariants.histories import EXAMPLES
-from tests.invariants.outage_histories import is_disconnected_on_record, loses_its_link_after_an_order
+from tests.invariants.outage_histories import (
+    is_back_after_an_order,
+    is_disconnected_on_record,
+    loses_its_link_after_an_order,
+)
 from tests.invariants.pace_histories import beats_unwritten, writes_heartbeats
 from tests.invariants.report_histories import in_virtual_time, prints
 from tests.invariants.story import (
@@ -95,6 +99,16 @@ def test_devices_of_a_gateway_that_is_offline_on_record_are_disconnected_there()
         story.state("Gateway", "gateway-1", "added", status={"phase": phase})
         is_disconnected_on_record(story, corrected=False)
         assert ("live sessions are on record" in story.broken()) is (phase == "Online")
+
+
+def test_an_order_that_the_gateway_itself_refused_is_not_repeated() -> None:
+    """Its module was none: python -m benchmarks.clean --seed 8000042 --recipe applications."""
+    for code in ("MODULE_INVALID", "CONNECTION_LOST"):
+        story = Story()
+        in_virtual_time(story)
+        story.enrolls()
+        is_back_after_an_order(story, repeated=False, code=code)
+        assert ("lost orders are repeated" in story.broken()) is (code == "CONNECTION_LOST")
 
 
 def test_a_device_that_is_back_after_stopped_was_written_was_out_of_reach() -> None:
