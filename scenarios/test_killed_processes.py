@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from statistics import median
 
 import pytest
 
@@ -67,16 +68,20 @@ class RunningFleet:
         assert Counter(event.data["ok"] for event in results) == {True: count}
 
     async def served(self, killed: Event) -> None:
-        """Wait until every board had an answer to a heartbeat after ``killed``, and check how many it sent until then:
-        those tell the time that passed by the board's own clock."""
+        """Wait until every board had an answer to a heartbeat after ``killed``, and check how many most boards sent
+        until then: those tell the time that passed, by the boards' own clocks. A board without a link sends none."""
+        last = killed
         for board in self.boards:
             answer = await self.stack.history.until(
                 "HeartbeatAcknowledgment", about=board.name, after=killed, within=self.within
             )
-            sent = self.stack.history.find("Heartbeat", about=board.name, after=killed)
-            assert sum(event.n < answer.n for event in sent) <= HEARTBEATS
-            if self.stack.options.simulated:
-                assert answer.at - killed.at <= HEARTBEATS * self.stack.options.heartbeat
+            last = max(last, answer, key=lambda event: event.n)
+        sent = Counter(
+            event.correlation for event in self.stack.history.find("Heartbeat", after=killed) if event.n < last.n
+        )
+        assert median(sent[board.name] for board in self.boards) <= HEARTBEATS
+        if self.stack.options.simulated:
+            assert last.at - killed.at <= HEARTBEATS * self.stack.options.heartbeat
 
 
 async def two_controllers(stack: Stack) -> tuple[Controllers, Controllers]:
@@ -89,7 +94,7 @@ async def two_controllers(stack: Stack) -> tuple[Controllers, Controllers]:
 
 
 async def test_a_gateway_is_killed(stack: Stack) -> None:
-    """While an application is rolled out: the others serve its boards, which keep ids and applications."""
+    """The others serve its boards, which keep ids and applications, and the next application gets everywhere."""
     fleet = await RunningFleet.running(stack)
     ids = fleet.ids
     await stack.gateways[2].kill()

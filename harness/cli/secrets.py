@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,10 +12,13 @@ from typing import Any
 import click
 
 from harness.cli.output import say
+from harness.core.errors import UsageError, reason
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
 IDENTITY, GATEWAYS, DEVICES = "wasmbed-gateway-identity", "wasmbed-gateway-authority", "wasmbed-device-authority"
 """The names that the manifests in ``deploy`` mount."""
+_HOST = re.compile(r"(?=.{1,253}$)(\*\.)?(?!-)([A-Za-z0-9_-]{1,63}\.)*(?=.*[A-Za-z])[A-Za-z0-9-]{1,63}")
+"""A name in DNS, of which the first part may be ``*``, and the last one is not a number."""
 
 
 @click.command()
@@ -40,13 +45,20 @@ def secrets(folder: Path, hosts: Sequence[str], namespace: str) -> int:
     from harness.wasmbed.pki.keys import private_key_der
     from harness.wasmbed.pki.server_authorities import ServerAuthorities
 
+    for host in hosts:
+        _check(host)
     clock = SystemClock()
-    if not folder.exists():
+    parts = folder / "gateways", folder / "devices"
+    is_new = not all(part.exists() for part in parts)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        servers = ServerAuthorities("Wasmbed gateways", clock, parts[0])
+        devices = Authority.kept_in(parts[1], "Wasmbed devices", clock)
+    except OSError as error:
+        raise UsageError(f"cannot be written: {reason(error)}", where=str(folder), do="name another folder") from error
+    if is_new:
         note = "devices that know the authorities of another folder will refuse these gateways, and these gateways them"
         say(f"note: {folder} is made with new authorities; {note}", err=True)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    servers = ServerAuthorities("Wasmbed gateways", clock, folder / "gateways")
-    devices = Authority.kept_in(folder / "devices", "Wasmbed devices", clock)
     identity: dict[str, bytes] = {}
     for number, each in enumerate(servers.issue("wasmbed-gateway", hosts), 1):
         identity |= {f"cert-{number}.der": each.certificate, f"key-{number}.der": each.private_key_der}
@@ -57,6 +69,16 @@ def secrets(folder: Path, hosts: Sequence[str], namespace: str) -> int:
     }
     click.echo(yaml.safe_dump_all([_secret(name, namespace, files) for name, files in found.items()]), nl=False)
     return 0
+
+
+def _check(host: str) -> None:
+    """Raise UsageError for what no device finds in a certificate: an address with its port, or a URL."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError as error:
+        if _HOST.fullmatch(host) is None:
+            do = "name it alone, without a port: gateways.example, '*.gateways.example', or 192.0.2.1"
+            raise UsageError(f"{host!r} is neither a host name nor an address", where="--host", do=do) from error
 
 
 def _secret(name: str, namespace: str, files: Mapping[str, bytes]) -> dict[str, Any]:

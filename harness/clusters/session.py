@@ -254,8 +254,10 @@ def _error_of(line: bytes) -> HarnessError:
 def _line(descriptor: int, within: float) -> bytes | None:
     """Read one line from a pipe; None on timeout."""
     line = b""
+    poll = select.poll()  # select.select takes no descriptor above 1023, and a process with many boards has more
+    poll.register(descriptor, select.POLLIN)
     while not line.endswith(b"\n"):
-        if not select.select([descriptor], [], [], within)[0]:
+        if not poll.poll(1000 * within):
             return None
         if not (data := os.read(descriptor, 1024)):
             break

@@ -11,7 +11,7 @@ from harness.invariants.invariant import EVERY, Invariant, Party, Violation, on,
 from harness.invariants.ledger import Ledger, status_of
 from harness.invariants.timing import Deadlines
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
-from harness.wasmbed.resources.phases import MOVES
+from harness.wasmbed.resources.phases import MOVES, Cause, reachable
 from harness.wasmbed.resources.timestamps import parse_timestamp
 
 __all__ = ["DEVICE_STATUS"]
@@ -27,7 +27,8 @@ _STATES = tuple(f"state {kind}" for kind in _RESOURCES)
 
 
 class LegalPhases(Invariant):
-    """Every resource goes only from a phase to one that may follow it."""
+    """Every resource goes only from a phase to one that may follow it. Where the record has a new list instead of each
+    change, phases in between were not seen."""
 
     name = "legal phases"
     party = Party.PRODUCT
@@ -46,8 +47,13 @@ class LegalPhases(Invariant):
             return
         resource, before = _RESOURCES[event.name], self._phases.get(key)
         self._phases[key] = phase
-        first = event.data.get("change") == "added"
-        if not (phase in MOVES[resource] if first else self.ledger.extent.is_legal(resource, before, phase)):
+        if event.data.get("change") == "added":
+            is_legal = phase in MOVES[resource]
+        elif event.data.get("relisted"):
+            is_legal = phase == before or phase in reachable(resource, before, frozenset(Cause))
+        else:
+            is_legal = self.ledger.extent.is_legal(resource, before, phase)
+        if not is_legal:
             write = self.ledger.writer(*key, phase)
             message = f"{event.name} {key[1]} went from {before or 'nothing'} to {phase}"
             party = party_of(write.source) if write is not None else self.party

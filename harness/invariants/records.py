@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -13,6 +14,8 @@ __all__ = ["RECORDS"]
 
 BEATS = 4
 """Answered heartbeats in a row that say what the record does not."""
+WITHIN = 5.0
+"""Seconds for which they have to go on: shorter heartbeats do not make a gateway or an API server faster."""
 _STATES = frozenset({"deployed", "running", "error"})
 
 
@@ -26,13 +29,14 @@ class _Repeated(Invariant):
         self._seen: dict[tuple[str, ...], tuple[Link, Any, Event, int]] = {}
         """By device, or device and application: the session, what was said, the first time, and how often."""
 
-    def _again(self, key: tuple[str, ...], link: Link, said: Any, event: Event) -> Event | None:
-        """Count one more; returns the first one when they are enough."""
+    def _again(self, key: tuple[str, ...], link: Link, said: Any, event: Event, within: float = WITHIN) -> Event | None:
+        """Count one more; returns the first one when they are enough, and have gone on for ``within`` seconds."""
         before, what, first, count = self._seen.get(key, (link, said, event, 0))
         if before is not link or what != said or not self._is_calm(first):
             first, count = event, 0
-        self._seen[key] = link, said, first, count + 1
-        return first if count + 1 == BEATS else None
+        is_enough = count + 1 >= BEATS and event.at - first.at >= within
+        self._seen[key] = link, said, first, -sys.maxsize if is_enough else count + 1
+        return first if is_enough else None
 
     def _is_calm(self, since: Event) -> bool:
         ledger = self.ledger
@@ -42,8 +46,8 @@ class _Repeated(Invariant):
 
 
 class LiveSessionsAreOnRecord(_Repeated):
-    """A device whose heartbeats a gateway goes on to answer is not Disconnected on record, unless that gateway is Offline
-    there, too."""
+    """A device whose heartbeats a gateway goes on to answer is not Disconnected on record, unless that gateway is
+    Offline there, too."""
 
     name = "live sessions are on record"
     source = "docs/architecture (sessions are compared with the record)"
@@ -59,7 +63,9 @@ class LiveSessionsAreOnRecord(_Repeated):
         gateway = self.ledger.object("Gateway", link.gateway).get("status") or {}
         if status.get("phase") != "Disconnected" or gateway.get("phase") == "Offline":
             self._seen.pop(key, None)
-        elif (first := self._again(key, link, "", event)) is not None:
+            return
+        interval = gateway.get("lastSeenIntervalMilliseconds") or 0  # so often a gateway compares them
+        if (first := self._again(key, link, "", event, WITHIN + interval / 1000)) is not None:
             message = f"{link.device} is Disconnected on record while {BEATS} of its heartbeats were answered"
             yield self.broken(event, message, cause=first, link=link, waited=first)
 

@@ -17,15 +17,19 @@ LARGEST = 2 << 30
 
 def unpack(archive: Path, folder: Path) -> int:
     """Unpack an archive into the new ``folder``; returns the exit code of its pytest. Raises RigError for one that is
-    damaged or too large, and OSError where the disk is full."""
+    damaged or too large, and where it cannot be written."""
     folder.mkdir()
     size = 0
     try:
         with tarfile.open(archive, "r|gz") as members:
             for member in members:
-                if (size := size + member.size) > LARGEST:
+                size += tarfile.BLOCKSIZE + member.size  # a file without content is not for free
+                if size > LARGEST:
                     raise RigError(f"more than {LARGEST >> 30} GiB of results", do="run more shards")
                 members.extract(member, folder, filter="data")  # nothing outside of the folder, no devices
         return int((folder / EXIT_CODE).read_text())
     except (tarfile.TarError, zlib.error, EOFError, ValueError, FileNotFoundError) as error:
         raise RigError(f"the results are damaged: {reason(error)}", do="is the image of this version?") from error
+    except OSError as error:
+        do = "free disk space, or name another folder: --into"
+        raise RigError(f"the results cannot be written: {reason(error)}", where=str(folder), do=do) from error

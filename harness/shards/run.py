@@ -191,22 +191,22 @@ class ShardedRun:
         return task
 
     def _watch_start(self) -> None:
-        """End the run if nothing of it has run for a while, and say why nothing does."""
+        """If nothing of the run has run for a while, say why nothing does: it ends, without results or with those that
+        are here."""
         seen = sum(shard.is_settled for shard in self.shards)
 
         def check() -> None:
             if any(shard.is_running for shard in self.shards) or seen < sum(each.is_settled for each in self.shards):
                 self._watch_start()
                 return
-            waiting = (shard for shard in self.shards if not shard.is_settled)
+            waiting = [shard for shard in self.shards if not shard.is_settled]
             causes = {waits_for(shard.pod) if shard.pod else self._cause or "it has no pod" for shard in waiting}
-            self._end(
-                RigError(
-                    f"no shard has started for {self._start_within:g} s: {'; '.join(sorted(causes))}",
-                    where=self._where,
-                    do="make room, ask for less (--cpu, --memory), or run fewer shards",
-                )
-            )
+            why = f"no shard has started for {self._start_within:g} s: {'; '.join(sorted(causes))}"
+            do = "make room, ask for less (--cpu, --memory), or run fewer shards"
+            if len(waiting) == len(self.shards):
+                self._end(RigError(why, where=self._where, do=do))
+            for shard in waiting:
+                self._settle(shard, why, do)
 
         timer = self._clock.call_later(self._start_within, check)
         self._done.add_done_callback(lambda _: timer.cancel())
@@ -278,6 +278,8 @@ class ShardedRun:
                         text = line[:_LONGEST_LINE].decode("utf-8", "replace").rstrip()
                         self._tell(f"[{shard.index}] {text}")
                     rest = rest if len(rest) <= _LONGEST_LINE else b""
+            if rest:  # a program that was killed ends in the middle of a line
+                self._tell(f"[{shard.index}] {rest.decode('utf-8', 'replace').rstrip()}")
         except (OSError, ApiError) as error:
             self._say(shard, f"its output cannot be followed: {reason(error)}")
 

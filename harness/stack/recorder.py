@@ -114,7 +114,7 @@ class Recorder:
             self.note(EXTENT_NOTE, lacks=sorted(extent.lacks))
         for resource in (DEVICE, GATEWAY, *((APPLICATION,) if extent.has(APPLICATION.kind) else ())):
             informer = Informer(api, resource, clock, randomness, turn=self._order.reached)
-            informer.add_handler(self._handler(resource))
+            informer.add_handler(self._handler(informer))
             self._informers[resource] = informer
             await informer.start()
 
@@ -142,7 +142,9 @@ class Recorder:
         except (ApiError, OSError) as error:
             log.info("the record may lack the latest changes: %s", reason(error))
 
-    def _handler(self, resource: Resource) -> Callable[[Object | None, Object | None], None]:
+    def _handler(self, informer: Informer) -> Callable[[Object | None, Object | None], None]:
+        resource = informer.resource
+
         def record_change(old: Object | None, new: Object | None) -> None:
             object = new or old or {}
             name = object["metadata"]["name"]
@@ -151,6 +153,8 @@ class Recorder:
             data = {"change": change, "name": name, **patch}
             if len(data) == 2 and change == "modified":
                 return
+            if informer.relists:
+                data["relisted"] = True
             correlation = "" if resource == GATEWAY else name
             redacted = self._redaction.redact(resource.kind, data)
             self._put(Kind.STATE, "Kubernetes", "", resource.kind, redacted, correlation)

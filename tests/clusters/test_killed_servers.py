@@ -118,6 +118,17 @@ async def test_nothing_is_left_of_a_server_that_stays_killed(cluster: Cluster, p
     assert not os.listdir(place)
 
 
+async def test_it_is_killed_once_and_restarted_once(place: Path) -> None:
+    cluster = EmbeddedProcessCluster(SystemClock(), Randomness(7), own_server=True)
+    await cluster.start()
+    with pytest.raises(UsageError, match=r"its API server runs\n  -> kill\(\) it first"):
+        await cluster.restart()
+    await cluster.kill()
+    with pytest.raises(UsageError, match=r"does not run\n  -> restart\(\) it first"):
+        await cluster.kill()
+    await cluster.stop()
+
+
 @pytest.mark.parametrize("kind", [EmbeddedCluster, EmbeddedProcessCluster])
 async def test_a_server_that_keeps_nothing_cannot_be_killed(kind: type[Cluster]) -> None:
     cluster = kind(SystemClock(), Randomness())  # type: ignore[call-arg]

@@ -6,10 +6,12 @@ The server here is a short script that keeps to the same rules as the real ones.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -179,3 +181,14 @@ def test_a_server_that_does_not_start_again_says_why(place):
     server._command = command("import sys; sys.exit('the port is taken')")
     with pytest.raises(RigError, match="ended at once; the end of its log:\n    the log\n    the port is taken"):
         server.restart()
+
+
+def test_a_server_is_started_by_a_process_with_many_descriptors(place):
+    """Boards are in the same process; select takes none above 1023."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(2048, hard)), hard))
+    with ExitStack() as many:
+        for _ in range(1100):
+            many.enter_context(open(os.devnull))
+        session.start_alone("test", command()).leave()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -97,6 +97,27 @@ def test_the_secrets_are_those_that_pods_mount(tmp_path: Path, capsys: pytest.Ca
     assert again[IDENTITY] != made[IDENTITY]
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["gateways.example:8081", "https://gateways.example", "10.0.0.999", "[::1]", "", "a b", "a.*.b", "ü.example"],
+)
+def test_a_host_that_no_device_would_find_is_refused(
+    host: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["secrets", str(tmp_path / "kept"), f"--host={host}"]) == 2
+    assert "is neither a host name nor an address" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_authorities_are_told_where_a_folder_has_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hosts = ["--host=::1", "--host=192.0.2.1", "--host=localhost", "--host=*.gateways.example"]
+    assert run(["secrets", str(tmp_path), *hosts]) == 0
+    assert "is made with new authorities" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert run(["secrets", str(tmp_path / "file"), *hosts]) == 2
+    assert "cannot be written: File exists" in capsys.readouterr().err
+
+
 @built
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_pod_is_confined(tool: Tool, overlay: str) -> None:

@@ -86,9 +86,9 @@ def pauses(story: Story, *lengths: float) -> None:
         prints(story, f"[     1.000] link: next attempt in {length:.2f} s")
 
 
-def beats_on(story: Story, times: int, first: int = 70, **said: Any) -> None:
+def beats_on(story: Story, times: int, first: int = 70, every: float = 2.0, **said: Any) -> None:
     for number in range(first, first + times):
-        story.later(1)
+        story.later(every)
         story.beats(number, **said)
 
 

@@ -13,6 +13,8 @@ from harness.wasmbed.pki.authority import Authority
 from tests.invariants.assignment_histories import comes_back, is_sent_away
 from tests.invariants.histories import EXAMPLES
 from tests.invariants.outage_histories import (
+    DISCONNECTED,
+    beats_on,
     is_back_after_an_order,
     is_disconnected_on_record,
     loses_its_link_after_an_order,
@@ -79,6 +81,17 @@ def test_outputs_of_an_earlier_run_may_be_written_late_by_entries_that_say_so() 
     assert "outputs of this run" not in [violation.rule for violation in story.violations()]
     story.writes_entry(state="running", output=output, updated=moment(story.clock.now()))
     assert "outputs of this run" in [violation.rule for violation in story.violations()]
+
+
+def test_short_heartbeats_leave_a_gateway_its_time_to_correct_the_record() -> None:
+    """It compares its sessions with the record with its own beat, which is five seconds in stacks."""
+    for every, convicted in ((0.3, False), (3.0, True)):
+        story = Story()
+        story.state("Gateway", "gateway-1", "added", status={"lastSeenIntervalMilliseconds": 5000})
+        story.enrolls()
+        story.writes_status("DeviceController", "Device", "pump-1", phase="Disconnected", **DISCONNECTED)
+        beats_on(story, 6, every=every)
+        assert ("live sessions are on record" in story.broken()) is convicted
 
 
 def test_a_gateway_that_was_killed_writes_no_outcome() -> None:

@@ -72,6 +72,17 @@ def test_an_illegal_move_is_found(story: Story) -> None:
         judge(story.history)
 
 
+def test_phases_between_two_lists_were_not_seen(story: Story) -> None:
+    story.state("Application", "app", "added", phase="Deploying")
+    changed = {"change": "modified", "name": "app"}
+    relisted = {**changed, "relisted": True, "status": {"phase": "Running"}}
+    story.history.record(Kind.STATE, "Kubernetes", "", "Application", relisted, "app")
+    assert story.broken() == []
+    relisted = {**changed, "relisted": True, "status": {"phase": "Creating"}}
+    story.history.record(Kind.STATE, "Kubernetes", "", "Application", relisted, "app")
+    assert story.broken() == ["legal phases"]
+
+
 def test_a_resource_that_is_made_again_starts_over(story: Story) -> None:
     enroll(story)
     story.state("Device", "pump-1", "deleted")

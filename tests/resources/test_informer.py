@@ -152,6 +152,8 @@ async def test_after_a_version_that_is_too_old_handlers_see_only_differences(
     api, informer, seen = make(cluster, clock)
     for name in ("edge-1", "edge-2", "edge-3"):
         await user.create(DEVICE, device(name))
+    relists: list[bool] = []
+    informer.add_handler(lambda old, new: relists.append(informer.relists))
     await informer.start()
     seen.take()
     api.watch_faults += [Gone({"code": 410})]
@@ -163,6 +165,9 @@ async def test_after_a_version_that_is_too_old_handlers_see_only_differences(
     await clock.advance(1)
     assert sorted(seen.take()) == [("added", "edge-4"), ("changed", "edge-2"), ("deleted", "edge-1")]
     assert api.lists == 2
+    await user.delete(DEVICE, "edge-4")
+    await clock.advance(0)
+    assert relists == [False] * 3 + [True] * 3 + [False]
     await informer.stop()
 
 

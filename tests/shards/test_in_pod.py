@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import subprocess
 import sys
 import tarfile
@@ -114,6 +116,24 @@ def test_an_archive_that_grows_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     archive = packed(tmp_path / "archive", ("runs/a", b"0" * (1 << 20)), (EXIT_CODE, b"0"))
     with pytest.raises(RigError, match="of results"):
         unpack(archive, tmp_path / "unpacked")
+
+
+def test_empty_files_count_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "LARGEST", 10 * tarfile.BLOCKSIZE)
+    archive = packed(tmp_path / "archive", *((f"runs/{number}", b"") for number in range(20)), (EXIT_CODE, b"0"))
+    with pytest.raises(RigError, match="of results"):
+        unpack(archive, tmp_path / "unpacked")
+
+
+def test_a_disk_that_is_full_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not taken for a cluster that cannot be reached."""
+
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tarfile.TarFile, "extract", full)
+    with pytest.raises(RigError, match="the results cannot be written: No space left on device"):
+        unpack(packed(tmp_path / "archive", (EXIT_CODE, b"0")), tmp_path / "unpacked")
 
 
 @pytest.mark.parametrize("argument", ["--shard=0/2", "--shard", "--reports=x"])

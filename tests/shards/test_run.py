@@ -20,6 +20,7 @@ from harness.core.clock import SystemClock
 from harness.core.errors import HarnessError, RigError, UsageError
 from harness.core.identifiers import Randomness
 from harness.reporting.runs import iterate_run
+from harness.shards.diagnosis import index_of
 from harness.shards.run import RIGHTS
 from harness.wasmbed.resources.api import Object, Resource
 from harness.wasmbed.resources.informer import Informer
@@ -150,6 +151,21 @@ async def test_pods_without_a_node_are_told_with_the_schedulers_words(site: Site
     with pytest.raises(RigError, match="no shard has started for 2 s: Unschedulable: 0/1 nodes are available") as told:
         await site.run(start_within=2.0).run()
     assert "--cpu" in str(told.value)
+    await gone(site)
+
+
+async def test_results_count_where_the_other_shards_get_no_node(site: Site) -> None:
+    async def start(pod: Object) -> None:
+        if index_of(pod) == 0:
+            await site.node.run(pod)
+            return
+        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no node"}
+        await site.node.say(pod, conditions=[condition])
+
+    site.node.start_pod = start
+    shards = await site.run(start_within=10.0).run()
+    assert [shard.code for shard in shards] == [0, None, None]
+    assert all("no shard has started for 10 s: Unschedulable: no node" in shard.trouble for shard in shards[1:])
     await gone(site)
 
 

@@ -52,6 +52,8 @@ class Informer:
         ``lost`` is called with the reason each time the connection breaks; without it the reason is logged.
         """
         self.api, self.resource = api, resource
+        self.relists = False
+        """Whether the changes that handlers see now are those to a new list: forms in between were not seen."""
         self._clock, self._randomness = clock, randomness
         self._selectors = {"label_selector": label_selector, "field_selector": field_selector}
         self._turn = turn
@@ -191,12 +193,14 @@ class Informer:
 
     async def _list(self) -> None:
         found = await self.api.list(self.resource, **self._selectors)
+        self.relists = self._synced.is_set()
         names = {item["metadata"]["name"] for item in found.items}
         for name in [name for name in self._objects if name not in names]:
             self._drop(self._objects[name])
         for item in found.items:
             # A list does not repeat the type of its items.
             self._put({"apiVersion": self.resource.api_version, "kind": self.resource.kind, **item})
+        self.relists = False
         self._version = found.resource_version
         self._synced.set()
 

@@ -217,6 +217,8 @@ class KubernetesApi(ResourceApi):
         with self._network():
             async with await self._websocket(target) as socket:
                 async for message in socket:
+                    if message.type is not aiohttp.WSMsgType.BINARY or not message.data:
+                        raise ConnectionError(f"the connection broke: {message.data!r}")
                     channel, data = message.data[0], message.data[1:]
                     if channel == _OUTPUT:
                         output(data)

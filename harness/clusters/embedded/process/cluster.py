@@ -113,12 +113,17 @@ class EmbeddedProcessCluster(Cluster):
         if self._state is None:
             raise self._keeps_its_server()
         process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            await process.wait()
-            await self._disconnected.wait()
+        if process is None:
+            raise UsageError("its API server does not run", where=f"cluster {self.kind}", do="restart() it first")
+        process.kill()
+        await process.wait()
+        await self._disconnected.wait()
 
     async def restart(self) -> None:
+        if self._state is None:
+            raise self._keeps_its_server()
+        if self._process is not None:
+            raise UsageError("its API server runs", where=f"cluster {self.kind}", do="kill() it first")
         self._restarts += 1
         # The seed of the start would give new objects the identifiers of those that are there.
         await self._start(self._randomness.fork(f"restart {self._restarts}").seed)
