@@ -93,7 +93,10 @@ class OrdersHaveOutcomes(_Pending):
     def ended(self, event: Event) -> Iterator[Violation]:
         link = self.ledger.link(event)
         lives_on = link is not None and self.ledger.is_of_this_run(link) and self.ledger.is_up(link.gateway)
-        for pair in self._pending.drop(device=self._served(event)):
+        for pair in self._pending.of(self._served(event)):
+            if link is not None and self._pending[pair].data.get("gateway", link.gateway) != link.gateway:
+                continue  # another one took it, on a newer link
+            self._pending.pop(pair)
             if lives_on:
                 self._due.set(pair, event, TOLD_WITHIN)
         yield from ()
@@ -146,8 +149,7 @@ class LostOrdersAreRepeated(_Pending):
 
     @on("ConnectionClosed")
     def ended(self, event: Event) -> Iterator[Violation]:
-        device = self._served(event)
-        for pair in [each for each in self._pending if each[1] == device]:
+        for pair in self._pending.of(self._served(event)):
             self._lost[pair] = self._pending.pop(pair)
         yield from ()
 
@@ -162,7 +164,7 @@ class LostOrdersAreRepeated(_Pending):
     @on("state Device")
     def moved(self, event: Event) -> Iterator[Violation]:
         device, phase = str(event.data["name"]), status_of(event).get("phase")
-        lost = [each for each in self._lost if each[1] == device]
+        lost = self._lost.of(device)
         if event.data.get("change") == "deleted" or "metadata" in event.data:
             self._due.drop(*self._lost.drop(device=device))
         elif phase == "Connected":

@@ -43,6 +43,10 @@ class PairMap(MutableMapping[Pair, V]):
     def __len__(self) -> int:
         return len(self._values)
 
+    def of(self, device: str) -> list[Pair]:
+        """Return the keys of a device."""
+        return list(self._keys[1].get(device, ()))
+
     def drop(self, *, application: str | None = None, device: str | None = None) -> list[Pair]:
         """Remove all entries of the application or device; returns their keys."""
         chosen = self._keys[0].get(application, ()) if application is not None else ()
