@@ -1,0 +1,52 @@
+"""Outages, and orders in their middle: what the judges of them know."""
+
+from tests.invariants.outage_histories import (
+    DISCONNECTED,
+    beats_on,
+    is_back_after_an_order,
+    is_disconnected_on_record,
+    loses_its_link_after_an_order,
+)
+from tests.invariants.report_histories import in_virtual_time
+from tests.invariants.story import Story
+
+
+def test_short_heartbeats_leave_a_gateway_its_time_to_correct_the_record() -> None:
+    """It compares its sessions with the record with its own beat, which is five seconds in stacks."""
+    for every, convicted in ((0.3, False), (3.0, True)):
+        story = Story()
+        story.state("Gateway", "gateway-1", "added", status={"lastSeenIntervalMilliseconds": 5000})
+        story.enrolls()
+        story.writes_status("DeviceController", "Device", "pump-1", phase="Disconnected", **DISCONNECTED)
+        beats_on(story, 6, every=every)
+        assert ("live sessions are on record" in story.broken()) is convicted
+
+
+def test_a_gateway_that_was_killed_writes_no_outcome() -> None:
+    """python -m benchmarks.clean --seed 7000028 --recipe applications"""
+    for killed in (True, False):
+        story = Story()
+        story.enrolls()
+        if killed:
+            story.note("gateway down", gateway="gateway-1")
+        loses_its_link_after_an_order(story, told=False)
+        assert ("orders have outcomes" in story.broken()) is not killed
+
+
+def test_devices_of_a_gateway_that_is_offline_on_record_are_disconnected_there() -> None:
+    """Its beats were refused: python -m benchmarks.clean --seed 7000262 --recipe applications."""
+    for phase in ("Offline", "Online"):
+        story = Story()
+        story.state("Gateway", "gateway-1", "added", status={"phase": phase})
+        is_disconnected_on_record(story, corrected=False)
+        assert ("live sessions are on record" in story.broken()) is (phase == "Online")
+
+
+def test_an_order_that_the_gateway_itself_refused_is_not_repeated() -> None:
+    """Its module was none: python -m benchmarks.clean --seed 8000042 --recipe applications."""
+    for code in ("MODULE_INVALID", "CONNECTION_LOST"):
+        story = Story()
+        in_virtual_time(story)
+        story.enrolls()
+        is_back_after_an_order(story, repeated=False, code=code)
+        assert ("lost orders are repeated" in story.broken()) is (code == "CONNECTION_LOST")
