@@ -13,12 +13,8 @@ from typing import Any
 import pytest
 import wasmtime
 
-from harness.boards.board import Board, BoardEnvironment, BoardSettings, Power
-from harness.boards.virtual import Backoff, VirtualTier
-from harness.core.clock import Clock, ManualClock, SystemClock
-from harness.core.identifiers import Randomness
-from harness.core.network import SystemNetwork
-from harness.stack.mock_gateway import MockGateway
+from harness.boards.board import Power
+from harness.core.clock import ManualClock
 from harness.testing.bench import LIMITS, Bench, BoardConnection, Expectations, module
 from harness.wasmbed.pki.keys import generate_key
 from harness.wasmbed.protocol.messages import (
@@ -39,34 +35,9 @@ from harness.wasmbed.protocol.messages import (
     StopResult,
 )
 from harness.wasmbed.runtime.interface import LogLevel
+from tests.boards.virtual_bench import scene, shows
 
-QUICK = Backoff(first=0.02, longest=0.1)
-DEVICE_ID = "00000000-0000-4000-8000-000000000001"
 PROBE: dict[str, Any] = {"arguments": ("alpha",), "environment": {"SITE": "hall"}}
-CALM = Expectations(patience=20.0, heartbeat=30.0)
-
-
-@asynccontextmanager
-async def scene(
-    *,
-    clock: Clock | None = None,
-    backoff: Backoff = QUICK,
-    level: LogLevel = LogLevel.INFO,
-    expectations: Expectations = CALM,
-    capabilities: tuple[str, ...] | None = None,
-) -> AsyncIterator[Bench]:
-    """A bench with a virtual board."""
-    tier = VirtualTier(backoff=backoff, level=level)
-
-    def factory(settings: BoardSettings, environment: BoardEnvironment) -> Board:
-        return tier.make("virtual", replace(settings, capabilities=capabilities), environment)
-
-    environment = BoardEnvironment(clock or SystemClock(), SystemNetwork(), Randomness(7))
-    try:
-        async with Bench("pump-1", factory, environment, expectations).open() as bench:
-            yield bench
-    finally:
-        await tier.close()
 
 
 class Relay:
@@ -117,10 +88,6 @@ class Relay:
             if count:
                 self.ended.set()
             target.close()
-
-
-async def shows(bench: Bench, pattern: str) -> re.Match[str]:
-    return await bench.board.console.until(pattern, 20)
 
 
 async def run_app(peer: BoardConnection, name: str, binary: bytes, entry: str = "run", **options: Any) -> None:
@@ -296,96 +263,6 @@ async def test_a_heartbeat_interval_of_zero_is_refused() -> None:
         peer.link.send(EnrollmentResponse("00000000-0000-4000-8000-000000000001", "g", "g:1", 0), request.message_id)
         await peer.until_closed()
         await shows(bench, "heartbeat interval of 0 ms")
-
-
-NO_ADDRESSES = [
-    *(
-        "",
-        "gateway",
-        "gateway:",
-        ":1",
-        "gateway:0",
-        "gateway:65536",
-        "gateway:x",
-        "gateway:+1",
-        "gate way:1",
-        "g\x10:1",
-    ),
-    *("a..b:1", f"{'a' * 64}:1", f"{'a.' * 128}:4433"),
-]
-"""Of the last two, a resolver refuses a label, and the whole name."""
-
-
-async def assigned(bench: Bench, home: str) -> MockGateway:
-    """A second gateway. The first has assigned the board to ``home``, by default that one."""
-    second = bench.make_gateway(bench.servers.issue("second", ("localhost", "127.0.0.1")))
-    await second.start()
-    peer = await bench.connected()
-    request = await peer.receive()
-    home = home or "{}:{}".format(*second.endpoint)
-    response = EnrollmentResponse(DEVICE_ID, "second", home, 30_000, None, reassigned=True)
-    peer.link.send(response, request.message_id)
-    await peer.expect(EnrollmentAcknowledgment)
-    if home.startswith("127"):
-        await peer.until_closed()
-    return second
-
-
-async def test_a_board_that_is_assigned_to_another_gateway_resumes_there() -> None:
-    """When that has no more place for it, it resumes at the one that it was provisioned with."""
-    async with scene() as bench:
-        second = await assigned(bench, "")
-        try:
-            there = await second.accept()
-            assert isinstance((await there.link.receive()).message, Heartbeat)  # which is not acknowledged
-            there.link.send(Error("GATEWAY_FULL", "all sessions are in use", 1))
-            there.link.abort()
-            back = await bench.gateway.accept()
-            assert (await back.expect(Heartbeat)).device_id == DEVICE_ID
-        finally:
-            await second.stop()
-
-
-async def test_a_board_whose_new_gateway_is_not_there_resumes_at_its_own() -> None:
-    async with scene() as bench:
-        second = await assigned(bench, "127.0.0.1:1")
-        await second.stop()
-        back = await bench.gateway.accept()
-        assert (await back.expect(Heartbeat)).device_id == DEVICE_ID
-        await shows(bench, "back to the provisioned gateway")
-
-
-@pytest.mark.parametrize("nonsense", NO_ADDRESSES)
-async def test_a_board_that_is_assigned_to_no_address_stays(nonsense: str) -> None:
-    async with scene() as bench:
-        peer = await bench.connected()
-        request = await peer.receive()
-        peer.link.send(
-            EnrollmentResponse(DEVICE_ID, "second", nonsense, 30_000, None, reassigned=True), request.message_id
-        )
-        await peer.expect(EnrollmentAcknowledgment)
-        assert (await peer.expect(Heartbeat)).device_id == DEVICE_ID
-
-
-async def test_a_chain_of_assignments_is_followed_after_a_pause() -> None:
-    """Gateways that assign a board to each other cannot keep it busy."""
-    clock = ManualClock()
-    async with scene(clock=clock) as bench:
-        second = await assigned(bench, "")
-        try:
-            there = await second.accept()
-            heartbeat = await there.link.receive()
-            there.link.send(Error("ENROLLMENT_FAILED", "unknown device id"), heartbeat.message_id)
-            request = await there.receive()
-            home = "{}:{}".format(*bench.gateway.endpoint)
-            response = EnrollmentResponse(DEVICE_ID, "first", home, 30_000, None, reassigned=True)
-            there.link.send(response, request.message_id)
-            await shows(bench, "link: next attempt in")
-            await clock.advance(1)
-            back = await bench.gateway.accept()
-            assert (await back.expect(Heartbeat)).device_id == DEVICE_ID
-        finally:
-            await second.stop()
 
 
 async def test_it_does_not_wait_for_ever_for_an_answer() -> None:
