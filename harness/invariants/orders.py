@@ -140,11 +140,13 @@ class LostOrdersAreRepeated(_Pending):
 
     @on("PATCH Application")
     def refused(self, event: Event) -> Iterator[Violation]:
-        """The gateway may find out by itself that a module is none."""
+        """The gateway may find out by itself that a module is none, and write so when the link has ended."""
         entries = status_of(event).get("deviceStatuses") if event.source == "Gateway" else None
         for device, entry in entries.items() if isinstance(entries, Mapping) else ():
             if isinstance(entry, Mapping) and entry.get("state") == "failed" and entry.get("code") not in _LOST:
-                self._forget((event.correlation, device))
+                pair = event.correlation, device
+                self._forget(pair)
+                self._lost.pop(pair, None)
         yield from ()
 
     @on("ConnectionClosed")

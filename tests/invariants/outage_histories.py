@@ -29,12 +29,14 @@ def loses_its_link_after_an_order(story: Story, *, told: bool) -> None:
     story.later(11)
 
 
-def is_back_after_an_order(story: Story, *, repeated: bool, code: str = "") -> None:
+def is_back_after_an_order(story: Story, *, repeated: bool, code: str = "", late: bool = False) -> None:
     story.specifies()
     story.is_asked_to_deploy()
-    if code:
+    if code and not late:
         story.writes_entry(state="failed", code=code)
     story.closes("Gateway")
+    if code and late:
+        story.writes_entry(state="failed", code=code)
     story.becomes_disconnected()
     story.connects(link=2)
     story.beats(5, link=2)

@@ -1,5 +1,7 @@
 """Outages, and orders in their middle: what the judges of them know."""
 
+import itertools
+
 from tests.invariants.outage_histories import (
     DISCONNECTED,
     beats_on,
@@ -43,10 +45,11 @@ def test_devices_of_a_gateway_that_is_offline_on_record_are_disconnected_there()
 
 
 def test_an_order_that_the_gateway_itself_refused_is_not_repeated() -> None:
-    """Its module was none: python -m benchmarks.clean --seed 8000042 --recipe applications."""
-    for code in ("MODULE_INVALID", "CONNECTION_LOST"):
+    """Its module was none, as it says before or after the end of the link: python -m benchmarks.clean
+    --seed 8000042 --recipe applications, and --seed 11001160 --recipe mixed."""
+    for code, late in itertools.product(("MODULE_INVALID", "CONNECTION_LOST"), (False, True)):
         story = Story()
         in_virtual_time(story)
         story.enrolls()
-        is_back_after_an_order(story, repeated=False, code=code)
+        is_back_after_an_order(story, repeated=False, code=code, late=late)
         assert ("lost orders are repeated" in story.broken()) is (code == "CONNECTION_LOST")
