@@ -113,7 +113,9 @@ class ConnectedSince(Invariant):
         if since is None:
             yield self.broken(event, f"device {name} is Connected, and nothing says since when", cause=write)
             return
-        if link is not None and link.known and changed.get("phase") == "Connected" and since < link.opened.at - LEEWAY:
+        # A write that an outage held back may come when the device has gone to another gateway.
+        is_judged = link is not None and link.known and status.get("gateway", link.gateway) == link.gateway
+        if link is not None and is_judged and changed.get("phase") == "Connected" and since < link.opened.at - LEEWAY:
             began = f"its link began {event.at - link.opened.at:.1f} s ago"
             message = f"device {name} says connectedSince {status['connectedSince']}; {began}"
             yield self.broken(event, message, cause=link.opened)

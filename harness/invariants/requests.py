@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from harness.core.history import Event
@@ -294,6 +295,12 @@ class RetriesAreCounted(Invariant):
         elif phase and name in self._left:
             self._left[name] = event.at + TOLD_WITHIN
         yield from ()
+
+    @on("PATCH Device")
+    def enrolls(self, event: Event) -> Iterator[Violation]:
+        """A controller may have seen a write before the record's own watch."""
+        if event.data.get("code") == HTTPStatus.OK and status_of(event).get("phase") in NOT_YET:
+            yield from self.moved(event)
 
     @on("state Application")
     def changed(self, event: Event) -> Iterator[Violation]:

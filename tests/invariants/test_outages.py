@@ -10,7 +10,7 @@ from tests.invariants.outage_histories import (
     loses_its_link_after_an_order,
 )
 from tests.invariants.report_histories import in_virtual_time
-from tests.invariants.story import Story
+from tests.invariants.story import Story, attempts, counts_retries, moment
 
 
 def test_short_heartbeats_leave_a_gateway_its_time_to_correct_the_record() -> None:
@@ -53,3 +53,27 @@ def test_an_order_that_the_gateway_itself_refused_is_not_repeated() -> None:
         story.enrolls()
         is_back_after_an_order(story, repeated=False, code=code, late=late)
         assert ("lost orders are repeated" in story.broken()) is (code == "CONNECTION_LOST")
+
+
+def test_a_write_of_the_gateway_before_that_comes_late_is_not_about_the_new_link() -> None:
+    """An outage held it back: python -m benchmarks.clean --seed 10003064 --recipe mixed."""
+    for gateway in ("second", "gateway-1"):
+        story = Story()
+        story.enrolls()
+        before = moment(story.clock.now())
+        story.closes()
+        story.later(20)
+        story.connects(link=2)
+        story.beats(3, link=2)
+        story.becomes_connected(connectedSince=before, gateway=gateway)
+        assert ("connected since" in story.broken()) is (gateway == "gateway-1")
+
+
+def test_retries_do_not_count_from_the_write_that_a_device_enrolls_again() -> None:
+    """The watch of the record was late: python -m benchmarks.clean --seed 11002892 --recipe applications."""
+    for code in (200, 409):
+        story = Story()
+        attempts(story, 1, 2, 3)
+        story.writes("Gateway", "PATCH Device", "pump-1", code, subresource="status", status={"phase": "Enrolling"})
+        counts_retries(story, 0)
+        assert ("retries are counted" in story.broken()) is (code == 409)
