@@ -20,6 +20,8 @@ __all__ = ["main"]
 
 COMMANDS = {
     "up": ("platform", "Run the platform with boards until Ctrl-C."),
+    "platform": ("installation", "Run a platform on this machine as programs that are kept running."),
+    "config": ("config", "Print the settings of that platform as they take effect."),
     "gateway": ("gateway", "Run one gateway as a program of its own."),
     "controllers": ("controllers", "Run the controllers as a program of their own."),
     "api": ("api", "Run the REST API as a program of its own."),

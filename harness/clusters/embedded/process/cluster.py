@@ -11,6 +11,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -115,7 +116,8 @@ class EmbeddedProcessCluster(Cluster):
         process, self._process = self._process, None
         if process is None:
             raise UsageError("its API server does not run", where=f"cluster {self.kind}", do="restart() it first")
-        process.kill()
+        with suppress(ProcessLookupError):  # it has ended by itself
+            process.kill()
         await process.wait()
         await self._disconnected.wait()
 

@@ -1,0 +1,152 @@
+"""``wasmbed platform``: programs that run without a terminal, and are kept running."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.core.clock import SystemClock
+from harness.platform.control import ask
+from harness.wasmbed.resources.kinds import DEVICE, GATEWAY
+from harness.wasmbed.resources.kubernetes_api import KubernetesApi
+
+ANY_PORTS = """
+[gateways]
+port = 0
+http_port = 0
+[controllers]
+port = 0
+[api]
+port = 0
+"""
+PUBLIC_KEY = "MCowBQYDK2VwAyEA" + "A" * 43 + "="
+
+
+class Installation:
+    """A folder with a ``wasmbed.toml``, and the command in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.socket = folder, folder / ".wasmbed" / "control.sock"
+
+    async def command(self, *arguments: str) -> tuple[int, str]:
+        """Run ``wasmbed platform`` with these arguments; returns its exit code and output."""
+        program = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "harness.cli", "platform", *arguments,
+            cwd=self.folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        output, _ = await program.communicate()
+        assert program.returncode is not None
+        return program.returncode, output.decode()
+
+    async def status(self) -> dict[str, Any]:
+        _, output = await self.command("status", "-o", "json")
+        return dict(json.loads(output))
+
+    async def programs(self) -> dict[str, dict[str, Any]]:
+        return {each["name"]: each for each in (await self.status())["programs"]}
+
+    async def until_line(self, program: str, text: str) -> None:
+        """Wait for a line of its log that comes from now on, or has come already."""
+        async with SystemClock().deadline(60):
+            async for answer in ask(self.socket, do="logs", programs=[program], follow=True):
+                if text in answer["line"]:
+                    return
+
+
+@pytest.fixture
+async def installation(tmp_path: Path) -> AsyncIterator[Installation]:
+    (tmp_path / "wasmbed.toml").write_text(ANY_PORTS)
+    installation = Installation(tmp_path)
+    try:
+        yield installation
+    finally:
+        await installation.command("stop")
+
+
+async def test_a_platform_runs_until_it_is_stopped_and_goes_on_where_it_was(installation: Installation) -> None:
+    code, said = await installation.command("deploy")
+    assert code == 0, said
+    programs = await installation.programs()
+    assert list(programs) == ["gateway-1", "controllers", "api"]
+    assert {each["phase"] for each in programs.values()} == {"running"}
+    code, said = await installation.command("deploy")
+    assert code == 2
+    assert "a platform runs here already" in said
+    kubeconfig = installation.folder / ".wasmbed" / "kubeconfig"
+    api = await KubernetesApi.open("wasmbed", kubeconfig=kubeconfig)
+    assert [item["status"]["phase"] for item in (await api.list(GATEWAY)).items] == ["Online"]
+    device = {"apiVersion": "wasmbed.io/v1", "kind": "Device", "metadata": {"name": "pump-1"}}
+    await api.create(DEVICE, device | {"spec": {"publicKey": PUBLIC_KEY, "deviceType": "virtual"}})
+    await api.close()
+    code, said = await installation.command("clean", "--yes")
+    assert code == 2
+    assert "the platform runs" in said
+    assert await installation.command("stop") == (0, "stopped\n")
+    code, said = await installation.command("status")
+    assert code == 2
+    assert "no platform runs here" in said
+    assert not [pid for each in programs.values() if (pid := each["pid"]) and _is_alive(pid)]
+    assert (await installation.command("deploy"))[0] == 0
+    api = await KubernetesApi.open("wasmbed", kubeconfig=kubeconfig)
+    assert [item["metadata"]["name"] for item in (await api.list(DEVICE)).items] == ["pump-1"]
+    await api.close()
+    await installation.command("stop")
+    assert (await installation.command("clean", "--yes"))[0] == 0
+    assert not (installation.folder / ".wasmbed").exists()
+    assert await installation.command("clean", "--yes") == (0, "nothing to remove\n")
+
+
+async def test_a_program_that_ends_is_started_again(installation: Installation) -> None:
+    assert (await installation.command("deploy"))[0] == 0
+    before = (await installation.programs())["controllers"]
+    os.kill(before["pid"], signal.SIGKILL)
+    await _until(installation, "controllers", restarts=1)
+    after = (await installation.programs())["controllers"]
+    assert after["phase"] == "running"
+    assert after["lastEnd"] == "killed by SIGKILL"
+    assert after["pid"] != before["pid"]
+    code, said = await installation.command("restart", "controllers", "api")
+    assert (code, said) == (0, "restarted controllers, api\n")
+    await _until(installation, "api", restarts=1)
+    assert (await installation.programs())["api"]["lastEnd"] == "exit code 0"
+    code, said = await installation.command("restart", "gatway-1")
+    assert code == 2
+    assert "did you mean 'gateway-1'" in said.lower()
+    code, said = await installation.command("logs", "api", "--tail", "1")
+    assert re.fullmatch(r"api +ready http=127.0.0.1:\d+\n", said)
+
+
+async def test_a_platform_that_does_not_start_leaves_nothing(installation: Installation) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, said = await installation.command("deploy", "--set", f"gateways.port={port}")
+    assert code == 3
+    assert f"127.0.0.1:{port}" in said
+    assert "(0: any free one)" in said
+    assert not installation.socket.exists()
+
+
+async def _until(installation: Installation, program: str, *, restarts: int) -> None:
+    """Wait for a program's line that it is ready, of the start of that number."""
+    ready = 0
+    async with SystemClock().deadline(60):
+        async for answer in ask(installation.socket, do="logs", programs=[program], follow=True):
+            ready += answer["line"].startswith("ready ")
+            if ready == restarts + 1:
+                return
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
