@@ -7,7 +7,6 @@ from importlib.metadata import version
 
 import orjson
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from harness.core.clock import Clock
 from harness.core.history import Tap
@@ -15,6 +14,7 @@ from harness.core.http_log import server_log
 from harness.core.http_site import HttpSite
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
+from harness.core.weak_handlers import Handler, weak_middleware, weakly
 from harness.wasmbed.api.access import Access
 from harness.wasmbed.api.applications import Applications
 from harness.wasmbed.api.copies import Copies
@@ -72,6 +72,8 @@ class ApiServer:
         self._overview = Overview(self.copies, clock)
         self._site: HttpSite | None = None
         self._document = b""
+        self._handlers: Sequence[Handler] = ()
+        """What routes refer to weakly."""
 
     @property
     def document(self) -> bytes:
@@ -91,19 +93,21 @@ class ApiServer:
     async def listen(self) -> Endpoint:
         """Start to serve; returns where. Raises :class:`OSError` if the port is in use."""
         settings = self._settings
-        app = web.Application(client_max_size=settings.body_limit, middlewares=[self._guard])
+        app = web.Application(client_max_size=settings.body_limit, middlewares=[weak_middleware(self._guard)])
         self._site = HttpSite(app, settings.places, self._clock, self._network, log=log, ends_within=_ENDS_WITHIN)
         rates = Rates(self._clock, settings.rate, settings.burst)
         routing = Routing(self._access, rates, self._clock, settings.timeout, self._tap)
         streams = Streams(self._changes, self._access, self._site)
         operations = self._operations(streams)
         self._document = orjson.dumps(document(operations, version("wasmbed-harness")))
-        for each in operations:
-            app.router.add_route(each.method, each.path, routing.handler(each))
-        app.router.add_get("/ws", streams.socket)
-        app.router.add_get("/healthz", self._healthz)
-        app.router.add_get("/readyz", self._readyz)
-        app.router.add_get("/openapi.json", self._openapi)
+        handlers = [routing.handler(each) for each in operations]
+        for each, handle in zip(operations, handlers, strict=True):
+            app.router.add_route(each.method, each.path, weakly(handle))
+        app.router.add_get("/ws", weakly(streams.socket))
+        self._handlers = [*handlers, streams.socket]
+        app.router.add_get("/healthz", weakly(self._healthz))
+        app.router.add_get("/readyz", weakly(self._readyz))
+        app.router.add_get("/openapi.json", weakly(self._openapi))
         return await self._site.start(settings.http)
 
     async def stop(self) -> None:
@@ -122,7 +126,6 @@ class ApiServer:
             *streams.operations(),
         ]
 
-    @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Give a request its place; turn what went wrong into a problem, and send it."""
         assert self._site is not None, "it serves"
