@@ -58,7 +58,7 @@ ROLES = {
             {
                 "devices": (*_READ, "create", "patch", "delete"),
                 "applications": (*_READ, "create", "patch", "delete"),
-                "gateways": (*_READ, "patch", "delete"),
+                "gateways": (*_READ, "create", "patch", "delete"),
             },
         ),
     )

@@ -104,6 +104,8 @@ class Routing:
         if self._tap is None or operation.method == "GET":
             return
         data: dict[str, Any] = {"caller": caller.name, "code": answer.status, "path": request.path}
+        if operation.right is not None:
+            data["right"] = f"{operation.right.verb} {operation.right.plural}"
         if answer.status >= 400 and isinstance(answer, web.Response) and isinstance(answer.body, bytes):
             data["reason"] = orjson.loads(answer.body).get("detail")
         self._tap("User", "ApiServer", operation.name, data, request.match_info.get("id", ""))

@@ -20,6 +20,7 @@ from harness.wasmbed.api.applications import Applications
 from harness.wasmbed.api.copies import Copies
 from harness.wasmbed.api.devices import Devices
 from harness.wasmbed.api.events import Changes
+from harness.wasmbed.api.fleet import GatewayFleet, StatefulSetFleet
 from harness.wasmbed.api.gateways import Gateways
 from harness.wasmbed.api.openapi import document
 from harness.wasmbed.api.operation import Operation
@@ -39,7 +40,7 @@ log = server_log(__name__)
 
 _ENDS_WITHIN = 2.0
 """Seconds for the requests under way when it stops."""
-_CROSS_ORIGIN = "GET, POST, PATCH, DELETE"
+_CROSS_ORIGIN = "GET, POST, PUT, PATCH, DELETE"
 _CROSS_ORIGIN_HEADERS = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID"
 
 
@@ -57,9 +58,13 @@ class ApiServer:
         randomness: Randomness,
         network: Network,
         tap: Tap | None = None,
+        *,
+        fleet: GatewayFleet | None = None,
     ) -> None:
+        """``fleet`` runs the gateways; by default it is the StatefulSet of ``deploy/``, if there is one."""
         self._settings, self._api, self._clock, self._network = settings, api, clock, network
         self._randomness, self._tap = randomness, tap
+        self._fleet = fleet or StatefulSetFleet(api)
         self.copies = Copies(api, clock, randomness)
         self._access = Access(api, clock, settings.trusted_for)
         shapes = {
@@ -122,7 +127,7 @@ class ApiServer:
             *self._overview.operations(),
             *Devices(self._api, self.copies, self._randomness).operations(),
             *Applications(self._api, self.copies, self._randomness).operations(),
-            *Gateways(self._api, self.copies).operations(),
+            *Gateways(self._api, self.copies, self._fleet).operations(),
             *streams.operations(),
         ]
 
