@@ -55,6 +55,43 @@ async def test_an_application_runs_stops_and_is_gone(stack: Stack) -> None:
     await hello.until_gone(within=PATIENCE)
 
 
+@pytest.mark.requires("gateway-suspension")
+async def test_a_device_is_disconnected_and_let_back(stack: Stack) -> None:
+    """Its gateway ends the session and refuses the device, until it may connect again; then it comes by itself."""
+    board = await stack.boards.power_on()
+    device = stack.device(board)
+    await device.until(phase="Connected", within=PATIENCE)
+    rest = await stack.rest_api()
+    path = f"/api/v1/devices/{device.name}"
+    assert (await rest.post(f"{path}/disconnect", role="operator"))["suspended"] is True
+    await device.until(phase="Disconnected", within=PATIENCE)
+    ended = stack.history[-1]
+    refusal = await stack.history.until("Error", source="Gateway", about=device.name, after=ended, within=PATIENCE)
+    assert "suspended" in refusal.data["message"]
+    assert (await rest.get(path))["status"] == "Disconnected"
+    assert (await rest.post(f"{path}/connect", role="operator"))["status"] == "Disconnected"
+    await device.until(phase="Connected", within=PATIENCE)
+
+
+@pytest.mark.requires("gateway-suspension")
+async def test_a_suspended_device_does_not_enroll(stack: Stack) -> None:
+    """It boots again, asks to enroll, and is refused without a write, until it may connect."""
+    board = await stack.boards.power_on()
+    device = stack.device(board)
+    await device.until(phase="Connected", within=PATIENCE)
+    rest = await stack.rest_api()
+    path = f"/api/v1/devices/{device.name}"
+    await board.power_off()
+    await device.until(phase="Disconnected", within=PATIENCE)
+    await rest.post(f"{path}/disconnect")
+    before = stack.history[-1]
+    await board.power_on()
+    await stack.history.until("Error", source="Gateway", about=device.name, after=before, within=PATIENCE)
+    assert device.status.phase == "Disconnected"
+    await rest.post(f"{path}/connect")
+    await device.until(phase="Connected", within=PATIENCE)
+
+
 async def test_who_asked_for_what_is_in_the_record(stack: Stack) -> None:
     """Changes are in the history with their caller, the right that they need, and the answer; reads are not."""
     rest = await stack.rest_api()

@@ -106,7 +106,7 @@ class RestApi:
                 content = await answer.read()
         except aiohttp.ClientError as error:
             raise ConnectionError(f"{method} {path}: {reason(error)}") from error
-        decoded = orjson.loads(content) if "json" in answer.content_type and content else content
+        decoded: Any = orjson.loads(content) if "json" in answer.content_type and content else content
         if answer.status >= 400:
             raise RestApiRefusal(answer.status, decoded)
         return decoded

@@ -100,15 +100,30 @@ class Config(Body):
         return self.model_dump(exclude_none=True)
 
 
-class NewApplication(Body):
-    """An application to run."""
+class WholeApplication(Body):
+    """All of an application but its name."""
 
-    name: Annotated[Name | None, Field(description="Its name; one is made up if there is none.")] = None
     displayName: Annotated[str | None, Field(min_length=1, max_length=253)] = None
     wasmBytes: Annotated[str, Field(max_length=_LARGEST, description="The module in base64.")]
     targetDevices: Targets
     config: Config = Config()
     stopped: Annotated[bool, Field(description="Whether it is only created, to be deployed later.")] = False
+
+    def spec(self, name: str) -> dict[str, Any]:
+        """Return the spec of the Application ``name``."""
+        return {
+            "name": self.displayName or name,
+            "targetDevices": _targets(self.targetDevices),
+            "stopped": self.stopped,
+            "config": self.config.spec(),
+            "wasmBytes": self.wasmBytes,
+        }
+
+
+class NewApplication(WholeApplication):
+    """An application to run."""
+
+    name: Annotated[Name | None, Field(description="Its name; one is made up if there is none.")] = None
 
 
 class ApplicationChange(Body):
@@ -161,6 +176,11 @@ class Applications:
                 summary="Change an application. Its devices get the new one.",
             ),
             Operation(
+                name="replaceApplication", method="PUT", path=one, run=self._replace, answer=ApplicationShape,
+                body=WholeApplication, right=change, refusals=(404, 409, 412),
+                summary="Replace an application; what is left out gets its default.",
+            ),
+            Operation(
                 name="deleteApplication", method="DELETE", path=one, run=self._delete, answer=Done,
                 right=Right("delete", "applications"), refusals=(404, 412),
                 summary="Delete an application. It is gone when its devices have stopped it.",
@@ -198,14 +218,7 @@ class Applications:
         wanted = call.body
         name = wanted.name or f"application-{self._randomness.token(6)}"
         await _check_module(wanted.wasmBytes, wanted.config.spec())
-        spec: dict[str, Any] = {
-            "name": wanted.displayName or name,
-            "targetDevices": _targets(wanted.targetDevices),
-            "stopped": wanted.stopped,
-            "config": wanted.config.spec(),
-            "wasmBytes": wanted.wasmBytes,
-        }
-        made = await self._api.create(APPLICATION, new_object(APPLICATION, name, spec))
+        made = await self._api.create(APPLICATION, new_object(APPLICATION, name, wanted.spec(name)))
         self._copies.remember(APPLICATION, made)
         shape = application_shape(made)
         message = f"application {name} is created"
@@ -226,6 +239,15 @@ class Applications:
             await _check_module(wanted.wasmBytes, {**(present.get("config") or {}), **spec.get("config", {})})
             spec |= {"wasmBytes": wanted.wasmBytes, "wasmRef": None}
         written = await patch(self._api, self._copies, APPLICATION, call, {"spec": spec})
+        return Answer(application_shape(written), version=written["metadata"]["resourceVersion"])
+
+    async def _replace(self, call: Call[WholeApplication, NoQuery]) -> Answer:
+        name = call.names["id"]
+        wanted = call.body.spec(name)
+        present = self._copies.find(APPLICATION, name)["spec"]
+        await _check_module(call.body.wasmBytes, wanted["config"])
+        change = _replacing(present, wanted)
+        written = await patch(self._api, self._copies, APPLICATION, call, {"spec": change})
         return Answer(application_shape(written), version=written["metadata"]["resourceVersion"])
 
     async def _delete(self, call: Call[NoBody, NoQuery]) -> Answer:
@@ -256,6 +278,14 @@ class Applications:
 
 def _targets(given: list[str] | ByName | ByLabels | AllDevices) -> dict[str, Any]:
     return {"deviceNames": list(dict.fromkeys(given))} if isinstance(given, list) else given.spec()
+
+
+def _replacing(present: Any, wanted: Any) -> Any:
+    """Return the merge patch that makes ``wanted`` of ``present``."""
+    if not isinstance(present, dict) or not isinstance(wanted, dict):
+        return wanted
+    gone = dict.fromkeys(present.keys() - wanted.keys())
+    return {**gone, **{name: _replacing(present.get(name), each) for name, each in wanted.items()}}
 
 
 async def _check_module(text: str, config: dict[str, Any]) -> None:

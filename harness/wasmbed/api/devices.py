@@ -12,7 +12,7 @@ from harness.wasmbed.api.copies import Copies
 from harness.wasmbed.api.operation import Answer, Body, Call, NoBody, NoQuery, Operation, Right
 from harness.wasmbed.api.paging import Page, PageQuery, page_of
 from harness.wasmbed.api.problems import Problem
-from harness.wasmbed.api.shapes import DeviceShape, device_shape
+from harness.wasmbed.api.shapes import DeviceShape, Time, device_shape
 from harness.wasmbed.api.texts import Texts
 from harness.wasmbed.api.writes import ONLY_THESE, Done, LabelKey, LabelValue, Name, changed, delete, patch
 from harness.wasmbed.resources.api import ApiError, Conflict, Object, ResourceApi
@@ -79,6 +79,16 @@ class AwaitedDevices(TypedDict):
     errors: list[str]
 
 
+class Session(TypedDict):
+    """What became of a request to connect or disconnect a device."""
+
+    success: Literal[True]
+    message: str
+    status: Annotated[str, Field(description="The phase now.")]
+    lastHeartbeat: Time | None
+    suspended: bool
+
+
 class Pairing(TypedDict):
     """A device that may enroll."""
 
@@ -124,6 +134,16 @@ class Devices:
                 name="enrollDevice", method="POST", path=one + "/enroll", run=self._enroll, answer=Pairing, body=NoBody,
                 right=Right("create", "devices"), refusals=(409,),
                 summary="Let a device enroll, or enroll again, by a new pairing token.",
+            ),
+            Operation(
+                name="connectDevice", method="POST", path=one + "/connect", run=self._connect, answer=Session,
+                body=NoBody, right=Right("patch", "devices"), refusals=(404, 409, 412),
+                summary="Let a device connect that was disconnected. It comes back by itself: this waits for nothing.",
+            ),
+            Operation(
+                name="disconnectDevice", method="POST", path=one + "/disconnect", run=self._disconnect, answer=Session,
+                body=NoBody, right=Right("patch", "devices"), refusals=(404, 409, 412),
+                summary="End a device's session, and keep it away until it may connect again.",
             ),
         ]  # fmt: skip
 
@@ -188,6 +208,27 @@ class Devices:
         token = await self._let_in(name, again=True)
         answer: Pairing = {"success": True, "message": f"{name} may enroll once", "pairingToken": token}
         return Answer(answer)
+
+    async def _connect(self, call: Call[NoBody, NoQuery]) -> Answer:
+        return await self._suspend(call, "may connect, and does so by itself", suspended=False)
+
+    async def _disconnect(self, call: Call[NoBody, NoQuery]) -> Answer:
+        return await self._suspend(call, "is to be disconnected by its gateway, and is refused", suspended=True)
+
+    async def _suspend(self, call: Call[NoBody, NoQuery], what: str, *, suspended: bool) -> Answer:
+        name = call.names["id"]
+        self._refuse_awaited(name)
+        shape = device_shape(
+            await patch(self._api, self._copies, DEVICE, call, {"spec": {"suspended": suspended}}, ("suspended",))
+        )
+        answer: Session = {
+            "success": True,
+            "message": f"{name} {what}; now it is {shape['status']}",
+            "status": shape["status"],
+            "lastHeartbeat": shape["lastHeartbeat"],
+            "suspended": shape["suspended"],
+        }
+        return Answer(answer, version=shape["resourceVersion"])
 
     def _refuse_awaited(self, name: str) -> None:
         if self._copies.awaited(name) is not None and name not in self._copies.of(DEVICE):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 from typing_extensions import TypedDict
 
 from harness.wasmbed.api.copies import Copies
@@ -17,8 +17,10 @@ from harness.wasmbed.resources.api import Object, ResourceApi
 from harness.wasmbed.resources.kinds import GATEWAY
 from harness.wasmbed.resources.phases import GatewayPhase
 
-__all__ = ["Gateways"]
+__all__ = ["RECENT", "Gateways"]
 
+RECENT = ("region", "capabilities", "enabled", "config", "pairing")
+"""Fields of the spec that earlier definitions of the type lack."""
 _AT_ONCE = 10
 
 
@@ -65,12 +67,59 @@ class AwaitedGateways(TypedDict):
     errors: list[str]
 
 
-class GatewayChange(Body):
-    """The changes that an operator may make."""
+Duration = Annotated[
+    str,
+    StringConstraints(pattern=r"^([1-9][0-9]{0,6}ms|[1-9][0-9]{0,4}s|[1-9][0-9]{0,3}m|[1-9][0-9]?h)$"),
+    Field(examples=["30s"]),
+]
 
+
+class Config(Body):
+    """Times that the gateway takes on while it runs; null: its own."""
+
+    heartbeatInterval: Annotated[Duration | None, Field(description="Between two heartbeats of a device.")] = None
+    connectionTimeout: Annotated[Duration | None, Field(description="Without a heartbeat until a session ends.")] = None
+    enrollmentTimeout: Annotated[Duration | None, Field(description="For an enrollment.")] = None
+
+
+class GatewayChange(Body):
+    """The changes of a gateway; what is left out stays. A gateway writes endpoint and capacity when it starts."""
+
+    endpoint: Annotated[str | None, Field(min_length=3, max_length=262, description="host:port for devices.")] = None
     capacity: Annotated[
         int | None, Field(ge=1, le=1_000_000, description="Devices that it is to have at most; null: no bound.")
-    ]
+    ] = None
+    region: Annotated[str | None, Field(min_length=1, max_length=63)] = None
+    capabilities: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1, max_length=63)]] | None,
+        Field(max_length=64, json_schema_extra={"uniqueItems": True}),
+    ] = None
+    enabled: Annotated[bool | None, Field(description="Whether it takes devices.")] = None
+    config: Config | None = None
+
+    def spec(self) -> dict[str, Any]:
+        """Return the changes of the Gateway's spec."""
+        given = self.model_dump(include=self.model_fields_set, exclude_unset=True)
+        if self.endpoint is None:
+            given.pop("endpoint", None)  # a Gateway has one
+        if self.capabilities is not None:
+            given["capabilities"] = list(dict.fromkeys(self.capabilities))
+        return given
+
+
+class Toggle(Body):
+    """Whether a gateway takes devices; the other way than now if nothing is said."""
+
+    enabled: bool | None = None
+
+
+class Toggled(TypedDict):
+    """A gateway that takes devices, or does not."""
+
+    success: Literal[True]
+    message: str
+    status: Annotated[str, Field(description="The phase now.")]
+    enabled: bool
 
 
 class Gateways:
@@ -99,7 +148,17 @@ class Gateways:
             Operation(
                 name="changeGateway", method="PATCH", path=one, run=self._change, answer=GatewayShape,
                 body=GatewayChange, right=Right("patch", "gateways"), refusals=(404, 409, 412),
-                summary="Change a gateway's bound.",
+                summary="Change a gateway.",
+            ),
+            Operation(
+                name="replaceGateway", method="PUT", path=one, run=self._change, answer=GatewayShape,
+                body=GatewayChange, right=Right("patch", "gateways"), refusals=(404, 409, 412),
+                summary="Change a gateway, as the original's clients do it. What is left out stays.",
+            ),
+            Operation(
+                name="toggleGateway", method="POST", path=one + "/toggle", run=self._toggle, answer=Toggled,
+                body=Toggle, right=Right("patch", "gateways"), refusals=(404, 409, 412),
+                summary="Let a gateway take devices, or end its sessions and let it take none.",
             ),
             Operation(
                 name="deleteGateway", method="DELETE", path=one, run=self._delete, answer=Done,
@@ -135,9 +194,20 @@ class Gateways:
         return Answer(found, version=found["resourceVersion"])
 
     async def _change(self, call: Call[GatewayChange, NoQuery]) -> Answer:
-        change: dict[str, Any] = {"spec": {"capacity": call.body.capacity}}
-        written = await patch(self._api, self._copies, GATEWAY, call, change)
+        written = await patch(self._api, self._copies, GATEWAY, call, {"spec": call.body.spec()}, RECENT)
         return Answer(self._shape(written), version=written["metadata"]["resourceVersion"])
+
+    async def _toggle(self, call: Call[Toggle, NoQuery]) -> Answer:
+        name = call.names["id"]
+        enabled = call.body.enabled
+        if enabled is None:
+            enabled = not self._shape(self._copies.find(GATEWAY, name))["enabled"]
+        shape = self._shape(await patch(self._api, self._copies, GATEWAY, call, {"spec": {"enabled": enabled}}, RECENT))
+        what = "takes devices" if enabled else "ends its sessions and takes no device"
+        answer: Toggled = {
+            "success": True, "message": f"gateway {name} {what}", "status": shape["status"], "enabled": enabled,
+        }  # fmt: skip
+        return Answer(answer, version=shape["resourceVersion"])
 
     async def _delete(self, call: Call[NoBody, NoQuery]) -> Answer:
         name = call.names["id"]

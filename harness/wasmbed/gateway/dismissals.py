@@ -1,11 +1,11 @@
-"""Sessions that the gateway ends itself: of deleted devices, of revoked certificates, and at its shutdown."""
+"""Sessions that the gateway ends itself: of deleted and suspended devices, of revoked certificates, at its shutdown."""
 
 from __future__ import annotations
 
 import asyncio
 
 from harness.core.clock import Clock
-from harness.wasmbed.gateway.refusals import PeerRefused, certificate_invalid, try_again
+from harness.wasmbed.gateway.refusals import PeerRefused, certificate_invalid, suspended, try_again
 from harness.wasmbed.gateway.service import LinkService
 from harness.wasmbed.gateway.session import SessionState
 from harness.wasmbed.gateway.sessions import Sessions
@@ -37,6 +37,12 @@ class Dismissals:
         if session is not None:
             refusal = try_again("the device was deleted: enroll again", self._sessions.retry_after())
             self._service.dismiss(session, refusal.error)
+
+    def device_suspended(self, name: str) -> None:
+        """End the session of a device that was suspended, also if it is only enrolling."""
+        session = self._sessions.get(name)
+        if session is not None and session.state is not SessionState.CLOSING:
+            self._service.dismiss(session, suspended(name, self._sessions.retry_after()).error)
 
     def gone(self, resource: Resource, name: str, _: Status) -> None:
         """End the session of a device of which a status write found no resource: it was deleted while it enrolled."""

@@ -18,7 +18,7 @@ from harness.wasmbed.gateway.metrics import Metrics
 from harness.wasmbed.gateway.neighbours import Neighbours
 from harness.wasmbed.gateway.pairing import Pairing
 from harness.wasmbed.gateway.placement import Candidate
-from harness.wasmbed.gateway.refusals import PeerRefused, certificate_invalid, unexpected
+from harness.wasmbed.gateway.refusals import PeerRefused, certificate_invalid, suspended, unexpected
 from harness.wasmbed.gateway.session import Session, SessionState
 from harness.wasmbed.gateway.sessions import Sessions
 from harness.wasmbed.gateway.settings import GatewaySettings
@@ -107,6 +107,7 @@ class FirstMessageHandler:
     ) -> None:
         session.begin_enrollment()
         try:
+            self._check_not_suspended(self._cache.get(peer.name))
             async with self._places.take(session):
                 device_id = await self._enrollment.enroll(session, peer, request)
                 self._sessions.check_open()  # it may shut down since
@@ -131,9 +132,14 @@ class FirstMessageHandler:
         if device is None or not _is_known(device, heartbeat.device_id):
             raise PeerRefused(ErrorCode.ENROLLMENT_FAILED, "unknown device id: enroll again", closes=False)
         self._checks.check_key(device, peer.public_key)
+        self._check_not_suspended(device)
         self._checks.claim(session, peer.name)
         session.resume(heartbeat.device_id)
         self._monitor.watch(session)
+
+    def _check_not_suspended(self, device: Device | None) -> None:
+        if device is not None and device.spec.suspended:
+            raise suspended(device.name, self._sessions.retry_after())
 
     async def _read(self, name: str) -> Device | None:
         """Return the Device from the API server: it may have enrolled at another gateway a moment ago."""

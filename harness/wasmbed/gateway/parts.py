@@ -110,6 +110,7 @@ class PartsBuilder:
         devices = self._device_side(sessions, address, cluster, metrics)
         http = self._http(sessions, address, cluster, devices, metrics)
         cluster.cache.on_deleted(devices.dismissals.device_deleted)
+        cluster.cache.on_suspended(devices.dismissals.device_suspended)
         cluster.target.on_gone(devices.dismissals.gone)
         cluster.target.on_gone(Orphans(sessions, devices.queues).gone)
         return GatewayParts(sessions, address, cluster, devices, http)

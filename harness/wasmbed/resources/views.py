@@ -94,6 +94,7 @@ class DeviceSpec(View):
     firmware_version = text_field()
     largest_module = Field[int | None](None)
     preferred_gateway = text_field()
+    suspended = Field(False)
 
 
 class DeviceStatus(View):
