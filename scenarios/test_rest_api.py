@@ -102,8 +102,8 @@ async def test_who_asked_for_what_is_in_the_record(stack: Stack) -> None:
     asked = stack.history.find(source="User", target="ApiServer")
     operator = f"system:serviceaccount:{stack.api.namespace}:operator"
     assert [(each.name, each.data["caller"], each.data["right"], each.data["code"]) for each in asked] == [
-        ("createDevices", operator, "create devices", 201),
-        ("deleteDevice", operator, "delete devices", 403),
+        ("createDevices", operator, "create devices.wasmbed.io", 201),
+        ("deleteDevice", operator, "delete devices.wasmbed.io", 403),
     ]
 
 

@@ -109,7 +109,8 @@ class Devices:
         one = "/api/v1/devices/{id}"
         return [
             Operation(
-                name="listDevices", method="GET", path="/api/v1/devices", run=self._list, answer=DeviceList,
+                name="listDevices", method="GET", path="/api/v1/devices", run=self._list, also="/api/devices",
+                answer=DeviceList,
                 query=DeviceQuery, right=Right("list", "devices"), summary="The devices, by name.",
             ),
             Operation(

@@ -133,7 +133,8 @@ class Gateways:
         one = "/api/v1/gateways/{id}"
         return [
             Operation(
-                name="listGateways", method="GET", path="/api/v1/gateways", run=self._list, answer=GatewayList,
+                name="listGateways", method="GET", path="/api/v1/gateways", run=self._list, also="/api/gateways",
+                answer=GatewayList,
                 query=GatewayQuery, right=Right("list", "gateways"), summary="The gateways, by name.",
             ),
             Operation(

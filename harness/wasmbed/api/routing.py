@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import orjson
@@ -19,7 +19,7 @@ from harness.wasmbed.api.rate import Rates
 from harness.wasmbed.api.repeats import Repeats
 from harness.wasmbed.resources.api import ApiError
 
-__all__ = ["LONGEST_HEADER", "Routing"]
+__all__ = ["LONGEST_HEADER", "Routing", "methods_of", "options_of"]
 
 _WORTH_COMPRESSING = 4096
 """Bytes of an answer."""
@@ -105,10 +105,27 @@ class Routing:
             return
         data: dict[str, Any] = {"caller": caller.name, "code": answer.status, "path": request.path}
         if operation.right is not None:
-            data["right"] = f"{operation.right.verb} {operation.right.plural}"
+            data["right"] = str(operation.right)
         if answer.status >= 400 and isinstance(answer, web.Response) and isinstance(answer.body, bytes):
             data["reason"] = orjson.loads(answer.body).get("detail")
         self._tap("User", "ApiServer", operation.name, data, request.match_info.get("id", ""))
+
+
+def methods_of(operation: Operation) -> tuple[str, ...]:
+    """Return the methods of HTTP that an operation serves: what can be read has HEAD, unless it never ends."""
+    if operation.method == "GET" and operation.media_type != "text/event-stream":
+        return "GET", "HEAD"
+    return (operation.method,)
+
+
+def options_of(methods: Iterable[str]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Return a handler that tells which methods a path has."""
+    allowed = ", ".join(sorted(methods))
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=204, headers={"Allow": allowed})
+
+    return handle
 
 
 def _query(operation: Operation, request: web.Request) -> Body:

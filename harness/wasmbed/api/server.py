@@ -17,17 +17,19 @@ from harness.core.network import Endpoint, Network
 from harness.core.weak_handlers import Handler, weak_middleware, weakly
 from harness.wasmbed.api.access import Access
 from harness.wasmbed.api.applications import Applications
+from harness.wasmbed.api.cluster import ClusterParts
 from harness.wasmbed.api.copies import Copies
 from harness.wasmbed.api.devices import Devices
 from harness.wasmbed.api.events import Changes
 from harness.wasmbed.api.fleet import GatewayFleet, StatefulSetFleet
 from harness.wasmbed.api.gateways import Gateways
+from harness.wasmbed.api.log_lines import LogSource, OwnLog
 from harness.wasmbed.api.openapi import document
 from harness.wasmbed.api.operation import Operation
 from harness.wasmbed.api.overview import Overview
 from harness.wasmbed.api.problems import Problem, of_api_error
 from harness.wasmbed.api.rate import Rates
-from harness.wasmbed.api.routing import Routing
+from harness.wasmbed.api.routing import Routing, methods_of, options_of
 from harness.wasmbed.api.settings import ApiSettings
 from harness.wasmbed.api.shapes import application_shape, device_shape, gateway_shape
 from harness.wasmbed.api.streams import Streams
@@ -60,11 +62,13 @@ class ApiServer:
         tap: Tap | None = None,
         *,
         fleet: GatewayFleet | None = None,
+        logs: LogSource | None = None,
     ) -> None:
-        """``fleet`` runs the gateways; by default it is the StatefulSet of ``deploy/``, if there is one."""
+        """``fleet`` runs the gateways; by default it is the StatefulSet of ``deploy/``, if there is one. ``logs`` has
+        the platform's log lines; by default they are this process's."""
         self._settings, self._api, self._clock, self._network = settings, api, clock, network
         self._randomness, self._tap = randomness, tap
-        self._fleet = fleet or StatefulSetFleet(api)
+        self._fleet, self._logs = fleet or StatefulSetFleet(api), logs or OwnLog(clock)
         self.copies = Copies(api, clock, randomness)
         self._access = Access(api, clock, settings.trusted_for)
         shapes = {
@@ -106,18 +110,26 @@ class ApiServer:
         operations = self._operations(streams)
         self._document = orjson.dumps(document(operations, version("wasmbed-harness")))
         handlers = [routing.handler(each) for each in operations]
+        methods: dict[str, set[str]] = {}
         for each, handle in zip(operations, handlers, strict=True):
-            app.router.add_route(each.method, each.path, weakly(handle))
+            for path in filter(None, (each.path, each.also)):
+                for method in methods_of(each):
+                    app.router.add_route(method, path, weakly(handle))
+                    methods.setdefault(path, {"OPTIONS"}).add(method)
+        for path, allowed in methods.items():
+            app.router.add_route("OPTIONS", path, options_of(allowed))
         app.router.add_get("/ws", weakly(streams.socket))
         self._handlers = [*handlers, streams.socket]
         app.router.add_get("/healthz", weakly(self._healthz))
         app.router.add_get("/readyz", weakly(self._readyz))
         app.router.add_get("/openapi.json", weakly(self._openapi))
+        self._logs.begin()
         return await self._site.start(settings.http)
 
     async def stop(self) -> None:
         """End the streams, finish the requests under way, and stop."""
         self._changes.close()
+        self._logs.end()
         if self._site is not None:
             await self._site.stop()
         await self.copies.stop()
@@ -128,6 +140,7 @@ class ApiServer:
             *Devices(self._api, self.copies, self._randomness).operations(),
             *Applications(self._api, self.copies, self._randomness).operations(),
             *Gateways(self._api, self.copies, self._fleet).operations(),
+            *ClusterParts(self._api, self._logs).operations(),
             *streams.operations(),
         ]
 
