@@ -157,7 +157,8 @@ class Applications:
         change = Right("patch", "applications")
         return [
             Operation(
-                name="listApplications", method="GET", path="/api/v1/applications", run=self._list, also="/api/applications",
+                name="listApplications", method="GET", path="/api/v1/applications", run=self._list,
+                also="/api/applications",
                 answer=ApplicationList, query=ApplicationQuery, right=Right("list", "applications"),
                 summary="The applications, by name.",
             ),
