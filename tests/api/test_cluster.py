@@ -63,7 +63,8 @@ async def test_logs_are_searched(world: World) -> None:
     assert await found("component=controllers&contains=pump-1") == ["pump-1 leads"]
     assert await found("since=2023-11-14T22:14:00Z&contains=pump-1") == ["pump-1 leads"]
     assert await found("limit=1") == ["pump-1 leads"]
-    await world.ask("GET", "/api/v1/logs?since=yesterday", role="viewer", status=422)
+    for since in ("yesterday", "0.5", "2023-11-14T22:14:00"):
+        await world.ask("GET", f"/api/v1/logs?since={since}", role="viewer", status=422)
     await world.ask("GET", "/api/v1/logs", role="nobody", status=403)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BeforeValidator, Field
 from typing_extensions import TypedDict
 
 from harness.wasmbed.api.log_lines import LEVELS, LogSource
@@ -24,6 +24,13 @@ _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)([a-zA-Z]*)")
 _UNITS = {"n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "": Decimal(1), "k": Decimal(1000)}
 _UNITS |= {f"{letter}i": Decimal(1024) ** power for power, letter in enumerate("KMGT", 1)}
 _UNITS |= {letter: Decimal(1000) ** power for power, letter in enumerate("MGT", 2)}
+
+
+def _with_date(text: str) -> str:
+    """Refuse a number, which pydantic takes for seconds."""
+    if not re.match(r"\d{4}-\d\d-\d\d[Tt]", text):
+        raise ValueError("it is not a time of RFC 3339")
+    return text
 
 
 class ObjectList(TypedDict):
@@ -55,7 +62,9 @@ class LogQuery(Body):
         Literal["debug", "info", "warning", "error"] | None, Field(description="Lines of this level, and of worse.")
     ] = None
     component: Annotated[str | None, Field(max_length=253, description="Lines of this component.")] = None
-    since: Annotated[AwareDatetime | None, Field(description="Lines from this time on.")] = None
+    since: Annotated[
+        AwareDatetime | None, BeforeValidator(_with_date), Field(description="Lines from this time on (RFC 3339).")
+    ] = None
     contains: Annotated[str | None, Field(max_length=253, description="Lines with this text.")] = None
     limit: Annotated[int, Field(ge=1, le=1000, description="Lines at most, the latest.")] = 50
 

@@ -27,8 +27,10 @@ from harness.wasmbed.api.log_lines import LogSource, OwnLog
 from harness.wasmbed.api.openapi import document
 from harness.wasmbed.api.operation import Operation
 from harness.wasmbed.api.overview import Overview
+from harness.wasmbed.api.pairing import PairingModes
 from harness.wasmbed.api.problems import Problem, of_api_error
 from harness.wasmbed.api.rate import Rates
+from harness.wasmbed.api.reference_page import POLICY, reference_page
 from harness.wasmbed.api.routing import Routing, methods_of, options_of
 from harness.wasmbed.api.settings import ApiSettings
 from harness.wasmbed.api.shapes import application_shape, device_shape, gateway_shape
@@ -80,7 +82,7 @@ class ApiServer:
         self._changes = Changes(self.copies, clock, shapes, settings.kept_events, settings.subscribers, epoch)
         self._overview = Overview(self.copies, clock)
         self._site: HttpSite | None = None
-        self._document = b""
+        self._document = self._page = b""
         self._handlers: Sequence[Handler] = ()
         """What routes refer to weakly."""
 
@@ -108,7 +110,8 @@ class ApiServer:
         routing = Routing(self._access, rates, self._clock, settings.timeout, self._tap)
         streams = Streams(self._changes, self._access, self._site)
         operations = self._operations(streams)
-        self._document = orjson.dumps(document(operations, version("wasmbed-harness")))
+        described = document(operations, version("wasmbed-harness"))
+        self._document, self._page = orjson.dumps(described), reference_page(described)
         handlers = [routing.handler(each) for each in operations]
         methods: dict[str, set[str]] = {}
         for each, handle in zip(operations, handlers, strict=True):
@@ -123,6 +126,7 @@ class ApiServer:
         app.router.add_get("/healthz", weakly(self._healthz))
         app.router.add_get("/readyz", weakly(self._readyz))
         app.router.add_get("/openapi.json", weakly(self._openapi))
+        app.router.add_get("/docs", weakly(self._docs))
         self._logs.begin()
         return await self._site.start(settings.http)
 
@@ -140,6 +144,7 @@ class ApiServer:
             *Devices(self._api, self.copies, self._randomness).operations(),
             *Applications(self._api, self.copies, self._randomness).operations(),
             *Gateways(self._api, self.copies, self._fleet).operations(),
+            *PairingModes(self._api, self.copies, self._clock).operations(),
             *ClusterParts(self._api, self._logs).operations(),
             *streams.operations(),
         ]
@@ -196,3 +201,7 @@ class ApiServer:
 
     async def _openapi(self, request: web.Request) -> web.StreamResponse:
         return web.Response(body=self._document, content_type="application/json")
+
+    async def _docs(self, request: web.Request) -> web.StreamResponse:
+        headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
+        return web.Response(body=self._page, content_type="text/html", charset="utf-8", headers=headers)

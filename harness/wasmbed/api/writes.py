@@ -43,13 +43,15 @@ async def patch(
     call: Call[Any, Any],
     change: Object,
     recent: Collection[str] = (),
+    name: str | None = None,
 ) -> Object:
     """Write a merge patch, if the object has the version of If-Match; returns the new object.
 
-    ``recent`` are fields of the spec that earlier definitions of the type lack: the API server drops those silently.
+    ``name`` is the object's, by default the one of the path. ``recent`` are fields of the spec that earlier definitions
+    of the type lack: the API server drops those silently.
     Raises :class:`Problem` 404, 409 for a field that is not kept, and 412 for another version.
     """
-    name = call.names["id"]
+    name = name or call.names["id"]
     copies.find(kind, name)
     if call.expected_version is not None:
         change = {**change, "metadata": {**change.get("metadata", {}), "resourceVersion": call.expected_version}}
