@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BeforeValidator, Field
 from typing_extensions import TypedDict
 
-from harness.wasmbed.api.log_lines import LEVELS, LogSource
+from harness.wasmbed.api.log_lines import LEVELS, LogLine, LogSource
 from harness.wasmbed.api.operation import Answer, Body, Call, NoBody, NoQuery, Operation, Right
 from harness.wasmbed.api.problems import Problem
 from harness.wasmbed.api.shapes import Time
@@ -20,6 +20,8 @@ from harness.wasmbed.resources.kinds import POD, SERVICE
 __all__ = ["ClusterParts"]
 
 _USE = Resource("metrics.k8s.io", "v1beta1", "pods", "PodMetrics")
+_LINES = 200
+"""Log lines that the terminal shows."""
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)([a-zA-Z]*)")
 _UNITS = {"n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "": Decimal(1), "k": Decimal(1000)}
 _UNITS |= {f"{letter}i": Decimal(1024) ** power for power, letter in enumerate("KMGT", 1)}
@@ -133,6 +135,11 @@ class ClusterParts:
         }
 
     async def _metrics(self, call: Call[NoBody, NoQuery]) -> Answer:
+        answer: Metrics = {"metrics": await self.read_use()}
+        return Answer(answer)
+
+    async def read_use(self) -> list[PodUse]:
+        """Return what the pods use, by name. Raises :class:`Problem` 404 where nobody measures that."""
         try:
             items = (await self._api.list(_USE)).items
         except ApiError as error:
@@ -140,8 +147,11 @@ class ClusterParts:
                 raise
             detail = "this cluster does not measure what pods use: install metrics-server"
             raise Problem(404, detail) from error
-        answer: Metrics = {"metrics": sorted(map(_use, items), key=lambda each: each["name"])}
-        return Answer(answer)
+        return sorted(map(_use, items), key=lambda each: each["name"])
+
+    async def read_logs(self, component: str) -> list[LogLine]:
+        """Return the latest log lines of a component."""
+        return [each for each in await self._logs.read() if each.component == component][-_LINES:]
 
     async def _read_logs(self, call: Call[NoBody, LogQuery]) -> Answer:
         wanted = call.query

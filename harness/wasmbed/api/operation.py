@@ -67,6 +67,8 @@ class Call(Generic[B, Q]):
     body: B
     query: Q
     request: web.Request
+    audit: dict[str, Any] = field(default_factory=dict)
+    """What the audit log is to have beside caller, right, path and answer."""
 
     @property
     def expected_version(self) -> str | None:

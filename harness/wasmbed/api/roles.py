@@ -57,6 +57,12 @@ _PLATFORM: Rules = {
     (_METRICS, "pods"): ("list",),
 }
 """What runs the platform: each role reads it."""
+_TERMINAL: Rules = {
+    (GROUP, "terminals"): ("create",),
+    (_CORE, "events"): ("list",),
+    (_CORE, "configmaps"): ("list",),
+}
+"""The terminal, and what only it shows. There are no such resources as terminals: the name is for rules like these."""
 ROLES = {
     role.name: role
     for role in (
@@ -71,6 +77,7 @@ ROLES = {
                 (GROUP, "applications"): (*_READ, "create", "patch", "delete"),
                 (GROUP, "gateways"): _READ,
                 **_PLATFORM,
+                **_TERMINAL,
             },
         ),
         Role(
@@ -80,6 +87,7 @@ ROLES = {
                 (GROUP, "applications"): (*_READ, "create", "patch", "delete"),
                 (GROUP, "gateways"): (*_READ, "create", "patch", "delete"),
                 **_PLATFORM,
+                **_TERMINAL,
             },
         ),
     )

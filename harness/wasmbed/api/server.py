@@ -35,6 +35,7 @@ from harness.wasmbed.api.routing import Routing, methods_of, options_of
 from harness.wasmbed.api.settings import ApiSettings
 from harness.wasmbed.api.shapes import application_shape, device_shape, gateway_shape
 from harness.wasmbed.api.streams import Streams
+from harness.wasmbed.api.terminal import Terminal
 from harness.wasmbed.resources.api import ApiError, ResourceApi
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 
@@ -139,13 +140,15 @@ class ApiServer:
         await self.copies.stop()
 
     def _operations(self, streams: Streams) -> Sequence[Operation]:
+        parts = ClusterParts(self._api, self._logs)
         return [
             *self._overview.operations(),
             *Devices(self._api, self.copies, self._randomness).operations(),
             *Applications(self._api, self.copies, self._randomness).operations(),
             *Gateways(self._api, self.copies, self._fleet).operations(),
             *PairingModes(self._api, self.copies, self._clock).operations(),
-            *ClusterParts(self._api, self._logs).operations(),
+            *parts.operations(),
+            *Terminal(self._api, self._access, self._clock, self._overview, parts).operations(),
             *streams.operations(),
         ]
 
