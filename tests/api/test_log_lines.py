@@ -31,7 +31,7 @@ async def test_they_are_this_process_s_only_without_pods(world: World, tmp_path:
         get_log("harness.wasmbed.gateway").error("here")
         logs.end()
         assert [each.message for each in await logs.read()] == ["here"]
-        labels = {"app.kubernetes.io/part-of": "wasmbed", "app.kubernetes.io/name": "gateway"}
+        labels = {"app.kubernetes.io/component": "gateway"}
         spec = {"containers": [{"name": "gateway", "image": "wasmbed"}]}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "g-0", "labels": labels}, "spec": spec}
         await world.api.create(POD, pod)

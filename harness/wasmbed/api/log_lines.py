@@ -30,10 +30,9 @@ TAIL, LARGEST = 500, 256 << 10
 """Lines and bytes of a pod's log, at most."""
 WITHIN = 10.0
 """Seconds for all pods."""
-PLATFORM = "app.kubernetes.io/part-of=wasmbed"
-"""The label of the platform's pods in ``deploy/``."""
+PLATFORM = "app.kubernetes.io/component in (gateway,controllers,api)"
+"""The labels of the platform's pods in ``deploy/``."""
 _COMPONENT = "app.kubernetes.io/component"
-_NAME = "app.kubernetes.io/name"
 _OWN = "harness.wasmbed"
 _LINE = re.compile(r"(?:(DEBUG|INFO|WARNING|ERROR|CRITICAL)[ :]\s*)?(.*)", re.DOTALL)
 
@@ -102,7 +101,7 @@ class PodLogs(LogSource):
 
     async def _of_pod(self, pod: Object, turns: asyncio.Semaphore) -> list[LogLine]:
         name, labels = pod["metadata"]["name"], pod["metadata"].get("labels") or {}
-        component = str(labels.get(_COMPONENT) or labels.get(_NAME) or name)
+        component = str(labels.get(_COMPONENT, name))
         async with turns:
             try:
                 async with self._api.log(POD, name, tail=TAIL, timestamps=True, largest=LARGEST) as pieces:
