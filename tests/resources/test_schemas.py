@@ -19,6 +19,10 @@ def application(**spec):
     return body
 
 
+def expressed(**expression):
+    return application(targetDevices={"selector": {"matchExpressions": [{"key": "site", **expression}]}})
+
+
 def device(**spec):
     body = manifests.device("edge-1", public_key=b"\x30", device_type="mcu")
     body["spec"] |= spec
@@ -55,6 +59,13 @@ async def test_a_status_given_at_creation_is_dropped(cluster: EmbeddedCluster) -
         (application(targetDevices={"deviceNames": []}), "spec.targetDevices.deviceNames"),
         (application(targetDevices={"deviceNames": ["a", "a"]}), "spec.targetDevices.deviceNames"),
         (application(targetDevices={"selector": {"matchLabels": {}}}), "spec.targetDevices.selector.matchLabels"),
+        (application(targetDevices={"selector": {}}), "spec.targetDevices.selector"),
+        (expressed(operator="Like", values=["a"]), "matchExpressions[0].operator"),
+        (expressed(operator="In"), "In and NotIn need values"),
+        (expressed(operator="NotIn", values=[]), "In and NotIn need values"),
+        (expressed(operator="Exists", values=["a"]), "Exists and DoesNotExist take none"),
+        (application(metadata={"tags": ["a", "a"]}), "spec.metadata.tags[1]"),
+        (application(description="a" * 4097), "spec.description"),
         (application(config={"memoryLimit": 65_535}), "spec.config.memoryLimit"),
         (application(config={"fuel": 0}), "spec.config.fuel"),
         (application(config={"entry": ""}), "spec.config.entry"),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.wasmbed.protocol.messages import ApplicationState
+from harness.wasmbed.resources.label_expressions import meets
 from harness.wasmbed.resources.phases import ApplicationPhase, DevicePhase, GatewayPhase
 from harness.wasmbed.resources.view_fields import (
     Field,
@@ -134,14 +135,19 @@ class TargetDevices(View):
     def match_labels(self) -> Mapping[str, str]:
         return (self.raw.get("selector") or {}).get("matchLabels") or {}
 
+    @property
+    def match_expressions(self) -> Sequence[Mapping[str, Any]]:
+        return (self.raw.get("selector") or {}).get("matchExpressions") or ()
+
     def matches(self, device: Device) -> bool:
         """Whether ``device`` is a target."""
         if self.all_devices:
             return True
-        wanted = self.match_labels
-        if wanted:
-            labels = device.labels
-            return all(labels.get(key) == value for key, value in wanted.items())
+        labels, expressions, found = self.match_labels, self.match_expressions, device.labels
+        if labels or expressions:
+            return all(found.get(key) == value for key, value in labels.items()) and all(
+                meets(found, each) for each in expressions
+            )
         return device.name in self.device_names
 
 
@@ -160,6 +166,8 @@ class ApplicationConfig(View):
 class ApplicationSpec(View):
     __slots__ = ()
     name = text_field()
+    description = text_field()
+    metadata = Field[Mapping[str, Any]]({})
     wasm_bytes = text_field()
     wasm_ref = text_field()
     stopped = Field(False)
