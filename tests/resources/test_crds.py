@@ -106,6 +106,8 @@ def test_defaults_of_the_config_view_are_those_of_the_schema() -> None:
         "memoryLimit": config.memory_limit,
         "fuel": config.fuel,
         "timeLimit": config.time_limit,
+        "autoRestart": config.auto_restart,
+        "maxRestarts": config.max_restarts,
         "entry": config.entry,
     }
 

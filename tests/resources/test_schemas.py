@@ -33,6 +33,7 @@ async def test_an_application_has_its_defaults(cluster: EmbeddedCluster) -> None
     api = cluster.client("User")
     created = await api.create(APPLICATION, application())
     config = {"memoryLimit": 1_048_576, "fuel": 10_000_000, "timeLimit": 5_000, "entry": "run"}
+    config |= {"autoRestart": False, "maxRestarts": 3}
     assert created["spec"]["config"] == config
     assert created["spec"]["stopped"] is False
     assert created["status"] == {"phase": "Pending"}

@@ -158,6 +158,8 @@ class ApplicationConfig(View):
     memory_limit = Field(1_048_576)
     fuel = Field(10_000_000)
     time_limit = Field(5_000)
+    auto_restart = Field(False)
+    max_restarts = Field(3)
     entry = Field("run")
     args = texts_field()
     env = Field[Mapping[str, str]]({})
@@ -197,6 +199,7 @@ class DeploymentRecord(View):
     enrollments = number_field()
     requested_at = text_field()
     attempts = number_field()
+    restarts = number_field()
     error = text_field()
 
 
@@ -249,6 +252,7 @@ class ApplicationStatus(View):
     health = text_field(HEALTH)
     error = text_field()
     retry_count = number_field()
+    restart_count = number_field()
     conditions = conditions_field()
 
 
