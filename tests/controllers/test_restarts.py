@@ -7,7 +7,7 @@ from typing import Any
 from harness.wasmbed.resources.kinds import APPLICATION
 from tests.controllers.world import World
 
-TRAP = {"state": "error", "code": "TRAP", "error": "unreachable"}
+TRAP = {"state": "error", "code": "TRAP", "error": "unreachable\n    function 0 at 0x2e"}
 FAILS = ["receiving", "deployed", "running", TRAP]
 RUNS = ["receiving", "deployed", "running"]
 
@@ -49,7 +49,7 @@ async def test_it_is_given_up_after_the_last_restart_and_a_stop_counts_anew(worl
     status = (await world.reaches("blink", "Error", within=60)).status
     assert world.gateways.count("deploy") == {"edge-1": 3}
     assert status.restart_count == 2
-    assert status.error == "edge-1: unreachable (given up after 2 restarts)"
+    assert status.error == "edge-1: unreachable (gave up after 2 of 2 restarts)"
     await world.settle(700)
     assert world.gateways.count("deploy") == {"edge-1": 3}
     world.gateways.answers["edge-1"] = [FAILS, RUNS]

@@ -118,12 +118,13 @@ class Assessor:
         now: float,
     ) -> DeviceAssessment:
         """Return the assessment of a device where the module failed at run time and is to be deployed again."""
-        most = application.spec.config.max_restarts
-        if record.restarts >= most:
-            return DeviceAssessment(DeviceState.ERROR, f"{error.reason} (given up after {most} restarts)")
+        most, restarts = application.spec.config.max_restarts, record.restarts
+        reason = error.reason.partition("\n")[0]  # without its backtrace
+        if restarts >= most:
+            return DeviceAssessment(DeviceState.ERROR, f"{reason} (gave up after {restarts} of {most} restarts)")
         is_due = retries.may_restart(name, record, now, self._randomness)
-        reason = f"{error.reason} (restart {record.restarts + 1} of {most})"
-        return DeviceAssessment(DeviceState.DUE if is_due else DeviceState.BACKING_OFF, reason)
+        state = DeviceState.DUE if is_due else DeviceState.BACKING_OFF
+        return DeviceAssessment(state, f"{reason} (restart {restarts + 1} of {most})")
 
     def _apply_retry_limit(
         self, retries: RetryState, name: str, record: DeploymentRecord, assessment: DeviceAssessment
