@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from harness.wasmbed.resources.kinds import APPLICATION
@@ -38,7 +39,7 @@ async def test_it_is_deployed_again_after_a_growing_pause_until_it_runs(world: W
 
     await world.until(deployed, within=60)
     status = (await world.reaches("blink", "Running")).status
-    pauses = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in pairwise(times)]
     assert all(0.5 * 2**number <= pause <= 1.5 * 2**number + 1 for number, pause in enumerate(pauses)), pauses
     assert (status.restart_count, status.error) == (3, None)
     assert "Error" not in world.phases()

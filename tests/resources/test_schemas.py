@@ -100,6 +100,30 @@ async def test_a_device_that_breaks_the_schema_is_refused(cluster: EmbeddedClust
     assert field in [cause["field"] for cause in caught.value.status["details"]["causes"]]
 
 
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"config": {"heartbeatInterval": "30"}}, "spec.config.heartbeatInterval"),
+        ({"config": {"connectionTimeout": "0s"}}, "spec.config.connectionTimeout"),
+        ({"pairing": {"mode": "maybe"}}, "spec.pairing.mode"),
+        ({"pairing": {"until": "2026-01-01T00:00:00Z"}}, "spec.pairing.mode"),
+        ({"pairing": {"mode": "on", "until": "tomorrow"}}, "spec.pairing.until"),
+        ({"capabilities": ["a", "a"]}, "spec.capabilities[1]"),
+    ],
+)
+async def test_a_gateway_that_breaks_the_schema_is_refused(cluster: EmbeddedCluster, spec, field) -> None:
+    body = manifests.gateway("gateway-1", endpoint="127.0.0.1:8081")
+    body["spec"] |= spec
+    with pytest.raises(Invalid) as caught:
+        await cluster.client("User").create(GATEWAY, body)
+    assert field in [cause["field"] for cause in caught.value.status["details"]["causes"]]
+
+
+async def test_a_gateway_is_enabled_unless_its_spec_says_otherwise(cluster: EmbeddedCluster) -> None:
+    created = await cluster.client("User").create(GATEWAY, manifests.gateway("gateway-1", endpoint="127.0.0.1:8081"))
+    assert created["spec"]["enabled"] is True
+
+
 async def test_only_phases_that_exist_are_written(cluster: EmbeddedCluster) -> None:
     api = cluster.client("User")
     await api.create(GATEWAY, manifests.gateway("gateway-1", endpoint="127.0.0.1:8081"))

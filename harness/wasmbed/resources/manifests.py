@@ -77,7 +77,8 @@ def application(
     labels: Mapping[str, str] | None = None,
 ) -> Object:
     """Return an Application of ``module``, or of the module ``reference`` in the store, for one of the three kinds of
-    targets: names, a selector (labels, expressions, or both), or all. ``config`` has the resource's own field names (``memoryLimit``, ``fuel``, ``timeLimit``, ...)."""
+    targets: names, a selector (labels, expressions, or both), or all. ``config`` has the resource's own field names
+    (``memoryLimit``, ``fuel``, ``timeLimit``, ...)."""
     selector = _present(
         {
             "matchLabels": dict(match_labels) if match_labels is not None else None,

@@ -12,6 +12,7 @@ from harness.wasmbed.resources.view_fields import (
     Field,
     View,
     conditions_field,
+    duration_field,
     metrics_field,
     number_field,
     text_field,
@@ -30,6 +31,8 @@ __all__ = [
     "DeviceSpec",
     "DeviceStatus",
     "Gateway",
+    "GatewayConfig",
+    "GatewayPairing",
     "GatewaySpec",
     "GatewayStatus",
     "Statistics",
@@ -105,6 +108,7 @@ class DeviceStatus(View):
     gateway = text_field()
     enrolled_at = text_field()
     enrollments = number_field()
+    heartbeat_interval_milliseconds = Field[int | None](None)
     connected_since = text_field()
     last_heartbeat = text_field()
     device_status = text_field()
@@ -262,10 +266,30 @@ class Application(_Resource):
     status = Field(ApplicationStatus({}), ApplicationStatus)
 
 
+class GatewayConfig(View):
+    """Times in seconds; None where the gateway's own setting counts."""
+
+    __slots__ = ()
+    heartbeat_interval = duration_field()
+    connection_timeout = duration_field()
+    enrollment_timeout = duration_field()
+
+
+class GatewayPairing(View):
+    __slots__ = ()
+    mode = Field("off", choices=("on", "off"))
+    until = text_field()
+
+
 class GatewaySpec(View):
     __slots__ = ()
     endpoint = text_field()
     capacity = Field[int | None](None)
+    region = text_field()
+    capabilities = texts_field()
+    enabled = Field(True)
+    config = Field(GatewayConfig({}), GatewayConfig)
+    pairing = Field(GatewayPairing({}), GatewayPairing)
 
 
 class GatewayStatus(View):
