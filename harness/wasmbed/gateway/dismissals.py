@@ -12,7 +12,6 @@ from harness.wasmbed.gateway.sessions import Sessions
 from harness.wasmbed.gateway.status_patches import Status
 from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.errors import CertificateInvalid
-from harness.wasmbed.protocol.messages import ErrorCode
 from harness.wasmbed.resources.api import Resource
 from harness.wasmbed.resources.kinds import DEVICE
 
@@ -58,12 +57,13 @@ class Dismissals:
     def shut_down(self) -> None:
         """End all sessions, and open no further one."""
         self._sessions.draining = True
+        self.end_all()
+
+    def end_all(self) -> None:
+        """End all sessions of a gateway that shuts down or is disabled."""
         for session in self._sessions:
-            if session.state is SessionState.CLOSING:
-                continue
-            retry_after = self._sessions.retry_after()
-            refusal = try_again("the gateway is shutting down", retry_after, ErrorCode.GATEWAY_DRAINING)
-            self._service.dismiss(session, refusal.error)
+            if session.state is not SessionState.CLOSING:
+                self._service.dismiss(session, self._sessions.closing().error)
 
     async def abandon(self) -> None:
         """Stop the background checks."""

@@ -122,8 +122,8 @@ class HttpApi:
         return web.Response(text="ok\n") if reason is None else _refuse(503, reason)
 
     def _why_not_ready(self) -> str | None:
-        if self._sessions.draining:
-            return "the gateway is shutting down"
+        if not self._sessions.are_open:
+            return self._sessions.why_closed
         return None if self._address.is_known else "the gateway is starting"
 
     async def _render_metrics(self, request: web.Request) -> web.StreamResponse:
