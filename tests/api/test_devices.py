@@ -171,3 +171,13 @@ async def test_a_device_that_has_not_enrolled_cannot_connect(world: World) -> No
     await world.ask("POST", "/api/v1/devices", {"name": "pump-1"}, status=201)
     await world.ask("POST", "/api/v1/devices/pump-1/connect", status=409)
     await world.ask("POST", "/api/v1/devices/pump-2/connect", status=404)
+
+
+async def test_a_device_that_is_deleted_is_not_let_in_by_a_token_that_it_did_not_use(world: World) -> None:
+    await world.ask("POST", "/api/v1/devices", {"name": "pump-1"}, status=201)
+    await world.register("pump-1", phase="Connected")
+    await world.ask("DELETE", "/api/v1/devices/pump-1")
+    await world.settle()
+    await world.ask("GET", "/api/v1/devices/pump-1", status=404)
+    with pytest.raises(NotFound):
+        await world.api.get(SECRET, "pairing-pump-1")

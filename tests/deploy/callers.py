@@ -9,8 +9,9 @@ from typing import Any
 import aiohttp
 
 from tests.deploy.installation import Installation
-from tests.deploy.server import NAMESPACE, AuditedServer
+from tests.deploy.server import NAMESPACE, AuditedServer, of_kind
 
+API = "wasmbed-rest-api"
 COMMANDS = ("pods api-0", "services api", "devices {}", "applications stored", "gateways {}", "events", "configmaps")
 
 
@@ -29,8 +30,8 @@ async def use_everything(
     of these names."""
     metadata = {"name": "api-0", "labels": {"app.kubernetes.io/component": "api"}}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
-    spec = {"serviceAccountName": "wasmbed-rest-api", "containers": [{"name": "api", "image": "none"}]}
-    installation.create({**pod, "spec": spec})
+    (deployment,) = (each for each in of_kind(installation.objects, "Deployment") if each["metadata"]["name"] == API)
+    installation.create({**pod, "spec": deployment["spec"]["template"]["spec"]})
     ports = {"ports": [{"port": 1}]}
     installation.create({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "api"}, "spec": ports})
     token = make_caller(server, "admin")

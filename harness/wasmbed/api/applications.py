@@ -31,6 +31,7 @@ __all__ = ["Applications"]
 
 _LARGEST = 1_398_104
 """Characters of a module in base64."""
+_NOT_KEPT = "As the original's clients send it: the module says all."
 Text = Annotated[str, StringConstraints(max_length=4096)]
 
 
@@ -104,6 +105,7 @@ class WholeApplication(Body):
     """All of an application but its name."""
 
     displayName: Annotated[str | None, Field(min_length=1, max_length=253)] = None
+    description: Annotated[str | None, Field(max_length=1024)] = None
     wasmBytes: Annotated[str, Field(max_length=_LARGEST, description="The module in base64.")]
     targetDevices: Targets
     config: Config = Config()
@@ -113,6 +115,7 @@ class WholeApplication(Body):
         """Return the spec of the Application ``name``."""
         return {
             "name": self.displayName or name,
+            **({"description": self.description} if self.description else {}),
             "targetDevices": _targets(self.targetDevices),
             "stopped": self.stopped,
             "config": self.config.spec(),
@@ -124,12 +127,15 @@ class NewApplication(WholeApplication):
     """An application to run."""
 
     name: Annotated[Name | None, Field(description="Its name; one is made up if there is none.")] = None
+    language: Annotated[str | None, Field(max_length=63, description=_NOT_KEPT)] = None
+    template: Annotated[str | None, Field(max_length=63, description=_NOT_KEPT)] = None
 
 
 class ApplicationChange(Body):
     """The changes of an application: another module or other targets lead to a redeployment."""
 
     displayName: Annotated[str | None, Field(min_length=1, max_length=253)] = None
+    description: Annotated[str | None, Field(max_length=1024, description="Null takes it away.")] = None
     wasmBytes: Annotated[str | None, Field(max_length=_LARGEST)] = None
     targetDevices: Targets | None = None
     config: Config | None = None
@@ -231,6 +237,8 @@ class Applications:
         spec: dict[str, Any] = {}
         if wanted.displayName is not None:
             spec["name"] = wanted.displayName
+        if "description" in wanted.model_fields_set:
+            spec["description"] = wanted.description
         if wanted.targetDevices is not None:
             others = dict.fromkeys(("deviceNames", "selector", "allDevices"))
             spec["targetDevices"] = {**others, **_targets(wanted.targetDevices)}

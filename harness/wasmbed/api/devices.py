@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -15,7 +16,7 @@ from harness.wasmbed.api.problems import Problem
 from harness.wasmbed.api.shapes import DeviceShape, Time, device_shape
 from harness.wasmbed.api.texts import Texts
 from harness.wasmbed.api.writes import ONLY_THESE, Done, LabelKey, LabelValue, Name, changed, delete, patch
-from harness.wasmbed.resources.api import ApiError, Conflict, Object, ResourceApi
+from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, ResourceApi
 from harness.wasmbed.resources.kinds import DEVICE, SECRET
 from harness.wasmbed.resources.names import PURPOSE_LABEL, PURPOSE_PAIRING, TOKEN_KEY, pairing_secret
 from harness.wasmbed.resources.phases import DevicePhase
@@ -24,6 +25,7 @@ __all__ = ["Devices"]
 
 _TOKEN_BYTES = 24
 _AT_ONCE = 100
+_TOLD = "As the original's clients send it: the device says it itself when it enrolls."
 
 
 class DeviceQuery(PageQuery):
@@ -46,7 +48,11 @@ class NewDevices(Body):
 
     name: Annotated[Name | None, Field(description="The device's name; with a count, NAME-1 to NAME-count.")] = None
     count: Annotated[int, Field(ge=1, le=_AT_ONCE)] = 1
-    type: Annotated[Literal["MCU"] | None, Field(description="As the original's clients send it.")] = None
+    type: Annotated[Literal["MCU"] | None, Field(description=_TOLD)] = None
+    architecture: Annotated[str | None, Field(max_length=63, description=_TOLD)] = None
+    mcuType: Annotated[str | None, Field(max_length=63, description=_TOLD)] = None
+    gatewayId: Annotated[str | None, Field(max_length=253, description=_TOLD)] = None
+    qemuEnabled: Annotated[bool | None, Field(description=_TOLD)] = None
 
 
 class DeviceChange(Body):
@@ -195,8 +201,13 @@ class Devices:
 
     async def _delete(self, call: Call[NoBody, NoQuery]) -> Answer:
         name = call.names["id"]
-        if self._copies.awaited(name) is None or name in self._copies.of(DEVICE):
+        if self._copies.awaited(name) is None:
             return await delete(self._api, self._copies, DEVICE, call)
+        if name in self._copies.of(DEVICE):  # it enrolled with a certificate, and its token lets in another
+            answer = await delete(self._api, self._copies, DEVICE, call)
+            with suppress(NotFound):
+                await self._api.delete(SECRET, pairing_secret(name))
+            return answer
         try:
             await self._api.delete(SECRET, pairing_secret(name), resource_version=call.expected_version)
         except Conflict as error:

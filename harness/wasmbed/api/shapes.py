@@ -69,8 +69,10 @@ class StatisticsShape(TypedDict):
 class ApplicationShape(TypedDict):
     """An application and how far it is."""
 
-    app_id: Annotated[str, Field(description="The name of the Application.")]
+    id: Annotated[str, Field(description="The name of the Application.")]
+    app_id: Annotated[str, Field(description="The same.")]
     name: Annotated[str, Field(description="Its display name.")]
+    description: str | None
     status: Annotated[str, Field(description="The phase.")]
     health: str | None
     stopped: bool
@@ -152,8 +154,10 @@ def application_shape(raw: dict[str, Any]) -> ApplicationShape:
     spec, status = application.spec, application.status
     numbers, targets = status.statistics, spec.target_devices
     return {
+        "id": application.name,
         "app_id": application.name,
         "name": spec.name or application.name,
+        "description": spec.description,
         "status": status.phase,
         "health": status.health,
         "stopped": spec.stopped,
