@@ -173,7 +173,7 @@ def plain(objects: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]
     """Objects by kind and name, without what says that settings have changed: kustomize's name of the ConfigMap, the
     chart's annotation."""
     name = next(each["metadata"]["name"] for each in of_kind(objects, "ConfigMap"))
-    objects = json.loads(json.dumps(objects).replace(f'"{name}"', '"wasmbed-gateway"'))
+    objects = json.loads(json.dumps(objects).replace(f'"{name}"', '"wasmbed-settings"'))
     for each in of_kind(objects, "StatefulSet"):
         each["spec"]["template"]["metadata"].get("annotations", {}).pop("wasmbed.io/settings", None)
     return {(each["kind"], each["metadata"]["name"]): each for each in objects}
