@@ -136,6 +136,21 @@ async def test_an_application_is_mended_by_a_new_module(stack: Stack) -> None:
 
 
 @pytest.mark.requires("applications", "gateway-http")
+async def test_an_application_that_breaks_is_restarted_and_given_up(stack: Stack) -> None:
+    """A policy deploys it again, as often as it says; then it is in Error."""
+    board = await stack.boards.power_on()
+    device = await stack.device(board).until(phase="Connected")
+    config = {"autoRestart": True, "maxRestarts": 1}
+    module = stack.modules("trap")
+    manifest = manifests.application("app", module=module, device_names=[device.name], config=config)
+    await stack.api.create(APPLICATION, manifest)
+    application = await stack.application("app").until(phase="Error", restart_count=1, within=30)
+    assert "gave up after 1 of 1 restarts" in (application.status.error or "")
+    assert len(stack.history.find("RuntimeFault", about="app", source="Device")) == 2
+    assert stack.history.phases(device.name).count("Connected") == 1
+
+
+@pytest.mark.requires("applications", "gateway-http")
 async def test_an_application_for_a_device_that_is_not_there_waits(stack: Stack) -> None:
     """A deployment is not lost: it happens when its device comes."""
     application = await stack.deploy("hello", to="late-1")

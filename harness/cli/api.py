@@ -49,6 +49,7 @@ async def api(http: str, origins: tuple[str, ...], kubeconfig: Path | None, name
     from harness.core.descriptors import raise_limit
     from harness.core.identifiers import Randomness
     from harness.core.network import SystemNetwork
+    from harness.wasmbed.api.log_lines import OwnLog, PodLogs
     from harness.wasmbed.api.server import ApiServer
     from harness.wasmbed.api.settings import ApiSettings
     from harness.wasmbed.gateway.settings_file import parse_endpoint
@@ -62,7 +63,9 @@ async def api(http: str, origins: tuple[str, ...], kubeconfig: Path | None, name
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     kubernetes = await KubernetesApi.open(namespace, kubeconfig=kubeconfig)
     settings = ApiSettings(http=endpoint, origins=origins)
-    server = ApiServer(settings, kubernetes, SystemClock(), Randomness(), SystemNetwork())
+    clock = SystemClock()
+    logs = PodLogs(kubernetes, clock, OwnLog(clock))
+    server = ApiServer(settings, kubernetes, clock, Randomness(), SystemNetwork(), logs=logs)
     end = End()
     try:
         served = await _listen(server, http)

@@ -42,6 +42,7 @@ FEATURES: Mapping[str, str] = {
     "gateway-pause": "the harness can stop its processor, and let it go on where it was",
     "several-gateways": "more than one of them can run at the same time",
     "gateway-placement": "assigns a device that enrolls to its home among several gateways",
+    "gateway-suspension": "ends the session of a Device that is suspended, and refuses it",
     "gateway-api-faults": "its requests to the cluster can be made to fail",
 }
 """The features of gateways, each with its meaning; scenarios ask for them by ``requires``."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import re
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from harness.core.history import Event
 from harness.invariants.invariant import EVERY, Invariant, Party, Violation, on
 from harness.invariants.ledger import LONGEST_INTERVAL, Ledger, Link, status_of
+from harness.wasmbed.resources.durations import DURATION, parse_duration
 
 __all__ = ["TIMING", "Deadlines"]
 
@@ -149,17 +152,32 @@ class DeviceTime(Invariant):
 
 
 class HeartbeatInterval(Invariant):
-    """The interval that a gateway gives a device is the one it is set to, in milliseconds."""
+    """The interval that a gateway gives a device is the one it is set to, in milliseconds, or one in its Gateway's
+    spec."""
 
     name = "heartbeat interval"
     party = Party.GATEWAY
     source = "wasmbed.cddl (enrollment-response, field 3)"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._written: defaultdict[str, set[str]] = defaultdict(set)
+        """By gateway, the intervals in its spec. The gateway may know of a change sooner or later than the record."""
+
+    @on("POST Gateway", "PATCH Gateway", "PUT Gateway", "state Gateway")
+    def written(self, event: Event) -> Iterator[Violation]:
+        interval = ((event.data.get("spec") or {}).get("config") or {}).get("heartbeatInterval")
+        if isinstance(interval, str) and re.fullmatch(DURATION, interval):
+            self._written[str(event.data.get("name"))].add(interval)
+        yield from ()
 
     @on("EnrollmentResponse")
     def enrolled(self, event: Event) -> Iterator[Violation]:
         link, told = self.ledger.link(event), event.data.get("heartbeatInterval")
         up = self.ledger.gateways.get(link.gateway) if link is not None else None
         wanted = up.data.get("heartbeatInterval") if up is not None else None
+        if link is not None and any(1000 * parse_duration(each) == told for each in self._written[link.gateway]):
+            return
         if link is not None and wanted is not None and told is not None and told != wanted:
             message = f"the gateway told {link.device} to beat every {told} ms; it is set to {wanted} ms"
             yield self.broken(event, message, cause=up, link=link)

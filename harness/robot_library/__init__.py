@@ -18,13 +18,20 @@ from harness.robot_library.emulation import EmulationKeywords
 from harness.robot_library.judges import JudgeKeywords
 from harness.robot_library.listener import Scope, StackListener
 from harness.robot_library.platform import PlatformKeywords
+from harness.robot_library.rest import RestKeywords
 
 __all__ = ["WasmbedLibrary"]
 
 
 @library(scope="GLOBAL", converters=CONVERTERS, doc_format="ROBOT")
 class WasmbedLibrary(
-    BoardKeywords, DeviceKeywords, ApplicationKeywords, PlatformKeywords, EmulationKeywords, JudgeKeywords
+    BoardKeywords,
+    DeviceKeywords,
+    ApplicationKeywords,
+    PlatformKeywords,
+    RestKeywords,
+    EmulationKeywords,
+    JudgeKeywords,
 ):
     """Keywords for the whole Wasmbed stack: cluster, gateway, controllers, boards, and the recorded history.
 

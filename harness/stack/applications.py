@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from harness.invariants.absence import Absence, missing_from_application
 from harness.stack.authors import Author
 from harness.stack.boards import Boards
 from harness.stack.dead_ends import dead_end
+from harness.stack.devices import DeviceHandle
 from harness.stack.record import Record
 from harness.stack.waiting import Conditions, Unreachable, Watched
 from harness.wasmbed.resources.api import Object, ResourceApi
@@ -19,7 +20,7 @@ from harness.wasmbed.resources.kinds import APPLICATION
 from harness.wasmbed.resources.manifests import wasm_bytes
 from harness.wasmbed.resources.views import Application, ApplicationStatus, DeviceEntry
 
-__all__ = ["ApplicationHandle", "parse_targets"]
+__all__ = ["ApplicationHandle", "parse_targets", "targets"]
 
 
 def parse_targets(text: str) -> dict[str, Any]:
@@ -144,3 +145,16 @@ class ApplicationHandle(Watched[Application]):
 
     async def _change(self, spec: dict[str, Any]) -> None:
         await self.wrote(await self._api.patch(APPLICATION, self.name, {"spec": spec}))
+
+
+def targets(to: Any, boards: Boards) -> dict[str, Any]:
+    """Return the targets of an Application as arguments of its manifest: boards or devices, ``"all"``, or labels."""
+    if to == "all":
+        return {"all_devices": True}
+    if isinstance(to, Mapping):
+        return {"match_labels": to}
+    several = to if isinstance(to, Sequence) and not isinstance(to, str) else [to]
+    if not several:
+        raise UsageError("names no device", where="deploy(to=[])", do="name a board, a device, labels or 'all'")
+    names = [each.name if isinstance(each, DeviceHandle) else boards.device_of(each) for each in several]
+    return {"device_names": names}

@@ -37,7 +37,7 @@ class FaultyApi(ResourceApi):
         return self._faults.answered(self._client, "list", resource, "", f"{label_selector}&{field_selector}", answer)
 
     async def create(self, resource: Resource, body: Object) -> Object:
-        name = str(body["metadata"].get("name") or "")
+        name = str(body.get("metadata", {}).get("name") or "")
         await self._faults.foreseen(self._client, "POST", resource, name, body)
         return await self._call("create", resource, name, lambda: self._api.create(resource, body))
 

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from harness.boards.board import Board, BoardEnvironment, Credentials
 from harness.boards.link_tap import BoardTap
@@ -26,7 +26,7 @@ from harness.faults.fault import RELAY
 from harness.faults.schedule import Entry
 from harness.stack.api_faults import ApiFaults
 from harness.stack.api_server import ApiServerControl
-from harness.stack.applications import ApplicationHandle
+from harness.stack.applications import ApplicationHandle, targets
 from harness.stack.backends import lacking, make_cluster
 from harness.stack.balancer import Balancer
 from harness.stack.boards import Boards
@@ -58,6 +58,9 @@ from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.resources import manifests
 from harness.wasmbed.resources.api import ResourceApi
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
+
+if TYPE_CHECKING:
+    from harness.stack.rest_api import RestApi
 
 __all__ = ["Stack"]
 
@@ -134,6 +137,7 @@ class Stack:
         self._gateways: list[GatewayControl] = []
         self._all_controllers: list[Controllers] = []
         self._balancer: Balancer | None = None
+        self._rest_api: RestApi | None = None
         self._schedule = Schedule()
         """The faults that were scheduled so far."""
 
@@ -286,7 +290,7 @@ class Stack:
         name = name or self._name(module)
         application = self.application(name)
         binary = self.modules.load(module)
-        manifest = manifests.application(name, module=binary, config=config, **self._targets(to))
+        manifest = manifests.application(name, module=binary, config=config, **targets(to, self.boards))
         await application.wrote(await self.api.create(APPLICATION, manifest))
         return application
 
@@ -334,6 +338,17 @@ class Stack:
         )
         await gateway.start()
         return gateway
+
+    async def rest_api(self) -> RestApi:
+        """The REST API of this stack's platform, which the first call starts."""
+        if self._rest_api is None:
+            from harness.stack.rest_api import RestApi  # late: few tests need it
+
+            made = RestApi(self, self._client("ApiServer"), self._recorder.platform)
+            self._at_end("the REST API", made.stop)
+            await self._bounded("the REST API", made.start())
+            self._rest_api = made
+        return self._rest_api
 
     async def scale_gateways(self, count: int, **settings: Any) -> Sequence[GatewayControl]:
         """Run ``count`` gateways in all, behind one address for boards that are made from now on; returns them.
@@ -484,17 +499,6 @@ class Stack:
         finally:
             for task in tasks:
                 task.cancel()
-
-    def _targets(self, to: Any) -> dict[str, Any]:
-        if to == "all":
-            return {"all_devices": True}
-        if isinstance(to, Mapping):
-            return {"match_labels": to}
-        several = to if isinstance(to, Sequence) and not isinstance(to, str) else [to]
-        if not several:
-            raise UsageError("names no device", where="deploy(to=[])", do="name a board, a device, labels or 'all'")
-        names = [each.name if isinstance(each, DeviceHandle) else self.boards.device_of(each) for each in several]
-        return {"device_names": names}
 
     def _name(self, module: bytes | str | Path) -> str:
         stem = "app" if isinstance(module, bytes) else Path(module).stem.lower().replace("_", "-")

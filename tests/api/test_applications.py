@@ -93,3 +93,16 @@ async def test_the_module_comes_back(world: World, good: str) -> None:
     body = {"name": "hello", "wasmBytes": good, "targetDevices": {"allDevices": True}}
     await world.ask("POST", "/api/v1/applications", body, status=201)
     assert b64encode(await world.ask("GET", "/api/v1/applications/hello/module")).decode() == good
+
+
+async def test_an_application_is_replaced_whole(world: World, good: str) -> None:
+    body = {"name": "hello", "wasmBytes": good, "targetDevices": ["pump-1"], "config": {"fuel": 5}, "stopped": True}
+    await world.ask("POST", "/api/v1/applications", body, status=201)
+    whole = {"wasmBytes": good, "targetDevices": {"matchLabels": {"site": "a"}}, "config": {"entry": "run"}}
+    await world.ask("PUT", "/api/v1/applications/hello", whole)
+    spec = (await world.api.get(APPLICATION, "hello"))["spec"]
+    assert spec["targetDevices"] == {"selector": {"matchLabels": {"site": "a"}}}
+    assert spec["stopped"] is False
+    assert spec["config"]["fuel"] != 5
+    await world.ask("PUT", "/api/v1/applications/nobody", whole, status=404)
+    await world.ask("PUT", "/api/v1/applications/hello", {"wasmBytes": good}, status=422)

@@ -155,3 +155,29 @@ async def test_a_long_list_is_compressed_for_those_who_read_that(world: World) -
     headers["Accept-Encoding"] = "identity"
     async with world.session.get("/api/v1/devices", headers=headers) as answer:
         assert "Content-Encoding" not in answer.headers
+
+
+async def test_a_device_that_is_disconnected_is_suspended_until_it_may_connect(world: World) -> None:
+    await world.register("pump-1", phase="Connected", lastHeartbeat="2026-01-01T00:00:00Z")
+    answer = await world.ask("POST", "/api/v1/devices/pump-1/disconnect", {"anything": 1}, role="operator")
+    assert (answer["status"], answer["suspended"]) == ("Connected", True)
+    assert (await world.api.get(DEVICE, "pump-1"))["spec"]["suspended"] is True
+    answer = await world.ask("POST", "/api/v1/devices/pump-1/connect", role="operator")
+    assert answer["lastHeartbeat"] == "2026-01-01T00:00:00Z"
+    assert (await world.ask("GET", "/api/v1/devices/pump-1"))["suspended"] is False
+
+
+async def test_a_device_that_has_not_enrolled_cannot_connect(world: World) -> None:
+    await world.ask("POST", "/api/v1/devices", {"name": "pump-1"}, status=201)
+    await world.ask("POST", "/api/v1/devices/pump-1/connect", status=409)
+    await world.ask("POST", "/api/v1/devices/pump-2/connect", status=404)
+
+
+async def test_a_device_that_is_deleted_is_not_let_in_by_a_token_that_it_did_not_use(world: World) -> None:
+    await world.ask("POST", "/api/v1/devices", {"name": "pump-1"}, status=201)
+    await world.register("pump-1", phase="Connected")
+    await world.ask("DELETE", "/api/v1/devices/pump-1")
+    await world.settle()
+    await world.ask("GET", "/api/v1/devices/pump-1", status=404)
+    with pytest.raises(NotFound):
+        await world.api.get(SECRET, "pairing-pump-1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.wasmbed.resources.api import Object, Resource
-from harness.wasmbed.resources.kinds import APPLICATION
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
 from harness.wasmbed.resources.names import STOP_FINALIZER
 from tests.controllers.world import Broken, World
 
@@ -70,6 +70,36 @@ async def test_a_change_of_targets_leaves_the_others_alone(world: World) -> None
     assert world.gateways.count("stop") == {"edge-1": 1}
     assert world.gateways.count("deploy") == {"edge-1": 1, "edge-2": 1, "edge-3": 1}
     await world.reaches("blink", "Running")
+
+
+async def test_a_changed_description_redeploys_nothing(world: World) -> None:
+    await world.manager()
+    await world.device("edge-1")
+    await world.application()
+    await world.reaches("blink", "Running")
+    await world.change(description="shows that the pump works", metadata={"version": "2", "tags": ["pump"]})
+
+    async def observed():
+        return (await world.get(APPLICATION, "blink")).status.observed_generation == 2
+
+    await world.until(observed)
+    assert world.gateways.calls == [("deploy", "edge-1")]
+    assert world.phases()[-1] == "Running"
+
+
+async def test_expressions_choose_devices_and_a_label_adds_one(world: World) -> None:
+    await world.manager()
+    for name, site in (("edge-1", "roof"), ("edge-2", "yard"), ("edge-3", None)):
+        await world.device(name, labels={"site": site} if site else None)
+    await world.application(match_expressions=[{"key": "site", "operator": "In", "values": ["roof", "cellar"]}])
+    await world.reaches("blink", "Running")
+    assert world.gateways.count("deploy") == {"edge-1": 1}
+    await world.api.patch(DEVICE, "edge-3", {"metadata": {"labels": {"site": "cellar"}}})
+
+    async def both():
+        return world.gateways.count("deploy") == {"edge-1": 1, "edge-3": 1}
+
+    await world.until(both)
 
 
 async def test_a_late_report_about_the_old_module_does_not_count_for_the_new(world: World) -> None:

@@ -279,7 +279,7 @@ class World:
         await self.move(name, "Connected")
 
     async def application(self, name: str = "blink", module: bytes | None = MODULE, **options: Any) -> None:
-        if not options.keys() & {"device_names", "match_labels", "all_devices"}:
+        if not options.keys() & {"device_names", "match_labels", "match_expressions", "all_devices"}:
             options["device_names"] = ["edge-1"]
         if "reference" in options:
             module = None

@@ -55,6 +55,15 @@ class Installation:
         options = (f"--only={name}", "--http=127.0.0.1:0", f"--kubeconfig={access}", f"--namespace={NAMESPACE}")
         return self.start("controllers", *options, ready="ready http=")
 
+    def rest_api(self) -> tuple[Command, str]:
+        """Start it; returns it and its URL."""
+        access = self._server.access("wasmbed-rest-api")
+        options = ("--http=127.0.0.1:0", f"--kubeconfig={access}", f"--namespace={NAMESPACE}")
+        program = self.start("api", *options, ready="ready http=")
+        program.until("\n")
+        line = next(line for line in program.said.splitlines() if line.startswith("ready"))
+        return program, "http://" + line.split("http=")[1]
+
     def gateway_options(self, account: str = "wasmbed-gateway", *, name: str = "wasmbed-gateway-0") -> list[str]:
         """The command line of a pod's gateway, under an account."""
         options = ["gateway", f"--name={name}", "--http=127.0.0.1:0"]

@@ -13,6 +13,8 @@ import yaml
 
 from harness.cli.main import run
 from harness.cli.secrets import DEVICES, GATEWAYS, IDENTITY
+from harness.wasmbed.api.fleet import GATEWAYS as FLEET
+from harness.wasmbed.api.roles import ROLES
 from harness.wasmbed.gateway.settings_file import read_settings
 from harness.wasmbed.resources.names import gateway_api_secret
 from tests.deploy.conftest import DEPLOY
@@ -56,6 +58,11 @@ def test_the_application_controller_may_read_the_token_of_every_gateway_that_can
     assert rule["resourceNames"] == [gateway_api_secret(f"{name}-{number}") for number in gateways]
 
 
+def test_the_roles_of_callers_are_those_of_the_api() -> None:
+    found = {each["metadata"]["name"]: each["rules"] for each in read("callers.yaml")}
+    assert found == {f"wasmbed-{name}": role.policy() for name, role in ROLES.items()}
+
+
 def test_every_gateway_that_can_be_has_an_address_of_its_own() -> None:
     """The component has a Service for each pod that the autoscaler may make, and the quota has room for them."""
     (scaler,) = of_kind(read("gateway.yaml"), "HorizontalPodAutoscaler")
@@ -65,6 +72,13 @@ def test_every_gateway_that_can_be_has_an_address_of_its_own() -> None:
     assert [each["metadata"]["name"] for each in services] == pods
     assert [each["spec"]["selector"]["statefulset.kubernetes.io/pod-name"] for each in services] == pods
     assert f'value: "{most + 1}"' in (ADDRESSES / "kustomization.yaml").read_text()
+
+
+def test_the_api_adds_replicas_of_the_gateways() -> None:
+    (gateways,) = of_kind(read("gateway.yaml"), "StatefulSet")
+    (role,) = (each for each in read("roles.yaml") if each["metadata"]["name"] == "wasmbed-rest-api")
+    (rule,) = (each for each in role["rules"] if each["resources"] == ["statefulsets"])
+    assert [FLEET] == [gateways["metadata"]["name"]] == rule["resourceNames"]
 
 
 def test_the_settings_are_a_gateways() -> None:
@@ -125,7 +139,7 @@ def test_every_pod_is_confined(tool: Tool, overlay: str) -> None:
     objects = build(tool("kustomize"), DEPLOY / "kustomize" / "overlays" / overlay)
     bound = {each["subjects"][0]["name"] for each in of_kind(objects, "RoleBinding")}
     workloads = of_kind(objects, *WORKLOADS)
-    assert len(workloads) == 6
+    assert len(workloads) == 7
     for workload in workloads:
         pod = template(workload)
         assert pod["automountServiceAccountToken"] == (pod["serviceAccountName"] in bound)
@@ -159,7 +173,7 @@ def plain(objects: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]
     """Objects by kind and name, without what says that settings have changed: kustomize's name of the ConfigMap, the
     chart's annotation."""
     name = next(each["metadata"]["name"] for each in of_kind(objects, "ConfigMap"))
-    objects = json.loads(json.dumps(objects).replace(f'"{name}"', '"wasmbed-gateway"'))
+    objects = json.loads(json.dumps(objects).replace(f'"{name}"', '"wasmbed-settings"'))
     for each in of_kind(objects, "StatefulSet"):
         each["spec"]["template"]["metadata"].get("annotations", {}).pop("wasmbed.io/settings", None)
     return {(each["kind"], each["metadata"]["name"]): each for each in objects}

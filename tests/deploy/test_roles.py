@@ -26,6 +26,7 @@ from harness.wasmbed.resources.names import (
     module_config_map,
     pairing_secret,
 )
+from tests.deploy.callers import use_everything
 from tests.deploy.conftest import DEPLOY
 from tests.deploy.installation import WITHIN, Installation
 from tests.deploy.server import NAMESPACE, AuditedServer
@@ -75,6 +76,8 @@ async def test_each_program_has_the_rights_that_it_uses(server: AuditedServer, i
         installation.until(f"application/{name}", "Running")
     server.kubectl("delete", f"-n{NAMESPACE}", "application", "inside", WITHIN)
     await pair(installation, address)
+    api, url = installation.rest_api()
+    await use_everything(server, installation, url, module, device, "wasmbed-gateway-0")
 
     # A renewal of a lease that somebody has changed reads it again.
     for name in CONTROLLERS:
@@ -92,8 +95,8 @@ async def test_each_program_has_the_rights_that_it_uses(server: AuditedServer, i
     installation.until("gateway/wasmbed-gateway-0", "Offline")
     installation.until(f"device/{device}", "Disconnected")
     await server.until_asked(SystemClock(), *((f"wasmbed-{name}-controller", "get", "leases") for name in CONTROLLERS))
-    for manager in managers:
-        assert installation.stop(manager) == 0, manager.said
+    for program in (*managers, api):
+        assert installation.stop(program) == 0, program.said
 
     granted = dict(installation.granted())
     accounts = {account for account, *_ in granted}

@@ -8,6 +8,7 @@ import pytest
 
 from harness.wasmbed.resources import view_fields, views
 from harness.wasmbed.resources.deployments import DeploymentRequest
+from harness.wasmbed.resources.durations import DURATION
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY, load_crds
 from harness.wasmbed.resources.phases import MOVES
 from harness.wasmbed.resources.views import ApplicationConfig
@@ -23,6 +24,8 @@ STRUCTURES = [
     (APPLICATION, "status.deviceStatuses.*", views.DeviceEntry),
     (APPLICATION, "status.deviceStatuses.*.deployment", views.DeploymentRecord),
     (GATEWAY, "spec", views.GatewaySpec),
+    (GATEWAY, "spec.config", views.GatewayConfig),
+    (GATEWAY, "spec.pairing", views.GatewayPairing),
     (GATEWAY, "status", views.GatewayStatus),
 ]
 
@@ -106,6 +109,8 @@ def test_defaults_of_the_config_view_are_those_of_the_schema() -> None:
         "memoryLimit": config.memory_limit,
         "fuel": config.fuel,
         "timeLimit": config.time_limit,
+        "autoRestart": config.auto_restart,
+        "maxRestarts": config.max_restarts,
         "entry": config.entry,
     }
 
@@ -119,6 +124,11 @@ def test_a_reference_is_the_hash_of_the_module() -> None:
     request = DeploymentRequest(module=b"\0asm", memory=1, fuel=1, wall_time=1)
     assert re.fullmatch(pattern, request.sha256.hex())
     assert not re.fullmatch(pattern, request.sha256.hex().upper())
+
+
+def test_durations_have_one_pattern() -> None:
+    times = schema_at(GATEWAY, "spec.config")["properties"]
+    assert {each["pattern"] for each in times.values()} == {DURATION}
 
 
 def test_changing_a_copy_does_not_change_the_next() -> None:

@@ -19,6 +19,10 @@ def application(**spec):
     return body
 
 
+def expressed(**expression):
+    return application(targetDevices={"selector": {"matchExpressions": [{"key": "site", **expression}]}})
+
+
 def device(**spec):
     body = manifests.device("edge-1", public_key=b"\x30", device_type="mcu")
     body["spec"] |= spec
@@ -29,6 +33,7 @@ async def test_an_application_has_its_defaults(cluster: EmbeddedCluster) -> None
     api = cluster.client("User")
     created = await api.create(APPLICATION, application())
     config = {"memoryLimit": 1_048_576, "fuel": 10_000_000, "timeLimit": 5_000, "entry": "run"}
+    config |= {"autoRestart": False, "maxRestarts": 3}
     assert created["spec"]["config"] == config
     assert created["spec"]["stopped"] is False
     assert created["status"] == {"phase": "Pending"}
@@ -55,6 +60,13 @@ async def test_a_status_given_at_creation_is_dropped(cluster: EmbeddedCluster) -
         (application(targetDevices={"deviceNames": []}), "spec.targetDevices.deviceNames"),
         (application(targetDevices={"deviceNames": ["a", "a"]}), "spec.targetDevices.deviceNames"),
         (application(targetDevices={"selector": {"matchLabels": {}}}), "spec.targetDevices.selector.matchLabels"),
+        (application(targetDevices={"selector": {}}), "spec.targetDevices.selector"),
+        (expressed(operator="Like", values=["a"]), "matchExpressions[0].operator"),
+        (expressed(operator="In"), "In and NotIn need values"),
+        (expressed(operator="NotIn", values=[]), "In and NotIn need values"),
+        (expressed(operator="Exists", values=["a"]), "Exists and DoesNotExist take none"),
+        (application(metadata={"tags": ["a", "a"]}), "spec.metadata.tags[1]"),
+        (application(description="a" * 4097), "spec.description"),
         (application(config={"memoryLimit": 65_535}), "spec.config.memoryLimit"),
         (application(config={"fuel": 0}), "spec.config.fuel"),
         (application(config={"entry": ""}), "spec.config.entry"),
@@ -86,6 +98,30 @@ async def test_a_device_that_breaks_the_schema_is_refused(cluster: EmbeddedClust
     with pytest.raises(Invalid) as caught:
         await cluster.client("User").create(DEVICE, body)
     assert field in [cause["field"] for cause in caught.value.status["details"]["causes"]]
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"config": {"heartbeatInterval": "30"}}, "spec.config.heartbeatInterval"),
+        ({"config": {"connectionTimeout": "0s"}}, "spec.config.connectionTimeout"),
+        ({"pairing": {"mode": "maybe"}}, "spec.pairing.mode"),
+        ({"pairing": {"until": "2026-01-01T00:00:00Z"}}, "spec.pairing.mode"),
+        ({"pairing": {"mode": "on", "until": "tomorrow"}}, "spec.pairing.until"),
+        ({"capabilities": ["a", "a"]}, "spec.capabilities[1]"),
+    ],
+)
+async def test_a_gateway_that_breaks_the_schema_is_refused(cluster: EmbeddedCluster, spec, field) -> None:
+    body = manifests.gateway("gateway-1", endpoint="127.0.0.1:8081")
+    body["spec"] |= spec
+    with pytest.raises(Invalid) as caught:
+        await cluster.client("User").create(GATEWAY, body)
+    assert field in [cause["field"] for cause in caught.value.status["details"]["causes"]]
+
+
+async def test_a_gateway_is_enabled_unless_its_spec_says_otherwise(cluster: EmbeddedCluster) -> None:
+    created = await cluster.client("User").create(GATEWAY, manifests.gateway("gateway-1", endpoint="127.0.0.1:8081"))
+    assert created["spec"]["enabled"] is True
 
 
 async def test_only_phases_that_exist_are_written(cluster: EmbeddedCluster) -> None:

@@ -189,7 +189,7 @@ class TappedClient(ResourceApi):
     ) -> T:
         """Return the result of ``send``; record the request with its answer before its effects.
 
-        A request without an answer is not recorded.
+        A request without an answer is not recorded, nor one that makes no object.
         """
         api, tapped = await self._connected(), self._tapped
         if tapped is None:
@@ -201,6 +201,8 @@ class TappedClient(ResourceApi):
             with self._asking(method, resource, name):
                 answer = await send(api)
             made = answer if isinstance(answer, dict) else None
+            if made is not None and "uid" not in made.get("metadata", {}):
+                return answer  # a review or a token, which are not kept
             if made is not None:
                 name = made["metadata"]["name"]
                 if method == "POST":

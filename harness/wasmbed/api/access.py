@@ -16,7 +16,6 @@ from harness.wasmbed.api.operation import Caller, Right
 from harness.wasmbed.api.problems import Problem, of_api_error
 from harness.wasmbed.resources.api import ApiError, ResourceApi
 from harness.wasmbed.resources.kinds import SUBJECT_ACCESS_REVIEW, TOKEN_REVIEW
-from harness.wasmbed.resources.names import GROUP
 
 __all__ = ["Access"]
 
@@ -58,8 +57,7 @@ class Access:
             found = (await self._ask(caller, right),)
             self._rights.put((caller, right), found[0])
         if found[0] is not None:
-            what = f"{right.verb} {right.plural}.{GROUP}"
-            raise Problem(403, f"{caller.name} has no right to {what}; an RBAC role gives it{found[0]}")
+            raise Problem(403, f"{caller.name} has no right to {right}; an RBAC role gives it{found[0]}")
 
     async def _review(self, token: str) -> Caller | None:
         status = await self._create(TOKEN_REVIEW, {"token": token})
@@ -75,6 +73,7 @@ class Access:
 
     async def _ask(self, caller: Caller, right: Right) -> str | None:
         """Return None if the right is there, else what the API server says about that."""
+        plural, _, subresource = right.plural.partition("/")
         spec: dict[str, Any] = {
             "user": caller.name,
             "uid": caller.uid,
@@ -83,9 +82,10 @@ class Access:
             "resourceAttributes": {
                 "namespace": self._api.namespace,
                 "verb": right.verb,
-                "group": GROUP,
+                "group": right.group,
                 "version": "*",
-                "resource": right.plural,
+                "resource": plural,
+                "subresource": subresource,
             },
         }
         status = await self._create(SUBJECT_ACCESS_REVIEW, spec)

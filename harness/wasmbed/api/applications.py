@@ -31,6 +31,7 @@ __all__ = ["Applications"]
 
 _LARGEST = 1_398_104
 """Characters of a module in base64."""
+_NOT_KEPT = "As the original's clients send it: the module says all."
 Text = Annotated[str, StringConstraints(max_length=4096)]
 
 
@@ -100,21 +101,41 @@ class Config(Body):
         return self.model_dump(exclude_none=True)
 
 
-class NewApplication(Body):
-    """An application to run."""
+class WholeApplication(Body):
+    """All of an application but its name."""
 
-    name: Annotated[Name | None, Field(description="Its name; one is made up if there is none.")] = None
     displayName: Annotated[str | None, Field(min_length=1, max_length=253)] = None
+    description: Annotated[str | None, Field(max_length=1024)] = None
     wasmBytes: Annotated[str, Field(max_length=_LARGEST, description="The module in base64.")]
     targetDevices: Targets
     config: Config = Config()
     stopped: Annotated[bool, Field(description="Whether it is only created, to be deployed later.")] = False
+
+    def spec(self, name: str) -> dict[str, Any]:
+        """Return the spec of the Application ``name``."""
+        return {
+            "name": self.displayName or name,
+            **({"description": self.description} if self.description else {}),
+            "targetDevices": _targets(self.targetDevices),
+            "stopped": self.stopped,
+            "config": self.config.spec(),
+            "wasmBytes": self.wasmBytes,
+        }
+
+
+class NewApplication(WholeApplication):
+    """An application to run."""
+
+    name: Annotated[Name | None, Field(description="Its name; one is made up if there is none.")] = None
+    language: Annotated[str | None, Field(max_length=63, description=_NOT_KEPT)] = None
+    template: Annotated[str | None, Field(max_length=63, description=_NOT_KEPT)] = None
 
 
 class ApplicationChange(Body):
     """The changes of an application: another module or other targets lead to a redeployment."""
 
     displayName: Annotated[str | None, Field(min_length=1, max_length=253)] = None
+    description: Annotated[str | None, Field(max_length=1024, description="Null takes it away.")] = None
     wasmBytes: Annotated[str | None, Field(max_length=_LARGEST)] = None
     targetDevices: Targets | None = None
     config: Config | None = None
@@ -143,6 +164,7 @@ class Applications:
         return [
             Operation(
                 name="listApplications", method="GET", path="/api/v1/applications", run=self._list,
+                also="/api/applications",
                 answer=ApplicationList, query=ApplicationQuery, right=Right("list", "applications"),
                 summary="The applications, by name.",
             ),
@@ -159,6 +181,11 @@ class Applications:
                 name="changeApplication", method="PATCH", path=one, run=self._change, answer=ApplicationShape,
                 body=ApplicationChange, right=change, refusals=(404, 409, 412),
                 summary="Change an application. Its devices get the new one.",
+            ),
+            Operation(
+                name="replaceApplication", method="PUT", path=one, run=self._replace, answer=ApplicationShape,
+                body=WholeApplication, right=change, refusals=(404, 409, 412),
+                summary="Replace an application; what is left out gets its default.",
             ),
             Operation(
                 name="deleteApplication", method="DELETE", path=one, run=self._delete, answer=Done,
@@ -198,14 +225,7 @@ class Applications:
         wanted = call.body
         name = wanted.name or f"application-{self._randomness.token(6)}"
         await _check_module(wanted.wasmBytes, wanted.config.spec())
-        spec: dict[str, Any] = {
-            "name": wanted.displayName or name,
-            "targetDevices": _targets(wanted.targetDevices),
-            "stopped": wanted.stopped,
-            "config": wanted.config.spec(),
-            "wasmBytes": wanted.wasmBytes,
-        }
-        made = await self._api.create(APPLICATION, new_object(APPLICATION, name, spec))
+        made = await self._api.create(APPLICATION, new_object(APPLICATION, name, wanted.spec(name)))
         self._copies.remember(APPLICATION, made)
         shape = application_shape(made)
         message = f"application {name} is created"
@@ -217,6 +237,8 @@ class Applications:
         spec: dict[str, Any] = {}
         if wanted.displayName is not None:
             spec["name"] = wanted.displayName
+        if "description" in wanted.model_fields_set:
+            spec["description"] = wanted.description
         if wanted.targetDevices is not None:
             others = dict.fromkeys(("deviceNames", "selector", "allDevices"))
             spec["targetDevices"] = {**others, **_targets(wanted.targetDevices)}
@@ -226,6 +248,15 @@ class Applications:
             await _check_module(wanted.wasmBytes, {**(present.get("config") or {}), **spec.get("config", {})})
             spec |= {"wasmBytes": wanted.wasmBytes, "wasmRef": None}
         written = await patch(self._api, self._copies, APPLICATION, call, {"spec": spec})
+        return Answer(application_shape(written), version=written["metadata"]["resourceVersion"])
+
+    async def _replace(self, call: Call[WholeApplication, NoQuery]) -> Answer:
+        name = call.names["id"]
+        wanted = call.body.spec(name)
+        present = self._copies.find(APPLICATION, name)["spec"]
+        await _check_module(call.body.wasmBytes, wanted["config"])
+        change = _replacing(present, wanted)
+        written = await patch(self._api, self._copies, APPLICATION, call, {"spec": change})
         return Answer(application_shape(written), version=written["metadata"]["resourceVersion"])
 
     async def _delete(self, call: Call[NoBody, NoQuery]) -> Answer:
@@ -256,6 +287,14 @@ class Applications:
 
 def _targets(given: list[str] | ByName | ByLabels | AllDevices) -> dict[str, Any]:
     return {"deviceNames": list(dict.fromkeys(given))} if isinstance(given, list) else given.spec()
+
+
+def _replacing(present: Any, wanted: Any) -> Any:
+    """Return the merge patch that makes ``wanted`` of ``present``."""
+    if not isinstance(present, dict) or not isinstance(wanted, dict):
+        return wanted
+    gone = dict.fromkeys(present.keys() - wanted.keys())
+    return {**gone, **{name: _replacing(present.get(name), each) for name, each in wanted.items()}}
 
 
 async def _check_module(text: str, config: dict[str, Any]) -> None:

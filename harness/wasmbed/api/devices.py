@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -12,10 +13,10 @@ from harness.wasmbed.api.copies import Copies
 from harness.wasmbed.api.operation import Answer, Body, Call, NoBody, NoQuery, Operation, Right
 from harness.wasmbed.api.paging import Page, PageQuery, page_of
 from harness.wasmbed.api.problems import Problem
-from harness.wasmbed.api.shapes import DeviceShape, device_shape
+from harness.wasmbed.api.shapes import DeviceShape, Time, device_shape
 from harness.wasmbed.api.texts import Texts
 from harness.wasmbed.api.writes import ONLY_THESE, Done, LabelKey, LabelValue, Name, changed, delete, patch
-from harness.wasmbed.resources.api import ApiError, Conflict, Object, ResourceApi
+from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, ResourceApi
 from harness.wasmbed.resources.kinds import DEVICE, SECRET
 from harness.wasmbed.resources.names import PURPOSE_LABEL, PURPOSE_PAIRING, TOKEN_KEY, pairing_secret
 from harness.wasmbed.resources.phases import DevicePhase
@@ -24,6 +25,7 @@ __all__ = ["Devices"]
 
 _TOKEN_BYTES = 24
 _AT_ONCE = 100
+_TOLD = "As the original's clients send it: the device says it itself when it enrolls."
 
 
 class DeviceQuery(PageQuery):
@@ -46,7 +48,11 @@ class NewDevices(Body):
 
     name: Annotated[Name | None, Field(description="The device's name; with a count, NAME-1 to NAME-count.")] = None
     count: Annotated[int, Field(ge=1, le=_AT_ONCE)] = 1
-    type: Annotated[Literal["MCU"] | None, Field(description="As the original's clients send it.")] = None
+    type: Annotated[Literal["MCU"] | None, Field(description=_TOLD)] = None
+    architecture: Annotated[str | None, Field(max_length=63, description=_TOLD)] = None
+    mcuType: Annotated[str | None, Field(max_length=63, description=_TOLD)] = None
+    gatewayId: Annotated[str | None, Field(max_length=253, description=_TOLD)] = None
+    qemuEnabled: Annotated[bool | None, Field(description=_TOLD)] = None
 
 
 class DeviceChange(Body):
@@ -79,6 +85,16 @@ class AwaitedDevices(TypedDict):
     errors: list[str]
 
 
+class Session(TypedDict):
+    """What became of a request to connect or disconnect a device."""
+
+    success: Literal[True]
+    message: str
+    status: Annotated[str, Field(description="The phase now.")]
+    lastHeartbeat: Time | None
+    suspended: bool
+
+
 class Pairing(TypedDict):
     """A device that may enroll."""
 
@@ -99,7 +115,8 @@ class Devices:
         one = "/api/v1/devices/{id}"
         return [
             Operation(
-                name="listDevices", method="GET", path="/api/v1/devices", run=self._list, answer=DeviceList,
+                name="listDevices", method="GET", path="/api/v1/devices", run=self._list, also="/api/devices",
+                answer=DeviceList,
                 query=DeviceQuery, right=Right("list", "devices"), summary="The devices, by name.",
             ),
             Operation(
@@ -124,6 +141,16 @@ class Devices:
                 name="enrollDevice", method="POST", path=one + "/enroll", run=self._enroll, answer=Pairing, body=NoBody,
                 right=Right("create", "devices"), refusals=(409,),
                 summary="Let a device enroll, or enroll again, by a new pairing token.",
+            ),
+            Operation(
+                name="connectDevice", method="POST", path=one + "/connect", run=self._connect, answer=Session,
+                body=NoBody, right=Right("patch", "devices"), refusals=(404, 409, 412),
+                summary="Let a device connect that was disconnected. It comes back by itself: this waits for nothing.",
+            ),
+            Operation(
+                name="disconnectDevice", method="POST", path=one + "/disconnect", run=self._disconnect, answer=Session,
+                body=NoBody, right=Right("patch", "devices"), refusals=(404, 409, 412),
+                summary="End a device's session, and keep it away until it may connect again.",
             ),
         ]  # fmt: skip
 
@@ -174,8 +201,13 @@ class Devices:
 
     async def _delete(self, call: Call[NoBody, NoQuery]) -> Answer:
         name = call.names["id"]
-        if self._copies.awaited(name) is None or name in self._copies.of(DEVICE):
+        if self._copies.awaited(name) is None:
             return await delete(self._api, self._copies, DEVICE, call)
+        if name in self._copies.of(DEVICE):  # it enrolled with a certificate, and its token lets in another
+            answer = await delete(self._api, self._copies, DEVICE, call)
+            with suppress(NotFound):
+                await self._api.delete(SECRET, pairing_secret(name))
+            return answer
         try:
             await self._api.delete(SECRET, pairing_secret(name), resource_version=call.expected_version)
         except Conflict as error:
@@ -188,6 +220,27 @@ class Devices:
         token = await self._let_in(name, again=True)
         answer: Pairing = {"success": True, "message": f"{name} may enroll once", "pairingToken": token}
         return Answer(answer)
+
+    async def _connect(self, call: Call[NoBody, NoQuery]) -> Answer:
+        return await self._suspend(call, "may connect, and does so by itself", suspended=False)
+
+    async def _disconnect(self, call: Call[NoBody, NoQuery]) -> Answer:
+        return await self._suspend(call, "is to be disconnected by its gateway, and is refused", suspended=True)
+
+    async def _suspend(self, call: Call[NoBody, NoQuery], what: str, *, suspended: bool) -> Answer:
+        name = call.names["id"]
+        self._refuse_awaited(name)
+        shape = device_shape(
+            await patch(self._api, self._copies, DEVICE, call, {"spec": {"suspended": suspended}}, ("suspended",))
+        )
+        answer: Session = {
+            "success": True,
+            "message": f"{name} {what}; now it is {shape['status']}",
+            "status": shape["status"],
+            "lastHeartbeat": shape["lastHeartbeat"],
+            "suspended": shape["suspended"],
+        }
+        return Answer(answer, version=shape["resourceVersion"])
 
     def _refuse_awaited(self, name: str) -> None:
         if self._copies.awaited(name) is not None and name not in self._copies.of(DEVICE):

@@ -109,7 +109,7 @@ def _describe(operation: Operation, answer: Any, problem: Any) -> dict[str, Any]
         described["parameters"] = parameters
     if operation.right is not None:
         described["security"] = [{"token": []}]
-        described["x-wasmbed-right"] = {"verb": operation.right.verb, "resource": operation.right.plural}
+        described["x-wasmbed-right"] = str(operation.right)
     if operation.tag:
         described["tags"] = [operation.tag]
     return described

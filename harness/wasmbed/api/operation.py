@@ -9,6 +9,8 @@ from typing import Any, Generic, Literal, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
+from harness.wasmbed.resources.names import GROUP
+
 __all__ = ["Answer", "Body", "Call", "Caller", "NoBody", "NoQuery", "Operation", "Result", "Right"]
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -34,10 +36,15 @@ Q = TypeVar("Q", bound=Body)
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """A verb on a resource of the platform's group, as RBAC rules name it."""
+    """A verb on a resource, by default of the platform's group, as RBAC rules name it: ``pods/log`` is a
+    subresource."""
 
     verb: str
     plural: str
+    group: str = GROUP
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.plural}" + (f".{self.group}" if self.group else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,8 @@ class Call(Generic[B, Q]):
     body: B
     query: Q
     request: web.Request
+    audit: dict[str, Any] = field(default_factory=dict)
+    """What the audit log is to have beside caller, right, path and answer."""
 
     @property
     def expected_version(self) -> str | None:
@@ -104,4 +113,6 @@ class Operation:
     status: int = 200
     media_type: str = "application/json"
     refusals: tuple[int, ...] = ()
+    also: str = ""
+    """Another path, of the original's, for the same."""
     tag: str = ""

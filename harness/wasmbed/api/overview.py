@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -12,12 +12,15 @@ from typing_extensions import TypedDict
 from harness.core.clock import Clock
 from harness.wasmbed.api.copies import KINDS, Copies
 from harness.wasmbed.api.operation import Answer, Call, NoBody, NoQuery, Operation, Right
+from harness.wasmbed.api.problems import Problem
 from harness.wasmbed.api.shapes import Time
 from harness.wasmbed.resources.api import Object, Resource
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 from harness.wasmbed.resources.timestamps import format_timestamp
 
 __all__ = ["Overview"]
+
+_UNKNOWN = "unknown"
 
 
 class DeviceNumbers(TypedDict):
@@ -46,12 +49,29 @@ class GatewayNumbers(TypedDict):
     inactive: int
 
 
+class InfrastructureStatus(TypedDict):
+    """Parts that this server does not ask: their states are unknown to it."""
+
+    ca_status: str
+    secret_store_status: str
+    monitoring_status: str
+    logging_status: str
+
+
+class Health(TypedDict):
+    """Whether the server works."""
+
+    status: Literal["healthy"]
+    timestamp: Annotated[int, Field(description="Seconds since 1970.")]
+
+
 class Status(TypedDict):
     """The platform at a glance."""
 
     devices: DeviceNumbers
     applications: ApplicationNumbers
     gateways: GatewayNumbers
+    infrastructure: InfrastructureStatus
     uptime: Annotated[float, Field(description="Seconds since this API server began.")]
     last_update: Time
 
@@ -60,7 +80,7 @@ class Overview:
     """The operation, and the numbers behind it."""
 
     def __init__(self, copies: Copies, clock: Clock) -> None:
-        self._clock = clock
+        self._clock, self._copies = clock, copies
         self._began = clock.now()
         self._phases: dict[Resource, Counter[str]] = {kind: Counter() for kind in KINDS}
         for kind in KINDS:
@@ -70,10 +90,20 @@ class Overview:
         """Return it, for the router and the document."""
         return [
             Operation(
-                name="getStatus", method="GET", path="/api/v1/status", run=self._get, answer=Status,
+                name="getStatus", method="GET", path="/api/v1/status", run=self._get, answer=Status, also="/api/status",
                 right=Right("list", "devices"), summary="The platform at a glance.",
-            )
+            ),
+            Operation(
+                name="getHealth", method="GET", path="/health", run=self._health, answer=Health, right=None,
+                summary="Whether the server works, and has read the cluster.",
+            ),
         ]  # fmt: skip
+
+    async def _health(self, call: Call[NoBody, NoQuery]) -> Answer:
+        if not self._copies.synced:
+            raise Problem(503, "the copies of the cluster's objects are not complete")
+        answer: Health = {"status": "healthy", "timestamp": int(self._clock.now())}
+        return Answer(answer)
 
     async def _get(self, call: Call[NoBody, NoQuery]) -> Answer:
         return Answer(self.status())
@@ -98,6 +128,12 @@ class Overview:
                 "total": gateways.total(),
                 "active": gateways["Online"],
                 "inactive": gateways["Offline"],
+            },
+            "infrastructure": {
+                "ca_status": _UNKNOWN,
+                "secret_store_status": _UNKNOWN,
+                "monitoring_status": _UNKNOWN,
+                "logging_status": _UNKNOWN,
             },
             "uptime": round(self._clock.now() - self._began, 3),
             "last_update": format_timestamp(self._clock.now()),

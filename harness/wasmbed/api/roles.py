@@ -13,24 +13,33 @@ _READ = ("get", "list", "watch")
 _RBAC = "rbac.authorization.k8s.io"
 
 
+_CORE, _METRICS = "", "metrics.k8s.io"
+Rules = dict[tuple[str, str], tuple[str, ...]]
+"""Verbs by API group and resource."""
+
+
 @dataclass(frozen=True, slots=True)
 class Role:
-    """``rules`` are verbs by resource."""
+    """What a caller may do."""
 
     name: str
-    rules: dict[str, tuple[str, ...]]
+    rules: Rules
+
+    def policy(self) -> list[Object]:
+        """Return the rules in the form of RBAC."""
+        return [
+            {"apiGroups": [group], "resources": [plural], "verbs": list(verbs)}
+            for (group, plural), verbs in self.rules.items()
+        ]
 
     def objects(self, namespace: str, account: str) -> list[Object]:
         """Return the Role, and the RoleBinding that gives it to a ServiceAccount of the namespace."""
         name = f"wasmbed-{self.name}"
-        rules = [
-            {"apiGroups": [GROUP], "resources": [plural], "verbs": list(verbs)} for plural, verbs in self.rules.items()
-        ]
         subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
         reference = {"apiGroup": _RBAC, "kind": "Role", "name": name}
         metadata = {"name": name, "namespace": namespace}
         return [
-            {"apiVersion": f"{_RBAC}/v1", "kind": "Role", "metadata": metadata, "rules": rules},
+            {"apiVersion": f"{_RBAC}/v1", "kind": "Role", "metadata": metadata, "rules": self.policy()},
             {
                 "apiVersion": f"{_RBAC}/v1",
                 "kind": "RoleBinding",
@@ -41,24 +50,44 @@ class Role:
         ]
 
 
+_PLATFORM: Rules = {
+    (_CORE, "pods"): ("get", "list"),
+    (_CORE, "pods/log"): ("get",),
+    (_CORE, "services"): ("get", "list"),
+    (_METRICS, "pods"): ("list",),
+}
+"""What runs the platform: each role reads it."""
+_TERMINAL: Rules = {
+    (GROUP, "terminals"): ("create",),
+    (_CORE, "events"): ("list",),
+    (_CORE, "configmaps"): ("list",),
+}
+"""The terminal, and what only it shows. There are no such resources as terminals: the name is for rules like these."""
 ROLES = {
     role.name: role
     for role in (
-        Role("viewer", {"devices": _READ, "applications": _READ, "gateways": _READ}),
+        Role(
+            "viewer",
+            {(GROUP, "devices"): _READ, (GROUP, "applications"): _READ, (GROUP, "gateways"): _READ, **_PLATFORM},
+        ),
         Role(
             "operator",
             {
-                "devices": (*_READ, "create", "patch"),
-                "applications": (*_READ, "create", "patch", "delete"),
-                "gateways": _READ,
+                (GROUP, "devices"): (*_READ, "create", "patch"),
+                (GROUP, "applications"): (*_READ, "create", "patch", "delete"),
+                (GROUP, "gateways"): _READ,
+                **_PLATFORM,
+                **_TERMINAL,
             },
         ),
         Role(
             "admin",
             {
-                "devices": (*_READ, "create", "patch", "delete"),
-                "applications": (*_READ, "create", "patch", "delete"),
-                "gateways": (*_READ, "patch", "delete"),
+                (GROUP, "devices"): (*_READ, "create", "patch", "delete"),
+                (GROUP, "applications"): (*_READ, "create", "patch", "delete"),
+                (GROUP, "gateways"): (*_READ, "create", "patch", "delete"),
+                **_PLATFORM,
+                **_TERMINAL,
             },
         ),
     )

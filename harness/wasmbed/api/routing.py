@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import orjson
@@ -19,7 +19,7 @@ from harness.wasmbed.api.rate import Rates
 from harness.wasmbed.api.repeats import Repeats
 from harness.wasmbed.resources.api import ApiError
 
-__all__ = ["LONGEST_HEADER", "Routing"]
+__all__ = ["LONGEST_HEADER", "Routing", "methods_of", "options_of"]
 
 _WORTH_COMPRESSING = 4096
 """Bytes of an answer."""
@@ -42,27 +42,30 @@ class Routing:
 
         async def handle(request: web.Request) -> web.StreamResponse:
             caller = _ANYBODY
+            audit: dict[str, Any] = {}
             try:
                 if operation.right is not None:
                     caller = await self._access.caller(request.headers.get("Authorization", ""))
                     self._rates.take(caller.name)
                     await self._access.check(caller, operation.right)
-                answer = await self._run(operation, caller, request)
+                answer = await self._run(operation, caller, request, audit)
             except Problem as problem:
                 answer = problem.response()
             except (ApiError, OSError) as error:
                 answer = of_api_error(error).response()
-            self._record(operation, request, caller, answer)
+            self._record(operation, request, caller, answer, audit)
             return answer
 
         return handle
 
-    async def _run(self, operation: Operation, caller: Caller, request: web.Request) -> web.StreamResponse:
+    async def _run(
+        self, operation: Operation, caller: Caller, request: web.Request, audit: dict[str, Any]
+    ) -> web.StreamResponse:
         for name in _BOUNDED:
             if len(request.headers.get(name, "")) > LONGEST_HEADER:
                 raise Problem(422, f"{name} has more than {LONGEST_HEADER} characters")
         body, raw = await self._body(operation, request)
-        call = Call(caller, dict(request.match_info), body, _query(operation, request), request)
+        call = Call(caller, dict(request.match_info), body, _query(operation, request), request, audit)
 
         key = request.headers.get("Idempotency-Key", "") if request.method == "POST" else ""
         if key:
@@ -99,14 +102,41 @@ class Routing:
         except ValidationError as error:
             raise of_validation(error, "body") from error
 
-    def _record(self, operation: Operation, request: web.Request, caller: Caller, answer: web.StreamResponse) -> None:
+    def _record(
+        self,
+        operation: Operation,
+        request: web.Request,
+        caller: Caller,
+        answer: web.StreamResponse,
+        audit: dict[str, Any],
+    ) -> None:
         """Write what changes something into the audit log, which is part of the history."""
         if self._tap is None or operation.method == "GET":
             return
         data: dict[str, Any] = {"caller": caller.name, "code": answer.status, "path": request.path}
+        if operation.right is not None:
+            data["right"] = str(operation.right)
+        data |= audit
         if answer.status >= 400 and isinstance(answer, web.Response) and isinstance(answer.body, bytes):
             data["reason"] = orjson.loads(answer.body).get("detail")
         self._tap("User", "ApiServer", operation.name, data, request.match_info.get("id", ""))
+
+
+def methods_of(operation: Operation) -> tuple[str, ...]:
+    """Return the methods of HTTP that an operation serves: what can be read has HEAD, unless it never ends."""
+    if operation.method == "GET" and operation.media_type != "text/event-stream":
+        return "GET", "HEAD"
+    return (operation.method,)
+
+
+def options_of(methods: Iterable[str]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Return a handler that tells which methods a path has."""
+    allowed = ", ".join(sorted(methods))
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=204, headers={"Allow": allowed})
+
+    return handle
 
 
 def _query(operation: Operation, request: web.Request) -> Body:

@@ -7,7 +7,6 @@ from importlib.metadata import version
 
 import orjson
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from harness.core.clock import Clock
 from harness.core.history import Tap
@@ -15,21 +14,28 @@ from harness.core.http_log import server_log
 from harness.core.http_site import HttpSite
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
+from harness.core.weak_handlers import Handler, weak_middleware, weakly
 from harness.wasmbed.api.access import Access
 from harness.wasmbed.api.applications import Applications
+from harness.wasmbed.api.cluster import ClusterParts
 from harness.wasmbed.api.copies import Copies
 from harness.wasmbed.api.devices import Devices
 from harness.wasmbed.api.events import Changes
+from harness.wasmbed.api.fleet import GatewayFleet, StatefulSetFleet
 from harness.wasmbed.api.gateways import Gateways
+from harness.wasmbed.api.log_lines import LogSource, OwnLog
 from harness.wasmbed.api.openapi import document
 from harness.wasmbed.api.operation import Operation
 from harness.wasmbed.api.overview import Overview
+from harness.wasmbed.api.pairing import PairingModes
 from harness.wasmbed.api.problems import Problem, of_api_error
 from harness.wasmbed.api.rate import Rates
-from harness.wasmbed.api.routing import Routing
+from harness.wasmbed.api.reference_page import POLICY, reference_page
+from harness.wasmbed.api.routing import Routing, methods_of, options_of
 from harness.wasmbed.api.settings import ApiSettings
 from harness.wasmbed.api.shapes import application_shape, device_shape, gateway_shape
 from harness.wasmbed.api.streams import Streams
+from harness.wasmbed.api.terminal import Terminal
 from harness.wasmbed.resources.api import ApiError, ResourceApi
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 
@@ -39,7 +45,7 @@ log = server_log(__name__)
 
 _ENDS_WITHIN = 2.0
 """Seconds for the requests under way when it stops."""
-_CROSS_ORIGIN = "GET, POST, PATCH, DELETE"
+_CROSS_ORIGIN = "GET, POST, PUT, PATCH, DELETE"
 _CROSS_ORIGIN_HEADERS = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID"
 
 
@@ -57,9 +63,15 @@ class ApiServer:
         randomness: Randomness,
         network: Network,
         tap: Tap | None = None,
+        *,
+        fleet: GatewayFleet | None = None,
+        logs: LogSource | None = None,
     ) -> None:
+        """``fleet`` runs the gateways; by default it is the StatefulSet of ``deploy/``, if there is one. ``logs`` has
+        the platform's log lines; by default they are this process's."""
         self._settings, self._api, self._clock, self._network = settings, api, clock, network
         self._randomness, self._tap = randomness, tap
+        self._fleet, self._logs = fleet or StatefulSetFleet(api), logs or OwnLog(clock)
         self.copies = Copies(api, clock, randomness)
         self._access = Access(api, clock, settings.trusted_for)
         shapes = {
@@ -71,7 +83,9 @@ class ApiServer:
         self._changes = Changes(self.copies, clock, shapes, settings.kept_events, settings.subscribers, epoch)
         self._overview = Overview(self.copies, clock)
         self._site: HttpSite | None = None
-        self._document = b""
+        self._document = self._page = b""
+        self._handlers: Sequence[Handler] = ()
+        """What routes refer to weakly."""
 
     @property
     def document(self) -> bytes:
@@ -91,38 +105,53 @@ class ApiServer:
     async def listen(self) -> Endpoint:
         """Start to serve; returns where. Raises :class:`OSError` if the port is in use."""
         settings = self._settings
-        app = web.Application(client_max_size=settings.body_limit, middlewares=[self._guard])
+        app = web.Application(client_max_size=settings.body_limit, middlewares=[weak_middleware(self._guard)])
         self._site = HttpSite(app, settings.places, self._clock, self._network, log=log, ends_within=_ENDS_WITHIN)
         rates = Rates(self._clock, settings.rate, settings.burst)
         routing = Routing(self._access, rates, self._clock, settings.timeout, self._tap)
         streams = Streams(self._changes, self._access, self._site)
         operations = self._operations(streams)
-        self._document = orjson.dumps(document(operations, version("wasmbed-harness")))
-        for each in operations:
-            app.router.add_route(each.method, each.path, routing.handler(each))
-        app.router.add_get("/ws", streams.socket)
-        app.router.add_get("/healthz", self._healthz)
-        app.router.add_get("/readyz", self._readyz)
-        app.router.add_get("/openapi.json", self._openapi)
+        described = document(operations, version("wasmbed-harness"))
+        self._document, self._page = orjson.dumps(described), reference_page(described)
+        handlers = [routing.handler(each) for each in operations]
+        methods: dict[str, set[str]] = {}
+        for each, handle in zip(operations, handlers, strict=True):
+            for path in filter(None, (each.path, each.also)):
+                for method in methods_of(each):
+                    app.router.add_route(method, path, weakly(handle))
+                    methods.setdefault(path, {"OPTIONS"}).add(method)
+        for path, allowed in methods.items():
+            app.router.add_route("OPTIONS", path, options_of(allowed))
+        app.router.add_get("/ws", weakly(streams.socket))
+        self._handlers = [*handlers, streams.socket]
+        app.router.add_get("/healthz", weakly(self._healthz))
+        app.router.add_get("/readyz", weakly(self._readyz))
+        app.router.add_get("/openapi.json", weakly(self._openapi))
+        app.router.add_get("/docs", weakly(self._docs))
+        self._logs.begin()
         return await self._site.start(settings.http)
 
     async def stop(self) -> None:
         """End the streams, finish the requests under way, and stop."""
         self._changes.close()
+        self._logs.end()
         if self._site is not None:
             await self._site.stop()
         await self.copies.stop()
 
     def _operations(self, streams: Streams) -> Sequence[Operation]:
+        parts = ClusterParts(self._api, self._logs)
         return [
             *self._overview.operations(),
             *Devices(self._api, self.copies, self._randomness).operations(),
             *Applications(self._api, self.copies, self._randomness).operations(),
-            *Gateways(self._api, self.copies).operations(),
+            *Gateways(self._api, self.copies, self._fleet).operations(),
+            *PairingModes(self._api, self.copies, self._clock).operations(),
+            *parts.operations(),
+            *Terminal(self._api, self._access, self._clock, self._overview, parts).operations(),
             *streams.operations(),
         ]
 
-    @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Give a request its place; turn what went wrong into a problem, and send it."""
         assert self._site is not None, "it serves"
@@ -175,3 +204,7 @@ class ApiServer:
 
     async def _openapi(self, request: web.Request) -> web.StreamResponse:
         return web.Response(body=self._document, content_type="application/json")
+
+    async def _docs(self, request: web.Request) -> web.StreamResponse:
+        headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
+        return web.Response(body=self._page, content_type="text/html", charset="utf-8", headers=headers)

@@ -16,10 +16,13 @@ __all__ = [
     "ApplicationShape",
     "DeviceShape",
     "GatewayShape",
+    "PairingShape",
     "StatisticsShape",
+    "Time",
     "application_shape",
     "device_shape",
     "gateway_shape",
+    "pairing_shape",
 ]
 
 Time = Annotated[str, Field(description="RFC 3339, in UTC.", json_schema_extra={"format": "date-time"})]
@@ -38,6 +41,7 @@ class DeviceShape(TypedDict):
     health: str | None
     gateway: Annotated[str | None, Field(description="The gateway that it is or was connected to.")]
     preferredGateway: str | None
+    suspended: Annotated[bool, Field(description="Whether it is kept away: its gateway refuses it.")]
     connectedSince: Time | None
     lastHeartbeat: Time | None
     publicKey: Annotated[str | None, Field(description="SubjectPublicKeyInfo, DER in base64.")]
@@ -65,8 +69,10 @@ class StatisticsShape(TypedDict):
 class ApplicationShape(TypedDict):
     """An application and how far it is."""
 
-    app_id: Annotated[str, Field(description="The name of the Application.")]
+    id: Annotated[str, Field(description="The name of the Application.")]
+    app_id: Annotated[str, Field(description="The same.")]
     name: Annotated[str, Field(description="Its display name.")]
+    description: str | None
     status: Annotated[str, Field(description="The phase.")]
     health: str | None
     stopped: bool
@@ -85,6 +91,13 @@ class ApplicationShape(TypedDict):
     resourceVersion: str
 
 
+class PairingShape(TypedDict):
+    """Whether devices without certificate and token may enroll."""
+
+    mode: Annotated[str, Field(description="on or off.")]
+    until: Annotated[Time | None, Field(description="When it ends by itself.")]
+
+
 class GatewayShape(TypedDict):
     """A gateway that registered."""
 
@@ -95,6 +108,11 @@ class GatewayShape(TypedDict):
     connected_devices: int
     enrolled_devices: Annotated[int, Field(description="Devices on record that it served last.")]
     capacity: int | None
+    enabled: Annotated[bool, Field(description="Whether it takes devices.")]
+    region: str | None
+    capabilities: list[str]
+    config: Annotated[dict[str, str], Field(description="Times that were set here; the rest is its own.")]
+    pairing: PairingShape
     last_seen: Time | None
     version: str | None
     error: str | None
@@ -116,6 +134,7 @@ def device_shape(raw: dict[str, Any]) -> DeviceShape:
         "health": status.health,
         "gateway": status.gateway,
         "preferredGateway": spec.preferred_gateway,
+        "suspended": spec.suspended,
         "connectedSince": status.connected_since,
         "lastHeartbeat": status.last_heartbeat,
         "publicKey": spec.public_key,
@@ -135,8 +154,10 @@ def application_shape(raw: dict[str, Any]) -> ApplicationShape:
     spec, status = application.spec, application.status
     numbers, targets = status.statistics, spec.target_devices
     return {
+        "id": application.name,
         "app_id": application.name,
         "name": spec.name or application.name,
+        "description": spec.description,
         "status": status.phase,
         "health": status.health,
         "stopped": spec.stopped,
@@ -166,7 +187,7 @@ def application_shape(raw: dict[str, Any]) -> ApplicationShape:
 
 def gateway_shape(raw: dict[str, Any], enrolled: int) -> GatewayShape:
     """Return a Gateway as this API shows it; ``enrolled`` is the number of devices on record that it served last."""
-    gateway = Gateway(raw)
+    gateway, spec = Gateway(raw), raw["spec"]
     return {
         "id": gateway.name,
         "name": gateway.name,
@@ -175,8 +196,19 @@ def gateway_shape(raw: dict[str, Any], enrolled: int) -> GatewayShape:
         "connected_devices": gateway.status.connected_devices,
         "enrolled_devices": enrolled,
         "capacity": gateway.spec.capacity,
+        "enabled": bool(spec.get("enabled", True)),
+        "region": spec.get("region"),
+        "capabilities": list(spec.get("capabilities") or ()),
+        "config": dict(spec.get("config") or {}),
+        "pairing": pairing_shape(raw),
         "last_seen": gateway.status.last_seen,
         "version": gateway.status.version,
         "error": gateway.status.error,
         "resourceVersion": gateway.resource_version,
     }
+
+
+def pairing_shape(raw: dict[str, Any]) -> PairingShape:
+    """Return a Gateway's pairing mode."""
+    pairing = raw["spec"].get("pairing") or {}
+    return {"mode": str(pairing.get("mode", "off")), "until": pairing.get("until")}

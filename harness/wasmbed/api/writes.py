@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
@@ -11,6 +12,7 @@ from harness.wasmbed.api.copies import Copies
 from harness.wasmbed.api.operation import Answer, Call
 from harness.wasmbed.api.problems import Problem
 from harness.wasmbed.resources.api import Conflict, Object, Resource, ResourceApi
+from harness.wasmbed.resources.names import GROUP
 
 __all__ = ["LONGEST_NAME", "NAME", "ONLY_THESE", "Done", "LabelKey", "LabelValue", "Name", "changed", "delete", "patch"]
 
@@ -34,12 +36,22 @@ class Done(TypedDict):
     message: Annotated[str, Field(description="What was done.")]
 
 
-async def patch(api: ResourceApi, copies: Copies, kind: Resource, call: Call[Any, Any], change: Object) -> Object:
+async def patch(
+    api: ResourceApi,
+    copies: Copies,
+    kind: Resource,
+    call: Call[Any, Any],
+    change: Object,
+    recent: Collection[str] = (),
+    name: str | None = None,
+) -> Object:
     """Write a merge patch, if the object has the version of If-Match; returns the new object.
 
-    Raises :class:`Problem` 404, and 412 for another version.
+    ``name`` is the object's, by default the one of the path. ``recent`` are fields of the spec that earlier definitions
+    of the type lack: the API server drops those silently.
+    Raises :class:`Problem` 404, 409 for a field that is not kept, and 412 for another version.
     """
-    name = call.names["id"]
+    name = name or call.names["id"]
     copies.find(kind, name)
     if call.expected_version is not None:
         change = {**change, "metadata": {**change.get("metadata", {}), "resourceVersion": call.expected_version}}
@@ -48,6 +60,13 @@ async def patch(api: ResourceApi, copies: Copies, kind: Resource, call: Call[Any
     except Conflict as error:
         raise changed(kind, name, call, error) from error
     copies.remember(kind, written)
+    for field in recent:
+        if change["spec"].get(field) is not None and field not in written["spec"]:
+            raise Problem(
+                409,
+                f"the cluster's {kind.plural}.{GROUP} have no field spec.{field}: apply the "
+                "CustomResourceDefinitions of this version",
+            )
     return written
 
 

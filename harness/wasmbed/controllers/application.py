@@ -72,7 +72,7 @@ class ApplicationController(Controller):
         self._applications, self._device_index = applications, device_index
         self._packages, self._requests = packages, requests
         self._writer = ApplicationWriter(api, applications, device_index, clock)
-        self._assessor = Assessor(device_index, answer_within=answer_within, attempts=attempts)
+        self._assessor = Assessor(device_index, randomness, answer_within=answer_within, attempts=attempts)
         self._target_index = TargetIndex()
         self._retry_states: dict[str, RetryState] = {}
         self._deleted: dict[str, Application] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 
+from harness.core.identifiers import Randomness
 from harness.wasmbed.controllers.device_index import DeviceIndex
 from harness.wasmbed.controllers.device_state import (
     RETRIED_REASONS,
@@ -16,6 +17,7 @@ from harness.wasmbed.controllers.device_state import (
 )
 from harness.wasmbed.controllers.packages import Package
 from harness.wasmbed.controllers.retry_state import RetryState
+from harness.wasmbed.protocol.messages import ApplicationState
 from harness.wasmbed.resources.api import Object
 from harness.wasmbed.resources.timestamps import format_timestamp, parse_timestamp
 from harness.wasmbed.resources.views import Application, DeploymentRecord, DeviceEntry
@@ -28,8 +30,11 @@ NO_ENTRY = DeviceEntry({})
 class Assessor:
     """Assesses devices. A request expires after ``answer_within`` seconds, and is made at most ``attempts`` times."""
 
-    def __init__(self, device_index: DeviceIndex, *, answer_within: float, attempts: int) -> None:
-        self._device_index, self._answer_within, self._attempts = device_index, answer_within, attempts
+    def __init__(
+        self, device_index: DeviceIndex, randomness: Randomness, *, answer_within: float, attempts: int
+    ) -> None:
+        self._device_index, self._randomness = device_index, randomness
+        self._answer_within, self._attempts = answer_within, attempts
 
     def assess(
         self, application: Application, retries: RetryState, package: Package, now: float
@@ -44,20 +49,24 @@ class Assessor:
                 assessments[name] = DeviceAssessment(DeviceState.FAILED, why or "", awaited=device is None)
                 continue
             record = entry.deployment
-            assessments[name] = self._apply_retry_limit(
-                retries,
-                name,
-                record,
-                judge(
-                    device,
-                    entry,
-                    package.revision,
-                    away=self._device_index.why_away(device),
-                    confirmed=retries.is_confirmed(name, record),
-                    # A clock that was wrong may have set a time that is far ahead.
-                    expired=record.requested_at is not None and not overdue < record.requested_at <= to_come,
-                ),
+            away = self._device_index.why_away(device)
+            judged = judge(
+                device,
+                entry,
+                package.revision,
+                away=away,
+                confirmed=retries.is_confirmed(name, record),
+                # A clock that was wrong may have set a time that is far ahead.
+                expired=record.requested_at is not None and not overdue < record.requested_at <= to_come,
             )
+            assessed = self._apply_retry_limit(retries, name, record, judged)
+            if assessed.state is DeviceState.ERROR and application.spec.config.auto_restart:
+                assessed = self._restart(application, retries, name, record, assessed, now)
+                if away and assessed.state is not DeviceState.ERROR:
+                    assessed = DeviceAssessment(DeviceState.WAITING, away)
+            else:
+                retries.restarts.pop(name, None)
+            assessments[name] = assessed
         return assessments
 
     def leftovers(self, application: Application, targets: Container[str]) -> tuple[list[str], list[str]]:
@@ -77,6 +86,7 @@ class Assessor:
         """Return the record of a request, written before the request is made. It replaces the device's entry."""
         device, entry = self._device_index.device(name), application.status.device_statuses.get(name, NO_ENTRY)
         before = entry.deployment
+        same = before.revision == package.revision
         return {
             **dict.fromkeys(field for field in entry.raw if field != "deployment"),
             "deployment": {
@@ -86,7 +96,8 @@ class Assessor:
                 "deviceId": device.status.device_id if device else None,
                 "enrollments": device.status.enrollments if device else None,
                 "requestedAt": format_timestamp(now),
-                "attempts": before.attempts + 1 if before.revision == package.revision else 1,
+                "attempts": before.attempts + 1 if same else 1,
+                "restarts": before.restarts + (entry.state == ApplicationState.ERROR) if same else 0,
                 "error": None,
             },
         }
@@ -96,6 +107,24 @@ class Assessor:
         records = (application.status.device_statuses[name].deployment for name in names)
         first = min((record.requested_at for record in records if record.requested_at), default=None)
         return max(parse_timestamp(first) + self._answer_within - now, 0.001) if first else None
+
+    def _restart(
+        self,
+        application: Application,
+        retries: RetryState,
+        name: str,
+        record: DeploymentRecord,
+        error: DeviceAssessment,
+        now: float,
+    ) -> DeviceAssessment:
+        """Return the assessment of a device where the module failed at run time and is to be deployed again."""
+        most, restarts = application.spec.config.max_restarts, record.restarts
+        reason = error.reason.partition("\n")[0]  # without its backtrace
+        if restarts >= most:
+            return DeviceAssessment(DeviceState.ERROR, f"{reason} (gave up after {restarts} of {most} restarts)")
+        is_due = retries.may_restart(name, record, now, self._randomness)
+        state = DeviceState.DUE if is_due else DeviceState.BACKING_OFF
+        return DeviceAssessment(state, f"{reason} (restart {restarts + 1} of {most})")
 
     def _apply_retry_limit(
         self, retries: RetryState, name: str, record: DeploymentRecord, assessment: DeviceAssessment

@@ -49,6 +49,8 @@ class DeviceState(Enum):
     """Its gateway has to be asked to deploy."""
     REQUESTED = auto()
     """Its gateway was asked and has not answered yet."""
+    BACKING_OFF = auto()
+    """The module failed at run time, and is deployed again after a pause."""
     DEPLOYED = auto()
     """It has the module, which has not started yet."""
     RUNNING = auto()

@@ -14,6 +14,7 @@ from harness.wasmbed.resources.views import DeploymentRecord
 __all__ = ["AcceptedStop", "GatewayFailure", "RetryState"]
 
 _BACKOFF = Backoff(first=0.25, longest=60.0)
+_RESTART_BACKOFF = Backoff(first=1.0, longest=300.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class RetryState:
     failed_attempts: dict[str, set[str]] = field(default_factory=dict)
     """The ``requestedAt`` of the deployments that failed in a row and are repeated."""
     gateway_failures: dict[str, GatewayFailure] = field(default_factory=dict)
+    restarts: dict[str, tuple[str | None, float]] = field(default_factory=dict)
+    """The ``requestedAt`` of the deployment that failed at run time, and the clock seconds of the next."""
 
     def is_confirmed(self, device: str, record: DeploymentRecord) -> bool:
         """Whether the request on record was made by this process."""
@@ -78,9 +81,17 @@ class RetryState:
         """Note that the device's gateway has answered."""
         self.gateway_failures.pop(device, None)
 
+    def may_restart(self, device: str, record: DeploymentRecord, now: float, randomness: Randomness) -> bool:
+        """Whether the pause is over since this manager saw the deployment on record fail at run time. The pause grows
+        with each restart; times of other machines do not count."""
+        failed, at = self.restarts.get(device, (None, 0.0))
+        if failed is None or failed != record.requested_at:
+            at = now + _RESTART_BACKOFF.delay(record.restarts, randomness)
+            self.restarts[device] = (record.requested_at, at)
+        return at <= now
+
     def next_try(self, now: float) -> float | None:
         """Return the seconds until the next device may be tried; None if no device has to wait."""
-        return min(
-            (failure.next_try - now for failure in self.gateway_failures.values() if failure.next_try > now),
-            default=None,
-        )
+        tries = [failure.next_try for failure in self.gateway_failures.values()]
+        tries += [at for _, at in self.restarts.values()]
+        return min((at - now for at in tries if at > now), default=None)

@@ -16,7 +16,10 @@ __all__ = ["Rollout"]
 Phase = ApplicationPhase
 
 _ROLLING_OUT = frozenset({Phase.PENDING, Phase.CREATING, Phase.DEPLOYING, Phase.DEPLOYED, Phase.STOPPED})
-_REPORTED_STATES = frozenset({DeviceState.FAILED, DeviceState.ERROR, DeviceState.DUE, DeviceState.UNKNOWN})
+_REPORTED_STATES = frozenset(
+    {DeviceState.FAILED, DeviceState.ERROR, DeviceState.DUE, DeviceState.UNKNOWN, DeviceState.BACKING_OFF}
+)
+_IN_PROGRESS = (DeviceState.DUE, DeviceState.REQUESTED, DeviceState.OUTDATED, DeviceState.BACKING_OFF)
 _NAMED_DEVICES = 3
 """Devices whose reasons the error text quotes."""
 
@@ -45,8 +48,8 @@ class Rollout:
 
     @property
     def in_progress(self) -> int:
-        """The number of devices with a request under way or due."""
-        return self.count[DeviceState.DUE] + self.count[DeviceState.REQUESTED] + self.count[DeviceState.OUTDATED]
+        """The number of devices with a request under way, due, or to come."""
+        return sum(self.count[state] for state in _IN_PROGRESS)
 
     @property
     def progress(self) -> int:
@@ -105,6 +108,8 @@ class Rollout:
     def status(self, application: Application, phase: str, now: float) -> dict[str, Any]:
         """Return the Application's status, without the time of the update."""
         present = application.status
+        entries = present.device_statuses
+        records = [entries[name].deployment for name in self.assessments if name in entries]
         return {
             "phase": phase,
             "observedGeneration": application.generation,
@@ -120,11 +125,8 @@ class Rollout:
             "metrics": {**dict.fromkeys(present.metrics), **self.metrics(application)},
             "health": self.health(phase),
             "error": self.error(),
-            "retryCount": sum(
-                max(present.device_statuses[name].deployment.attempts - 1, 0)
-                for name in self.assessments
-                if name in present.device_statuses
-            ),
+            "retryCount": sum(max(record.attempts - 1, 0) for record in records),
+            "restartCount": sum(record.restarts for record in records),
             "conditions": self._conditions(application, phase, now),
         }
 

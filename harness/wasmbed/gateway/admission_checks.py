@@ -66,5 +66,5 @@ class AdmissionChecks:
         session = self._sessions.get(name)
         if session is None:
             return self._sessions.retry_after()
-        left = session.heard_at + self._settings.heartbeat_timeout - self._clock.now()
-        return max(min(left, self._settings.heartbeat_interval), 1.0)
+        left = session.heard_at + session.interval * self._settings.missed_heartbeats - self._clock.now()
+        return max(min(left, session.interval), 1.0)

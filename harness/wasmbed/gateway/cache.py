@@ -25,6 +25,7 @@ class DeviceCache:
         self._informer.add_handler(self._changed)
         self._waiters: dict[str, list[tuple[Predicate, asyncio.Future[Device | None]]]] = {}
         self._deleted: list[Callable[[str], object]] = []
+        self._suspended: list[Callable[[str], object]] = []
 
     async def start(self) -> None:
         """Return when every Device is known."""
@@ -63,6 +64,10 @@ class DeviceCache:
         """Call ``handler`` with the name of every Device that is deleted."""
         self._deleted.append(handler)
 
+    def on_suspended(self, handler: Callable[[str], object]) -> None:
+        """Call ``handler`` with the name of every Device that becomes suspended."""
+        self._suspended.append(handler)
+
     async def wait_for(self, name: str, predicate: Predicate) -> Device | None:
         """Return the device as soon as ``predicate`` holds, or None when it is deleted. Callers set a deadline."""
         present = self.get(name)
@@ -86,3 +91,10 @@ class DeviceCache:
         if new is None:
             for handler in self._deleted:
                 handler(name)
+        elif _is_suspended(new) and not _is_suspended(old):
+            for handler in self._suspended:
+                handler(name)
+
+
+def _is_suspended(device: Object | None) -> bool:
+    return device is not None and Device(device).spec.suspended

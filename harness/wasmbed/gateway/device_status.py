@@ -26,13 +26,13 @@ class DeviceStatusWriter:
     def __init__(self, settings: GatewaySettings, clock: Clock, writer: StatusWriter, cache: DeviceCache) -> None:
         self._settings, self._clock, self._writer, self._cache = settings, clock, writer, cache
 
-    async def enrolling(self, name: str, device_id: str) -> None:
+    async def enrolling(self, session: Session, device_id: str) -> None:
         """Write phase Enrolling and wait for the answer. Raises what :meth:`StatusWriter.write` raises."""
-        await self._writer.write(DEVICE, name, self._enrolling(device_id))
+        await self._writer.write(DEVICE, session.name, self._enrolling(session, device_id))
 
-    def began_to_enroll(self, name: str, device_id: str) -> None:
+    def began_to_enroll(self, session: Session, device_id: str) -> None:
         """Write phase Enrolling as soon as possible, so that an abandoned enrollment does not stay Pending."""
-        self._writer.put(DEVICE, name, self._enrolling(device_id))
+        self._writer.put(DEVICE, session.name, self._enrolling(session, device_id))
 
     def connected(self, session: Session) -> None:
         """Write phase Connected: at the first heartbeat, or when the record of a live session says otherwise."""
@@ -97,11 +97,12 @@ class DeviceStatusWriter:
     def _is_moving(self, name: str) -> bool:
         return self._writer.is_moving(DEVICE, name)
 
-    def _enrolling(self, device_id: str) -> dict[str, Any]:
+    def _enrolling(self, session: Session, device_id: str) -> dict[str, Any]:
         return {
             "phase": DevicePhase.ENROLLING.value,
             "deviceId": device_id,
             "gateway": self._settings.name,
+            "heartbeatIntervalMilliseconds": max(1, round(1000 * session.interval)),
             "error": None,
         }
 

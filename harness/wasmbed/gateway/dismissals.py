@@ -1,18 +1,17 @@
-"""Sessions that the gateway ends itself: of deleted devices, of revoked certificates, and at its shutdown."""
+"""Sessions that the gateway ends itself: of deleted and suspended devices, of revoked certificates, at its shutdown."""
 
 from __future__ import annotations
 
 import asyncio
 
 from harness.core.clock import Clock
-from harness.wasmbed.gateway.refusals import PeerRefused, certificate_invalid, try_again
+from harness.wasmbed.gateway.refusals import PeerRefused, certificate_invalid, suspended, try_again
 from harness.wasmbed.gateway.service import LinkService
 from harness.wasmbed.gateway.session import SessionState
 from harness.wasmbed.gateway.sessions import Sessions
 from harness.wasmbed.gateway.status_patches import Status
 from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.errors import CertificateInvalid
-from harness.wasmbed.protocol.messages import ErrorCode
 from harness.wasmbed.resources.api import Resource
 from harness.wasmbed.resources.kinds import DEVICE
 
@@ -38,6 +37,12 @@ class Dismissals:
             refusal = try_again("the device was deleted: enroll again", self._sessions.retry_after())
             self._service.dismiss(session, refusal.error)
 
+    def device_suspended(self, name: str) -> None:
+        """End the session of a device that was suspended, also if it is only enrolling."""
+        session = self._sessions.get(name)
+        if session is not None and session.state is not SessionState.CLOSING:
+            self._service.dismiss(session, suspended(name, self._sessions.retry_after()).error)
+
     def gone(self, resource: Resource, name: str, _: Status) -> None:
         """End the session of a device of which a status write found no resource: it was deleted while it enrolled."""
         if resource == DEVICE:
@@ -52,12 +57,13 @@ class Dismissals:
     def shut_down(self) -> None:
         """End all sessions, and open no further one."""
         self._sessions.draining = True
+        self.end_all()
+
+    def end_all(self) -> None:
+        """End all sessions of a gateway that shuts down or is disabled."""
         for session in self._sessions:
-            if session.state is SessionState.CLOSING:
-                continue
-            retry_after = self._sessions.retry_after()
-            refusal = try_again("the gateway is shutting down", retry_after, ErrorCode.GATEWAY_DRAINING)
-            self._service.dismiss(session, refusal.error)
+            if session.state is not SessionState.CLOSING:
+                self._service.dismiss(session, self._sessions.closing().error)
 
     async def abandon(self) -> None:
         """Stop the background checks."""

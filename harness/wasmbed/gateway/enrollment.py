@@ -60,7 +60,7 @@ class Enrollment:
         try:
             async with self._clock.deadline(self._settings.enrollment_timeout):
                 await self._register(peer.name, device, request)
-                await self._device_status.enrolling(peer.name, self._ids.of(peer.name))
+                await self._device_status.enrolling(session, self._ids.of(peer.name))
                 confirmed = await self._cache.wait_for(peer.name, _is_decided)
         except Invalid as error:
             raise PeerRefused(
@@ -69,7 +69,7 @@ class Enrollment:
         except IllegalMove as error:
             raise self._checks.retry(f"the device cannot enroll now: {error}") from error
         except (OSError, ApiError) as error:
-            self._device_status.began_to_enroll(peer.name, self._ids.of(peer.name))
+            self._device_status.began_to_enroll(session, self._ids.of(peer.name))
             raise self._checks.retry(f"enrollment could not be completed: {reason(error)}") from error
         enrolled = self._enrolled(confirmed)
         device_id = enrolled.status.device_id or self._ids.of(peer.name)

@@ -18,7 +18,7 @@ from harness.wasmbed.gateway.metrics import Metrics
 from harness.wasmbed.gateway.neighbours import Neighbours
 from harness.wasmbed.gateway.pairing import Pairing
 from harness.wasmbed.gateway.placement import Candidate
-from harness.wasmbed.gateway.refusals import PeerRefused, certificate_invalid, unexpected
+from harness.wasmbed.gateway.refusals import PeerRefused, certificate_invalid, suspended, unexpected
 from harness.wasmbed.gateway.session import Session, SessionState
 from harness.wasmbed.gateway.sessions import Sessions
 from harness.wasmbed.gateway.settings import GatewaySettings
@@ -97,7 +97,7 @@ class FirstMessageHandler:
             raise
         _check_wanted(session)
         here = Candidate(self._settings.name, self._address.advertised)
-        session.link.send(self._response(device_id, here, certificate), message_id)
+        session.link.send(self._response(device_id, here, self._settings.heartbeat_interval, certificate), message_id)
         self._metrics.enrollment("paired")
         session.begin_closing()
         self._sessions.release(session)
@@ -105,8 +105,9 @@ class FirstMessageHandler:
     async def _enroll(
         self, session: Session, peer: PeerCertificate, message_id: int, request: EnrollmentRequest
     ) -> None:
-        session.begin_enrollment()
+        session.begin_enrollment(self._settings.heartbeat_interval)
         try:
+            self._check_not_suspended(self._cache.get(peer.name))
             async with self._places.take(session):
                 device_id = await self._enrollment.enroll(session, peer, request)
                 self._sessions.check_open()  # it may shut down since
@@ -115,7 +116,7 @@ class FirstMessageHandler:
             raise
         _check_wanted(session)
         home = self._neighbours.home(peer.name)
-        session.link.send(self._response(device_id, home), message_id)
+        session.link.send(self._response(device_id, home, session.interval), message_id)
         self._metrics.enrollment("ok")
         session.complete_enrollment(device_id)
         self._monitor.watch(session)
@@ -131,9 +132,15 @@ class FirstMessageHandler:
         if device is None or not _is_known(device, heartbeat.device_id):
             raise PeerRefused(ErrorCode.ENROLLMENT_FAILED, "unknown device id: enroll again", closes=False)
         self._checks.check_key(device, peer.public_key)
+        self._check_not_suspended(device)
         self._checks.claim(session, peer.name)
-        session.resume(heartbeat.device_id)
+        told = device.status.heartbeat_interval_milliseconds
+        session.resume(heartbeat.device_id, told / 1000 if told else self._settings.heartbeat_interval)
         self._monitor.watch(session)
+
+    def _check_not_suspended(self, device: Device | None) -> None:
+        if device is not None and device.spec.suspended:
+            raise suspended(device.name, self._sessions.retry_after())
 
     async def _read(self, name: str) -> Device | None:
         """Return the Device from the API server: it may have enrolled at another gateway a moment ago."""
@@ -143,10 +150,11 @@ class FirstMessageHandler:
         except (OSError, ApiError):
             return None
 
-    def _response(self, device_id: str, home: Candidate, certificate: bytes | None = None) -> EnrollmentResponse:
-        interval = int(self._settings.heartbeat_interval * 1000)
+    def _response(
+        self, device_id: str, home: Candidate, interval: float, certificate: bytes | None = None
+    ) -> EnrollmentResponse:
         reassigned = True if home.name != self._settings.name else None
-        return EnrollmentResponse(device_id, home.name, home.endpoint, interval, certificate, reassigned)
+        return EnrollmentResponse(device_id, home.name, home.endpoint, int(interval * 1000), certificate, reassigned)
 
 
 def _is_known(device: Device | None, device_id: str) -> bool:

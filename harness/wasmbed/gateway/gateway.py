@@ -116,7 +116,7 @@ class Gateway:
 
     def change(self, settings: GatewaySettings) -> tuple[list[str], list[str]]:
         """Take on other settings while it runs, as :meth:`GatewaySettings.take_on` does."""
-        return self.settings.take_on(settings)
+        return self._cluster.own_spec.take_on(settings)
 
     async def stop(self) -> None:
         """Shut down in order: refuse new sessions, end the present ones, and write every status that is pending."""

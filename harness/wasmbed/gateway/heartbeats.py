@@ -27,7 +27,7 @@ class HeartbeatMonitor:
         """Expect heartbeats from now on."""
         session.stop_timer()
         session.expect_heartbeat(self._clock.now())
-        self._wait(session, self._settings.heartbeat_timeout)
+        self._wait(session, self._timeout(session))
 
     def accept(self, session: Session, heartbeat: Heartbeat, message_id: int) -> None:
         """Keep and answer a heartbeat."""
@@ -35,11 +35,14 @@ class HeartbeatMonitor:
         session.accept_heartbeat(heartbeat, now)
         session.link.send(HeartbeatAcknowledgment(int(now * 1000)), message_id)
 
+    def _timeout(self, session: Session) -> float:
+        return session.interval * self._settings.missed_heartbeats
+
     def _wait(self, session: Session, seconds: float) -> None:
         session.start_timer(self._clock.call_later(seconds, lambda: self._check(session)))
 
     def _check(self, session: Session) -> None:
-        left = session.heard_at + self._settings.heartbeat_timeout - self._clock.now()
+        left = session.heard_at + self._timeout(session) - self._clock.now()
         if left > _ROUNDING:
             self._wait(session, left)
         else:

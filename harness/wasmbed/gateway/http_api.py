@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from hmac import compare_digest
 from typing import Any
-from weakref import WeakMethod
 
 import orjson
 from aiohttp import web
-from aiohttp.typedefs import Middleware
 
 from harness.core.clock import Clock
 from harness.core.history import Tap
 from harness.core.http_log import server_log
 from harness.core.http_site import HttpSite
 from harness.core.network import Network
+from harness.core.weak_handlers import Handler, weak_middleware, weakly
 from harness.wasmbed.gateway.application_status import is_name
 from harness.wasmbed.gateway.deployments import Deployments, NotConnected
 from harness.wasmbed.gateway.device_queue import QueueFull
@@ -35,8 +34,6 @@ __all__ = ["HttpApi", "describe_request"]
 log = server_log(__name__)
 
 BAD_REQUEST = 400
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class HttpApi:
@@ -63,17 +60,17 @@ class HttpApi:
     async def start(self, token: str) -> tuple[str, int]:
         """Start to serve; returns host and port. Raises :class:`OSError` if the port is in use."""
         self._token = token.encode()
-        app = web.Application(client_max_size=self._settings.http_body_limit, middlewares=[_guard_of(self)])
+        app = web.Application(client_max_size=self._settings.http_body_limit, middlewares=[weak_middleware(self.guard)])
         device = "/api/v1/applications/{application}/devices/{device}"
         app.add_routes(
             [
-                web.get("/healthz", _weakly(self._healthz)),
-                web.get("/readyz", _weakly(self._readyz)),
-                web.get("/metrics", _weakly(self._render_metrics)),
-                web.get("/api/v1/sessions", _weakly(self._list_sessions)),
-                web.get(device, _weakly(self._ask), allow_head=False),
-                web.put(device, _weakly(self._deploy)),
-                web.delete(device, _weakly(self._stop)),
+                web.get("/healthz", weakly(self._healthz)),
+                web.get("/readyz", weakly(self._readyz)),
+                web.get("/metrics", weakly(self._render_metrics)),
+                web.get("/api/v1/sessions", weakly(self._list_sessions)),
+                web.get(device, weakly(self._ask), allow_head=False),
+                web.put(device, weakly(self._deploy)),
+                web.delete(device, weakly(self._stop)),
             ]
         )
         settings = self._settings
@@ -125,8 +122,8 @@ class HttpApi:
         return web.Response(text="ok\n") if reason is None else _refuse(503, reason)
 
     def _why_not_ready(self) -> str | None:
-        if self._sessions.draining:
-            return "the gateway is shutting down"
+        if not self._sessions.are_open:
+            return self._sessions.why_closed
         return None if self._address.is_known else "the gateway is starting"
 
     async def _render_metrics(self, request: web.Request) -> web.StreamResponse:
@@ -195,31 +192,6 @@ class HttpApi:
             "reason": orjson.loads(answer.body).get("error"),
         }
         self._tap("Gateway", "ApplicationController", "RequestRefused", data, names["application"])
-
-
-def _weakly(handle: Handler) -> Handler:
-    """``handle``, a method, without a reference to its object: aiohttp keeps the latest 1,024 pairs of handlers and
-    applications that have middlewares (``_cached_build_middleware``), also after their end."""
-    method = WeakMethod(handle)
-
-    async def weak(request: web.Request) -> web.StreamResponse:
-        if (found := method()) is None:
-            raise web.HTTPServiceUnavailable
-        return await found(request)
-
-    return weak
-
-
-def _guard_of(api: HttpApi) -> Middleware:
-    method = WeakMethod(api.guard)
-
-    @web.middleware
-    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if (found := method()) is None:
-            raise web.HTTPServiceUnavailable
-        return await found(request, handler)
-
-    return guard
 
 
 def _credentials(request: web.Request) -> tuple[str, str]:

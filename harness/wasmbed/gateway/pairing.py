@@ -1,8 +1,8 @@
 """Pairing: the enrollment of a device without a certificate, by signing request and one-time token.
 
-A device that shows the token and proves that it has the private key of the request gets a certificate for that key,
-and nothing else: it is registered when it connects again with the certificate. A peer without the token cannot even
-claim the name.
+A device that shows the token, or comes while the gateway pairs without one, and proves that it has the private key of
+the request gets a certificate for that key, and nothing else: it is registered when it connects again with the
+certificate. A peer without the token of a name that has one cannot even claim it.
 
 A token is used in two writes: its Secret is marked with the key that uses it, then deleted. So an answer of the API
 server that is lost costs nobody the token: the mark says who used it.
@@ -22,6 +22,7 @@ from harness.core.logs import get_log
 from harness.wasmbed.gateway.admission_checks import AdmissionChecks
 from harness.wasmbed.gateway.cache import DeviceCache
 from harness.wasmbed.gateway.device_ids import DeviceIds
+from harness.wasmbed.gateway.own_spec import OwnSpec
 from harness.wasmbed.gateway.refusals import PeerRefused
 from harness.wasmbed.gateway.session import Session
 from harness.wasmbed.gateway.settings import GatewaySettings
@@ -61,17 +62,20 @@ class Pairing:
         cache: DeviceCache,
         checks: AdmissionChecks,
         ids: DeviceIds,
+        own_spec: OwnSpec,
         authority: Authority | None,
     ) -> None:
         self._settings, self._api, self._clock, self._randomness = settings, api, clock, randomness
         self._cache, self._checks, self._ids, self._authority = cache, checks, ids, authority
+        self._own_spec = own_spec
 
     async def pair(self, session: Session, request: EnrollmentRequest) -> tuple[str, bytes]:
         """Check the request of an anonymous peer; returns its device id and certificate (DER).
 
         Raises :class:`PeerRefused`.
         """
-        if request.csr is None or request.pairing_token is None:
+        token_missing = request.pairing_token is None and not self._own_spec.pairs_without_token
+        if request.csr is None or token_missing:
             raise _failed("a device without a certificate has to send a signing request and a pairing token")
         if self._authority is None:
             raise _failed("this gateway issues no certificates: provision the device with one")
@@ -89,19 +93,27 @@ class Pairing:
                 self._checks.claim(session, requested.name)
                 self._check_key(requested.name, request.public_key)
                 certificate = self._authority.sign_request(request.csr)
-                secret = await self._use(secret, request.public_key)
+                if secret is not None:
+                    secret = await self._use(secret, request.public_key)
         except (Conflict, NotFound) as error:
             raise _failed(_INVALID_TOKEN) from error
         except (OSError, ApiError) as error:
             why = reason(error) if str(error) else "no answer in time"
             raise self._checks.retry(f"the pairing token could not be checked: {why}") from error
-        await self._remove(secret)
+        if secret is not None:
+            await self._remove(secret)
         return self._ids.of(requested.name), certificate
 
-    async def _check_token(self, name: str, token: str) -> Object:
-        """Compare ``token`` with the one in the device's Secret; returns the Secret."""
-        secret = await self._api.get(SECRET, pairing_secret(name))
-        if not compare_digest(_token(secret), token.encode()):
+    async def _check_token(self, name: str, token: str | None) -> Object | None:
+        """Compare ``token`` with the one in the device's Secret; returns the Secret. None if there is none, and the
+        gateway pairs without tokens now. Raises :class:`NotFound` if it does not."""
+        try:
+            secret = await self._api.get(SECRET, pairing_secret(name))
+        except NotFound:
+            if not self._own_spec.pairs_without_token:
+                raise
+            return None
+        if token is None or not compare_digest(_token(secret), token.encode()):
             raise _failed(_INVALID_TOKEN)
         return secret
 

@@ -32,6 +32,7 @@ from harness.wasmbed.gateway.metrics import Metrics
 from harness.wasmbed.gateway.modules import ModuleLibrary
 from harness.wasmbed.gateway.neighbours import Neighbours
 from harness.wasmbed.gateway.orphans import Orphans
+from harness.wasmbed.gateway.own_spec import OwnSpec
 from harness.wasmbed.gateway.pairing import Pairing
 from harness.wasmbed.gateway.registration import Registration
 from harness.wasmbed.gateway.revocations import Revocations
@@ -56,6 +57,7 @@ class ClusterSide:
 
     cache: DeviceCache
     neighbours: Neighbours
+    own_spec: OwnSpec
     target: ClusterTarget
     writer: StatusWriter
     beat_writer: StatusWriter
@@ -109,7 +111,9 @@ class PartsBuilder:
         metrics = Metrics(self.settings, sessions, cluster.writer)
         devices = self._device_side(sessions, address, cluster, metrics)
         http = self._http(sessions, address, cluster, devices, metrics)
+        cluster.own_spec.on_disabled(devices.dismissals.end_all)
         cluster.cache.on_deleted(devices.dismissals.device_deleted)
+        cluster.cache.on_suspended(devices.dismissals.device_suspended)
         cluster.target.on_gone(devices.dismissals.gone)
         cluster.target.on_gone(Orphans(sessions, devices.queues).gone)
         return GatewayParts(sessions, address, cluster, devices, http)
@@ -120,10 +124,12 @@ class PartsBuilder:
         target = ClusterTarget(cache, settings.name)
         requests, timeout = settings.api_requests, settings.api_timeout
         writer = StatusWriter(api, clock, randomness, requests=requests, timeout=timeout, target=target)
+        own_spec = OwnSpec(settings, sessions, clock)
         beat_writer = StatusWriter(api, clock, randomness, requests=1, timeout=timeout)
         return ClusterSide(
             cache,
-            Neighbours(settings, api, clock, randomness, sessions, cache, address),
+            Neighbours(settings, api, clock, randomness, sessions, cache, address, own_spec),
+            own_spec,
             target,
             writer,
             beat_writer,
@@ -166,7 +172,7 @@ class PartsBuilder:
         settings, api, clock, cache = self.settings, self.api, self.clock, cluster.cache
         ids = DeviceIds(cache, self.randomness)
         enrollment = Enrollment(settings, api, clock, cache, checks, ids, cluster.device_status)
-        pairing = Pairing(settings, api, clock, self.randomness, cache, checks, ids, self.authority)
+        pairing = Pairing(settings, api, clock, self.randomness, cache, checks, ids, cluster.own_spec, self.authority)
         return FirstMessageHandler(
             settings,
             clock,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.wasmbed.protocol.messages import DeviceMessage, Error, ErrorCode
 
-__all__ = ["RENEW_CERTIFICATE", "PeerRefused", "certificate_invalid", "try_again", "unexpected"]
+__all__ = ["RENEW_CERTIFICATE", "PeerRefused", "certificate_invalid", "suspended", "try_again", "unexpected"]
 
 RENEW_CERTIFICATE = "RENEW_CERTIFICATE"
 
@@ -37,6 +37,11 @@ def certificate_invalid(reason: str) -> PeerRefused:
 def try_again(message: str, retry_after: float, code: str = ErrorCode.ENROLLMENT_FAILED) -> PeerRefused:
     """Return a refusal of a peer that is not at fault: it may retry in ``retry_after`` seconds."""
     return PeerRefused(code, message, retry_after=retry_after)
+
+
+def suspended(name: str, retry_after: float) -> PeerRefused:
+    """Return a refusal of a device that people keep away. It may ask again in ``retry_after`` seconds."""
+    return try_again(f"device {name} is suspended: its spec.suspended is true", retry_after)
 
 
 def unexpected(message: DeviceMessage) -> PeerRefused:

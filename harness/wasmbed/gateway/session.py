@@ -45,6 +45,7 @@ class Session:
         "errors",
         "heard_at",
         "heartbeat",
+        "interval",
         "link",
         "metric_names",
         "name",
@@ -76,6 +77,8 @@ class Session:
         """Clock seconds of the first heartbeat; 0 before it."""
         self.heard_at = 0.0
         """Clock seconds of the last heartbeat, or of the moment from which one is expected."""
+        self.interval = 0.0
+        """Seconds between two heartbeats, as the device was told when it enrolled; 0 before it is admitted."""
         self.written_at = 0.0
         """Clock seconds of the latest status write of a heartbeat, done or scheduled."""
         self.heartbeat: Heartbeat | None = None
@@ -104,9 +107,9 @@ class Session:
         """Note that the session belongs to the device ``name``; :meth:`Sessions.claim` calls this."""
         self.name = name
 
-    def begin_enrollment(self) -> None:
-        """Move from OPENED to ENROLLING."""
-        self.state = SessionState.ENROLLING
+    def begin_enrollment(self, interval: float) -> None:
+        """Move from OPENED to ENROLLING. The device is to be told ``interval`` (seconds)."""
+        self.state, self.interval = SessionState.ENROLLING, interval
 
     def put_on_record(self) -> None:
         """Note that the Device's status is about to show this session."""
@@ -121,9 +124,9 @@ class Session:
         the next comparison of sessions with the record finds it."""
         self.on_record = False
 
-    def resume(self, device_id: str) -> None:
-        """Move to ENROLLED for a device that enrolled on an earlier link."""
-        self.device_id, self.state = device_id, SessionState.ENROLLED
+    def resume(self, device_id: str, interval: float) -> None:
+        """Move to ENROLLED for a device that enrolled on an earlier link, where it was told ``interval`` (seconds)."""
+        self.device_id, self.state, self.interval = device_id, SessionState.ENROLLED, interval
 
     def connect(self) -> None:
         """Move to CONNECTED at the first heartbeat."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.core.identifiers import Randomness
-from harness.wasmbed.gateway.refusals import try_again
+from harness.wasmbed.gateway.refusals import PeerRefused, try_again
 from harness.wasmbed.gateway.session import Session, SessionState
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.protocol.messages import ErrorCode
@@ -23,6 +23,8 @@ class Sessions:
         self._named: dict[str, Session] = {}
         self.draining = False
         """The gateway is shutting down and opens no further session."""
+        self.disabled = False
+        """The spec of its Gateway says that it opens no further session."""
 
     def __iter__(self) -> Iterator[Session]:
         return iter(tuple(self._all))
@@ -71,9 +73,23 @@ class Sessions:
         session.claim_name(name)
 
     def check_open(self) -> None:
-        """Raise :class:`PeerRefused` while the gateway shuts down."""
-        if self.draining:
-            raise try_again("the gateway is shutting down", self.retry_after(), ErrorCode.GATEWAY_DRAINING)
+        """Raise :class:`PeerRefused` while the gateway shuts down or is disabled."""
+        if not self.are_open:
+            raise self.closing()
+
+    @property
+    def are_open(self) -> bool:
+        """Whether devices may have sessions."""
+        return not (self.draining or self.disabled)
+
+    def closing(self) -> PeerRefused:
+        """Return the refusal of a device while the gateway shuts down or is disabled."""
+        return try_again(self.why_closed, self.retry_after(), ErrorCode.GATEWAY_DRAINING)
+
+    @property
+    def why_closed(self) -> str:
+        """Why the gateway opens no further session."""
+        return "the gateway is shutting down" if self.draining else "the gateway is disabled"
 
     def retry_after(self) -> float:
         """Return the seconds after which a refused peer may retry.

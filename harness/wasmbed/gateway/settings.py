@@ -140,11 +140,6 @@ class GatewaySettings:
         return list(changed), [name for name in differ if name not in CHANGEABLE]
 
     @property
-    def heartbeat_timeout(self) -> float:
-        """Seconds without a heartbeat after which a session is closed."""
-        return self.heartbeat_interval * self.missed_heartbeats
-
-    @property
     def http_places(self) -> HttpPlaces:
         """The bounds of the HTTP API."""
         return HttpPlaces(self.http_connections, self.http_per_address, self.http_timeout, idle=self.http_timeout)

@@ -27,7 +27,9 @@ __all__ = [
     "SECRET",
     "SELF_SUBJECT_ACCESS_REVIEW",
     "SELF_SUBJECT_RULES_REVIEW",
+    "SERVICE",
     "SERVICE_ACCOUNT",
+    "STATEFUL_SET",
     "SUBJECT_ACCESS_REVIEW",
     "TOKEN_REVIEW",
     "load_crds",
@@ -40,10 +42,12 @@ GATEWAY = Resource(GROUP, "v1", "gateways", "Gateway")
 NAMESPACE = Resource("", "v1", "namespaces", "Namespace")
 NODE = Resource("", "v1", "nodes", "Node")
 POD = Resource("", "v1", "pods", "Pod")
+SERVICE = Resource("", "v1", "services", "Service")
 SERVICE_ACCOUNT = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 SECRET = Resource("", "v1", "secrets", "Secret")
 CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
 EVENT = Resource("", "v1", "events", "Event")
+STATEFUL_SET = Resource("apps", "v1", "statefulsets", "StatefulSet")
 JOB = Resource("batch", "v1", "jobs", "Job")
 LEASE = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 CUSTOM_RESOURCE_DEFINITION = Resource(

@@ -194,13 +194,26 @@ class KubernetesApi(ResourceApi):
 
     @asynccontextmanager
     async def log(
-        self, resource: Resource, name: str, *, follow: bool = False, tail: int | None = None
+        self,
+        resource: Resource,
+        name: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        timestamps: bool = False,
+        largest: int | None = None,
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Yield the ``log`` of an object in pieces. Pods have one, and Devices on the harness's own API server.
 
-        It has all lines, or the last ``tail`` ones; with ``follow`` also the lines to come.
+        It has all lines, or the last ``tail`` ones; with ``follow`` also the lines to come. With ``timestamps`` each
+        begins with its time (RFC 3339) and a space. ``largest`` is the most bytes that come.
         """
-        query = {"follow": "true" if follow else "", "tailLines": "" if tail is None else str(tail)}
+        query = {
+            "follow": "true" if follow else "",
+            "tailLines": "" if tail is None else str(tail),
+            "timestamps": "true" if timestamps else "",
+            "limitBytes": "" if largest is None else str(largest),
+        }
         async with self._stream(f"{self._path(resource, name)}/log", query) as response:
             with self._network():
                 yield response.content.iter_any()

@@ -70,16 +70,24 @@ def application(
     reference: str | None = None,
     device_names: Sequence[str] | None = None,
     match_labels: Mapping[str, str] | None = None,
+    match_expressions: Sequence[Mapping[str, Any]] | None = None,
     all_devices: bool | None = None,
     stopped: bool | None = None,
     config: Mapping[str, Any] | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Object:
     """Return an Application of ``module``, or of the module ``reference`` in the store, for one of the three kinds of
-    targets. ``config`` has the resource's own field names (``memoryLimit``, ``fuel``, ``timeLimit``, ...)."""
+    targets: names, a selector (labels, expressions, or both), or all. ``config`` has the resource's own field names
+    (``memoryLimit``, ``fuel``, ``timeLimit``, ...)."""
+    selector = _present(
+        {
+            "matchLabels": dict(match_labels) if match_labels is not None else None,
+            "matchExpressions": [dict(each) for each in match_expressions] if match_expressions is not None else None,
+        }
+    )
     targets: dict[str, Any] = {
         "deviceNames": list(device_names) if device_names is not None else None,
-        "selector": {"matchLabels": dict(match_labels)} if match_labels is not None else None,
+        "selector": selector or None,
         "allDevices": all_devices,
     }
     spec = {

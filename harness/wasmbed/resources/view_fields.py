@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
+from harness.wasmbed.resources.durations import parse_duration
+
 __all__ = [
     "Field",
     "View",
     "camel_case",
     "choices",
     "conditions_field",
+    "duration_field",
     "field_names",
     "metrics_field",
     "number_field",
@@ -93,6 +96,11 @@ def text_field(choices: Iterable[str] | None = None) -> Field[str | None]:
 def number_field() -> Field[int]:
     """Return a field with a whole number; 0 if absent."""
     return Field(0)
+
+
+def duration_field() -> Field[float | None]:
+    """Return a field with a time in seconds, written as in ``30s``; None if absent."""
+    return Field[float | None](None, parse_duration)
 
 
 def texts_field() -> Field[Sequence[str]]:

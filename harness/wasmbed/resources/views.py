@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.wasmbed.protocol.messages import ApplicationState
+from harness.wasmbed.resources.label_expressions import meets
 from harness.wasmbed.resources.phases import ApplicationPhase, DevicePhase, GatewayPhase
 from harness.wasmbed.resources.view_fields import (
     Field,
     View,
     conditions_field,
+    duration_field,
     metrics_field,
     number_field,
     text_field,
@@ -29,6 +31,8 @@ __all__ = [
     "DeviceSpec",
     "DeviceStatus",
     "Gateway",
+    "GatewayConfig",
+    "GatewayPairing",
     "GatewaySpec",
     "GatewayStatus",
     "Statistics",
@@ -94,6 +98,7 @@ class DeviceSpec(View):
     firmware_version = text_field()
     largest_module = Field[int | None](None)
     preferred_gateway = text_field()
+    suspended = Field(False)
 
 
 class DeviceStatus(View):
@@ -104,6 +109,7 @@ class DeviceStatus(View):
     gateway = text_field()
     enrolled_at = text_field()
     enrollments = number_field()
+    heartbeat_interval_milliseconds = Field[int | None](None)
     connected_since = text_field()
     last_heartbeat = text_field()
     device_status = text_field()
@@ -134,14 +140,19 @@ class TargetDevices(View):
     def match_labels(self) -> Mapping[str, str]:
         return (self.raw.get("selector") or {}).get("matchLabels") or {}
 
+    @property
+    def match_expressions(self) -> Sequence[Mapping[str, Any]]:
+        return (self.raw.get("selector") or {}).get("matchExpressions") or ()
+
     def matches(self, device: Device) -> bool:
         """Whether ``device`` is a target."""
         if self.all_devices:
             return True
-        wanted = self.match_labels
-        if wanted:
-            labels = device.labels
-            return all(labels.get(key) == value for key, value in wanted.items())
+        labels, expressions, found = self.match_labels, self.match_expressions, device.labels
+        if labels or expressions:
+            return all(found.get(key) == value for key, value in labels.items()) and all(
+                meets(found, each) for each in expressions
+            )
         return device.name in self.device_names
 
 
@@ -152,6 +163,8 @@ class ApplicationConfig(View):
     memory_limit = Field(1_048_576)
     fuel = Field(10_000_000)
     time_limit = Field(5_000)
+    auto_restart = Field(False)
+    max_restarts = Field(3)
     entry = Field("run")
     args = texts_field()
     env = Field[Mapping[str, str]]({})
@@ -160,6 +173,8 @@ class ApplicationConfig(View):
 class ApplicationSpec(View):
     __slots__ = ()
     name = text_field()
+    description = text_field()
+    metadata = Field[Mapping[str, Any]]({})
     wasm_bytes = text_field()
     wasm_ref = text_field()
     stopped = Field(False)
@@ -189,6 +204,7 @@ class DeploymentRecord(View):
     enrollments = number_field()
     requested_at = text_field()
     attempts = number_field()
+    restarts = number_field()
     error = text_field()
 
 
@@ -241,6 +257,7 @@ class ApplicationStatus(View):
     health = text_field(HEALTH)
     error = text_field()
     retry_count = number_field()
+    restart_count = number_field()
     conditions = conditions_field()
 
 
@@ -250,10 +267,30 @@ class Application(_Resource):
     status = Field(ApplicationStatus({}), ApplicationStatus)
 
 
+class GatewayConfig(View):
+    """Times in seconds; None where the gateway's own setting counts."""
+
+    __slots__ = ()
+    heartbeat_interval = duration_field()
+    connection_timeout = duration_field()
+    enrollment_timeout = duration_field()
+
+
+class GatewayPairing(View):
+    __slots__ = ()
+    mode = Field("off", choices=("on", "off"))
+    until = text_field()
+
+
 class GatewaySpec(View):
     __slots__ = ()
     endpoint = text_field()
     capacity = Field[int | None](None)
+    region = text_field()
+    capabilities = texts_field()
+    enabled = Field(True)
+    config = Field(GatewayConfig({}), GatewayConfig)
+    pairing = Field(GatewayPairing({}), GatewayPairing)
 
 
 class GatewayStatus(View):

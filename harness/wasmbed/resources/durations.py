@@ -1,0 +1,19 @@
+"""Times as resources spell them: a whole number with a unit, for example ``30s`` or ``5m``."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["DURATION", "parse_duration"]
+
+DURATION = "^([1-9][0-9]{0,6}ms|[1-9][0-9]{0,4}s|[1-9][0-9]{0,3}m|[1-9][0-9]?h)$"
+"""The pattern in the schemas. The longest is 99h; in milliseconds all fit 32 bits."""
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_duration(text: str) -> float:
+    """Return seconds. Raises :class:`ValueError` for other forms, which the schemas exclude."""
+    if not re.fullmatch(DURATION, text):
+        raise ValueError(f"invalid duration {text!r}: write a whole number with a unit, for example 30s")
+    number = text.rstrip("hms")
+    return int(number) * _SECONDS[text.removeprefix(number)]
