@@ -17,6 +17,7 @@ from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
 from harness.wasmbed.api.access import Access
 from harness.wasmbed.api.applications import Applications
+from harness.wasmbed.api.compilation import Compilation
 from harness.wasmbed.api.copies import Copies
 from harness.wasmbed.api.devices import Devices
 from harness.wasmbed.api.events import Changes
@@ -30,6 +31,7 @@ from harness.wasmbed.api.routing import Routing
 from harness.wasmbed.api.settings import ApiSettings
 from harness.wasmbed.api.shapes import application_shape, device_shape, gateway_shape
 from harness.wasmbed.api.streams import Streams
+from harness.wasmbed.compile.service import CompileService
 from harness.wasmbed.resources.api import ApiError, ResourceApi
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 
@@ -70,6 +72,7 @@ class ApiServer:
         epoch = randomness.token(4).replace("-", "_")
         self._changes = Changes(self.copies, clock, shapes, settings.kept_events, settings.subscribers, epoch)
         self._overview = Overview(self.copies, clock)
+        self._compiler = CompileService(settings.compile, clock)
         self._site: HttpSite | None = None
         self._document = b""
 
@@ -111,6 +114,7 @@ class ApiServer:
         self._changes.close()
         if self._site is not None:
             await self._site.stop()
+        await self._compiler.close()
         await self.copies.stop()
 
     def _operations(self, streams: Streams) -> Sequence[Operation]:
@@ -119,6 +123,7 @@ class ApiServer:
             *Devices(self._api, self.copies, self._randomness).operations(),
             *Applications(self._api, self.copies, self._randomness).operations(),
             *Gateways(self._api, self.copies).operations(),
+            *Compilation(self._compiler, self._settings.boards).operations(),
             *streams.operations(),
         ]
 
