@@ -24,7 +24,7 @@ _OPTIONS = (
 _MESSAGE = re.compile(
     r"(?P<file>[^:\s][^:]*):(?P<line>\d+):(?P<column>\d+): (?:fatal )?(?P<level>error|warning|note): "
 )
-_LINKER = re.compile(r"(?:wasm-ld|clang(?:-\d+)?): (?P<level>error|warning): (?P<message>.*)")
+_LINKER = re.compile(r"(?:wasm-ld|clang)(?:-\d+)?: (?P<level>error|warning): (?:\S+\.o: )?(?P<message>.*)")
 _OPTION = re.compile(r" \[(-W[\w#-]+)(?:,[^\]]*)?\]$")
 _FIX = re.compile(r'fix-it:"[^"]*":\{(\d+):(\d+)-(\d+):(\d+)\}:"(.*)"$')
 

@@ -19,7 +19,7 @@ from harness.wasmbed.compile.compiler import cache_folder, need
 from harness.wasmbed.compile.program import answer
 from harness.wasmbed.compile.results import CannotCompile
 
-__all__ = ["CRATE", "OPTIONS", "Toolchain", "find_toolchain"]
+__all__ = ["CRATE", "OPTIONS", "Toolchain", "find_compiler", "find_toolchain"]
 
 _TARGET = "wasm32-unknown-unknown"
 _DISTRIBUTION = Path("/usr/bin")
@@ -60,7 +60,7 @@ class Toolchain:
 
 async def find_toolchain() -> Toolchain:
     """Return the toolchain; what it lacks is made first. Raises :class:`CannotCompile`."""
-    rustc, sysroot = await _find()
+    rustc, sysroot = await find_compiler()
     about = await answer(rustc, "-vV")
     guest = data_folder("firmware/apps/src") / "lib.rs"
     key = hashlib.sha256(f"{rustc} {about} {OPTIONS} {_MANIFEST}".encode() + guest.read_bytes())
@@ -77,8 +77,8 @@ async def find_toolchain() -> Toolchain:
     return Toolchain(rustc, about.partition(" (")[0], options, reads, place / _LIBRARY)
 
 
-async def _find() -> tuple[Path, Path | None]:
-    """Return the compiler, and its own folder if that has the library for the target."""
+async def find_compiler() -> tuple[Path, Path | None]:
+    """Return the compiler, and its own folder if that has the library for the target. Raises :class:`CannotCompile`."""
     if (found := shutil.which("rustc")) is not None:
         try:
             libraries = await answer(Path(found), "--print=target-libdir", f"--target={_TARGET}")
