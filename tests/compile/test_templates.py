@@ -15,7 +15,7 @@ from tests.compile.tools import needs, service
 EXPECTED: dict[str, tuple[str, tuple[str, ...], dict[str, str], tuple[str, str | None] | None]] = {
     # The line on the console, arguments, environment, and a publication: topic and payload.
     "hello": ("hello from", (), {}, None),
-    "blinker": ("blinking", ("3", "20"), {}, ("light", "on")),
+    "blinker": ("blinking", ("3", "20"), {}, ("light", b"on".hex())),
     "sensor": ("too hot", ("0", "4", "20", "1000"), {}, ("temperature", None)),
     "network": ("sending", ("news", "20"), {"SITE": "a"}, ("news", None)),
     "px4": ("armed", (), {}, ("actuator_motors", None)),
