@@ -23,7 +23,8 @@ print(len(load_crds()), *sorted(find_platforms("qemu-system-arm")))
 print(*(flow.name for flow in catalogue().flows))
 print(len(Modules(Path("nowhere"))("hello")))
 print(all(each.source(language).text for each in TEMPLATES.values() for language in each.languages))
-print(*(path.is_file() for path in (GUEST / "wasmbed.h", GUEST / "wasmbed.ts", data_folder("firmware/apps/src/lib.rs"))))
+crate = data_folder("firmware/apps/src/lib.rs")
+print(*(path.is_file() for path in (GUEST / "wasmbed.h", GUEST / "wasmbed.ts", crate)))
 """
 
 
