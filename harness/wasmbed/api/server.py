@@ -7,7 +7,6 @@ from importlib.metadata import version
 
 import orjson
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from harness.core.clock import Clock
 from harness.core.history import Tap
@@ -22,17 +21,18 @@ from harness.wasmbed.api.copies import Copies
 from harness.wasmbed.api.devices import Devices
 from harness.wasmbed.api.events import Changes
 from harness.wasmbed.api.gateways import Gateways
+from harness.wasmbed.api.guard import Guard
 from harness.wasmbed.api.openapi import document
 from harness.wasmbed.api.operation import Operation
 from harness.wasmbed.api.overview import Overview
-from harness.wasmbed.api.problems import Problem, of_api_error
+from harness.wasmbed.api.problems import Problem
 from harness.wasmbed.api.rate import Rates
 from harness.wasmbed.api.routing import Routing
 from harness.wasmbed.api.settings import ApiSettings
 from harness.wasmbed.api.shapes import application_shape, device_shape, gateway_shape
 from harness.wasmbed.api.streams import Streams
 from harness.wasmbed.compile.service import CompileService
-from harness.wasmbed.resources.api import ApiError, ResourceApi
+from harness.wasmbed.resources.api import ResourceApi
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 
 __all__ = ["ApiServer"]
@@ -41,8 +41,6 @@ log = server_log(__name__)
 
 _ENDS_WITHIN = 2.0
 """Seconds for the requests under way when it stops."""
-_CROSS_ORIGIN = "GET, POST, PATCH, DELETE"
-_CROSS_ORIGIN_HEADERS = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID"
 
 
 class ApiServer:
@@ -94,8 +92,10 @@ class ApiServer:
     async def listen(self) -> Endpoint:
         """Start to serve; returns where. Raises :class:`OSError` if the port is in use."""
         settings = self._settings
-        app = web.Application(client_max_size=settings.body_limit, middlewares=[self._guard])
+        guard = Guard(settings.origins)
+        app = web.Application(client_max_size=settings.body_limit, middlewares=[guard.middleware])
         self._site = HttpSite(app, settings.places, self._clock, self._network, log=log, ends_within=_ENDS_WITHIN)
+        guard.site = self._site
         rates = Rates(self._clock, settings.rate, settings.burst)
         routing = Routing(self._access, rates, self._clock, settings.timeout, self._tap)
         streams = Streams(self._changes, self._access, self._site)
@@ -126,49 +126,6 @@ class ApiServer:
             *Compilation(self._compiler, self._settings.boards).operations(),
             *streams.operations(),
         ]
-
-    @web.middleware
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Give a request its place; turn what went wrong into a problem, and send it."""
-        assert self._site is not None, "it serves"
-        door = self._site.door
-        knows_token = "Authorization" in request.headers
-        async with door.request(request.protocol, knows_token=knows_token):
-            answer = await self._answer(request, handler)
-            self._share(request, answer)
-            if not answer.prepared:
-                await door.send(request, answer)
-        return answer
-
-    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-            return web.Response(status=204)
-        try:
-            return await handler(request)
-        except Problem as problem:
-            return problem.response()
-        except (ApiError, OSError) as error:
-            return of_api_error(error).response()
-        except web.HTTPMethodNotAllowed as error:
-            allowed = ", ".join(sorted(error.allowed_methods))
-            return Problem(405, f"{request.path} has {allowed}", headers={"Allow": allowed}).response()
-        except web.HTTPNotFound:
-            return Problem(404, f"there is no {request.path}; /openapi.json has what there is").response()
-        except web.HTTPException as error:
-            return Problem(error.status, error.reason or "").response()
-
-    def _share(self, request: web.Request, answer: web.StreamResponse) -> None:
-        """Let pages of the named origins read the answer."""
-        origin = request.headers.get("Origin")
-        if origin is None or origin not in self._settings.origins or answer.prepared:
-            return
-        answer.headers["Access-Control-Allow-Origin"] = origin
-        answer.headers["Vary"] = "Origin"
-        if request.method == "OPTIONS":
-            answer.headers["Access-Control-Allow-Methods"] = _CROSS_ORIGIN
-            answer.headers["Access-Control-Allow-Headers"] = _CROSS_ORIGIN_HEADERS
-        else:
-            answer.headers["Access-Control-Expose-Headers"] = "ETag, Retry-After"
 
     async def _healthz(self, request: web.Request) -> web.StreamResponse:
         return web.Response(text="ok\n")
