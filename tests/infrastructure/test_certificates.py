@@ -190,3 +190,17 @@ def test_a_file_that_is_not_a_certificate_is_named(tmp_path: Path) -> None:
     file.write_bytes(b"nonsense")
     with pytest.raises(UsageError, match=f"{issued.id}.der: is not a certificate in DER"):
         Register(tmp_path / "devices", SystemClock())
+
+
+async def test_a_list_has_pages_and_filters(world: World) -> None:
+    ids = [(await world.ask("POST", EVERY, {"subject": f"pump-{n}"}, status=201))["cert_id"] for n in range(3)]
+    await world.ask("POST", f"{EVERY}/{ids[1]}/revoke", {})
+    for query, expected in (
+        ("limit=2", ids[:2]),
+        (f"limit=2&after={ids[1]}", ids[2:]),
+        ("status=active", [ids[0], ids[2]]),
+        ("status=revoked", [ids[1]]),
+        ("subject=pump-2", [ids[2]]),
+    ):
+        assert [each["cert_id"] for each in await world.ask("GET", f"{EVERY}?{query}")] == expected
+    await world.ask("GET", f"{EVERY}?status=lost", status=422)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from base64 import b64encode
 from collections.abc import Callable
+from itertools import islice
 from typing import Annotated, ParamSpec
 
 from cryptography import x509
@@ -18,7 +20,7 @@ from harness.wasmbed.api.problems import Problem, of_api_error
 from harness.wasmbed.api.shapes import Time
 from harness.wasmbed.api.writes import Done, Name
 from harness.wasmbed.infrastructure.publication import publish
-from harness.wasmbed.infrastructure.register import Issued, Register, RegisterFull, pem
+from harness.wasmbed.infrastructure.register import CertificateStatus, Issued, Register, RegisterFull, pem
 from harness.wasmbed.pki.errors import CertificateInvalid
 from harness.wasmbed.pki.keys import generate_key, public_key_der
 from harness.wasmbed.pki.requests import read_signing_request
@@ -46,6 +48,17 @@ class Renewal(Body):
     validity_days: Days = 365
 
 
+class CertificateQuery(Body):
+    """Which certificates."""
+
+    status: Annotated[CertificateStatus | None, Field(description="Only certificates with this status.")] = None
+    subject: Annotated[Name | None, Field(description="Only certificates of this device.")] = None
+    limit: Annotated[int, Field(ge=1, le=10_000, description="Certificates in the answer, at most.")] = 1000
+    after: Annotated[
+        str, Field(max_length=40, description="Only certificates behind this one: the last `cert_id` of a page.")
+    ] = ""
+
+
 class CertificateShape(TypedDict):
     """A certificate."""
 
@@ -55,7 +68,7 @@ class CertificateShape(TypedDict):
     not_before: Time
     not_after: Time
     public_key: Annotated[str, Field(description="SubjectPublicKeyInfo, DER in base64.")]
-    status: Annotated[str, Field(description="active, revoked or expired.")]
+    status: CertificateStatus
     revoked_at: Time | None
 
 
@@ -86,7 +99,8 @@ class Certificates:
         return [
             Operation(
                 name="listCertificates", method="GET", path=every, run=self._list, answer=list[CertificateShape],
-                right=Right("list", "devices"), summary="The certificates that this service issued, oldest first.",
+                query=CertificateQuery, right=Right("list", "devices"),
+                summary="The certificates that this service issued, oldest first.",
             ),
             Operation(
                 name="issueCertificate", method="POST", path=every, run=self._issue, answer=IssuedShape,
@@ -109,8 +123,14 @@ class Certificates:
             ),
         ]  # fmt: skip
 
-    async def _list(self, call: Call[NoBody, NoQuery]) -> Answer:
-        return Answer([self._shape(each) for each in self._register])
+    async def _list(self, call: Call[NoBody, CertificateQuery]) -> Answer:
+        query, now = call.query, self._clock.now()
+        fitting = (
+            each
+            for each in self._register.behind(query.after)
+            if query.status in (None, each.status(now)) and query.subject in (None, each.name)
+        )
+        return Answer([self._shape(each) for each in islice(fitting, query.limit)])
 
     async def _get(self, call: Call[NoBody, NoQuery]) -> Answer:
         return Answer(self._with_text(self._find(call.names["id"])))
@@ -146,12 +166,13 @@ class Certificates:
 
     async def _revoke(self, call: Call[NoBody, NoQuery]) -> Answer:
         id = call.names["id"]
+        if re.fullmatch("[0-9a-f]{1,40}", id) is None:
+            raise Problem(422, f"{id} is not a serial number in hexadecimal digits")
         try:
-            serial = int(id, 16)
             async with self._publishing:
-                await publish(self._api, self._register.revoke(serial))
+                await publish(self._api, self._register.revoke(int(id, 16)))
         except ValueError as error:
-            raise Problem(422, f"{id} is not a serial number in hexadecimal digits") from error
+            raise Problem(422, f"no certificate has the serial number {id}") from error
         except (ApiError, OSError) as error:
             reason = of_api_error(error)
             detail = f"certificate {id} is revoked; the gateways do not know yet, repeat the request: {reason.detail}"

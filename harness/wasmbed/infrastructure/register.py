@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from itertools import dropwhile, islice
 from pathlib import Path
 
 from cryptography import x509
@@ -21,12 +23,20 @@ from harness.wasmbed.pki.authority import CRL_FILE, Authority
 from harness.wasmbed.pki.errors import MALFORMED
 from harness.wasmbed.pki.keys import PublicKey, require_supported, write_file
 
-__all__ = ["Issued", "Register", "RegisterFull", "pem"]
+__all__ = ["CertificateStatus", "Issued", "Register", "RegisterFull", "pem"]
 
 DAY = 86_400.0
 _FOLDER = "issued"
 _MOST = 100_000
 """Certificates that are kept; one that has expired makes room."""
+
+
+class CertificateStatus(StrEnum):
+    """Whether a certificate can be used."""
+
+    ACTIVE = "active"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
 
 
 class RegisterFull(Exception):
@@ -50,11 +60,12 @@ class Issued:
         """The device's name: the subject's common name."""
         return str(self.certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value)
 
-    def status(self, now: float) -> str:
-        """Return active, revoked or expired."""
+    def status(self, now: float) -> CertificateStatus:
+        """Return whether it can be used."""
         if self.revoked is not None:
-            return "revoked"
-        return "expired" if self.certificate.not_valid_after_utc.timestamp() < now else "active"
+            return CertificateStatus.REVOKED
+        expired = self.certificate.not_valid_after_utc.timestamp() < now
+        return CertificateStatus.EXPIRED if expired else CertificateStatus.ACTIVE
 
 
 class Register:
@@ -62,7 +73,7 @@ class Register:
     thread: nothing reads a list that changes."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
-        """Read ``folder``; a new authority is made if it is not there. Raises :class:`UsageError` for an unusable file."""
+        """Read ``folder``; a new authority is made if it is not there. Raises :class:`UsageError`."""
         self._folder, self._clock = folder, clock
         self.authority = Authority.kept_in(folder, "Wasmbed devices", clock)
         found = [_read(path) for path in (folder / _FOLDER).glob("*.der")]
@@ -74,6 +85,10 @@ class Register:
 
     def __iter__(self) -> Iterator[Issued]:
         return map(self._issued, list(self._certificates.values()))
+
+    def behind(self, id: str) -> Iterator[Issued]:
+        """Return the certificates behind the one with this id; all if it is not there."""
+        return islice(dropwhile(lambda each: each.id != id, self), 1, None) if id in self._certificates else iter(self)
 
     def get(self, id: str) -> Issued | None:
         """Return the certificate with this id."""
