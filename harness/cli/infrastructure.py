@@ -1,4 +1,4 @@
-"""``wasmbed infrastructure``: the certificate authority of devices as a program of its own, until a signal."""
+"""``wasmbed infrastructure``: the infrastructure service as a program of its own, until a signal."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _VARIABLE = "WASMBED_INFRASTRUCTURE_"
 )  # fmt: skip
 @asynchronous
 async def infrastructure(folder: Path, http: str, kubeconfig: Path | None, namespace: str) -> int:
-    """Serve the certificate authority of devices until SIGTERM or Ctrl-C.
+    """Serve certificates of devices, secrets, logs and metrics until SIGTERM or Ctrl-C.
 
     FOLDER is the one of "wasmbed secrets"; it is made if it is not there. Callers send a bearer token of a
-    ServiceAccount; the rights are those of devices. "ready http=HOST:PORT" on standard output says that the gateways'
-    revocation list is published. /crl.der and /ocsp need no token.
+    ServiceAccount; the rights are those of devices, and of secrets.wasmbed.io. "ready http=HOST:PORT" on standard output says that the gateways'
+    revocation list is published. /crl.der, /ocsp and /metrics need no token.
     """
     from harness.cli.ending import End
     from harness.core.clock import SystemClock
@@ -51,7 +51,6 @@ async def infrastructure(folder: Path, http: str, kubeconfig: Path | None, names
         endpoint = parse_endpoint(http)
     except ValueError as error:
         raise UsageError(f"invalid address {http!r}: {error}", where="--http", do="write HOST:PORT") from error
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     clock = SystemClock()
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -60,6 +59,8 @@ async def infrastructure(folder: Path, http: str, kubeconfig: Path | None, names
         raise UsageError(f"cannot be used: {reason(error)}", where=str(folder), do="name another folder") from error
     kubernetes = await KubernetesApi.open(namespace, kubeconfig=kubeconfig)
     server = InfrastructureServer(InfrastructureSettings(http=endpoint), register, kubernetes, clock, SystemNetwork())
+    handlers = [logging.StreamHandler(), server.log_book]
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", handlers=handlers)
     end = End()
     try:
         try:

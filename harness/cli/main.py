@@ -24,7 +24,7 @@ COMMANDS = {
     "controllers": ("controllers", "Run the controllers as a program of their own."),
     "api": ("api", "Run the REST API as a program of its own."),
     "compile": ("compile", "Compile source text to a WebAssembly module."),
-    "infrastructure": ("infrastructure", "Run the certificate authority of devices as a program of its own."),
+    "infrastructure": ("infrastructure", "Run certificate authority, secrets and logs as a program of its own."),
     "emulate": ("emulate", "Run boards against a gateway, without a cluster."),
     "secrets": ("secrets", "Print the Secrets of an installation in a cluster."),
     "status": ("resources", "Show gateways, devices and applications."),

@@ -59,6 +59,7 @@ ROLES = {
                 "devices": (*_READ, "create", "patch", "delete"),
                 "applications": (*_READ, "create", "patch", "delete"),
                 "gateways": (*_READ, "patch", "delete"),
+                "secrets": (*_READ, "create", "delete"),
             },
         ),
     )

@@ -74,7 +74,7 @@ class Register:
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         """Read ``folder``; a new authority is made if it is not there. Raises :class:`UsageError`."""
-        self._folder, self._clock = folder, clock
+        self.folder, self._clock = folder, clock
         self.authority = Authority.kept_in(folder, "Wasmbed devices", clock)
         found = [_read(path) for path in (folder / _FOLDER).glob("*.der")]
         found.sort(key=lambda each: (each.not_valid_before_utc, each.serial_number))
@@ -100,7 +100,7 @@ class Register:
         self._make_room()
         der = self.authority.issue_device(name, public_key, not_after=self._clock.now() + days * DAY)
         issued = self._issued(x509.load_der_x509_certificate(der))
-        write_file(self._folder / _FOLDER / f"{issued.id}.der", der)
+        write_file(self.folder / _FOLDER / f"{issued.id}.der", der)
         self._certificates[issued.id] = issued.certificate
         return issued
 
@@ -112,7 +112,7 @@ class Register:
         """Revoke a certificate, also one that is not in the register; returns the new list."""
         self.authority.revoke(serial)
         crl = self.authority.crl()
-        write_file(self._folder / CRL_FILE, crl)
+        write_file(self.folder / CRL_FILE, crl)
         return crl
 
     def _issued(self, certificate: x509.Certificate) -> Issued:
@@ -125,7 +125,7 @@ class Register:
         if oldest.not_valid_after_utc.timestamp() >= self._clock.now():
             raise RegisterFull(f"there are {len(self):,} certificates that have not expired; no more are kept")
         id = f"{oldest.serial_number:x}"
-        (self._folder / _FOLDER / f"{id}.der").unlink(missing_ok=True)
+        (self.folder / _FOLDER / f"{id}.der").unlink(missing_ok=True)
         del self._certificates[id]
 
 

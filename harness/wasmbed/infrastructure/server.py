@@ -13,7 +13,6 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from harness.core.clock import Clock
-from harness.core.history import Tap
 from harness.core.http_door import HttpPlaces
 from harness.core.http_log import server_log
 from harness.core.http_site import HttpSite
@@ -26,9 +25,12 @@ from harness.wasmbed.api.rate import Rates
 from harness.wasmbed.api.routing import Routing
 from harness.wasmbed.api.shapes import Time
 from harness.wasmbed.infrastructure.certificates import Certificates
+from harness.wasmbed.infrastructure.logs import LogBook
+from harness.wasmbed.infrastructure.metrics import Gauges, Metrics
 from harness.wasmbed.infrastructure.publication import publish
 from harness.wasmbed.infrastructure.register import Register
 from harness.wasmbed.infrastructure.responder import Responder
+from harness.wasmbed.infrastructure.secrets import Secrets
 from harness.wasmbed.resources.api import ResourceApi
 from harness.wasmbed.resources.timestamps import format_timestamp
 
@@ -66,8 +68,12 @@ class Status(TypedDict):
     """The service at a glance."""
 
     ca_status: Literal["active"]
+    secret_store_status: Literal["active"]
+    monitoring_status: Literal["active"]
+    logging_status: Literal["active"]
     total_certificates: int
     active_certificates: int
+    total_secrets: int
     uptime: Annotated[float, Field(description="Seconds since this service began.")]
 
 
@@ -75,16 +81,13 @@ class InfrastructureServer:
     """Serves from :meth:`start` to :meth:`stop`. ``api`` is its own access to Kubernetes."""
 
     def __init__(
-        self,
-        settings: InfrastructureSettings,
-        register: Register,
-        api: ResourceApi,
-        clock: Clock,
-        network: Network,
-        tap: Tap | None = None,
+        self, settings: InfrastructureSettings, register: Register, api: ResourceApi, clock: Clock, network: Network
     ) -> None:
         self._settings, self._register, self._api, self._clock = settings, register, api, clock
-        self._network, self._tap = network, tap
+        self._network = network
+        self.log_book = LogBook(clock)
+        self._metrics = Metrics(Gauges(register, register.folder, clock), clock)
+        self._secrets = Secrets(api, clock)
         self._access = Access(api, clock, settings.trusted_for)
         self._site: HttpSite | None = None
         self._document = b""
@@ -98,14 +101,17 @@ class InfrastructureServer:
         self._site = HttpSite(app, settings.places, self._clock, self._network, log=log, ends_within=_ENDS_WITHIN)
         guard.site = self._site
         rates = Rates(self._clock, settings.rate, settings.burst)
-        routing = Routing(self._access, rates, self._clock, settings.timeout, self._tap)
+        routing = Routing(self._access, rates, self._clock, settings.timeout, self.log_book.tap)
         operations = self._operations()
         self._document = orjson.dumps(document(operations, version("wasmbed-harness")))
         for each in operations:
             app.router.add_route(each.method, each.path, routing.handler(each))
         app.router.add_get("/openapi.json", self._openapi)
+        app.router.add_get("/metrics", self._metrics.render)
         Responder(self._register.authority, self._clock).add_to(app)
-        return await self._site.start(settings.http)
+        endpoint = await self._site.start(settings.http)
+        self._metrics.start()
+        return endpoint
 
     async def publish(self) -> None:
         """Write the revocation list into the cluster. Raises :class:`ApiError`, OSError."""
@@ -113,6 +119,7 @@ class InfrastructureServer:
 
     async def stop(self) -> None:
         """Finish the requests under way, and stop."""
+        self._metrics.stop()
         if self._site is not None:
             await self._site.stop()
 
@@ -127,6 +134,9 @@ class InfrastructureServer:
                 right=Right("list", "devices"), summary="The service at a glance.",
             ),
             *Certificates(self._register, self._api, self._clock).operations(),
+            *self._secrets.operations(),
+            *self.log_book.operations(),
+            *self._metrics.operations(),
         ]  # fmt: skip
 
     async def _health(self, call: Call[NoBody, NoQuery]) -> Answer:
@@ -134,11 +144,15 @@ class InfrastructureServer:
         return Answer(found)
 
     async def _status(self, call: Call[NoBody, NoQuery]) -> Answer:
-        now = self._clock.now()
+        now, secrets = self._clock.now(), await self._secrets.count()
         found: Status = {
             "ca_status": "active",
+            "secret_store_status": "active",
+            "monitoring_status": "active",
+            "logging_status": "active",
             "total_certificates": len(self._register),
             "active_certificates": sum(each.status(now) == "active" for each in self._register),
+            "total_secrets": secrets,
             "uptime": round(now - self._began, 3),
         }
         return Answer(found)
