@@ -35,8 +35,8 @@ async def infrastructure(folder: Path, http: str, kubeconfig: Path | None, names
     """Serve certificates of devices, secrets, logs and metrics until SIGTERM or Ctrl-C.
 
     FOLDER is the one of "wasmbed secrets"; it is made if it is not there. Callers send a bearer token of a
-    ServiceAccount; the rights are those of devices, and of secrets.wasmbed.io. "ready http=HOST:PORT" on standard output says that the gateways'
-    revocation list is published. /crl.der, /ocsp and /metrics need no token.
+    ServiceAccount; the rights are those of devices, and of secrets.wasmbed.io. "ready http=HOST:PORT" on standard
+    output says that the gateways' revocation list is published. /crl.der, /ocsp and /metrics need no token.
     """
     from harness.cli.ending import End
     from harness.core.clock import SystemClock
