@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-FOLDERS = ("apiserver", "platforms", "scenarios/sequences", "scenarios/modules")
+FOLDERS = ("apiserver", "platforms", "scenarios/sequences", "scenarios/modules", "firmware/apps/src")
 
 
 class BuildWithFolders(build_py):

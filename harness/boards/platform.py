@@ -71,6 +71,9 @@ class Platform:
     storage: Region | None
     """The memory that the firmware writes and that survives a power cut."""
     largest_module: int
+    """Bytes of a module; 0: the board has no WebAssembly runtime."""
+    largest_memory: int
+    """Bytes of one application's linear memory."""
     folder: Path
     """The folder with its ``board.toml`` and the emulator's other files."""
     foreign: ForeignImage | None = None
@@ -111,15 +114,15 @@ class Platform:
 
 
 def find_platforms(*programs: str) -> dict[str, Platform]:
-    """Return every platform with one of these emulators, by name: those with the most features first, refused ones
-    last.
+    """Return every platform with one of these emulators, or with any, by name: those with the most features first,
+    refused ones last.
 
     The folder is the repository's ``platforms/``, or the one that ``WASMBED_PLATFORMS`` names.
     """
     folder = Path(os.environ.get(PLATFORMS_VARIABLE) or data_folder("platforms"))
     found = [load_platform(path) for path in sorted(folder.glob("*/board.toml"))]
     found.sort(key=lambda platform: (platform.refused is not None, -len(platform.features), platform.name))
-    return {platform.name: platform for platform in found if platform.program in programs}
+    return {platform.name: platform for platform in found if not programs or platform.program in programs}
 
 
 def load_platform(path: Path) -> Platform:
@@ -174,5 +177,6 @@ def _platform(text: str, folder: Path) -> Platform:
         provisioning=Region(**memory["provisioning"]),
         storage=Region(**memory["storage"]) if "storage" in memory else None,
         largest_module=int(facts["limits"]["module"]),
+        largest_memory=int(facts["limits"].get("memory", 0)),
         folder=folder,
     )

@@ -44,6 +44,7 @@ async def api(http: str, origins: tuple[str, ...], kubeconfig: Path | None, name
     Callers send a bearer token of a ServiceAccount, and may do what RBAC lets them do with devices, applications and
     gateways. "ready http=HOST:PORT" on standard output says that it has read the cluster. /openapi.json describes it.
     """
+    from harness.boards.room import board_rooms
     from harness.cli.ending import End
     from harness.core.clock import SystemClock
     from harness.core.descriptors import raise_limit
@@ -62,7 +63,7 @@ async def api(http: str, origins: tuple[str, ...], kubeconfig: Path | None, name
     raise_limit()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     kubernetes = await KubernetesApi.open(namespace, kubeconfig=kubeconfig)
-    settings = ApiSettings(http=endpoint, origins=origins)
+    settings = ApiSettings(http=endpoint, origins=origins, boards=board_rooms())
     clock = SystemClock()
     logs = PodLogs(kubernetes, clock, OwnLog(clock))
     server = ApiServer(settings, kubernetes, clock, Randomness(), SystemNetwork(), logs=logs)

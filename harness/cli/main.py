@@ -25,6 +25,8 @@ COMMANDS = {
     "gateway": ("gateway", "Run one gateway as a program of its own."),
     "controllers": ("controllers", "Run the controllers as a program of their own."),
     "api": ("api", "Run the REST API as a program of its own."),
+    "compile": ("compile", "Compile source text to a WebAssembly module."),
+    "infrastructure": ("infrastructure", "Run certificate authority, secrets and logs as a program of its own."),
     "emulate": ("emulate", "Run boards against a gateway, without a cluster."),
     "secrets": ("secrets", "Print the Secrets of an installation in a cluster."),
     "status": ("resources", "Show gateways, devices and applications."),

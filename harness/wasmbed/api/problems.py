@@ -40,7 +40,8 @@ class ProblemBody(TypedDict):
 
 
 class Problem(Exception):
-    """A request that is refused. ``headers`` go with the answer."""
+    """A request that is refused. ``headers`` go with the answer; ``members`` are further fields of its body (RFC 9457,
+    3.2)."""
 
     def __init__(
         self,
@@ -48,9 +49,11 @@ class Problem(Exception):
         detail: str,
         errors: Sequence[FieldProblem] = (),
         headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status, self.detail, self.errors, self.headers = status, detail, tuple(errors), dict(headers or {})
+        self.members = dict(members or {})
 
     def response(self) -> web.Response:
         """Return the answer."""
@@ -61,7 +64,12 @@ class Problem(Exception):
             "detail": self.detail,
             "errors": list(self.errors),
         }
-        return web.Response(body=orjson.dumps(body), status=self.status, content_type=MEDIA_TYPE, headers=self.headers)
+        return web.Response(
+            body=orjson.dumps({**self.members, **body}),
+            status=self.status,
+            content_type=MEDIA_TYPE,
+            headers=self.headers,
+        )
 
 
 def of_validation(error: ValidationError, what: str) -> Problem:

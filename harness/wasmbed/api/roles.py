@@ -86,6 +86,7 @@ ROLES = {
                 (GROUP, "devices"): (*_READ, "create", "patch", "delete"),
                 (GROUP, "applications"): (*_READ, "create", "patch", "delete"),
                 (GROUP, "gateways"): (*_READ, "create", "patch", "delete"),
+                (GROUP, "secrets"): (*_READ, "create", "delete"),
                 **_PLATFORM,
                 **_TERMINAL,
             },

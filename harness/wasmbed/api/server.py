@@ -18,17 +18,19 @@ from harness.core.weak_handlers import Handler, weak_middleware, weakly
 from harness.wasmbed.api.access import Access
 from harness.wasmbed.api.applications import Applications
 from harness.wasmbed.api.cluster import ClusterParts
+from harness.wasmbed.api.compilation import Compilation
 from harness.wasmbed.api.copies import Copies
 from harness.wasmbed.api.devices import Devices
 from harness.wasmbed.api.events import Changes
 from harness.wasmbed.api.fleet import GatewayFleet, StatefulSetFleet
 from harness.wasmbed.api.gateways import Gateways
+from harness.wasmbed.api.guard import Guard
 from harness.wasmbed.api.log_lines import LogSource, OwnLog
 from harness.wasmbed.api.openapi import document
 from harness.wasmbed.api.operation import Operation
 from harness.wasmbed.api.overview import Overview
 from harness.wasmbed.api.pairing import PairingModes
-from harness.wasmbed.api.problems import Problem, of_api_error
+from harness.wasmbed.api.problems import Problem
 from harness.wasmbed.api.rate import Rates
 from harness.wasmbed.api.reference_page import POLICY, reference_page
 from harness.wasmbed.api.routing import Routing, methods_of, options_of
@@ -36,7 +38,8 @@ from harness.wasmbed.api.settings import ApiSettings
 from harness.wasmbed.api.shapes import application_shape, device_shape, gateway_shape
 from harness.wasmbed.api.streams import Streams
 from harness.wasmbed.api.terminal import Terminal
-from harness.wasmbed.resources.api import ApiError, ResourceApi
+from harness.wasmbed.compile.service import CompileService
+from harness.wasmbed.resources.api import ResourceApi
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 
 __all__ = ["ApiServer"]
@@ -45,8 +48,6 @@ log = server_log(__name__)
 
 _ENDS_WITHIN = 2.0
 """Seconds for the requests under way when it stops."""
-_CROSS_ORIGIN = "GET, POST, PUT, PATCH, DELETE"
-_CROSS_ORIGIN_HEADERS = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID"
 
 
 class ApiServer:
@@ -82,8 +83,10 @@ class ApiServer:
         epoch = randomness.token(4).replace("-", "_")
         self._changes = Changes(self.copies, clock, shapes, settings.kept_events, settings.subscribers, epoch)
         self._overview = Overview(self.copies, clock)
+        self._compiler = CompileService(settings.compile, clock)
         self._site: HttpSite | None = None
         self._document = self._page = b""
+        self._guard: Guard | None = None
         self._handlers: Sequence[Handler] = ()
         """What routes refer to weakly."""
 
@@ -105,8 +108,10 @@ class ApiServer:
     async def listen(self) -> Endpoint:
         """Start to serve; returns where. Raises :class:`OSError` if the port is in use."""
         settings = self._settings
-        app = web.Application(client_max_size=settings.body_limit, middlewares=[weak_middleware(self._guard)])
+        guard = self._guard = Guard(settings.origins)
+        app = web.Application(client_max_size=settings.body_limit, middlewares=[weak_middleware(guard.handle)])
         self._site = HttpSite(app, settings.places, self._clock, self._network, log=log, ends_within=_ENDS_WITHIN)
+        guard.site = self._site
         rates = Rates(self._clock, settings.rate, settings.burst)
         routing = Routing(self._access, rates, self._clock, settings.timeout, self._tap)
         streams = Streams(self._changes, self._access, self._site)
@@ -137,6 +142,7 @@ class ApiServer:
         self._logs.end()
         if self._site is not None:
             await self._site.stop()
+        await self._compiler.close()
         await self.copies.stop()
 
     def _operations(self, streams: Streams) -> Sequence[Operation]:
@@ -149,50 +155,9 @@ class ApiServer:
             *PairingModes(self._api, self.copies, self._clock).operations(),
             *parts.operations(),
             *Terminal(self._api, self._access, self._clock, self._overview, parts).operations(),
+            *Compilation(self._compiler, self._settings.boards).operations(),
             *streams.operations(),
         ]
-
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Give a request its place; turn what went wrong into a problem, and send it."""
-        assert self._site is not None, "it serves"
-        door = self._site.door
-        knows_token = "Authorization" in request.headers
-        async with door.request(request.protocol, knows_token=knows_token):
-            answer = await self._answer(request, handler)
-            self._share(request, answer)
-            if not answer.prepared:
-                await door.send(request, answer)
-        return answer
-
-    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-            return web.Response(status=204)
-        try:
-            return await handler(request)
-        except Problem as problem:
-            return problem.response()
-        except (ApiError, OSError) as error:
-            return of_api_error(error).response()
-        except web.HTTPMethodNotAllowed as error:
-            allowed = ", ".join(sorted(error.allowed_methods))
-            return Problem(405, f"{request.path} has {allowed}", headers={"Allow": allowed}).response()
-        except web.HTTPNotFound:
-            return Problem(404, f"there is no {request.path}; /openapi.json has what there is").response()
-        except web.HTTPException as error:
-            return Problem(error.status, error.reason or "").response()
-
-    def _share(self, request: web.Request, answer: web.StreamResponse) -> None:
-        """Let pages of the named origins read the answer."""
-        origin = request.headers.get("Origin")
-        if origin is None or origin not in self._settings.origins or answer.prepared:
-            return
-        answer.headers["Access-Control-Allow-Origin"] = origin
-        answer.headers["Vary"] = "Origin"
-        if request.method == "OPTIONS":
-            answer.headers["Access-Control-Allow-Methods"] = _CROSS_ORIGIN
-            answer.headers["Access-Control-Allow-Headers"] = _CROSS_ORIGIN_HEADERS
-        else:
-            answer.headers["Access-Control-Expose-Headers"] = "ETag, Retry-After"
 
     async def _healthz(self, request: web.Request) -> web.StreamResponse:
         return web.Response(text="ok\n")

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from harness.core.http_door import HttpPlaces
 from harness.core.network import Endpoint
+from harness.wasmbed.compile.results import BoardRoom
+from harness.wasmbed.compile.service import CompileSettings
 
 __all__ = ["ApiSettings"]
 
@@ -16,7 +18,8 @@ class ApiSettings:
 
     ``origins``: web pages of other origins that may call it (CORS). ``rate`` and ``burst``: requests of one caller in a
     second, and at once. ``trusted_for``: how long the answer about a token or a right is used again. ``kept_events``:
-    the changes that a subscriber can ask for after a break.
+    the changes that a subscriber can ask for after a break. ``boards``: the kinds that a module is compared
+    with.
     """
 
     http: Endpoint = ("127.0.0.1", 0)
@@ -25,6 +28,8 @@ class ApiSettings:
     burst: int = 200
     trusted_for: float = 10.0
     kept_events: int = 4096
+    compile: CompileSettings = field(default_factory=CompileSettings)
+    boards: tuple[BoardRoom, ...] = ()
     subscribers: int = 512
     body_limit: int = 2 << 20
     timeout: float = 30.0

@@ -157,6 +157,11 @@ class Authority:
         """Whether the certificate with that serial number was revoked."""
         return serial in self._revoked
 
+    def revoked_at(self, serial: int) -> datetime | None:
+        """Return when the certificate with that serial number was revoked; None if it was not."""
+        entry = self._revoked.get(serial)
+        return None if entry is None else entry.revocation_date_utc
+
     def revoke(self, serial: int) -> None:
         """Revoke the certificate with this serial number; it is in the next :meth:`crl`.
 

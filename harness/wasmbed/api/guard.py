@@ -1,0 +1,66 @@
+"""Around every request: its place among the connections, problems instead of exceptions, and pages of other origins."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from harness.core.http_site import HttpSite
+from harness.wasmbed.api.problems import Problem, of_api_error
+from harness.wasmbed.resources.api import ApiError
+
+__all__ = ["Guard"]
+
+_CROSS_ORIGIN = "GET, POST, PUT, PATCH, DELETE"
+_CROSS_ORIGIN_HEADERS = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID"
+
+
+class Guard:
+    """The middleware of a server. ``origins`` are those whose pages may read its answers."""
+
+    def __init__(self, origins: tuple[str, ...] = ()) -> None:
+        self._origins = origins
+        self.site: HttpSite | None = None
+        """The site of the application, which is made with this middleware."""
+
+    async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Give a request its place; turn what went wrong into a problem, and send it."""
+        assert self.site is not None, "it serves"
+        door = self.site.door
+        knows_token = "Authorization" in request.headers
+        async with door.request(request.protocol, knows_token=knows_token):
+            answer = await self._answer(request, handler)
+            self._share(request, answer)
+            if not answer.prepared:
+                await door.send(request, answer)
+        return answer
+
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+            return web.Response(status=204)
+        try:
+            return await handler(request)
+        except Problem as problem:
+            return problem.response()
+        except (ApiError, OSError) as error:
+            return of_api_error(error).response()
+        except web.HTTPMethodNotAllowed as error:
+            allowed = ", ".join(sorted(error.allowed_methods))
+            return Problem(405, f"{request.path} has {allowed}", headers={"Allow": allowed}).response()
+        except web.HTTPNotFound:
+            return Problem(404, f"there is no {request.path}; /openapi.json has what there is").response()
+        except web.HTTPException as error:
+            return Problem(error.status, error.reason or "").response()
+
+    def _share(self, request: web.Request, answer: web.StreamResponse) -> None:
+        """Let pages of the named origins read the answer."""
+        origin = request.headers.get("Origin")
+        if origin is None or origin not in self._origins or answer.prepared:
+            return
+        answer.headers["Access-Control-Allow-Origin"] = origin
+        answer.headers["Vary"] = "Origin"
+        if request.method == "OPTIONS":
+            answer.headers["Access-Control-Allow-Methods"] = _CROSS_ORIGIN
+            answer.headers["Access-Control-Allow-Headers"] = _CROSS_ORIGIN_HEADERS
+        else:
+            answer.headers["Access-Control-Expose-Headers"] = "ETag, Retry-After"
