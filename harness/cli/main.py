@@ -24,6 +24,7 @@ COMMANDS = {
     "controllers": ("controllers", "Run the controllers as a program of their own."),
     "api": ("api", "Run the REST API as a program of its own."),
     "emulate": ("emulate", "Run boards against a gateway, without a cluster."),
+    "emulators": ("emulators", "Run the boards that Devices ask for."),
     "secrets": ("secrets", "Print the Secrets of an installation in a cluster."),
     "status": ("resources", "Show gateways, devices and applications."),
     "devices": ("resources", "List the devices."),

@@ -81,6 +81,11 @@ class EmulatorManager:
         await asyncio.gather(self._devices.start(), self._members.start())
         self._task = asyncio.create_task(self._lease.run(self._act), name="emulators")
 
+    async def wait(self) -> None:
+        """Wait until it ends by itself, which it does only by an error; raises that."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
     async def stop(self) -> None:
         """Stop the boards in order and let other managers have them, then give the lease back."""
         self.controller.finish()
