@@ -40,15 +40,23 @@ _STABLE_AFTER = 600.0
 """Seconds of running after which the pause before a restart is the shortest again."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Local:
-    """A board that this manager has made. ``ended`` is how it ended by itself."""
+    """A board that this manager has made, for a spec, at a moment (clock seconds)."""
 
     board: Board
     spec: BoardSpec
     began: float
-    ended: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How a board ended by itself, or why it did not start. It is kept until it is in the status. ``final``: only
+    another spec can help."""
+
+    reason: str
     failed: bool = True
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,7 @@ class BoardController(Controller):
         self._api, self._devices, self._members, self._workshop = api, devices, members, workshop
         self._identity = identity
         self._local: dict[str, _Local] = {}
+        self._ends: dict[str, _End] = {}
         self._pauses: dict[str, _Pause] = {}
         members.on_changed(self._members_changed)
         workshop.on_ended(self._ended)
@@ -133,6 +142,7 @@ class BoardController(Controller):
         for name, error in zip(boards, ended, strict=True):
             if error is not None:
                 log.error("device %s: its board could not be switched off: %r", name, error)
+        self._ends.clear()
         self._pauses.clear()
 
     async def release(self) -> None:
@@ -157,13 +167,10 @@ class BoardController(Controller):
     async def _run(self, device: Device) -> float | None:
         """Start the board, or start it again, if it has to be."""
         name, wanted = device.name, device.spec.board
+        if name in self._ends:
+            return await self._after(device, self._ends[name])
         local = self._local.get(name)
-        if local is not None and local.ended is not None:
-            reason, failed = local.ended, local.failed
-            lasted = self.clock.now() - local.began
-            await self._power_off(name)
-            return await self._after(device, reason, failed=failed, lasted=lasted)
-        if local is not None and local.spec.raw != wanted.raw and _needs_restart(local.spec, wanted):
+        if local is not None and _needs_restart(local.spec, wanted):
             await self._power_off(name)
             local = None
         pause = self._pauses.get(name)
@@ -173,10 +180,8 @@ class BoardController(Controller):
             try:
                 local = await self._start(device)
             except HarnessError as error:
-                await self._power_off(name)
-                where = f"{error.where}: " if error.where else ""
-                reason = f"{where}{error.what}; {error.do}"
-                return await self._after(device, reason, failed=True, final=isinstance(error, UsageError))
+                end = self._ends[name] = _End(f"{error.what}; {error.do}", final=isinstance(error, UsageError))
+                return await self._after(device, end)
         if (device.status.board.phase, device.status.board.pid) != ("Running", local.board.pid):
             await self._write(device, phase="Running", pid=local.board.pid, generation=device.generation)
         return None
@@ -188,21 +193,25 @@ class BoardController(Controller):
         log.info("device %s: %s board started", device.name, device.spec.board.kind)
         return local
 
-    async def _after(
-        self, device: Device, reason: str, *, failed: bool, lasted: float = 0.0, final: bool = False
-    ) -> float | None:
-        """Handle the end of a board, or a start that failed. ``final``: only another spec can help."""
+    async def _after(self, device: Device, end: _End) -> float | None:
+        """Handle the end of a board, or a start that failed."""
         name, wanted, status = device.name, device.spec.board, device.status.board
-        again = wanted.restart_policy == "Always" or (wanted.restart_policy == "OnFailure" and failed)
-        log.warning("device %s: the board ended: %s", name, reason)
-        if final or not again:
-            await self._settle(device, "Failed" if failed else "Stopped", reason)
+        again = wanted.restart_policy == "Always" or (wanted.restart_policy == "OnFailure" and end.failed)
+        local, before = self._local.get(name), self._pauses.get(name)
+        lasted = self.clock.now() - local.began if local is not None else 0.0
+        if end.final or not again:
+            await self._settle(device, "Failed" if end.failed else "Stopped", end.reason)
+        else:
+            restarts = status.restarts + 1
+            await self._write(device, phase="BackingOff", pid=None, restarts=restarts, lastExit=end.reason[:1024])
+        log.warning("device %s: the board ended: %s", name, end.reason)
+        await self._power_off(name)
+        self._ends.pop(name, None)
+        if end.final or not again:
             return None
-        before = self._pauses.get(name)
         failures = before.failures if before is not None and lasted < _STABLE_AFTER else 0
         pause = _BACKOFF.delay(failures, self.randomness)
         self._pauses[name] = _Pause(self.clock.now() + pause, failures + 1, wanted)
-        await self._write(device, phase="BackingOff", pid=None, restarts=status.restarts + 1, lastExit=reason[:1024])
         return pause
 
     async def _claim(self, device: Device) -> Device:
@@ -213,14 +222,16 @@ class BoardController(Controller):
             written = await self._api.patch(DEVICE, device.name, patch)
             self._devices.remember(written)
             device = Device(written)
+        self._ends.pop(device.name, None)
         self._pauses.pop(device.name, None)
         return await self._write(device, phase="Starting", host=self._identity, pid=None)
 
     async def _settle(self, device: Device, phase: str, reason: str | None = None) -> None:
         """Write that the board is off, and stays off until its spec is changed: no member has it."""
-        self._pauses.pop(device.name, None)
         more: dict[str, Any] = {"lastExit": reason[:1024]} if reason is not None else {}
         await self._write(device, phase=phase, host=None, pid=None, generation=device.generation, **more)
+        self._ends.pop(device.name, None)
+        self._pauses.pop(device.name, None)
 
     async def _dismantle(self, device: Device) -> None:
         """Remove the board and its identity, and let the Device go."""
@@ -244,7 +255,7 @@ class BoardController(Controller):
         local = self._local.get(name)
         if local is None:
             return
-        if local.board.power is Power.ON and local.ended is None:
+        if local.board.power is Power.ON and name not in self._ends:
             await local.board.power_off()
         else:
             await local.board.cut_power()
@@ -254,9 +265,8 @@ class BoardController(Controller):
         return self._members.chosen(name) == self._identity
 
     def _ended(self, name: str, reason: str, failed: bool) -> None:
-        local = self._local.get(name)
-        if local is not None:
-            local.ended, local.failed = reason, failed
+        if name in self._local:
+            self._ends[name] = _End(reason, failed)
             self.queue.add(name)
 
     def _changed(self, old: Object | None, new: Object | None) -> None:
