@@ -19,6 +19,7 @@ from harness.wasmbed.api.access import Access
 from harness.wasmbed.api.applications import Applications
 from harness.wasmbed.api.copies import Copies
 from harness.wasmbed.api.devices import Devices
+from harness.wasmbed.api.emulation import Emulation
 from harness.wasmbed.api.events import Changes
 from harness.wasmbed.api.gateways import Gateways
 from harness.wasmbed.api.openapi import document
@@ -117,6 +118,7 @@ class ApiServer:
         return [
             *self._overview.operations(),
             *Devices(self._api, self.copies, self._randomness).operations(),
+            *Emulation(self._api, self.copies, self._clock).operations(),
             *Applications(self._api, self.copies, self._randomness).operations(),
             *Gateways(self._api, self.copies).operations(),
             *streams.operations(),
