@@ -28,6 +28,7 @@ COMMANDS = {
     "compile": ("compile", "Compile source text to a WebAssembly module."),
     "infrastructure": ("infrastructure", "Run certificate authority, secrets and logs as a program of its own."),
     "emulate": ("emulate", "Run boards against a gateway, without a cluster."),
+    "emulators": ("emulators", "Run the boards that Devices ask for."),
     "secrets": ("secrets", "Print the Secrets of an installation in a cluster."),
     "status": ("resources", "Show gateways, devices and applications."),
     "devices": ("resources", "List the devices."),

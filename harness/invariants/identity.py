@@ -89,6 +89,11 @@ class CertifiedKey(_Admission):
     name = "one key a device"
     source = "docs/reference/protocol (CERTIFICATE_INVALID: key other than the registered one)"
 
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._keyless: set[str] = set()
+        """Devices that were made to ask for a board, which has not enrolled yet."""
+
     @on(*ACCEPTED)
     def accepted(self, event: Event) -> Iterator[Violation]:
         if (link := self._new(event)) is None or (certificate := link.certificate) is None:
@@ -105,8 +110,13 @@ class CertifiedKey(_Admission):
 
     @on("state Device")
     def changed(self, event: Event) -> Iterator[Violation]:
-        if event.data.get("change") == "modified" and "publicKey" in (event.data.get("spec") or {}):
-            name = str(event.data["name"])
+        name, has_key = str(event.data["name"]), "publicKey" in (event.data.get("spec") or {})
+        if event.data.get("change") == "added" and not has_key:
+            self._keyless.add(name)
+        elif event.data.get("change") == "deleted" or name in self._keyless:
+            if has_key or event.data.get("change") == "deleted":
+                self._keyless.discard(name)
+        elif event.data.get("change") == "modified" and has_key:
             write = self.ledger.writer("Device", name)
             if write is not None and write.source == "Gateway":
                 yield self.broken(event, f"the gateway replaced the registered key of {name}", cause=write)

@@ -16,7 +16,9 @@ from harness.wasmbed.resources.views import ApplicationConfig
 CRDS = dict(zip((DEVICE, APPLICATION, GATEWAY), load_crds(), strict=True))
 STRUCTURES = [
     (DEVICE, "spec", views.DeviceSpec),
+    (DEVICE, "spec.board", views.BoardSpec),
     (DEVICE, "status", views.DeviceStatus),
+    (DEVICE, "status.board", views.BoardStatus),
     (APPLICATION, "spec", views.ApplicationSpec),
     (APPLICATION, "spec.config", views.ApplicationConfig),
     (APPLICATION, "status", views.ApplicationStatus),

@@ -21,6 +21,7 @@ from harness.wasmbed.api.cluster import ClusterParts
 from harness.wasmbed.api.compilation import Compilation
 from harness.wasmbed.api.copies import Copies
 from harness.wasmbed.api.devices import Devices
+from harness.wasmbed.api.emulation import Emulation
 from harness.wasmbed.api.events import Changes
 from harness.wasmbed.api.fleet import GatewayFleet, StatefulSetFleet
 from harness.wasmbed.api.gateways import Gateways
@@ -150,6 +151,7 @@ class ApiServer:
         return [
             *self._overview.operations(),
             *Devices(self._api, self.copies, self._randomness).operations(),
+            *Emulation(self._api, self.copies, self._clock).operations(),
             *Applications(self._api, self.copies, self._randomness).operations(),
             *Gateways(self._api, self.copies, self._fleet).operations(),
             *PairingModes(self._api, self.copies, self._clock).operations(),

@@ -28,6 +28,18 @@ __all__ = [
 Time = Annotated[str, Field(description="RFC 3339, in UTC.", json_schema_extra={"format": "date-time"})]
 
 
+class BoardShape(TypedDict):
+    """The board of a device that asks for one."""
+
+    kind: str
+    running: bool
+    restartPolicy: str
+    phase: str | None
+    host: Annotated[str | None, Field(description="The emulator manager that has it.")]
+    restarts: int
+    lastExit: str | None
+
+
 class DeviceShape(TypedDict):
     """A device that enrolled."""
 
@@ -48,6 +60,7 @@ class DeviceShape(TypedDict):
     firmwareVersion: str | None
     capabilities: list[str]
     labels: dict[str, str]
+    board: Annotated[BoardShape | None, Field(description="The board that it asks for; null for another one.")]
     applications: Annotated[dict[str, str], Field(description="The state of each application, as it last said.")]
     metrics: dict[str, Any]
     error: str | None
@@ -141,10 +154,24 @@ def device_shape(raw: dict[str, Any]) -> DeviceShape:
         "firmwareVersion": spec.firmware_version,
         "capabilities": list(spec.capabilities),
         "labels": dict(device.labels),
+        "board": _board_shape(device) if spec.board.kind else None,
         "applications": dict(status.applications or {}),
         "metrics": dict(status.device_metrics),
         "error": status.error,
         "resourceVersion": device.resource_version,
+    }
+
+
+def _board_shape(device: Device) -> BoardShape:
+    spec, status = device.spec.board, device.status.board
+    return {
+        "kind": spec.kind,
+        "running": spec.running,
+        "restartPolicy": spec.restart_policy,
+        "phase": status.phase,
+        "host": status.host,
+        "restarts": status.restarts,
+        "lastExit": status.last_exit,
     }
 
 

@@ -91,7 +91,7 @@ class Pairing:
             async with self._clock.deadline(self._settings.api_timeout):
                 secret = await self._check_token(requested.name, request.pairing_token)
                 self._checks.claim(session, requested.name)
-                self._check_key(requested.name, request.public_key)
+                self._check_key(requested.name, request.public_key, has_token=secret is not None)
                 certificate = self._authority.sign_request(request.csr)
                 if secret is not None:
                     secret = await self._use(secret, request.public_key)
@@ -156,9 +156,12 @@ class Pairing:
             pass
         log.warning("Secret %s: a pairing token was used and could not be deleted: %s; delete it", name, why)
 
-    def _check_key(self, name: str, public_key: bytes) -> None:
+    def _check_key(self, name: str, public_key: bytes, *, has_token: bool) -> None:
+        device = self._cache.get(name)
+        if device is not None and device.spec.public_key is None and not has_token:
+            raise _failed(f"device {name} has no key on record yet: it needs a pairing token")
         try:
-            self._checks.check_key(self._cache.get(name), public_key)
+            self._checks.check_key(device, public_key)
         except PeerRefused as error:
             raise _failed(f"device {name} is registered with another key: delete the Device first") from error
 

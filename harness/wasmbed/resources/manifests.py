@@ -11,7 +11,7 @@ from harness.wasmbed.resources.api import Object, Resource
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 from harness.wasmbed.resources.modules import LARGEST_MODULE
 
-__all__ = ["application", "device", "device_spec", "gateway", "new_object", "wasm_bytes"]
+__all__ = ["application", "device", "device_spec", "device_with_board", "gateway", "new_object", "wasm_bytes"]
 
 
 def device(
@@ -37,6 +37,19 @@ def device(
         largest_module=largest_module,
     )
     return new_object(DEVICE, name, spec, labels)
+
+
+def device_with_board(
+    name: str,
+    kind: str,
+    *,
+    running: bool = True,
+    restart_policy: str | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> Object:
+    """Return a Device that asks for a board; it enrolls when an emulator manager has started that."""
+    board = _present({"kind": kind, "running": running, "restartPolicy": restart_policy})
+    return new_object(DEVICE, name, {"board": board}, labels)
 
 
 def device_spec(

@@ -6,11 +6,13 @@ Two rooms that use the same Secret or label read its name here, so they cannot d
 from __future__ import annotations
 
 __all__ = [
+    "BOARD_FINALIZER",
     "CONTROLLER_LEASE",
     "CRL_CONFIG_MAP",
     "CRL_KEY",
     "DEFAULT_GATEWAY",
     "DEFAULT_NAMESPACE",
+    "EMULATORS_LEASE_PREFIX",
     "GROUP",
     "HOST_LABEL",
     "MANAGED_BY_HARNESS",
@@ -19,6 +21,7 @@ __all__ = [
     "NAMESPACE_NAME_LABEL",
     "PAIRING_SECRET_PREFIX",
     "PROCESS_ANNOTATION",
+    "PURPOSE_BOARD",
     "PURPOSE_GATEWAY_API",
     "PURPOSE_LABEL",
     "PURPOSE_MODULE",
@@ -26,6 +29,7 @@ __all__ = [
     "STOP_FINALIZER",
     "TOKEN_KEY",
     "USED_BY_ANNOTATION",
+    "board_secret",
     "gateway_api_secret",
     "module_config_map",
     "pairing_secret",
@@ -39,8 +43,12 @@ DEFAULT_GATEWAY = "gateway-1"
 STOP_FINALIZER = f"{GROUP}/stop"
 """Keeps a deleted Application until its devices have stopped it."""
 
+BOARD_FINALIZER = f"{GROUP}/board"
+"""Keeps a deleted Device until its board is off, so that the board does not enroll again."""
+
 PURPOSE_LABEL = f"{GROUP}/purpose"
-"""Says what a Secret or ConfigMap is for: one of the three values below."""
+"""Says what a Secret or ConfigMap is for: one of the values below."""
+PURPOSE_BOARD = "board"
 PURPOSE_PAIRING = "pairing"
 PURPOSE_GATEWAY_API = "gateway-api"
 PURPOSE_MODULE = "module"
@@ -57,6 +65,8 @@ PROCESS_ANNOTATION = f"{GROUP}/process"
 
 CONTROLLER_LEASE = "wasmbed-controllers"
 """The Lease of the controller manager that leads."""
+EMULATORS_LEASE_PREFIX = "wasmbed-emulators-"
+"""The beginning of the name of each emulator manager's own Lease."""
 CRL_CONFIG_MAP = "wasmbed-device-crl"
 """The ConfigMap with the revocation list of device certificates, DER in ``binaryData``."""
 CRL_KEY = "crl.der"
@@ -69,6 +79,11 @@ USED_BY_ANNOTATION = f"{GROUP}/used-by"
 """The use of a pairing token: the SHA-256 of token and device key (SubjectPublicKeyInfo), in hexadecimal."""
 
 PAIRING_SECRET_PREFIX = "pairing-"
+
+
+def board_secret(device: str) -> str:
+    """The Secret with key and certificate of the board that an emulator manager runs for ``device``."""
+    return f"board-{device}"
 
 
 def pairing_secret(device: str) -> str:

@@ -25,6 +25,8 @@ __all__ = [
     "ApplicationConfig",
     "ApplicationSpec",
     "ApplicationStatus",
+    "BoardSpec",
+    "BoardStatus",
     "DeploymentRecord",
     "Device",
     "DeviceEntry",
@@ -88,6 +90,26 @@ class _Resource(View):
         return bool(self.metadata.get("deletionTimestamp"))
 
 
+class BoardSpec(View):
+    """The board that a device asks for; ``kind`` is empty if it asks for none."""
+
+    __slots__ = ()
+    kind = Field("")
+    running = Field(True)
+    restart_policy = Field("Always", choices=("Always", "OnFailure", "Never"))
+    restarted_at = text_field()
+
+
+class BoardStatus(View):
+    __slots__ = ()
+    phase = text_field(("Pending", "Starting", "Running", "BackingOff", "Stopped", "Failed"))
+    host = text_field()
+    pid = Field[int | None](None)
+    generation = number_field()
+    restarts = number_field()
+    last_exit = text_field()
+
+
 class DeviceSpec(View):
     __slots__ = ()
     public_key = text_field()
@@ -99,6 +121,7 @@ class DeviceSpec(View):
     largest_module = Field[int | None](None)
     preferred_gateway = text_field()
     suspended = Field(False)
+    board = Field(BoardSpec({}), BoardSpec)
 
 
 class DeviceStatus(View):
@@ -119,6 +142,7 @@ class DeviceStatus(View):
     applications = Field[Mapping[str, str] | None](None, _states)
     """The states in the last heartbeat, by application; None if the gateway does not report them."""
     wasm_runtime = text_field()
+    board = Field(BoardStatus({}), BoardStatus)
     error = text_field()
     conditions = conditions_field()
 
