@@ -18,6 +18,7 @@ from harness.core.network import Endpoint, Network
 from harness.wasmbed.api.access import Access
 from harness.wasmbed.api.applications import Applications
 from harness.wasmbed.api.copies import Copies
+from harness.wasmbed.api.dashboard import Dashboard
 from harness.wasmbed.api.devices import Devices
 from harness.wasmbed.api.events import Changes
 from harness.wasmbed.api.gateways import Gateways
@@ -70,6 +71,7 @@ class ApiServer:
         epoch = randomness.token(4).replace("-", "_")
         self._changes = Changes(self.copies, clock, shapes, settings.kept_events, settings.subscribers, epoch)
         self._overview = Overview(self.copies, clock)
+        self._dashboard = Dashboard()
         self._site: HttpSite | None = None
         self._document = b""
 
@@ -100,6 +102,7 @@ class ApiServer:
         self._document = orjson.dumps(document(operations, version("wasmbed-harness")))
         for each in operations:
             app.router.add_route(each.method, each.path, routing.handler(each))
+        self._dashboard.add_routes(app.router)
         app.router.add_get("/ws", streams.socket)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
@@ -148,6 +151,8 @@ class ApiServer:
             allowed = ", ".join(sorted(error.allowed_methods))
             return Problem(405, f"{request.path} has {allowed}", headers={"Allow": allowed}).response()
         except web.HTTPNotFound:
+            if self._dashboard.has(request):
+                return await self._dashboard.page(request)
             return Problem(404, f"there is no {request.path}; /openapi.json has what there is").response()
         except web.HTTPException as error:
             return Problem(error.status, error.reason or "").response()

@@ -1,0 +1,41 @@
+import { QueryClientProvider } from "@tanstack/react-query";
+import { lazy, StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { createBrowserRouter, RouterProvider } from "react-router";
+import { Layout } from "./layout";
+import { client } from "./live";
+import { NoticesProvider } from "./notices";
+import { Broken, Missing } from "./pages/missing";
+import { Overview } from "./pages/overview";
+import { PreferencesProvider } from "./preferences";
+import { Session } from "./session";
+import "./style.css";
+
+const Devices = lazy(() => import("./pages/devices"));
+
+const router = createBrowserRouter([
+  {
+    element: <Layout />,
+    errorElement: <Broken />,
+    children: [
+      { path: "/", element: <Overview /> },
+      { path: "/dashboard", element: <Overview /> },
+      { path: "/devices", element: <Devices /> },
+      { path: "*", element: <Missing /> },
+    ],
+  },
+]);
+
+createRoot(document.getElementById("root") as HTMLElement).render(
+  <StrictMode>
+    <PreferencesProvider>
+      <QueryClientProvider client={client}>
+        <NoticesProvider>
+          <Session>
+            <RouterProvider router={router} />
+          </Session>
+        </NoticesProvider>
+      </QueryClientProvider>
+    </PreferencesProvider>
+  </StrictMode>,
+);
