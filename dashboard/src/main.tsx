@@ -12,6 +12,10 @@ import { Session } from "./session";
 import "./style.css";
 
 const Devices = lazy(() => import("./pages/devices"));
+const Device = lazy(() => import("./pages/device"));
+const Applications = lazy(() => import("./pages/applications"));
+const Application = lazy(() => import("./pages/application"));
+const Gateways = lazy(() => import("./pages/gateways"));
 
 const router = createBrowserRouter([
   {
@@ -21,6 +25,10 @@ const router = createBrowserRouter([
       { path: "/", element: <Overview /> },
       { path: "/dashboard", element: <Overview /> },
       { path: "/devices", element: <Devices /> },
+      { path: "/devices/:id", element: <Device /> },
+      { path: "/applications", element: <Applications /> },
+      { path: "/applications/:id", element: <Application /> },
+      { path: "/gateways", element: <Gateways /> },
       { path: "*", element: <Missing /> },
     ],
   },

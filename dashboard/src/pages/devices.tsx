@@ -39,12 +39,12 @@ export default function Devices() {
   const needle = words.trim().toLowerCase();
   const rows = all.filter((each) => (!phase || each.status === phase) && (!needle || textOf(each).includes(needle)));
   const columns: Column<Device>[] = [
-    { key: "name", title: t.name, by: (each) => each.name, width: "minmax(9rem, 2fr)", cell: (each) => <Link to={`/devices/${each.id}`}>{each.name}</Link> },
-    { key: "status", title: t.status, by: (each) => each.status, width: "minmax(7.5rem, 1fr)", cell: (each) => <Status phase={each.status} /> },
+    { key: "name", title: t.name, by: (each) => each.name, width: "minmax(8rem, 2fr)", cell: (each) => <Link to={`/devices/${each.id}`}>{each.name}</Link> },
+    { key: "status", title: t.status, by: (each) => each.status, width: "minmax(8.6rem, 1fr)", cell: (each) => <Status phase={each.status} /> },
     { key: "architecture", title: t.architecture, by: (each) => each.architecture ?? "", width: "minmax(6rem, 1fr)", from: "wide", cell: (each) => each.architecture ?? "–" },
     { key: "mcu", title: t.mcu, by: (each) => each.mcuType ?? each.type ?? "", width: "minmax(6rem, 1fr)", from: "wide", cell: (each) => each.mcuType ?? each.type ?? "–" },
     { key: "gateway", title: t.gateway, by: (each) => each.gateway ?? "", width: "minmax(7rem, 1fr)", from: "medium", cell: (each) => each.gateway ?? "–" },
-    { key: "heartbeat", title: t.lastHeartbeat, by: (each) => each.lastHeartbeat ?? "", width: "minmax(11rem, 1.2fr)", from: "wide", cell: (each) => moment(each.lastHeartbeat, language) },
+    { key: "heartbeat", title: t.lastHeartbeat, by: (each) => each.lastHeartbeat ?? "", width: "minmax(12.5rem, 1.2fr)", from: "wide", cell: (each) => moment(each.lastHeartbeat, language) },
     { key: "applications", title: t.places.applications, by: (each) => Object.keys(each.applications).length, width: "minmax(6.5rem, .7fr)", from: "medium", cell: (each) => Object.keys(each.applications).length },
     { key: "actions", title: t.actions, width: "4.5rem", cell: (each) => <Actions label={t.actionsOf(each.name)} actions={actionsOf(each)} /> },
   ];
