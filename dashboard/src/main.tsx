@@ -16,6 +16,11 @@ const Device = lazy(() => import("./pages/device"));
 const Applications = lazy(() => import("./pages/applications"));
 const Application = lazy(() => import("./pages/application"));
 const Gateways = lazy(() => import("./pages/gateways"));
+const Deploy = lazy(() => import("./pages/deploy"));
+const Topology = lazy(() => import("./pages/topology"));
+const Monitoring = lazy(() => import("./pages/monitoring"));
+const Terminal = lazy(() => import("./pages/terminal"));
+const Setup = lazy(() => import("./pages/setup"));
 
 const router = createBrowserRouter([
   {
@@ -29,6 +34,11 @@ const router = createBrowserRouter([
       { path: "/applications", element: <Applications /> },
       { path: "/applications/:id", element: <Application /> },
       { path: "/gateways", element: <Gateways /> },
+      { path: "/deploy", element: <Deploy /> },
+      { path: "/topology", element: <Topology /> },
+      { path: "/monitoring", element: <Monitoring /> },
+      { path: "/terminal", element: <Terminal /> },
+      { path: "/initial-config", element: <Setup /> },
       { path: "*", element: <Missing /> },
     ],
   },
