@@ -4,17 +4,19 @@ import { ask, get, Refused } from "./api";
 
 export interface Template {
   name: string;
-  title?: string;
-  description?: string;
-  language?: string;
-  level?: string;
-  code?: string;
+  summary: string;
+  languages: string[];
+}
+
+export interface Source extends Template {
+  language: string;
+  code: string;
 }
 
 export interface Diagnostic {
   line: number | null;
   column: number | null;
-  severity?: string;
+  level?: string;
   message: string;
   suggestion?: string | null;
 }
@@ -23,20 +25,17 @@ export interface Compiled {
   wasmBytes: string;
   size: number;
   message: string;
-  sha256?: string;
-  imports?: string[];
-  boards?: string[] | Record<string, unknown>;
-  diagnostics?: Diagnostic[];
+  sha256: string;
+  imports: string[];
+  boards: string[];
 }
 
 export async function templates(): Promise<Template[]> {
   return (await get<{ templates: Template[] }>("/api/v1/templates")).templates;
 }
 
-/** The template with its code, which a list may leave out. */
-export async function whole(template: Template): Promise<Template> {
-  if (template.code !== undefined) return template;
-  return { ...template, ...(await get<Template>(`/api/v1/templates/${template.name}`)) };
+export function source(template: Template, language: string): Promise<Source> {
+  return get(`/api/v1/templates/${template.name}?language=${language}`);
 }
 
 export function compile(code: string, language: string): Promise<Compiled> {

@@ -40,10 +40,10 @@ export function useDeviceActions(
         return message;
       });
     const connected = device.status === "Connected";
-    const actions: (Action | false)[] = [
+    const actions: (Action | false | undefined)[] = [
       device.publicKey !== null && { key: "key", title: t.showKey, run: () => showKey(device) },
       !connected && device.publicKey !== null && { key: "enroll", title: t.enrollAgain, run: () => void enroll() },
-      !connected && has("POST", `${ONE}/connect`) && { key: "connect", title: t.connect, run: () => void post("connect") },
+      device.suspended && has("POST", `${ONE}/connect`) && { key: "connect", title: t.connect, run: () => void post("connect") },
       connected && has("POST", `${ONE}/disconnect`) && { key: "disconnect", title: t.disconnect, run: () => void post("disconnect") },
       ...(["start", "stop", "restart"] as const).map((verb) =>
         has("POST", `${ONE}/emulation/${verb}`) && { key: verb, title: t.emulation[verb], run: () => void post(`emulation/${verb}`) }),
@@ -52,6 +52,6 @@ export function useDeviceActions(
         run: () => confirm({ title: t.deleteTitle(device.name), text: t.deleteDeviceText, verb: t.delete, run: remove }),
       },
     ];
-    return actions.filter((each) => each !== false);
+    return actions.filter((each) => each !== false && each !== undefined);
   };
 }

@@ -84,7 +84,7 @@ export default function Editor({ label, language, value, change, diagnostics }: 
     const marks = diagnostics.filter((each) => each.line && each.line <= doc.lines).map((each): Mark => {
       const line = doc.line(each.line ?? 1);
       const from = Math.min(line.from + Math.max((each.column ?? 1) - 1, 0), line.to);
-      return { from, to: line.to, severity: each.severity === "warning" ? "warning" : "error", message: [each.message, each.suggestion].filter(Boolean).join("\n") };
+      return { from, to: line.to, severity: each.level === "warning" ? "warning" : "error", message: [each.message, each.suggestion].filter(Boolean).join("\n") };
     });
     made.dispatch(setDiagnostics(made.state, marks));
   }, [diagnostics]);

@@ -48,10 +48,12 @@ export function Layout() {
             </NavLink>
           ))}
         </nav>
-        <Choices />
-        <Button className="button" onPress={signOut}>
-          {t.signOut}
-        </Button>
+        <section className="own" aria-label={t.preferences}>
+          <Choices />
+          <Button className="button" onPress={signOut}>
+            {t.signOut}
+          </Button>
+        </section>
       </div>
       <main id="main" tabIndex={-1}>
         <Refused />

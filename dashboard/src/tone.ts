@@ -6,8 +6,8 @@ const TONES: Record<string, Tone> = {
   Connected: "good", Running: "good", Online: "good", Deployed: "good", healthy: "good", ok: "good",
   Enrolled: "busy", Enrolling: "busy", Deploying: "busy", Creating: "busy", Starting: "busy",
   Pending: "idle", Stopped: "idle", Stopping: "idle", Deleting: "idle", Unknown: "idle",
-  Disconnected: "warn", Unreachable: "warn", PartiallyRunning: "warn", Offline: "warn", degraded: "warn", WARNING: "warn",
-  Failed: "bad", Error: "bad", unhealthy: "bad", ERROR: "bad", CRITICAL: "bad",
+  Disconnected: "warn", Unreachable: "warn", PartiallyRunning: "warn", Offline: "warn", degraded: "warn", warning: "warn",
+  Failed: "bad", Error: "bad", unhealthy: "bad", error: "bad",
 };
 
 export function toneOf(phase: string): Tone {

@@ -11,6 +11,8 @@ export interface Device {
   health: string | null;
   gateway: string | null;
   preferredGateway: string | null;
+  /** Whether its gateway keeps it away. */
+  suspended?: boolean;
   connectedSince: string | null;
   lastHeartbeat: string | null;
   publicKey: string | null;

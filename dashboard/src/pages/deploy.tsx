@@ -5,7 +5,7 @@ import { lazy, Suspense, useState } from "react";
 import { Button } from "react-aria-components";
 import { Link } from "react-router";
 import { ask, Refused } from "../api";
-import { compile, diagnosticsOf, templates, whole, type Compiled, type Diagnostic, type Template } from "../compile";
+import { compile, diagnosticsOf, source, templates, type Compiled, type Diagnostic, type Source } from "../compile";
 import { bytes } from "../format";
 import { useObjects } from "../live";
 import { Card, Field, Loading, Page, Refusal, Status } from "../parts";
@@ -19,14 +19,14 @@ const Editor = lazy(() => import("../editor"));
 export default function Deploy() {
   const t = useTexts();
   const [step, setStep] = useState(0);
-  const [template, setTemplate] = useState<Template | null>(null);
+  const [template, setTemplate] = useState<Source | null>(null);
   const [code, setCode] = useState("");
   const [compiled, setCompiled] = useState<Compiled | null>(null);
   const [name, setName] = useState<string | null>(null);
   return (
     <Page title={t.places.deploy} lead={t.deployLead}>
       <Steps label={t.places.deploy} titles={t.deploySteps} at={step} />
-      {step === 0 && <Choose chosen={(each) => (setTemplate(each), setCode(each.code ?? ""), setStep(1))} />}
+      {step === 0 && <Choose chosen={(each) => (setTemplate(each), setCode(each.code), setStep(1))} />}
       {step === 1 && template && (
         <Code template={template} code={code} change={setCode} back={() => setStep(0)} done={(result) => (setCompiled(result), setStep(2))} />
       )}
@@ -36,7 +36,7 @@ export default function Deploy() {
   );
 }
 
-function Choose({ chosen }: { chosen: (template: Template) => void }) {
+function Choose({ chosen }: { chosen: (template: Source) => void }) {
   const t = useTexts();
   const { data, error } = useQuery({ queryKey: ["templates"], queryFn: templates });
   const [failure, setFailure] = useState<unknown>(null);
@@ -55,10 +55,13 @@ function Choose({ chosen }: { chosen: (template: Template) => void }) {
       <ul className="tiles">
         {data.map((each) => (
           <li key={each.name} className="card">
-            <h2>{each.title ?? each.name}</h2>
-            <p className="quiet">{each.description}</p>
-            <p className="quiet">{[each.language, each.level].filter(Boolean).join(" · ")}</p>
-            <Button className="button" aria-label={t.useTemplate(each.title ?? each.name)} onPress={() => void whole(each).then(chosen, setFailure)}>{t.choose}</Button>
+            <h2>{each.name}</h2>
+            <p className="quiet">{each.summary}</p>
+            <div className="buttons start">
+              {each.languages.map((language) => (
+                <Button key={language} className="button small" aria-label={t.useTemplate(each.name, language)} onPress={() => void source(each, language).then(chosen, setFailure)}>{language}</Button>
+              ))}
+            </div>
           </li>
         ))}
       </ul>
@@ -66,12 +69,12 @@ function Choose({ chosen }: { chosen: (template: Template) => void }) {
   );
 }
 
-function Code({ template, code, change, back, done }: { template: Template; code: string; change: (code: string) => void; back: () => void; done: (compiled: Compiled) => void }) {
+function Code({ template, code, change, back, done }: { template: Source; code: string; change: (code: string) => void; back: () => void; done: (compiled: Compiled) => void }) {
   const t = useTexts();
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const [diagnostics, setDiagnostics] = useState<Diagnostic[]>([]);
-  const language = template.language ?? "rust";
+  const { language } = template;
   async function run() {
     setBusy(true);
     setError(null);
@@ -85,7 +88,7 @@ function Code({ template, code, change, back, done }: { template: Template; code
     }
   }
   return (
-    <Card title={template.title ?? template.name} aside={<span className="quiet">{language}</span>}>
+    <Card title={template.name} aside={<span className="quiet">{language}</span>}>
       <Suspense fallback={<Loading />}>
         <Editor label={t.code} language={language} value={code} change={change} diagnostics={diagnostics} />
       </Suspense>
@@ -108,14 +111,13 @@ function Code({ template, code, change, back, done }: { template: Template; code
   );
 }
 
-function Send({ template, compiled, back, done }: { template: Template; compiled: Compiled; back: () => void; done: (name: string) => void }) {
+function Send({ template, compiled, back, done }: { template: Source; compiled: Compiled; back: () => void; done: (name: string) => void }) {
   const t = useTexts();
   const { language } = usePreferences();
   const [name, setName] = useState(template.name);
   const [targets, setTargets] = useState<Targets | null>({ allDevices: true });
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
-  const boards = Array.isArray(compiled.boards) ? compiled.boards : Object.keys(compiled.boards ?? {});
   async function send() {
     setBusy(true);
     try {
@@ -131,9 +133,9 @@ function Send({ template, compiled, back, done }: { template: Template; compiled
     <Card title={t.compiled}>
       <dl className="facts">
         <dt>{t.size}</dt><dd>{bytes(compiled.size, language)}</dd>
-        <dt>SHA-256</dt><dd><code>{compiled.sha256 ?? "–"}</code></dd>
-        <dt>{t.imports}</dt><dd>{compiled.imports?.join(", ") || "–"}</dd>
-        <dt>{t.fits}</dt><dd>{boards.join(", ") || "–"}</dd>
+        <dt>SHA-256</dt><dd><code>{compiled.sha256}</code></dd>
+        <dt>{t.imports}</dt><dd>{compiled.imports.join(", ") || "–"}</dd>
+        <dt>{t.fits}</dt><dd>{compiled.boards.join(", ") || "–"}</dd>
       </dl>
       <Field label={t.name} help={t.nameHelp}>
         {(id, help) => <input id={id} aria-describedby={help} required value={name} onChange={(event) => setName(event.target.value)} />}

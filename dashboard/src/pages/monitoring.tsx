@@ -48,12 +48,13 @@ export default function Monitoring() {
   );
 }
 
+const LINES = 1000;
 const RANGES = [0, 5, 60, 1440] as const;
 
 function Logs() {
   const t = useTexts();
   const { language } = usePreferences();
-  const { data, error, refetch, isFetching } = useQuery({ queryKey: ["logs"], queryFn: async () => (await get<{ logs: Entry[] }>("/api/v1/logs")).logs });
+  const { data, error, refetch, isFetching } = useQuery({ queryKey: ["logs"], queryFn: async () => (await get<{ logs: Entry[] }>(`/api/v1/logs?limit=${LINES}`)).logs });
   const [level, setLevel] = useState("");
   const [words, setWords] = useState("");
   const [minutes, setMinutes] = useState(0);

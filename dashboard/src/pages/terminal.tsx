@@ -11,10 +11,11 @@ import type { Line } from "../screen";
 const Screen = lazy(() => import("../screen"));
 
 interface Command {
-  id?: string;
   name: string;
-  category?: string;
+  category: string;
   command: string;
+  /** With its arguments. */
+  usage: string;
 }
 
 interface Output {
@@ -47,7 +48,7 @@ export default function TerminalPage() {
       setBusy(false);
     }
   }
-  const categories = [...new Set((data ?? []).map((each) => each.category ?? ""))];
+  const categories = [...new Set((data ?? []).map((each) => each.category))];
   return (
     <Page title={t.places.terminal} lead={t.terminalLead}>
       {error ? <Card><Refusal error={error} /></Card> : !data ? <Loading /> : (
@@ -58,15 +59,15 @@ export default function TerminalPage() {
                 <select id={id} value="" onChange={(event) => setCommand(event.target.value)}>
                   <option value="">–</option>
                   {categories.map((category) => (
-                    <optgroup key={category} label={category || t.commands}>
-                      {data.filter((each) => (each.category ?? "") === category).map((each) => <option key={each.name} value={each.command}>{each.name}</option>)}
+                    <optgroup key={category} label={category}>
+                      {data.filter((each) => each.category === category).map((each) => <option key={each.name} value={each.command}>{each.name}</option>)}
                     </optgroup>
                   ))}
                 </select>
               )}
             </Field>
             <Field label={t.command}>
-              {(id) => <input id={id} className="command" spellCheck={false} autoComplete="off" required value={command} onChange={(event) => setCommand(event.target.value)} />}
+              {(id) => <input id={id} title={data.find((each) => command.startsWith(each.command))?.usage} className="command" spellCheck={false} autoComplete="off" required value={command} onChange={(event) => setCommand(event.target.value)} />}
             </Field>
             <Button type="submit" className="button primary" isDisabled={busy || !command.trim()}>{t.execute}</Button>
             <Button className="button" onPress={() => setLines([])}>{t.clear}</Button>
