@@ -1,4 +1,4 @@
-// What can be done with an application.
+// The actions of an application.
 
 import { ask } from "./api";
 import type { Question } from "./confirm";

@@ -42,7 +42,7 @@ export function compile(code: string, language: string): Promise<Compiled> {
   return ask("POST", "/api/v1/compile", { code, language });
 }
 
-/** What the compiler said, if that is why a request was refused. */
+/** The compiler's messages, if a request was refused for them. */
 export function diagnosticsOf(error: unknown): Diagnostic[] {
   const found = error instanceof Refused ? error.problem.diagnostics : undefined;
   return Array.isArray(found) ? (found as Diagnostic[]) : [];

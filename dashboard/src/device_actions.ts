@@ -1,4 +1,4 @@
-// What can be done with a device, by its status and by what the server has.
+// The actions of a device, by its status and by what the server has.
 
 import { ask } from "./api";
 import type { Question } from "./confirm";

@@ -1,4 +1,4 @@
-// What devices did since the page was opened: their phases, their applications' states and their metrics, with bounds.
+// The past of devices since the page was opened: their phases, their applications' states and their metrics, with bounds.
 
 import type { Device, Kind, Kinds } from "./types";
 

@@ -1,4 +1,4 @@
-// What is around each page: navigation, the state of the connection, and the reader's choices.
+// The frame of each page: navigation, the state of the connection, and the reader's choices.
 
 import { Suspense, useEffect, useState } from "react";
 import { Button } from "react-aria-components";

@@ -1,4 +1,4 @@
-// What became of an action: a line that goes away for a success, and one that stays until it is closed for a refusal.
+// The outcome of an action: a line that goes away for a success, and one that stays until it is closed for a refusal.
 
 import { createContext, useCallback, useContext, useMemo, useState, type ReactNode } from "react";
 import { Button } from "react-aria-components";
@@ -13,7 +13,7 @@ interface Notice {
 
 interface Notices {
   say: (text: string) => void;
-  /** Run an action; tell of its end. Returns whether it succeeded. */
+  /** Run an action, and show its outcome. Returns whether it succeeded. */
   act: (run: () => Promise<string | void>) => Promise<boolean>;
 }
 

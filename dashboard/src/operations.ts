@@ -1,4 +1,4 @@
-// What this server can do, from its OpenAPI document: a button of what it cannot do is not shown.
+// The operations of this server, from its OpenAPI document: a button of what it cannot do is not shown.
 
 import { useQuery } from "@tanstack/react-query";
 import { get } from "./api";

@@ -7,7 +7,7 @@ export interface Column<T> {
   key: string;
   title: string;
   cell: (row: T) => ReactNode;
-  /** What the column is sorted by; without it, it is not. */
+  /** The key of its order; a column without it is not sorted. */
   by?: (row: T) => string | number;
   width: string;
   /** The least width of a window, in classes, that shows the column. */
