@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
+from urllib.parse import quote
 
 from benchmarks.api import served
 from benchmarks.figure import Figure
@@ -21,6 +22,12 @@ DEVICES = 2_000
 LIMIT = 400.0
 """KiB of the files of a page, gzipped."""
 FOLDER = Path(dashboard.__file__).parent / "dashboard_page"
+PLAIN = "data:text/html," + quote(
+    "<div class=scroller style='height:600px;overflow:auto'>"
+    + "".join(f"<div class=row style='height:44px'>device-{number:04}</div>" for number in range(DEVICES))
+    + "</div>"
+)
+"""A page with as many rows, all of them there."""
 SCROLL = """
 async (frames) => {
   const list = document.querySelector(".scroller"), times = [];
@@ -67,6 +74,7 @@ async def _in_a_browser() -> list[Figure]:
         bare = median([await _first(browser, f"{url}/healthz", token, "body", clock) for _ in range(ROUNDS)])
         took = median([await _first(browser, f"{url}/devices", token, ".scroller .row", clock) for _ in range(ROUNDS)])
         frame = median([quantiles(await _scroll(browser, f"{url}/devices", token), n=20)[-1] for _ in range(ROUNDS)])
+        plain = median([quantiles(await _scroll(browser, PLAIN, token), n=20)[-1] for _ in range(ROUNDS)])
         await browser.close()
     return [
         Figure(
@@ -74,7 +82,8 @@ async def _in_a_browser() -> list[Figure]:
             lambda value, _: value <= 1.5,
         ),
         Figure(
-            "dashboard_scroll_frame_p95", frame, "ms", "limit", 17.0, "at most 17 ms", lambda value, _: value <= 17,
+            "dashboard_scroll_frame_p95", frame, "ms", "rows of text alone", plain, "at most 17 ms",
+            lambda value, _: value <= 17,
         ),
     ]  # fmt: skip
 

@@ -1,14 +1,24 @@
 // Times and numbers for readers.
 
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+/** A format, made once: that takes longer than to use it. */
+function format(language: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const key = language + Object.keys(options).join();
+  let found = formats.get(key);
+  if (!found) formats.set(key, (found = new Intl.DateTimeFormat(language, options)));
+  return found;
+}
+
 export function clock(at: Date | number, language: string): string {
-  return new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(at);
+  return format(language, { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(at);
 }
 
 export function moment(at: string | null | undefined, language: string): string {
   if (!at) return "–";
   const time = new Date(at);
   if (Number.isNaN(time.getTime())) return at;
-  return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" }).format(time);
+  return format(language, { dateStyle: "medium", timeStyle: "medium" }).format(time);
 }
 
 export function duration(seconds: number, language: string): string {

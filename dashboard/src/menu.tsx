@@ -1,6 +1,7 @@
-// The actions of a row.
+// The actions of a row. The menu is made when it is opened: a table has a button in each of its rows.
 
-import { Button, Menu, MenuItem, MenuTrigger, Popover } from "react-aria-components";
+import { useRef, useState } from "react";
+import { Menu, MenuItem, Popover } from "react-aria-components";
 
 export interface Action {
   key: string;
@@ -9,21 +10,26 @@ export interface Action {
   danger?: boolean;
 }
 
-export function Actions({ label, actions }: { label: string; actions: readonly Action[] }) {
+export function Actions({ label, actions }: { label: string; actions: () => readonly Action[] }) {
+  const button = useRef<HTMLButtonElement>(null);
+  const [open, setOpen] = useState<readonly Action[] | null>(null);
+  const close = () => setOpen(null);
   return (
-    <MenuTrigger>
-      <Button className="icon" aria-label={label}>
+    <>
+      <button type="button" ref={button} className="icon" aria-label={label} aria-haspopup="menu" aria-expanded={open !== null} onClick={() => setOpen(actions())}>
         ⋯
-      </Button>
-      <Popover className="popover" placement="bottom end">
-        <Menu className="menu" aria-label={label} onAction={(key) => actions.find((each) => each.key === key)?.run()}>
-          {actions.map((each) => (
-            <MenuItem key={each.key} id={each.key} className={each.danger ? "menu-item danger" : "menu-item"}>
-              {each.title}
-            </MenuItem>
-          ))}
-        </Menu>
-      </Popover>
-    </MenuTrigger>
+      </button>
+      {open && (
+        <Popover className="popover" placement="bottom end" triggerRef={button} isOpen onOpenChange={close}>
+          <Menu className="menu" aria-label={label} autoFocus="first" onClose={close} onAction={(key) => open.find((each) => each.key === key)?.run()}>
+            {open.map((each) => (
+              <MenuItem key={each.key} id={each.key} className={each.danger ? "menu-item danger" : "menu-item"}>
+                {each.title}
+              </MenuItem>
+            ))}
+          </Menu>
+        </Popover>
+      )}
+    </>
   );
 }

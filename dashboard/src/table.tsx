@@ -1,7 +1,7 @@
 // A table of thousands of rows: only those in sight are in the page. On a phone, columns of less weight are left out.
 
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useMemo, useRef, useState, type CSSProperties, type ReactNode } from "react";
+import { memo, useMemo, useRef, useState, type CSSProperties, type ReactNode } from "react";
 
 export interface Column<T> {
   key: string;
@@ -35,8 +35,7 @@ export function Table<T>({ label, columns, rows, rowKey, sortedBy, empty }: Prop
     const keyed = rows.map((row) => ({ row, value: by(row) }));
     keyed.sort(({ value: a }, { value: b }) => (typeof a === "number" && typeof b === "number" ? a - b : compared(String(a), String(b))));
     return (order.down ? keyed.reverse() : keyed).map(({ row }) => row);
-    // The columns are made anew with each rendering, and the same for the same key.
-    // eslint-disable-next-line
+    // The columns are made anew with each rendering of the page, and the order of a key stays the same.
   }, [rows, order]);
   const virtual = useVirtualizer({
     count: sorted.length,
@@ -78,15 +77,7 @@ export function Table<T>({ label, columns, rows, rowKey, sortedBy, empty }: Prop
           <div role="presentation" style={{ height: virtual.getTotalSize(), position: "relative" }}>
             {virtual.getVirtualItems().map((item) => {
               const row = sorted[item.index] as T;
-              return (
-                <div className="row" role="row" key={item.key} aria-rowindex={item.index + 2} style={{ transform: `translateY(${item.start}px)` }}>
-                  {columns.map((each) => (
-                    <div key={each.key} role="cell" data-from={each.from}>
-                      {each.cell(row)}
-                    </div>
-                  ))}
-                </div>
-              );
+              return <Row key={item.key} row={row} columns={columns as readonly Column<unknown>[]} index={item.index} start={item.start} />;
             })}
           </div>
         </div>
@@ -94,3 +85,14 @@ export function Table<T>({ label, columns, rows, rowKey, sortedBy, empty }: Prop
     </div>
   );
 }
+
+/** A row is made anew for new data, and not while the table is scrolled. */
+const Row = memo(({ row, columns, index, start }: { row: unknown; columns: readonly Column<unknown>[]; index: number; start: number }) => (
+  <div className="row" role="row" aria-rowindex={index + 2} style={{ transform: `translateY(${start}px)` }}>
+    {columns.map((each) => (
+      <div key={each.key} role="cell" data-from={each.from}>
+        {each.cell(row)}
+      </div>
+    ))}
+  </div>
+));

@@ -37,7 +37,7 @@ export default function Applications() {
     { key: "targets", title: t.targets, width: "minmax(9rem, 1.2fr)", from: "medium", cell: (each) => targetsOf(each, t) },
     { key: "progress", title: t.running, by: (each) => each.statistics.running_devices, width: "minmax(8rem, 1fr)", from: "medium", cell: (each) => <Progress application={each} /> },
     { key: "updated", title: t.lastUpdated, by: (each) => each.last_updated ?? "", width: "minmax(12.5rem, 1.2fr)", from: "wide", cell: (each) => moment(each.last_updated, language) },
-    { key: "actions", title: t.actions, width: "4.5rem", cell: (each) => <Actions label={t.actionsOf(each.name)} actions={actionsOf(each)} /> },
+    { key: "actions", title: t.actions, width: "4.5rem", cell: (each) => <Actions label={t.actionsOf(each.name)} actions={() => actionsOf(each)} /> },
   ];
   return (
     <Page

@@ -46,7 +46,7 @@ export default function Devices() {
     { key: "gateway", title: t.gateway, by: (each) => each.gateway ?? "", width: "minmax(7rem, 1fr)", from: "medium", cell: (each) => each.gateway ?? "–" },
     { key: "heartbeat", title: t.lastHeartbeat, by: (each) => each.lastHeartbeat ?? "", width: "minmax(12.5rem, 1.2fr)", from: "wide", cell: (each) => moment(each.lastHeartbeat, language) },
     { key: "applications", title: t.places.applications, by: (each) => Object.keys(each.applications).length, width: "minmax(6.5rem, .7fr)", from: "medium", cell: (each) => Object.keys(each.applications).length },
-    { key: "actions", title: t.actions, width: "4.5rem", cell: (each) => <Actions label={t.actionsOf(each.name)} actions={actionsOf(each)} /> },
+    { key: "actions", title: t.actions, width: "4.5rem", cell: (each) => <Actions label={t.actionsOf(each.name)} actions={() => actionsOf(each)} /> },
   ];
   return (
     <Page title={t.places.devices} lead={t.devicesLead} actions={<Button className="button primary" onPress={() => set("create", "")}>{t.createDevices}</Button>}>

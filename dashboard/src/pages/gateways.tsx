@@ -50,7 +50,7 @@ export default function Gateways() {
     {
       key: "actions", title: t.actions, width: "4.5rem",
       cell: (each) => (
-        <Actions label={t.actionsOf(each.name)} actions={[
+        <Actions label={t.actionsOf(each.name)} actions={() => [
           { key: "configure", title: t.configure, run: () => setConfigured(each) },
           { key: "delete", title: t.delete, danger: true, run: () => setQuestion({ title: t.deleteTitle(each.name), text: t.deleteGatewayText, verb: t.delete, run: () => remove(each) }) },
         ]} />
