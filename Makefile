@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: oci manifests deploy-tools deploy-check kube-diff page page-check images help demo test test-all test-deep test-boards test-sim matrix apiserver test-apiserver test-k3d rounds test-watches robot keywords renode lint bench soak clean-histories mutants sequences docs coverage setup boards firmware firmware-check apps
+.PHONY: oci manifests deploy-tools deploy-check kube-diff page page-check dashboard dashboard-check images help demo test test-all test-deep test-boards test-sim matrix apiserver test-apiserver test-k3d rounds test-watches robot keywords renode lint bench soak clean-histories mutants sequences docs coverage setup boards firmware firmware-check apps
 
 help:
 	@echo "make demo       the main scenarios on 20 virtual and 3 emulated boards, with a report"
@@ -42,6 +42,8 @@ help:
 	@echo "make apps       the sample applications as WebAssembly modules"
 	@echo "make page       the report page from harness/reporting/frontend (needs Node 20.19 or newer)"
 	@echo "make page-check  compare the committed report page with its sources"
+	@echo "make dashboard  the dashboard from dashboard/ (needs Node 20.19 or newer)"
+	@echo "make dashboard-check  compare the committed dashboard with its sources"
 	@echo "make images     the pictures in docs/images (needs Chromium)"
 	@echo "make lint       ruff, robocop, mypy --strict, import contract, plain English"
 	@echo "make setup      .venv, which the other commands create by themselves"
@@ -171,6 +173,19 @@ page-check:
 	if cmp harness/reporting/page/page.html .page-committed.html; then rm .page-committed.html; \
 	else rm .page-committed.html; echo "harness/reporting/page differs from its sources: commit the result of make page" >&2; exit 1; fi; \
 	else echo "skipped: the check of the report page: npm is not installed, or Node is older than 20.19" >&2; fi
+
+# The built dashboard is committed for the same reason.
+dashboard:
+	@command -v npm >/dev/null || { echo "npm is not installed: install Node 20.19 or newer" >&2; exit 3; }
+	@cd dashboard && npm ci --silent && npm run --silent build -- --logLevel warn
+
+# Compares the committed dashboard with its sources, byte for byte; skipped with a message without Node.
+dashboard-check:
+	@if command -v npm >/dev/null && node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'; then \
+	$(MAKE) --no-print-directory dashboard && \
+	if test -z "$$(git status --porcelain harness/wasmbed/api/dashboard_page)"; then :; \
+	else echo "harness/wasmbed/api/dashboard_page differs from its sources: commit the result of make dashboard" >&2; exit 1; fi; \
+	else echo "skipped: the check of the dashboard: npm is not installed, or Node is older than 20.19" >&2; fi
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -20,6 +20,7 @@ from rich.table import Column, Table
 MODULES = (
     "enrollment", "overload", "memory", "cluster", "state", "kubernetes", "native", "simulation", "qemu", "renode",
     "explore", "report", "sequences", "judges", "relay", "gateways", "failover", "scenarios", "api", "compile",
+    "dashboard",
 )  # fmt: skip
 LONG = ("soak",)
 """Measured only when named: ten minutes."""

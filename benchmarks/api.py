@@ -32,7 +32,7 @@ STATUS = {"phase": "Connected", "gateway": "gateway-1", "health": "healthy", "de
 
 
 async def measure() -> list[Figure]:
-    async with _served() as (cluster, url, token):
+    async with served(DEVICES) as (cluster, url, token):
         (host, port), authority, own_token = await cluster.listen()
         context = ssl.create_default_context(cadata=authority)
         path = f"https://{host}:{port}/apis/wasmbed.io/v1/namespaces/bench/devices"
@@ -58,12 +58,13 @@ async def measure() -> list[Figure]:
 
 
 @asynccontextmanager
-async def _served() -> AsyncIterator[tuple[EmbeddedCluster, str, str]]:
+async def served(devices: int) -> AsyncIterator[tuple[EmbeddedCluster, str, str]]:
+    """A cluster with devices, and the REST API on it: the cluster, the API's address, and a token."""
     clock = SystemClock()
     cluster = EmbeddedCluster(clock, Randomness(), "bench")
     await cluster.start()
     api = cluster.client("Benchmark")
-    for number in range(DEVICES):
+    for number in range(devices):
         name = f"device-{number:04}"
         await api.create(DEVICE, manifests.device(name, public_key=name.encode() * 4, device_type="mcu"))
         await api.patch_status(DEVICE, name, {"status": STATUS})

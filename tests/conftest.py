@@ -10,6 +10,7 @@ import asyncio
 import gc
 import inspect
 import os
+import shutil
 import signal
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from pathlib import Path
@@ -97,6 +98,23 @@ def runner(new_loop: Callable[[], asyncio.AbstractEventLoop] | None) -> Iterator
 def settings(request: pytest.FixtureRequest) -> dict[str, Any]:
     """The options of the test's marker ``settings``."""
     return {name: value for marker in request.node.iter_markers("settings") for name, value in marker.kwargs.items()}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """The distribution's Chromium under Playwright; nothing is downloaded.
+
+    Closed at the end of the module, because Playwright's synchronous API blocks other event loops.
+    """
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if executable is None:
+        pytest.skip("Chromium is not installed: install the distribution's package chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with playwright.sync_playwright() as engine:
+        opened = engine.chromium.launch(executable_path=executable, args=[*root, "--disable-dev-shm-usage"])
+        yield opened
+        opened.close()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -39,6 +39,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "lib"
 
 
+def test_the_dashboard_comes_along(installed: Path) -> None:
+    page = Path("harness", "wasmbed", "api", "dashboard_page")
+    there = {path.name for path in (ROOT / page).rglob("*.*")}
+    assert "index.html" in there
+    assert {path.name for path in (installed / page).rglob("*.*")} == there
+
+
 def test_boards_sequences_and_modules_come_along(installed: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", LOOK, str(installed)]
     environment = {"PYTHONPATH": str(installed), "PATH": ""}

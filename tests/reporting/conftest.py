@@ -1,12 +1,10 @@
-"""Runs for reports, and the distribution's Chromium to open them."""
+"""Runs for reports."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -68,20 +66,3 @@ def write_history() -> Callable[..., Path]:
         return run
 
     return write
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """The distribution's Chromium under Playwright; nothing is downloaded.
-
-    Closed at the end of the module, because Playwright's synchronous API blocks other event loops.
-    """
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if executable is None:
-        pytest.skip("Chromium is not installed: install the distribution's package chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    root = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with playwright.sync_playwright() as engine:
-        opened = engine.chromium.launch(executable_path=executable, args=[*root, "--disable-dev-shm-usage"])
-        yield opened
-        opened.close()

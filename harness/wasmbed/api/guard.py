@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -15,11 +17,22 @@ _CROSS_ORIGIN = "GET, POST, PUT, PATCH, DELETE"
 _CROSS_ORIGIN_HEADERS = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID"
 
 
+class Pages(Protocol):
+    """An application of one page, whose paths are known in the browser only."""
+
+    def has(self, request: web.Request) -> bool:
+        """Whether this is a browser's request for one of them."""
+
+    async def page(self, request: web.Request) -> web.StreamResponse:
+        """Return the page."""
+
+
 class Guard:
     """The middleware of a server. ``origins`` are those whose pages may read its answers."""
 
-    def __init__(self, origins: tuple[str, ...] = ()) -> None:
-        self._origins = origins
+    def __init__(self, origins: tuple[str, ...] = (), pages: Pages | None = None) -> None:
+        """``pages`` answers browsers at paths that nothing else serves."""
+        self._origins, self._pages = origins, pages
         self.site: HttpSite | None = None
         """The site of the application, which is made with this middleware."""
 
@@ -48,6 +61,8 @@ class Guard:
             allowed = ", ".join(sorted(error.allowed_methods))
             return Problem(405, f"{request.path} has {allowed}", headers={"Allow": allowed}).response()
         except web.HTTPNotFound:
+            if self._pages is not None and self._pages.has(request):
+                return await self._pages.page(request)
             return Problem(404, f"there is no {request.path}; /openapi.json has what there is").response()
         except web.HTTPException as error:
             return Problem(error.status, error.reason or "").response()

@@ -20,6 +20,7 @@ from harness.wasmbed.api.applications import Applications
 from harness.wasmbed.api.cluster import ClusterParts
 from harness.wasmbed.api.compilation import Compilation
 from harness.wasmbed.api.copies import Copies
+from harness.wasmbed.api.dashboard import Dashboard
 from harness.wasmbed.api.devices import Devices
 from harness.wasmbed.api.emulation import Emulation
 from harness.wasmbed.api.events import Changes
@@ -85,6 +86,7 @@ class ApiServer:
         self._changes = Changes(self.copies, clock, shapes, settings.kept_events, settings.subscribers, epoch)
         self._overview = Overview(self.copies, clock)
         self._compiler = CompileService(settings.compile, clock)
+        self._dashboard = Dashboard()
         self._site: HttpSite | None = None
         self._document = self._page = b""
         self._guard: Guard | None = None
@@ -109,7 +111,7 @@ class ApiServer:
     async def listen(self) -> Endpoint:
         """Start to serve; returns where. Raises :class:`OSError` if the port is in use."""
         settings = self._settings
-        guard = self._guard = Guard(settings.origins)
+        guard = self._guard = Guard(settings.origins, self._dashboard)
         app = web.Application(client_max_size=settings.body_limit, middlewares=[weak_middleware(guard.handle)])
         self._site = HttpSite(app, settings.places, self._clock, self._network, log=log, ends_within=_ENDS_WITHIN)
         guard.site = self._site
@@ -128,6 +130,7 @@ class ApiServer:
                     methods.setdefault(path, {"OPTIONS"}).add(method)
         for path, allowed in methods.items():
             app.router.add_route("OPTIONS", path, options_of(allowed))
+        self._dashboard.add_routes(app.router)
         app.router.add_get("/ws", weakly(streams.socket))
         self._handlers = [*handlers, streams.socket]
         app.router.add_get("/healthz", weakly(self._healthz))

@@ -1,0 +1,79 @@
+"""The devices' page, and a device's own."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.dashboard.live_platform import LivePlatform
+
+pytestmark = pytest.mark.system("Chromium")
+
+
+def test_a_device_is_created_and_its_token_shown_once(platform: LivePlatform, visit: Callable[..., Any]) -> None:
+    page = visit("/devices")
+    page.get_by_role("button", name="Create devices").click()
+    page.get_by_label("Name").fill("awaited")
+    page.get_by_label("How many").fill("2")
+    page.get_by_role("button", name="Create", exact=True).click()
+    tokens = page.get_by_role("dialog", name="Pairing tokens")
+    expect(tokens.get_by_role("row")).to_have_count(3)
+    tokens.get_by_role("button", name="Close").last.click()
+    expect(page.get_by_role("link", name="awaited-2")).to_be_visible()
+
+
+def test_what_does_not_fit_is_said_in_the_form(platform: LivePlatform, visit: Callable[..., Any]) -> None:
+    platform.power_on("taken")
+    page = visit("/devices?create", errors=True)
+    page.get_by_label("Name").fill("taken")
+    page.get_by_role("button", name="Create", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("there is a device taken already")
+
+
+def test_filters_are_in_the_address(platform: LivePlatform, visit: Callable[..., Any]) -> None:
+    platform.power_on("pump-7")
+    page = visit("/devices")
+    page.get_by_label("Search").fill("PUMP-7")
+    expect(page.get_by_role("table").get_by_role("link")).to_have_count(1)
+    page.get_by_label("Status").select_option("Disconnected")
+    expect(page.get_by_text("Nothing fits the search.")).to_be_visible()
+    page.get_by_label("Status").select_option("Connected")
+    page.reload()
+    expect(page.get_by_role("table").get_by_role("link")).to_have_text(["pump-7"])
+
+
+def test_a_device_is_deleted_by_keyboard(platform: LivePlatform, visit: Callable[..., Any]) -> None:
+    platform.add_devices(1, "lost")
+    page = visit("/devices")
+    page.get_by_role("button", name="Actions of lost-0000").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").get_by_role("button", name="Delete").press("Enter")
+    expect(page.get_by_role("link", name="lost-0000")).to_have_count(0)
+
+
+def test_a_device_page_is_live(platform: LivePlatform, visit: Callable[..., Any]) -> None:
+    platform.power_on("valve-1")
+    page = visit("/devices/valve-1")
+    expect(page.get_by_role("heading", name="valve-1")).to_be_visible()
+    lane = page.get_by_role("list", name="Status")
+    expect(lane.get_by_role("listitem")).to_have_text(["Connected"])
+
+    async def cut() -> None:
+        await platform.stack.boards["valve-1"].cut_link()
+
+    platform.run(cut())
+    expect(lane.get_by_role("listitem")).to_have_text(["Connected", "Disconnected"], timeout=30_000)
+    page.goto(f"{platform.url}/devices/nothing")
+    expect(page.get_by_text("There is no nothing")).to_be_visible()
+
+
+def test_a_thousand_devices_are_shown_by_rows_in_sight(platform: LivePlatform, visit: Callable[..., Any]) -> None:
+    platform.add_devices(1000)
+    page = visit("/devices?search=device-")
+    expect(page.get_by_text("1000 of")).to_be_visible()
+    assert page.get_by_role("row").count() < 60
+    page.get_by_role("button", name="Name").click()  # down
+    expect(page.get_by_role("link", name="device-0999")).to_be_visible()
