@@ -32,7 +32,8 @@ PROGRAMS = {"running": "green", "starting": "yellow", "waiting": "red", "stopped
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def platform() -> None:
-    """Run a platform on this machine as programs that are kept running: API server, gateways, controllers, REST API.
+    """Run a platform on this machine as programs that are kept running: API server, gateways, controllers, REST API and
+    dashboard, infrastructure service, emulators.
 
     wasmbed.toml says what runs and at which ports (wasmbed config). Keys, resources and logs stay in its folder. With
     cluster.manifests the programs run in a cluster instead, and kubectl does what these commands ask for.
@@ -143,7 +144,7 @@ async def logs(
 
     async def print_lines() -> None:
         async for answer in ask(folder.socket, do="logs", programs=list(programs), follow=follow, tail=tail):
-            say(f"{answer['program']:<12} {answer['line']}")
+            say(f"{answer['program']:<14} {answer['line']}")
 
     await end.unless(print_lines())
 

@@ -25,7 +25,10 @@ class Folder:
         self.logs = path / "logs"
         self.kubeconfig = path / "kubeconfig"
         self.cluster = path / "cluster"
-        self._authorities = path / "authorities"
+        self.authorities = path / "authorities"
+        """As ``wasmbed secrets`` makes it."""
+        self.gateway_authority = self.authorities / "gateways.der"
+        """What boards trust."""
         self._identities = path / "identities"
         self._access = path / "access"
 
@@ -51,23 +54,26 @@ class Folder:
     @property
     def device_authority(self) -> tuple[Path, Path]:
         """Certificate and key of the authority of devices."""
-        folder = self._authorities / "devices"
+        folder = self.authorities / "devices"
         return folder / AUTHORITY_FILE, folder / AUTHORITY_KEY_FILE
 
     def prepare_authorities(self, clock: Clock) -> None:
         """Make the authorities at the first start; later ones go on with them."""
-        Authority.kept_in(self._authorities / "devices", "Wasmbed devices", clock)
+        Authority.kept_in(self.authorities / "devices", "Wasmbed devices", clock)
+        write_file(self.gateway_authority, self._servers(clock).certificates)
 
     def issue(self, gateway: str, hosts: tuple[str, ...], clock: Clock) -> list[tuple[Path, Path]]:
         """Issue a gateway's identities anew; returns the files of certificates and keys."""
         files = []
-        servers = ServerAuthorities("Wasmbed gateways", clock, self._authorities / "gateways")
-        for number, identity in enumerate(servers.issue(gateway, hosts), 1):
+        for number, identity in enumerate(self._servers(clock).issue(gateway, hosts), 1):
             certificate, key = (self._identities / f"{gateway}-{number}.{end}" for end in ("crt", "key"))
             write_file(certificate, identity.certificate)
             write_file(key, identity.private_key_der, secret=True)
             files.append((certificate, key))
         return files
+
+    def _servers(self, clock: Clock) -> ServerAuthorities:
+        return ServerAuthorities("Wasmbed gateways", clock, self.authorities / "gateways")
 
     def remove(self) -> None:
         """Remove it. Raises UsageError for a folder that no platform has made."""

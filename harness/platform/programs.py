@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from harness.platform.settings import Settings
 
 __all__ = ["Specification", "specifications"]
 
-_READY = re.compile(r"ready (.*)")
+_READY = re.compile(r"ready(?: .*)?")
 _ADDRESS = re.compile(r"(\w+)=(\S+)")
 
 
@@ -41,8 +41,11 @@ class Specification:
         return dict(_ADDRESS.findall(line))
 
 
-def specifications(settings: Settings, folder: Folder, clock: Clock) -> Iterator[Specification]:
-    """The programs in the order of their start. Issues the gateways' identities."""
+def specifications(
+    settings: Settings, folder: Folder, clock: Clock, addresses: Mapping[str, Mapping[str, str]]
+) -> Iterator[Specification]:
+    """The programs in the order of their start, which is to be done before the next one is asked for. Issues the
+    gateways' identities. ``addresses`` has those of the programs that run, by their names."""
     host = settings.platform.host
     hosts = tuple(dict.fromkeys(("localhost", "127.0.0.1", host, *settings.gateways.hosts)))
     for number in range(1, settings.gateways.count + 1):
@@ -54,6 +57,22 @@ def specifications(settings: Settings, folder: Folder, clock: Clock) -> Iterator
     origins = [part for origin in settings.api.origins for part in ("--origin", origin)]
     yield Specification(
         "api", ("api", "--http", f"{host}:{settings.api.port}", *origins, *_cluster(settings, folder, "api"))
+    )
+    if settings.infrastructure.enabled:
+        at = f"{host}:{settings.infrastructure.port}"
+        access = _cluster(settings, folder, "infrastructure")
+        yield Specification("infrastructure", ("infrastructure", str(folder.authorities), "--http", at, *access))
+    if settings.emulators.enabled:
+        yield _emulators(settings, folder, addresses["gateway-1"]["devices"])
+
+
+def _emulators(settings: Settings, folder: Folder, gateway: str) -> Specification:
+    authority, key = folder.device_authority
+    files = ("--gateway-authority", folder.gateway_authority, "--device-authority", authority)
+    access = _cluster(settings, folder, "emulators")
+    return Specification(
+        "emulators",
+        ("emulators", "--gateway", gateway, *map(str, files), "--device-authority-key", str(key), *access),
     )
 
 

@@ -28,6 +28,7 @@ PROFILES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "local": {},
     "documents": {
         "api": {"port": 30_453},
+        "infrastructure": {"port": 30_461},
         "aliases": {"dashboard": 30_470, "gateway_http": 30_451},
     },
 }
@@ -86,6 +87,19 @@ class Api(_Table):
     origins: tuple[str, ...] = Field(default=(), description="Origins of other web pages that may call it.")
 
 
+class Infrastructure(_Table):
+    """The service of certificates, secrets, logs and metrics."""
+
+    enabled: bool = Field(default=True, description="Whether it runs.")
+    port: Port = Field(default=30_460, description="Port.")
+
+
+class Emulators(_Table):
+    """The manager of boards that Devices ask for."""
+
+    enabled: bool = Field(default=True, description="Whether it runs.")
+
+
 class Aliases(_Table):
     """Further ports at which the same is served."""
 
@@ -101,6 +115,8 @@ class Settings(_Table):
     gateways: Gateways = Gateways()
     controllers: Controllers = Controllers()
     api: Api = Api()
+    infrastructure: Infrastructure = Infrastructure()
+    emulators: Emulators = Emulators()
     aliases: Aliases = Aliases()
 
     @model_validator(mode="after")
@@ -119,6 +135,7 @@ class Settings(_Table):
             "gateways.http_port": self.gateways.http_port,
             "controllers.port": self.controllers.port,
             "api.port": self.api.port,
+            "infrastructure.port": self.infrastructure.port if self.infrastructure.enabled else None,
             "aliases.dashboard": self.aliases.dashboard,
             "aliases.gateway_http": self.aliases.gateway_http,
         }

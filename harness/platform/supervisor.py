@@ -61,16 +61,18 @@ class Supervisor:
         self._ends.push_async_callback(self._server.stop)
         await self._server.start()
         await self._server.cluster.write_kubeconfig(folder.kubeconfig)
-        self._tell(f"cluster      export KUBECONFIG={folder.kubeconfig}")
-        for specification in specifications(settings, folder, self._clock):
+        self._tell(f"cluster        export KUBECONFIG={folder.kubeconfig}")
+        addresses: dict[str, dict[str, str]] = {}
+        for specification in specifications(settings, folder, self._clock, addresses):
             name = specification.name
             await self._server.give_access(name, folder.access(name))
             program = Supervised(specification, folder.log(name), self._clock, self._randomness, lambda: None)
             self._programs[name] = program
             self._ends.push_async_callback(self._stop, program)
             await program.start()
+            addresses[name] = program.addresses
             served = ", ".join(f"{what} {where}" for what, where in program.addresses.items())
-            self._tell(f"{name:<12} {served}")
+            self._tell(f"{name:<14} {served or 'runs'}")
         await self._open_aliases()
 
     async def _open_aliases(self) -> None:
@@ -83,7 +85,7 @@ class Supervisor:
             )
             self._ends.push_async_callback(forward.stop)
             await forward.start()
-            self._tell(f"{alias:<12} {self._settings.platform.host}:{port}")
+            self._tell(f"{alias:<14} {self._settings.platform.host}:{port}")
 
     async def stop(self) -> None:
         """Take everything down."""
@@ -91,7 +93,7 @@ class Supervisor:
 
     async def _stop(self, program: Supervised) -> None:
         await program.stop()
-        self._tell(f"{program.specification.name:<12} stopped")
+        self._tell(f"{program.specification.name:<14} stopped")
 
     async def restart(self, names: Collection[str]) -> list[str]:
         """Restart these programs, or all. Returns their names. Raises UsageError for an unknown one."""

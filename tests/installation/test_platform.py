@@ -26,6 +26,8 @@ http_port = 0
 port = 0
 [api]
 port = 0
+[infrastructure]
+port = 0
 """
 PUBLIC_KEY = "MCowBQYDK2VwAyEA" + "A" * 43 + "="
 
@@ -75,7 +77,7 @@ async def test_a_platform_runs_until_it_is_stopped_and_goes_on_where_it_was(inst
     code, said = await installation.command("deploy")
     assert code == 0, said
     programs = await installation.programs()
-    assert list(programs) == ["gateway-1", "controllers", "api"]
+    assert list(programs) == ["gateway-1", "controllers", "api", "infrastructure", "emulators"]
     assert {each["phase"] for each in programs.values()} == {"running"}
     code, said = await installation.command("deploy")
     assert code == 2

@@ -31,6 +31,7 @@ def test_the_documents_ports_are_a_profile_below_the_file_and_the_option(tmp_pat
         "gateways.http_port": 8080,
         "controllers.port": 8082,
         "api.port": 30_453,
+        "infrastructure.port": 30_461,
         "aliases.dashboard": 4000,
         "aliases.gateway_http": 30_451,
     }
