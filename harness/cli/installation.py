@@ -151,6 +151,25 @@ async def logs(
 
 @platform.command()
 @settings_options
+@click.option(
+    "--role", type=click.Choice(["viewer", "operator", "admin"]), default="operator", show_default=True,
+    help="A viewer reads, an operator deploys, an admin deletes devices and changes gateways, too.",
+)  # fmt: skip
+@asynchronous
+async def token(settings: Path | None, pairs: Sequence[str], role: str) -> None:
+    """Print a token for the REST API and the dashboard, for an hour."""
+    from harness.cli.cluster import opened
+    from harness.wasmbed.api.accounts import token_of
+
+    chosen, folder = _chosen(settings, pairs)
+    namespace = chosen.platform.namespace
+    own = folder.kubeconfig if chosen.cluster.kubeconfig is None else chosen.cluster.kubeconfig
+    async with opened(own, namespace) as api:
+        say(await token_of(role, api, namespace))
+
+
+@platform.command()
+@settings_options
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @asynchronous
 async def clean(settings: Path | None, pairs: Sequence[str], yes: bool) -> None:

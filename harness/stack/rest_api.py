@@ -9,13 +9,12 @@ import orjson
 
 from harness.core.errors import reason
 from harness.core.history import Tap
+from harness.wasmbed.api.accounts import token_of
 from harness.wasmbed.api.fleet import GatewayFleet
 from harness.wasmbed.api.problems import Problem
-from harness.wasmbed.api.roles import ROLES
 from harness.wasmbed.api.server import ApiServer
 from harness.wasmbed.api.settings import ApiSettings
-from harness.wasmbed.resources.api import Object, Resource, ResourceApi
-from harness.wasmbed.resources.kinds import SERVICE_ACCOUNT
+from harness.wasmbed.resources.api import Object, ResourceApi
 
 if TYPE_CHECKING:
     from harness.stack.stack import Stack
@@ -114,16 +113,7 @@ class RestApi:
     async def token(self, role: str) -> str:
         """Return the token of a ServiceAccount with a role, which is made when it is first asked for."""
         if role not in self._tokens:
-            namespace = self._api.namespace
-            await self._api.create(
-                SERVICE_ACCOUNT, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": role}}
-            )
-            for each in ROLES[role].objects(namespace, role):
-                kind = Resource(_RBAC, "v1", f"{each['kind'].lower()}s", each["kind"])
-                await self._api.create(kind, each)
-            request = Resource("", "v1", f"serviceaccounts/{role}/token", "TokenRequest")
-            body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-            self._tokens[role] = str((await self._api.create(request, body))["status"]["token"])
+            self._tokens[role] = await token_of(role, self._api, self._api.namespace)
         return self._tokens[role]
 
 

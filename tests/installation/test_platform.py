@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from harness.core.clock import SystemClock
@@ -88,6 +89,14 @@ async def test_a_platform_runs_until_it_is_stopped_and_goes_on_where_it_was(inst
     device = {"apiVersion": "wasmbed.io/v1", "kind": "Device", "metadata": {"name": "pump-1"}}
     await api.create(DEVICE, device | {"spec": {"publicKey": PUBLIC_KEY, "deviceType": "virtual"}})
     await api.close()
+    code, token = await installation.command("token", "--role", "viewer")
+    assert code == 0
+    url = f"http://{programs['api']['addresses']['http']}/api/v1/devices"
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {token.strip()}"}) as session,
+        session.get(url) as answer,
+    ):
+        assert [each["id"] for each in (await answer.json())["devices"]] == ["pump-1"]
     code, said = await installation.command("clean", "--yes")
     assert code == 2
     assert "the platform runs" in said
