@@ -18,8 +18,8 @@ _KINDS = {
 
 
 async def token_of(role: str, api: ResourceApi, namespace: str, seconds: int = 3600) -> str:
-    """Return a token of the ServiceAccount that is called as the role; account, Role and RoleBinding are made if they are
-    missing. Raises :class:`ApiError` for credentials that may not do that."""
+    """Return a token of the ServiceAccount that is called as the role; account, Role and RoleBinding are made
+    if they are missing. Raises :class:`ApiError` for credentials that may not do that."""
     account: Object = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": role}}
     with suppress(Conflict):
         await api.create(SERVICE_ACCOUNT, account)
