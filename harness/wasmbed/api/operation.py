@@ -68,7 +68,7 @@ class Call(Generic[B, Q]):
     query: Q
     request: web.Request
     audit: dict[str, Any] = field(default_factory=dict)
-    """What the audit log is to have beside caller, right, path and answer."""
+    """Entries of the audit log beside caller, right, path and answer."""
 
     @property
     def expected_version(self) -> str | None:

@@ -85,7 +85,7 @@ class ApiServer:
         self._site: HttpSite | None = None
         self._document = self._page = b""
         self._handlers: Sequence[Handler] = ()
-        """What routes refer to weakly."""
+        """Held here because routes refer to them weakly."""
 
     @property
     def document(self) -> bytes:
