@@ -23,7 +23,9 @@ class Body(BaseModel):
 
 
 class NoBody(Body):
-    """No body, or an empty object."""
+    """No body, or any object: the original's clients send one."""
+
+    model_config = ConfigDict(extra="ignore")
 
 
 class NoQuery(Body):
