@@ -1,4 +1,4 @@
-"""What the scripts of the original expected of its API, page by page, with what is there asked in Kubernetes, too.
+"""The expectations of the original's scripts, page by page, compared with the objects in Kubernetes.
 
 The original's API said so; here it happens. Paths and fields are the original's.
 """

@@ -88,7 +88,7 @@ async def without(world: World, *fields: str) -> None:
 async def test_a_field_that_the_cluster_does_not_keep_is_a_conflict(
     world: World, method: str, path: str, body: object
 ) -> None:
-    """The API server drops unknown fields silently: nobody is told that something was done that was not."""
+    """The API server drops unknown fields silently: the API must not claim a change that did not happen."""
     await without(world, "config", "region", "enabled")
     await world.add_gateway("gateway-1")
     problem = await world.ask(method, f"/api/v1/gateways/gateway-1{path}", body, status=409)

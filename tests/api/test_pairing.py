@@ -50,7 +50,14 @@ async def test_only_an_admin_opens_a_gateway(grown: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"mode": "maybe"}, {"mode": "on", "seconds": 0}, {"mode": "on", "seconds": 86401}]
+    "body",
+    [
+        {},
+        {"mode": "maybe"},
+        {"mode": "on", "seconds": 0},
+        {"mode": "on", "seconds": 86401},
+        {"mode": "on", "seconds": True},
+    ],
 )
 async def test_a_mode_that_is_none_is_refused(grown: World, body: object) -> None:
     await grown.ask("PUT", "/api/v1/gateways/gateway-1/pairing", body, status=422)

@@ -44,7 +44,7 @@ class ObjectList(TypedDict):
 
 
 class PodUse(TypedDict):
-    """What a pod uses."""
+    """The use of the machine by a pod."""
 
     name: str
     cpu: Annotated[str, Field(description="Thousandths of a processor, as in 12m.")]
@@ -52,7 +52,7 @@ class PodUse(TypedDict):
 
 
 class Metrics(TypedDict):
-    """What the pods use, by name."""
+    """The use of the machine by pods, by name."""
 
     metrics: list[PodUse]
 

@@ -86,7 +86,7 @@ class AwaitedDevices(TypedDict):
 
 
 class Session(TypedDict):
-    """What became of a request to connect or disconnect a device."""
+    """The result of a request to connect or disconnect a device."""
 
     success: Literal[True]
     message: str

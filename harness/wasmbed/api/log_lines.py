@@ -62,7 +62,7 @@ class LogSource(ABC):
 
 
 class OwnLog(LogSource):
-    """What the platform's parts in this process say, from :meth:`begin` to :meth:`end`."""
+    """The log of the platform's parts in this process, from :meth:`begin` to :meth:`end`."""
 
     def __init__(self, clock: Clock) -> None:
         self._lines: deque[LogLine] = deque(maxlen=KEPT)

@@ -23,7 +23,9 @@ class Body(BaseModel):
 
 
 class NoBody(Body):
-    """No body, or an empty object."""
+    """No body, or any object: the original's clients send one."""
+
+    model_config = ConfigDict(extra="ignore")
 
 
 class NoQuery(Body):
@@ -68,7 +70,7 @@ class Call(Generic[B, Q]):
     query: Q
     request: web.Request
     audit: dict[str, Any] = field(default_factory=dict)
-    """What the audit log is to have beside caller, right, path and answer."""
+    """Entries of the audit log beside caller, right, path and answer."""
 
     @property
     def expected_version(self) -> str | None:

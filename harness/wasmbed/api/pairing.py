@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from typing_extensions import TypedDict
 
 from harness.core.clock import Clock
@@ -23,8 +23,19 @@ __all__ = ["PairingModes"]
 
 DEFAULT_SECONDS = 300
 _LONGEST = 86_400
+
+
+def _not_truth(value: Any) -> Any:
+    """Refuse true, which pydantic takes for 1."""
+    if isinstance(value, bool):
+        raise ValueError("it is not a number")
+    return value
+
+
 Seconds = Annotated[
-    int, Field(ge=1, le=_LONGEST, description="How long it stays on: devices that nobody knows may enroll meanwhile.")
+    int,
+    BeforeValidator(_not_truth),
+    Field(ge=1, le=_LONGEST, description="How long it stays on: devices that nobody knows may enroll meanwhile."),
 ]
 
 

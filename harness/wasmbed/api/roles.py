@@ -20,7 +20,7 @@ Rules = dict[tuple[str, str], tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What a caller may do."""
+    """The rights of a caller."""
 
     name: str
     rules: Rules
@@ -56,7 +56,7 @@ _PLATFORM: Rules = {
     (_CORE, "services"): ("get", "list"),
     (_METRICS, "pods"): ("list",),
 }
-"""What runs the platform: each role reads it."""
+"""Rights to read the parts that run the platform: each role has them."""
 _TERMINAL: Rules = {
     (GROUP, "terminals"): ("create",),
     (_CORE, "events"): ("list",),

@@ -95,8 +95,6 @@ class Routing:
             content = orjson.loads(raw)
         except ValueError as error:
             raise Problem(400, f"the body is not JSON: {error}") from error
-        if operation.body is NoBody and isinstance(content, dict):
-            content = {}  # the original's clients send what they like
         try:
             return operation.body.model_validate(content, strict=False), raw
         except ValidationError as error:

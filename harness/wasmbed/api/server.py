@@ -91,7 +91,7 @@ class ApiServer:
         self._document = self._page = b""
         self._guard: Guard | None = None
         self._handlers: Sequence[Handler] = ()
-        """What routes refer to weakly."""
+        """Held here because routes refer to them weakly."""
 
     @property
     def document(self) -> bytes:

@@ -29,7 +29,7 @@ _LONGEST_TEXT = 200
 
 
 class TypedCommand(Body):
-    """What was typed."""
+    """A command as it was typed."""
 
     command: Annotated[str, Field(pattern="^[ -~]+$", max_length=LONGEST)]
     command_id: Annotated[str | int | None, Field(description="As the original's clients send it.")] = None
@@ -37,7 +37,7 @@ class TypedCommand(Body):
 
 
 class Output(TypedDict):
-    """What a command answered."""
+    """The answer to a command."""
 
     success: Literal[True]
     output: str

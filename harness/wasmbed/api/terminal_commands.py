@@ -24,7 +24,7 @@ _NAME = pattern(NAME)
 
 
 class Action(Enum):
-    """What a command does."""
+    """The kinds of answers."""
 
     LIST = "a table of objects"
     DESCRIBE = "one object in YAML"
