@@ -1,4 +1,4 @@
-"""What people write into a Gateway's spec takes effect while the gateway runs."""
+"""Changes of a Gateway's spec take effect while the gateway runs."""
 
 from __future__ import annotations
 
