@@ -110,6 +110,6 @@ class EmulatorManager:
         """Run the controller; when the lease is lost, cut the power of every board."""
         try:
             await self.controller.run()
-            await asyncio.Event().wait()  # it was told to finish: the lease is kept until the boards are off
+            await asyncio.Event().wait()  # it finishes: the lease is kept until the boards are off
         finally:
             await self.controller.close()

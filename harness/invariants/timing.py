@@ -176,7 +176,7 @@ class HeartbeatInterval(Invariant):
         link, told = self.ledger.link(event), event.data.get("heartbeatInterval")
         up = self.ledger.gateways.get(link.gateway) if link is not None else None
         wanted = up.data.get("heartbeatInterval") if up is not None else None
-        if link is not None and any(1000 * parse_duration(each) == told for each in self._written[link.gateway]):
+        if link is not None and any(round(1000 * parse_duration(each)) == told for each in self._written[link.gateway]):
             return
         if link is not None and wanted is not None and told is not None and told != wanted:
             message = f"the gateway told {link.device} to beat every {told} ms; it is set to {wanted} ms"

@@ -28,7 +28,7 @@ class Folder:
         self.authorities = path / "authorities"
         """As ``wasmbed secrets`` makes it."""
         self.gateway_authority = self.authorities / "gateways.der"
-        """What boards trust."""
+        """The certificates that boards trust."""
         self._identities = path / "identities"
         self._access = path / "access"
 

@@ -87,7 +87,7 @@ class Supervised:
             await self._program.stop(signal.SIGTERM, ENDS_WITHIN)
 
     def status(self) -> dict[str, Any]:
-        """What :class:`harness.platform.control.Control` answers about it."""
+        """The program as :class:`harness.platform.control.Control` shows it."""
         return {
             "name": self.specification.name,
             "phase": self.phase,

@@ -112,7 +112,7 @@ class Supervisor:
         return [self._programs[name] for name in names or self._programs]
 
     def status(self) -> dict[str, Any]:
-        """What runs, where, since when, and how often it was started again."""
+        """The programs: where each runs, since when, and how often it was started again."""
         cluster = "embedded" if self._settings.cluster.kubeconfig is None else str(self._settings.cluster.kubeconfig)
         return {
             "since": format_timestamp(self._since),

@@ -109,6 +109,7 @@ def test_a_request_with_an_overdue_answer_is_repeated() -> None:
     [
         (None, 10, "does not exist"),
         (Device({"spec": {"capabilities": ["tls"]}}), 10, "no capability wasm"),
+        (Device({"spec": {"board": {"kind": "virtual"}}}), 10, "has not enrolled yet"),
         (DEVICE, 1001, "1001 bytes, the device takes 1000"),
     ],
 )

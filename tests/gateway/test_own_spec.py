@@ -1,7 +1,8 @@
-"""What people write into a Gateway's spec takes effect while the gateway runs."""
+"""Changes of a Gateway's spec take effect while the gateway runs."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,8 @@ from harness.wasmbed.gateway import Gateway
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.requests import read_signing_request
 from harness.wasmbed.protocol.messages import EnrollmentResponse
-from harness.wasmbed.resources.kinds import GATEWAY
+from harness.wasmbed.resources.kinds import DEVICE, GATEWAY
+from harness.wasmbed.resources.manifests import device_with_board
 from harness.wasmbed.resources.timestamps import format_timestamp
 from tests.gateway.test_several_gateways import HERE, THERE, second_gateway, told
 from tests.gateway.world import World
@@ -160,3 +162,20 @@ async def test_pairing_without_a_token_opens_no_name_that_has_a_token_or_a_devic
     assert "already has a session" in (await pairs(world, "dev-1") or "")
     assert "invalid pairing token" in (await pairs(world, "dev-2") or "")
     assert await pairs(world, "dev-2", "sesame") is None
+
+
+async def test_a_device_that_asks_for_a_board_is_joined_by_its_name_and_not_by_strangers(world: World) -> None:
+    await world.api.create(DEVICE, device_with_board("dev-1", "virtual"))
+    own = world.gateway._cluster.own_spec
+    await write(world, lambda: own.pairs_without_token, pairing={"mode": "on"})
+    assert "it needs a pairing token" in (await pairs(world, "dev-1") or "")
+    device = await world.connected("dev-1")
+    found = world.find_device("dev-1")
+    assert found is not None
+    assert device.identity is not None
+    assert found.spec.public_key == b64encode(device.identity.public_key_der).decode()
+    assert found.spec.board.kind == "virtual"
+    await device.link.close()
+    await world.phase("dev-1", "Disconnected")
+    stranger = await world.device("dev-1", world.make_identity("dev-1"))
+    assert "registered with another key" in (await stranger.refused(stranger.request())).message

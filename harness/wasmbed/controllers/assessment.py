@@ -46,7 +46,7 @@ class Assessor:
             device, entry = self._device_index.device(name), entries.get(name, NO_ENTRY)
             why = obstacle(device, package.size)
             if device is None or why is not None:
-                awaited = device is None or device.spec.public_key is None
+                awaited = device is None or device.awaits_board
                 assessments[name] = DeviceAssessment(DeviceState.FAILED, why or "", awaited=awaited)
                 continue
             record = entry.deployment

@@ -87,7 +87,7 @@ def obstacle(device: Device | None, module_size: int) -> str | None:
     """Return why this device can never have a module of ``module_size`` bytes; None if it can."""
     if device is None:
         return "the device does not exist"
-    if device.spec.public_key is None:
+    if device.awaits_board:
         return "the device has not enrolled yet"
     if "wasm" not in device.spec.capabilities:
         return "its firmware has no WebAssembly runtime (no capability wasm)"

@@ -51,8 +51,9 @@ class AdmissionChecks:
     def check_key(self, device: Device | None, public_key: bytes) -> None:
         """Refuse a key (SubjectPublicKeyInfo, DER) other than the one with which ``device`` was registered. A Device
         that was made for a board has none until the board enrolls."""
-        known = device.spec.public_key if device is not None else None
-        if device is not None and known not in (None, b64encode(public_key).decode()):
+        if device is None or device.awaits_board:
+            return
+        if device.spec.public_key != b64encode(public_key).decode():
             raise certificate_invalid(f"device {device.name} is registered with another key")
 
     def claim(self, session: Session, name: str) -> None:

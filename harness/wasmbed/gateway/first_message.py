@@ -154,7 +154,7 @@ class FirstMessageHandler:
         self, device_id: str, home: Candidate, interval: float, certificate: bytes | None = None
     ) -> EnrollmentResponse:
         reassigned = True if home.name != self._settings.name else None
-        return EnrollmentResponse(device_id, home.name, home.endpoint, int(interval * 1000), certificate, reassigned)
+        return EnrollmentResponse(device_id, home.name, home.endpoint, round(interval * 1000), certificate, reassigned)
 
 
 def _is_known(device: Device | None, device_id: str) -> bool:

@@ -158,7 +158,7 @@ class Pairing:
 
     def _check_key(self, name: str, public_key: bytes, *, has_token: bool) -> None:
         device = self._cache.get(name)
-        if device is not None and device.spec.public_key is None and not has_token:
+        if device is not None and device.awaits_board and not has_token:
             raise _failed(f"device {name} has no key on record yet: it needs a pairing token")
         try:
             self._checks.check_key(device, public_key)

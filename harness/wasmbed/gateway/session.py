@@ -78,7 +78,7 @@ class Session:
         self.heard_at = 0.0
         """Clock seconds of the last heartbeat, or of the moment from which one is expected."""
         self.interval = 0.0
-        """Seconds between two heartbeats, as the device was told when it enrolled; 0 before it is admitted."""
+        """Seconds between two heartbeats, as its gateway gave it at the enrollment; 0 before the admission."""
         self.written_at = 0.0
         """Clock seconds of the latest status write of a heartbeat, done or scheduled."""
         self.heartbeat: Heartbeat | None = None
@@ -108,7 +108,7 @@ class Session:
         self.name = name
 
     def begin_enrollment(self, interval: float) -> None:
-        """Move from OPENED to ENROLLING. The device is to be told ``interval`` (seconds)."""
+        """Move from OPENED to ENROLLING. The answer will give the device ``interval`` (seconds)."""
         self.state, self.interval = SessionState.ENROLLING, interval
 
     def put_on_record(self) -> None:
@@ -125,7 +125,7 @@ class Session:
         self.on_record = False
 
     def resume(self, device_id: str, interval: float) -> None:
-        """Move to ENROLLED for a device that enrolled on an earlier link, where it was told ``interval`` (seconds)."""
+        """Move to ENROLLED for a device that enrolled on an earlier link, where it got ``interval`` (seconds)."""
         self.device_id, self.state, self.interval = device_id, SessionState.ENROLLED, interval
 
     def connect(self) -> None:

@@ -92,7 +92,7 @@ class InfrastructureServer:
         self._access = Access(api, clock, settings.trusted_for)
         self._site: HttpSite | None = None
         self._guard: Guard | None = None
-        """What the application refers to weakly."""
+        """The application refers weakly to it."""
         self._document = b""
         self._began = clock.now()
 

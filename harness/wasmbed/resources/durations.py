@@ -8,7 +8,7 @@ __all__ = ["DURATION", "parse_duration"]
 
 DURATION = "^([1-9][0-9]{0,6}ms|[1-9][0-9]{0,4}s|[1-9][0-9]{0,3}m|[1-9][0-9]?h)$"
 """The pattern in the schemas. The longest is 99h; in milliseconds all fit 32 bits."""
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 
 
 def parse_duration(text: str) -> float:
@@ -16,4 +16,4 @@ def parse_duration(text: str) -> float:
     if not re.fullmatch(DURATION, text):
         raise ValueError(f"invalid duration {text!r}: write a whole number with a unit, for example 30s")
     number = text.rstrip("hms")
-    return int(number) * _SECONDS[text.removeprefix(number)]
+    return int(number) * _MILLISECONDS[text.removeprefix(number)] / 1000

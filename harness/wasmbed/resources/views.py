@@ -152,6 +152,11 @@ class Device(_Resource):
     spec = Field(DeviceSpec({}), DeviceSpec)
     status = Field(DeviceStatus({}), DeviceStatus)
 
+    @property
+    def awaits_board(self) -> bool:
+        """Whether it was made to ask for a board, which has not enrolled yet."""
+        return bool(self.spec.board.kind) and self.spec.public_key is None
+
 
 class TargetDevices(View):
     """The target devices of an application."""
