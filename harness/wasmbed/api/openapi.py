@@ -93,6 +93,7 @@ def _describe(operation: Operation, answer: Any, problem: Any) -> dict[str, Any]
     if 412 in operation.refusals:
         parameters.append(_header("If-Match", "Only if the object has this version (ETag)."))
     if operation.method == "POST":
+        problems[409] = _MORE[409]
         parameters.append(_header("Idempotency-Key", "The same key gets the same answer, and nothing happens twice."))
     described: dict[str, Any] = {
         "operationId": operation.name,

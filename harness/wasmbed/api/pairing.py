@@ -34,8 +34,8 @@ def _not_truth(value: Any) -> Any:
 
 Seconds = Annotated[
     int,
-    BeforeValidator(_not_truth),
     Field(ge=1, le=_LONGEST, description="How long it stays on: devices that nobody knows may enroll meanwhile."),
+    BeforeValidator(_not_truth),
 ]
 
 
