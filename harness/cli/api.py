@@ -30,6 +30,10 @@ _VARIABLE = "WASMBED_API_"
     help="A web page's origin that may call it, https://HOST; repeatable.  [default: none]",
 )  # fmt: skip
 @click.option(
+    "--infrastructure", metavar="URL", default="", envvar=_VARIABLE + "INFRASTRUCTURE", show_envvar=True,
+    help="The infrastructure service, http://HOST:PORT.  [default: none]",
+)  # fmt: skip
+@click.option(
     "--kubeconfig", type=click.Path(path_type=Path), envvar=_VARIABLE + "KUBECONFIG", show_envvar=True,
     help="Kubeconfig.  [default: the pod's service account]",
 )  # fmt: skip
@@ -38,7 +42,7 @@ _VARIABLE = "WASMBED_API_"
     help="Namespace of Wasmbed's resources.",
 )  # fmt: skip
 @asynchronous
-async def api(http: str, origins: tuple[str, ...], kubeconfig: Path | None, namespace: str) -> int:
+async def api(http: str, origins: tuple[str, ...], infrastructure: str, kubeconfig: Path | None, namespace: str) -> int:
     """Serve the REST API until SIGTERM or Ctrl-C.
 
     Callers send a bearer token of a ServiceAccount, and may do what RBAC lets them do with devices, applications and
@@ -60,10 +64,12 @@ async def api(http: str, origins: tuple[str, ...], kubeconfig: Path | None, name
         endpoint = parse_endpoint(http)
     except ValueError as error:
         raise UsageError(f"invalid address {http!r}: {error}", where="--http", do="write HOST:PORT") from error
+    if infrastructure and not infrastructure.startswith(("http://", "https://")):
+        raise UsageError(f"invalid URL {infrastructure!r}", where="--infrastructure", do="write http://HOST:PORT")
     raise_limit()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     kubernetes = await KubernetesApi.open(namespace, kubeconfig=kubeconfig)
-    settings = ApiSettings(http=endpoint, origins=origins, boards=board_rooms())
+    settings = ApiSettings(http=endpoint, origins=origins, boards=board_rooms(), infrastructure=infrastructure)
     clock = SystemClock()
     logs = PodLogs(kubernetes, clock, OwnLog(clock))
     server = ApiServer(settings, kubernetes, clock, Randomness(), SystemNetwork(), logs=logs)

@@ -54,14 +54,15 @@ def specifications(
         "controllers",
         ("controllers", "--http", f"{host}:{settings.controllers.port}", *_cluster(settings, folder, "controllers")),
     )
-    origins = [part for origin in settings.api.origins for part in ("--origin", origin)]
-    yield Specification(
-        "api", ("api", "--http", f"{host}:{settings.api.port}", *origins, *_cluster(settings, folder, "api"))
-    )
+    options = [part for origin in settings.api.origins for part in ("--origin", origin)]
     if settings.infrastructure.enabled:
         at = f"{host}:{settings.infrastructure.port}"
         access = _cluster(settings, folder, "infrastructure")
         yield Specification("infrastructure", ("infrastructure", str(folder.authorities), "--http", at, *access))
+        options += ["--infrastructure", f"http://{addresses['infrastructure']['http']}"]
+    yield Specification(
+        "api", ("api", "--http", f"{host}:{settings.api.port}", *options, *_cluster(settings, folder, "api"))
+    )
     if settings.emulators.enabled:
         yield _emulators(settings, folder, addresses["gateway-1"]["devices"])
 

@@ -58,6 +58,19 @@ class World:
             await self.server.stop()
             await self.cluster.stop()
 
+    @asynccontextmanager
+    async def beside(self, other: World) -> AsyncIterator[World]:
+        """Another server on the cluster of ``other``, with its callers, until the block ends."""
+        self.cluster, self.tokens, self.clock = other.cluster, other.tokens, other.clock
+        own = self.cluster.client("ApiServer")
+        self.server = ApiServer(self.settings, own, self.clock, Randomness(3), SystemNetwork(), self._note)
+        host, port = await self.server.start()
+        try:
+            async with aiohttp.ClientSession(f"http://{host}:{port}") as self.session:
+                yield self
+        finally:
+            await self.server.stop()
+
     async def ask(
         self, method: str, path: str, body: Any = None, *, role: str = "admin", status: int = 200, **headers: str
     ) -> Any:

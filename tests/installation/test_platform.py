@@ -78,7 +78,7 @@ async def test_a_platform_runs_until_it_is_stopped_and_goes_on_where_it_was(inst
     code, said = await installation.command("deploy")
     assert code == 0, said
     programs = await installation.programs()
-    assert list(programs) == ["gateway-1", "controllers", "api", "infrastructure", "emulators"]
+    assert list(programs) == ["gateway-1", "controllers", "infrastructure", "api", "emulators"]
     assert {each["phase"] for each in programs.values()} == {"running"}
     code, said = await installation.command("deploy")
     assert code == 2
@@ -97,6 +97,8 @@ async def test_a_platform_runs_until_it_is_stopped_and_goes_on_where_it_was(inst
         session.get(url) as answer,
     ):
         assert [each["id"] for each in (await answer.json())["devices"]] == ["pump-1"]
+        async with session.get(url.replace("devices", "status")) as answered:
+            assert (await answered.json())["infrastructure"]["ca_status"] == "active"
     code, said = await installation.command("clean", "--yes")
     assert code == 2
     assert "the platform runs" in said

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from harness.core.clock import Clock
 from harness.wasmbed.api.copies import KINDS, Copies
+from harness.wasmbed.api.infrastructure import UNKNOWN, Infrastructure, InfrastructureStates
 from harness.wasmbed.api.operation import Answer, Call, NoBody, NoQuery, Operation, Right
 from harness.wasmbed.api.problems import Problem
 from harness.wasmbed.api.shapes import Time
@@ -19,8 +20,6 @@ from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 from harness.wasmbed.resources.timestamps import format_timestamp
 
 __all__ = ["Overview"]
-
-_UNKNOWN = "unknown"
 
 
 class DeviceNumbers(TypedDict):
@@ -49,15 +48,6 @@ class GatewayNumbers(TypedDict):
     inactive: int
 
 
-class InfrastructureStatus(TypedDict):
-    """Parts that this server does not ask: their states are unknown to it."""
-
-    ca_status: str
-    secret_store_status: str
-    monitoring_status: str
-    logging_status: str
-
-
 class Health(TypedDict):
     """Whether the server works."""
 
@@ -71,7 +61,7 @@ class Status(TypedDict):
     devices: DeviceNumbers
     applications: ApplicationNumbers
     gateways: GatewayNumbers
-    infrastructure: InfrastructureStatus
+    infrastructure: InfrastructureStates
     uptime: Annotated[float, Field(description="Seconds since this API server began.")]
     last_update: Time
 
@@ -79,8 +69,8 @@ class Status(TypedDict):
 class Overview:
     """The operation, and the numbers behind it."""
 
-    def __init__(self, copies: Copies, clock: Clock) -> None:
-        self._clock, self._copies = clock, copies
+    def __init__(self, copies: Copies, infrastructure: Infrastructure, clock: Clock) -> None:
+        self._clock, self._copies, self._infrastructure = clock, copies, infrastructure
         self._began = clock.now()
         self._phases: dict[Resource, Counter[str]] = {kind: Counter() for kind in KINDS}
         for kind in KINDS:
@@ -106,10 +96,12 @@ class Overview:
         return Answer(answer)
 
     async def _get(self, call: Call[NoBody, NoQuery]) -> Answer:
-        return Answer(self.status())
+        answer = self.status()
+        answer["infrastructure"] = await self._infrastructure.states(call)
+        return Answer(answer)
 
     def status(self) -> Status:
-        """Return the present numbers."""
+        """Return the present numbers, without the infrastructure service's."""
         devices, applications, gateways = (self._phases[kind] for kind in (DEVICE, APPLICATION, GATEWAY))
         return {
             "devices": {
@@ -129,12 +121,7 @@ class Overview:
                 "active": gateways["Online"],
                 "inactive": gateways["Offline"],
             },
-            "infrastructure": {
-                "ca_status": _UNKNOWN,
-                "secret_store_status": _UNKNOWN,
-                "monitoring_status": _UNKNOWN,
-                "logging_status": _UNKNOWN,
-            },
+            "infrastructure": UNKNOWN,
             "uptime": round(self._clock.now() - self._began, 3),
             "last_update": format_timestamp(self._clock.now()),
         }

@@ -27,6 +27,7 @@ from harness.wasmbed.api.events import Changes
 from harness.wasmbed.api.fleet import GatewayFleet, StatefulSetFleet
 from harness.wasmbed.api.gateways import Gateways
 from harness.wasmbed.api.guard import Guard
+from harness.wasmbed.api.infrastructure import Infrastructure
 from harness.wasmbed.api.log_lines import LogSource, OwnLog
 from harness.wasmbed.api.openapi import document
 from harness.wasmbed.api.operation import Operation
@@ -84,7 +85,8 @@ class ApiServer:
         }
         epoch = randomness.token(4).replace("-", "_")
         self._changes = Changes(self.copies, clock, shapes, settings.kept_events, settings.subscribers, epoch)
-        self._overview = Overview(self.copies, clock)
+        self._infrastructure = Infrastructure(settings.infrastructure, clock, network)
+        self._overview = Overview(self.copies, self._infrastructure, clock)
         self._compiler = CompileService(settings.compile, clock)
         self._dashboard = Dashboard()
         self._site: HttpSite | None = None
@@ -147,12 +149,14 @@ class ApiServer:
         if self._site is not None:
             await self._site.stop()
         await self._compiler.close()
+        await self._infrastructure.close()
         await self.copies.stop()
 
     def _operations(self, streams: Streams) -> Sequence[Operation]:
         parts = ClusterParts(self._api, self._logs)
         return [
             *self._overview.operations(),
+            *self._infrastructure.operations(),
             *Devices(self._api, self.copies, self._randomness).operations(),
             *Emulation(self._api, self.copies, self._clock).operations(),
             *Applications(self._api, self.copies, self._randomness).operations(),

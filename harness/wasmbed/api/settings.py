@@ -19,7 +19,7 @@ class ApiSettings:
     ``origins``: web pages of other origins that may call it (CORS). ``rate`` and ``burst``: requests of one caller in a
     second, and at once. ``trusted_for``: how long the answer about a token or a right is used again. ``kept_events``:
     the changes that a subscriber can ask for after a break. ``boards``: the kinds that a module is compared
-    with.
+    with. ``infrastructure``: the infrastructure service's URL, empty without one.
     """
 
     http: Endpoint = ("127.0.0.1", 0)
@@ -30,6 +30,7 @@ class ApiSettings:
     kept_events: int = 4096
     compile: CompileSettings = field(default_factory=CompileSettings)
     boards: tuple[BoardRoom, ...] = ()
+    infrastructure: str = ""
     subscribers: int = 512
     body_limit: int = 2 << 20
     timeout: float = 30.0
