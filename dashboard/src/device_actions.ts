@@ -40,18 +40,18 @@ export function useDeviceActions(
         return message;
       });
     const connected = device.status === "Connected";
-    const actions: (Action | false | undefined)[] = [
+    const actions: (Action | false | null | undefined)[] = [
       device.publicKey !== null && { key: "key", title: t.showKey, run: () => showKey(device) },
       !connected && device.publicKey !== null && { key: "enroll", title: t.enrollAgain, run: () => void enroll() },
       device.suspended && has("POST", `${ONE}/connect`) && { key: "connect", title: t.connect, run: () => void post("connect") },
       connected && has("POST", `${ONE}/disconnect`) && { key: "disconnect", title: t.disconnect, run: () => void post("disconnect") },
       ...(["start", "stop", "restart"] as const).map((verb) =>
-        has("POST", `${ONE}/emulation/${verb}`) && { key: verb, title: t.emulation[verb], run: () => void post(`emulation/${verb}`) }),
+        device.board && has("POST", `${ONE}/emulation/${verb}`) && { key: verb, title: t.emulation[verb], run: () => void post(`emulation/${verb}`) }),
       {
         key: "delete", title: t.delete, danger: true,
         run: () => confirm({ title: t.deleteTitle(device.name), text: t.deleteDeviceText, verb: t.delete, run: remove }),
       },
     ];
-    return actions.filter((each) => each !== false && each !== undefined);
+    return actions.filter((each) => typeof each === "object" && each !== null);
   };
 }

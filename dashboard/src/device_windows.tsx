@@ -15,6 +15,9 @@ export interface Awaited {
   pairingToken: string;
 }
 
+/** Kinds of boards to choose from; the server knows whether it can run another one. */
+const BOARDS = ["virtual", "mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "lm3s6965evb", "netduinoplus2", "olimex-stm32-h405", "riscv32-virt"];
+
 interface Created {
   devices: Awaited[];
   errors: string[];
@@ -31,19 +34,24 @@ export function CreateDevices({ open, close, made }: { open: boolean; close: () 
 
 function CreateForm({ close, made }: { close: () => void; made: (awaited: Awaited[]) => void }) {
   const t = useTexts();
-  const { choices } = useOperations();
-  const mcus = choices("NewDevices", "mcuType");
+  const { has } = useOperations();
   const [name, setName] = useState("");
   const [count, setCount] = useState(1);
-  const [mcu, setMcu] = useState("");
+  const [board, setBoard] = useState("");
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
   async function submit(event: FormEvent) {
     event.preventDefault();
     setBusy(true);
     try {
-      const body = { type: "MCU", count, ...(name && { name }), ...(mcu && { mcuType: mcu }) };
-      const created = await ask<Created>("POST", "/api/v1/devices", body);
+      if (board) {
+        for (let number = 1; number <= count; number += 1) {
+          await ask("POST", `/api/v1/devices/${count === 1 ? name : `${name}-${number}`}/emulation`, { kind: board });
+        }
+        close();
+        return;
+      }
+      const created = await ask<Created>("POST", "/api/v1/devices", { type: "MCU", count, ...(name && { name }) });
       await reload("device");
       close();
       made(created.devices);
@@ -56,18 +64,18 @@ function CreateForm({ close, made }: { close: () => void; made: (awaited: Awaite
     <form onSubmit={(event) => void submit(event)}>
       <p>{t.createDevicesText}</p>
       <Field label={t.name} help={t.nameHelp}>
-        {(id, help) => <input id={id} aria-describedby={help} pattern="[a-z0-9]([\-a-z0-9]*[a-z0-9])?" maxLength={59} value={name} onChange={(event) => setName(event.target.value)} />}
+        {(id, help) => <input id={id} aria-describedby={help} required={board !== ""} pattern="[a-z0-9]([\-a-z0-9]*[a-z0-9])?" maxLength={59} value={name} onChange={(event) => setName(event.target.value)} />}
       </Field>
       <Field label={t.count}>
         {(id) => <input id={id} type="number" min={1} max={100} required value={count} onChange={(event) => setCount(event.target.valueAsNumber)} />}
       </Field>
-      {mcus.length > 0 && (
-        <Field label={t.mcu}>
-          {(id) => (
-            <select id={id} value={mcu} onChange={(event) => setMcu(event.target.value)}>
-              <option value="">{t.unspecified}</option>
-              {mcus.map((each) => <option key={each}>{each}</option>)}
-            </select>
+      {has("POST", "/api/v1/devices/{id}/emulation") && (
+        <Field label={t.emulatedBoard} help={t.emulatedBoardHelp}>
+          {(id, help) => (
+            <>
+              <input id={id} aria-describedby={help} list={`${id}-kinds`} pattern="[a-z0-9][\-a-z0-9+_]*" maxLength={63} value={board} onChange={(event) => setBoard(event.target.value)} />
+              <datalist id={`${id}-kinds`}>{BOARDS.map((each) => <option key={each}>{each}</option>)}</datalist>
+            </>
           )}
         </Field>
       )}

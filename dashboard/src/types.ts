@@ -13,6 +13,8 @@ export interface Device {
   preferredGateway: string | null;
   /** Whether its gateway keeps it away. */
   suspended?: boolean;
+  /** The board of an emulator manager that it asks for. */
+  board?: { kind: string; running: boolean; phase: string | null; restarts: number; lastExit: string | null } | null;
   connectedSince: string | null;
   lastHeartbeat: string | null;
   publicKey: string | null;

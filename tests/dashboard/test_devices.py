@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from tests.dashboard.answers import answer
 from tests.dashboard.live_platform import LivePlatform
 
 pytestmark = pytest.mark.system("Chromium")
@@ -21,6 +22,24 @@ def test_a_device_is_created_and_its_token_shown_once(platform: LivePlatform, vi
     expect(tokens.get_by_role("row")).to_have_count(3)
     tokens.get_by_role("button", name="Close").last.click()
     expect(page.get_by_role("link", name="awaited-2")).to_be_visible()
+
+
+def test_a_device_with_a_board_is_created_where_the_server_has_boards(
+    platform: LivePlatform, visit: Callable[..., Any]
+) -> None:
+    page = visit(role=None)
+    paths = {"/api/v1/devices/{id}/emulation": {"post": {}}}
+    answer(page, "/openapi.json", {"info": {"version": "1"}, "paths": paths, "components": {"schemas": {}}})
+    answer(page, "/api/v1/devices/emulated/emulation", {})
+    page.get_by_label("Token of a ServiceAccount").fill(platform.tokens["admin"])
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name="Create devices").click()
+    page.get_by_label("Name").fill("emulated")
+    page.get_by_label("Emulated board").fill("mps2-an385")
+    with page.expect_request("**/emulation") as asked:
+        page.get_by_role("button", name="Create", exact=True).click()
+    assert asked.value.post_data_json == {"kind": "mps2-an385"}
+    expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 def test_what_does_not_fit_is_said_in_the_form(platform: LivePlatform, visit: Callable[..., Any]) -> None:

@@ -45,6 +45,7 @@ function Shown({ device }: { device: Device }) {
     [t.lastHeartbeat, moment(device.lastHeartbeat, language)],
     [t.architecture, device.architecture ?? "–"],
     [t.mcu, device.mcuType ?? device.type ?? "–"],
+    [t.emulatedBoard, device.board ? `${device.board.kind}, ${device.board.phase ?? "–"}, ${t.restarts(device.board.restarts)}` : "–"],
     [t.firmware, device.firmwareVersion ?? "–"],
     [t.capabilities, device.capabilities.join(", ") || "–"],
     [t.labels, Object.entries(device.labels).map(([label, value]) => `${label}=${value}`).join(", ") || "–"],
