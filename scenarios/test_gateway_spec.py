@@ -49,6 +49,8 @@ async def test_a_heartbeat_interval_in_the_spec_counts_from_the_next_enrollment_
     board = await stack.boards.power_on()
     device = await stack.device(board).until(phase="Connected", within=PATIENCE)
     await stack.api.patch(GATEWAY, stack.gateway.name, {"spec": {"config": {"heartbeatInterval": "700ms"}}})
+    patched = await stack.history.until("PATCH Gateway", source="User", within=PATIENCE)
+    await stack.history.until("MODIFIED Gateway", target="Gateway", after=patched, within=PATIENCE)
     await board.reset()
     response = await stack.history.until("EnrollmentResponse", about=board.name, heartbeatInterval=700, within=PATIENCE)
     for _ in range(3):
