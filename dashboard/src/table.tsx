@@ -47,7 +47,8 @@ export function Table<T>({ label, columns, rows, rowKey, sortedBy, empty }: Prop
   const style = {
     "--columns": columns.map((each) => each.width).join(" "),
     "--columns-medium": columns.filter((each) => each.from !== "wide").map((each) => each.width).join(" "),
-    "--columns-narrow": columns.filter((each) => !each.from).map((each) => each.width).join(" "),
+    // The first column, a name, takes what the others leave.
+    "--columns-narrow": columns.filter((each) => !each.from).map((each, index) => (index ? each.width : "minmax(0, 1fr)")).join(" "),
   } as CSSProperties;
   return (
     <div className="table" role="table" aria-label={label} aria-rowcount={sorted.length + 1} style={style}>

@@ -284,7 +284,7 @@ def test_filters_show_only_matching_events(browser: Any, real_run: Path) -> None
         page.get_by_role("button", name="fault", exact=True).click()
         assert page.locator("[role=option]").count() == 1
         page.get_by_role("button", name="fault", exact=True).click()
-        page.get_by_label("Search events").fill("heartbeatInterval")
+        page.get_by_label("Search events").fill("EnrollmentResponse")
         page.wait_for_function("document.querySelectorAll('[role=option]').length < 4")
         assert any("EnrollmentResponse" in each for each in page.locator("[role=option]").all_inner_texts())
         page.get_by_label("Search events").fill("")

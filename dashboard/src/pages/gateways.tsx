@@ -35,12 +35,12 @@ export default function Gateways() {
   const remove = (gateway: Gateway) => act(async () => (await ask<Done>("DELETE", `/api/v1/gateways/${gateway.id}`)).message);
   const columns: (Column<Gateway> | false)[] = [
     { key: "name", title: t.name, by: (each) => each.name, width: "minmax(8rem, 1.5fr)", cell: (each) => each.name },
-    { key: "status", title: t.status, by: (each) => each.status, width: "minmax(7rem, 1fr)", cell: (each) => <Status phase={each.status} /> },
+    { key: "status", title: t.status, by: (each) => each.status, width: "minmax(5.5rem, 1fr)", cell: (each) => <Status phase={each.status} /> },
     { key: "endpoint", title: t.endpoint, by: (each) => each.endpoint ?? "", width: "minmax(9rem, 1.2fr)", from: "medium", cell: (each) => <code>{each.endpoint ?? "–"}</code> },
     { key: "devices", title: t.connectedDevices, by: (each) => each.connected_devices, width: "minmax(8rem, 1fr)", from: "medium", cell: (each) => <Link to={`/devices?search=${each.id}`}>{each.capacity ? `${each.connected_devices} / ${each.capacity}` : each.connected_devices}</Link> },
     { key: "seen", title: t.lastHeartbeat, by: (each) => each.last_seen ?? "", width: "minmax(12.5rem, 1.2fr)", from: "wide", cell: (each) => moment(each.last_seen, language) },
     toggles && {
-      key: "enabled", title: t.enabled, width: "5rem",
+      key: "enabled", title: t.enabled, width: "4rem",
       cell: (each) => (
         <Switch className="switch" aria-label={t.enabledOf(each.name)} isSelected={each.enabled !== false} onChange={() => void toggle(each)}>
           <span className="track" />
