@@ -1,4 +1,4 @@
-"""What the infrastructure service says, at the paths of the original's API server.
+"""The answers of the infrastructure service, at the paths of the original's API server.
 
 The service is asked with the caller's own token, so that it checks their rights itself.
 """
