@@ -35,6 +35,8 @@ class _Waiting:
     link: Link
     answer: Event
     further: int = 0
+    held: Event | None = None
+    """The first write since that shows an older heartbeat: an outage held it back, and the interval counts from it."""
 
 
 class AnsweredHeartbeatsAreWritten(Invariant):
@@ -73,8 +75,12 @@ class AnsweredHeartbeatsAreWritten(Invariant):
         elif status.get("lastHeartbeat"):
             shown = moment_of(status["lastHeartbeat"], event.at)
             for waiting in self._waiting.values():
-                if name in waiting and (shown >= waiting[name].answer.at - SLACK or self.ledger.clock_was_wrong):
+                if name not in waiting:
+                    continue
+                if shown >= waiting[name].answer.at - SLACK or self.ledger.clock_was_wrong:
                     del waiting[name]
+                elif waiting[name].held is None:
+                    waiting[name].held, waiting[name].further = event, 0
         yield from ()
 
     @on("ConnectionClosed", "Error")
@@ -107,7 +113,7 @@ class AnsweredHeartbeatsAreWritten(Invariant):
                 continue
             waiting.further += 1
             interval = up.data.get(_SETTINGS[of_news]) if up is not None else None
-            late = event.at - waiting.answer.at
+            late = event.at - (waiting.held or waiting.answer).at
             if interval and waiting.further >= FURTHER and late >= max(WITHIN, INTERVALS * interval / 1000):
                 message = f"a heartbeat of {device} was answered {late:.1f} s ago, and no write of its Device shows it"
                 message += f", or one of the {waiting.further} since"

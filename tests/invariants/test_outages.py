@@ -77,3 +77,18 @@ def test_retries_do_not_count_from_the_write_that_a_device_enrolls_again() -> No
         story.writes("Gateway", "PATCH Device", "pump-1", code, subresource="status", status={"phase": "Enrolling"})
         counts_retries(story, 0)
         assert ("retries are counted" in story.broken()) is (code == 409)
+
+
+def test_the_interval_counts_from_a_write_that_an_outage_held_back() -> None:
+    """Its retries ended with an older heartbeat: python -m benchmarks.clean --seed 13001408 --recipe mixed."""
+    for held in (True, False):
+        story = Story()
+        story.enrolls()
+        story.gateway_up(statusInterval=2500)
+        older = moment(story.clock.now())
+        for number in range(101, 106):
+            story.later(3)
+            story.beats(number, runtimeStatus="busy")
+            if held and number == 103:
+                story.writes_status("Gateway", "Device", "pump-1", **story.vital_signs(lastHeartbeat=older))
+        assert ("answered heartbeats are written" in story.broken()) is not held
