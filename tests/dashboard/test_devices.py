@@ -92,7 +92,7 @@ def test_a_device_page_is_live(platform: LivePlatform, visit: Callable[..., Any]
 def test_a_thousand_devices_are_shown_by_rows_in_sight(platform: LivePlatform, visit: Callable[..., Any]) -> None:
     platform.add_devices(1000)
     page = visit("/devices?search=device-")
-    expect(page.get_by_text("1000 of")).to_be_visible()
+    expect(page.get_by_text("1000 of")).to_be_visible(timeout=60_000)
     assert page.get_by_role("row").count() < 60
     page.get_by_role("button", name="Name").click()  # down
-    expect(page.get_by_role("link", name="device-0999")).to_be_visible()
+    expect(page.get_by_role("link", name="device-0999")).to_be_visible(timeout=60_000)

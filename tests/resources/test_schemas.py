@@ -89,7 +89,7 @@ async def test_an_application_that_breaks_the_schema_is_refused(cluster: Embedde
         ("edge-1", {"publicKey": "%%%%"}, "spec.publicKey"),
         ("edge-1", {"deviceType": ""}, "spec.deviceType"),
         ("edge-1", {"largestModule": -1}, "spec.largestModule"),
-        ("edge-1", {"publicKey": None}, "spec"),
+        ("edge-1", {"publicKey": None}, "spec.publicKey"),
         ("edge-1", {"board": {}}, "spec.board.kind"),
         ("edge-1", {"board": {"kind": "virtual", "restartPolicy": "Maybe"}}, "spec.board.restartPolicy"),
         ("edge-1", {"capabilities": ["wasm", "wasm"]}, "spec.capabilities[1]"),

@@ -108,6 +108,9 @@ class Sandbox:
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            # The rest in the pipe: asyncio does not see the end of a process whose output nobody reads.
+            while await process.stdout.read(_CHUNK):
+                pass
             code = await process.wait()
         return Ended(code, bytes(output[: self.bounds.output]), broken or _broken_limit(code, self.bounds))
 
