@@ -1,5 +1,6 @@
 """The devices' page, and a device's own."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -64,7 +65,7 @@ def test_filters_are_in_the_address(platform: LivePlatform, visit: Callable[...,
 
 def test_a_device_is_deleted_by_keyboard(platform: LivePlatform, visit: Callable[..., Any]) -> None:
     platform.add_devices(1, "lost")
-    page = visit("/devices")
+    page = visit("/devices?search=lost-")
     page.get_by_role("button", name="Actions of lost-0000").focus()
     page.keyboard.press("Enter")
     page.keyboard.press("End")
@@ -92,7 +93,7 @@ def test_a_device_page_is_live(platform: LivePlatform, visit: Callable[..., Any]
 def test_a_thousand_devices_are_shown_by_rows_in_sight(platform: LivePlatform, visit: Callable[..., Any]) -> None:
     platform.add_devices(1000)
     page = visit("/devices?search=device-")
-    expect(page.get_by_text("1000 of")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(re.compile(r"^1000 (of \d+|in total)$"))).to_be_visible()
     assert page.get_by_role("row").count() < 60
     page.get_by_role("button", name="Name").click()  # down
-    expect(page.get_by_role("link", name="device-0999")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("link", name="device-0999")).to_be_visible()
