@@ -64,14 +64,30 @@ def _last(history: History, resource: Resource, name: str) -> str | None:
 
 
 def _is_outdated(history: History, resource: Resource, name: str) -> bool:
-    """Whether an action or a fault happened since the resource last changed."""
+    """Whether an action or a fault happened since the resource last changed, or its spec was written since it last
+    changed there: until the watch shows that, a change of its status may be an older one."""
+    changed = False
     for event in reversed(history):
         if _is_about(event, resource, name):
-            return False
-        acted = event.source == "Harness" or (event.source == "User" and event.name.startswith(_WRITES))
-        if acted or event.kind is Kind.FAULT:
+            if "spec" in event.data:
+                return False
+            changed = True
+        elif _writes_spec(event, resource, name) or (not changed and _is_action(event)):
             return True
     return False
+
+
+def _is_action(event: Event) -> bool:
+    """Whether a test, a fault or a user changed something; the REST API's audit log has only requests that do."""
+    if event.kind is Kind.FAULT or event.source == "Harness":
+        return True
+    wrote = event.source in ("User", "ApiServer") and event.name.startswith(_WRITES)
+    return wrote or (event.source == "User" and event.target == "ApiServer")
+
+
+def _writes_spec(event: Event, resource: Resource, name: str) -> bool:
+    written = event.kind is Kind.MESSAGE and event.target == "Kubernetes" and event.name.endswith(f" {resource.kind}")
+    return written and event.data.get("name") == name and "spec" in event.data and event.data.get("code", 0) < 300
 
 
 def _is_about(event: Event, resource: Resource, name: str) -> bool:

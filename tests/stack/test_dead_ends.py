@@ -80,12 +80,25 @@ def test_only_a_phase_given_as_text_is_judged(history: History, wanted: Any) -> 
         lambda history: history.record(Kind.FAULT, "Harness", "Device", "reset", {}, "pump-1"),
         lambda history: history.record(Kind.FAULT, "Device", "", "Crash", {"device": "pump-1"}, "pump-1"),
         lambda history: history.record(Kind.MESSAGE, "User", "Kubernetes", "PATCH Device", {}, "pump-1"),
+        lambda history: history.record(Kind.MESSAGE, "ApiServer", "Kubernetes", "PATCH Application", {}, "app"),
+        lambda history: history.record(Kind.MESSAGE, "User", "ApiServer", "deployApplication", {"code": 200}, "app"),
     ],
-    ids=["power", "reset", "crash", "label"],
+    ids=["power", "reset", "crash", "label", "rest-write", "rest-request"],
 )
 def test_an_action_after_the_last_change_leaves_the_outcome_open(history: History, act: Any) -> None:
     act(history)
     assert dead_end(APPLICATION, "app", application("Failed", stalled=True), "Running", history) is None
+
+
+def test_a_spec_that_no_watch_has_shown_yet_leaves_the_outcome_open(history: History) -> None:
+    written = {"name": "app", "code": 200, "spec": {"stopped": False}}
+    history.record(Kind.MESSAGE, "ApiServer", "Kubernetes", "PATCH Application", written, "app")
+    older = {"change": "modified", "name": "app", "status": {"phase": "Stopped"}}
+    history.record(Kind.STATE, "Kubernetes", "", "Application", older, "app")
+    assert dead_end(APPLICATION, "app", application("Stopped", stopped=True), "Running", history) is None
+    shown = {"change": "modified", "name": "app", "spec": {"stopped": False}}
+    history.record(Kind.STATE, "Kubernetes", "", "Application", shown, "app")
+    assert dead_end(APPLICATION, "app", application("Failed", stalled=True), "Running", history) is not None
 
 
 def test_a_read_request_leaves_the_verdict_unchanged(history: History) -> None:
