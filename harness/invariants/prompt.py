@@ -183,9 +183,13 @@ class GatewaysArePrompt(_Prompt):
         """By link, the message ids of the orders that the device has not answered."""
         self._enrolling: defaultdict[str, set[Link]] = defaultdict(set)
         """By gateway, the links with an enrollment under way: they are bounded, and a request waits for its turn."""
+        self._new: defaultdict[Link, set[str]] = defaultdict(set)
+        """By link, the applications that the device took since its last heartbeat, which lists them."""
 
     @on("Heartbeat")
     def beat(self, event: Event) -> Iterator[Violation]:
+        if self._new and (link := self.ledger.link(event)) is not None:
+            self._new.pop(link, None)
         self._await(event, "HeartbeatAcknowledgment", event.data.get("messageId"))
         yield from ()
 
@@ -219,7 +223,7 @@ class GatewaysArePrompt(_Prompt):
         link = self.ledger.connected_link(str(event.data.get("device"))) if self.ledger.is_simulated else None
         if link is not None and not self._busy.get(link) and link.beats:
             has = event.correlation in (link.beats[-1].data.get("applications") or {})
-            if not has:  # what it has is not sent again
+            if not has and event.correlation not in self._new.get(link, ()):  # what it has is not sent again
                 self._await(event, "Deploy", link=link)
         yield from ()
 
@@ -256,12 +260,17 @@ class GatewaysArePrompt(_Prompt):
     def done(self, event: Event) -> Iterator[Violation]:
         if self._busy and (link := self.ledger.link(event)) is not None:
             self._busy[link].discard(event.data.get("messageId"))
+            if event.name == "StopResult":
+                self._new[link].discard(event.correlation)
+            elif event.data.get("ok"):
+                self._new[link].add(event.correlation)
         yield from self._came(event, "ModuleChunk")
 
     @on("ConnectionClosed")
     def ended(self, event: Event) -> Iterator[Violation]:
         if self._busy and (link := self.ledger.link(event)) is not None:
             self._busy.pop(link, None)
+            self._new.pop(link, None)
         self._has_enrolled(event)
         yield from ()
 

@@ -92,3 +92,16 @@ def test_the_interval_counts_from_a_write_that_an_outage_held_back() -> None:
             if held and number == 103:
                 story.writes_status("Gateway", "Device", "pump-1", **story.vital_signs(lastHeartbeat=older))
         assert ("answered heartbeats are written" in story.broken()) is not held
+
+
+def test_what_a_device_took_since_its_last_heartbeat_is_not_sent_again() -> None:
+    """An order repeats itself where an outage kept its outcome from the record:
+    python -m benchmarks.clean --seed 14000108 --recipe applications."""
+    for asked, convicted in (("app", False), ("other", True)):
+        story = Story()
+        in_virtual_time(story)
+        story.runs()
+        story.is_asked_to_deploy(asked)
+        story.later(1.5)
+        story.closes("Gateway")
+        assert ("gateways are prompt" in story.broken()) is convicted
