@@ -34,9 +34,9 @@ class _Waiting:
 
     link: Link
     answer: Event
+    shows: float
+    """When the heartbeat was answered that has to be shown, or a later one: an outage postpones its write only."""
     further: int = 0
-    held: Event | None = None
-    """The first write since that shows an older heartbeat: an outage held it back, and the interval counts from it."""
 
 
 class AnsweredHeartbeatsAreWritten(Invariant):
@@ -75,12 +75,8 @@ class AnsweredHeartbeatsAreWritten(Invariant):
         elif status.get("lastHeartbeat"):
             shown = moment_of(status["lastHeartbeat"], event.at)
             for waiting in self._waiting.values():
-                if name not in waiting:
-                    continue
-                if shown >= waiting[name].answer.at - SLACK or self.ledger.clock_was_wrong:
+                if name in waiting and (shown >= waiting[name].shows - SLACK or self.ledger.clock_was_wrong):
                     del waiting[name]
-                elif waiting[name].held is None:
-                    waiting[name].held, waiting[name].further = event, 0
         yield from ()
 
     @on("ConnectionClosed", "Error")
@@ -109,16 +105,16 @@ class AnsweredHeartbeatsAreWritten(Invariant):
                 waiting = None
             if waiting is None or self._is_excused(waiting, event):
                 if waiting is not None or is_new or not of_news:
-                    found[device] = _Waiting(link, event)
+                    found[device] = _Waiting(link, event, event.at if waiting is None or is_new else waiting.shows)
                 continue
             waiting.further += 1
             interval = up.data.get(_SETTINGS[of_news]) if up is not None else None
-            late = event.at - (waiting.held or waiting.answer).at
+            late = event.at - waiting.answer.at
             if interval and waiting.further >= FURTHER and late >= max(WITHIN, INTERVALS * interval / 1000):
                 message = f"a heartbeat of {device} was answered {late:.1f} s ago, and no write of its Device shows it"
                 message += f", or one of the {waiting.further} since"
                 yield self.broken(event, message, cause=waiting.answer, link=link)
-                found[device] = _Waiting(link, event)
+                found[device] = _Waiting(link, event, waiting.shows)
 
     def _forget(self, device: str) -> None:
         """Its session ends."""
