@@ -7,8 +7,8 @@ Test Tags        virtual    qemu    quick    requires:applications    requires:d
 
 
 *** Variables ***
-${GOOD}     (module (memory (export "memory") 1) (func (export "run")))
-${BAD}      (module (memory (export "memory") 1) (func (export "run") (call $nobody)))
+${GOOD}    (module (memory (export "memory") 1) (func (export "run")))
+${BAD}     (module (memory (export "memory") 1) (func (export "run") (call $nobody)))
 
 
 *** Test Cases ***

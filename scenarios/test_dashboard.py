@@ -1,4 +1,4 @@
-"""What is done at the dashboard, over the REST API that it uses: the record follows the diagrams of the documents."""
+"""The acts of the dashboard, over the REST API that it uses: the record follows the diagrams of the documents."""
 
 from __future__ import annotations
 

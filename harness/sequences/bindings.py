@@ -248,7 +248,7 @@ def _http() -> Iterator[EventType]:
 
 
 def _rest() -> Iterator[EventType]:
-    """What the REST API is asked, answers and tells its subscribers, and what it asks of the compile service."""
+    """Requests to the REST API, its answers, the changes for subscribers, and its requests to the compile service."""
     caller = {"caller": EventField()}
     asked = {**caller, "method": EventField(), "path": EventField(), "agent": EventField()}
     answered = {**caller, "code": EventField(), "right": EventField(), "reason": EventField(), "command": EventField()}

@@ -92,8 +92,8 @@ async def test_a_web_socket_has_the_same(world: World) -> None:
         await world.session.ws_connect("/ws")
 
 
-async def test_what_subscribers_are_told_is_recorded_once(world: World) -> None:
-    await world.register("pump-1")  # nobody is told
+async def test_a_change_for_two_subscribers_is_recorded_once(world: World) -> None:
+    await world.register("pump-1")  # without a subscriber
     async with (
         world.session.get("/api/v1/events", headers=headers(world)) as one,
         world.session.get("/api/v1/events", headers=headers(world)) as other,

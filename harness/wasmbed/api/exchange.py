@@ -29,9 +29,9 @@ class Exchange:
         self._name = request.match_info.get("id", "")
         self._is_recorded = False
         self.caller: Caller | None = None
-        """Who asks, once that is known."""
+        """The caller, once the token is checked."""
         self.audit: dict[str, Any] = {}
-        """What the operation adds to the answer's record."""
+        """Further fields of the answer's record, from the operation."""
 
     def asked(self, body: Body | None = None) -> None:
         """Record the request, once; a ``body`` that names what is to be created says what it is about."""
