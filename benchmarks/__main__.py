@@ -20,7 +20,7 @@ from rich.table import Column, Table
 MODULES = (
     "enrollment", "overload", "memory", "cluster", "state", "kubernetes", "native", "simulation", "qemu", "renode",
     "explore", "report", "sequences", "judges", "relay", "gateways", "failover", "scenarios", "api", "compile",
-    "dashboard",
+    "dashboard", "commands",
 )  # fmt: skip
 LONG = ("soak",)
 """Measured only when named: ten minutes."""

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.cluster import asynchronous
+from harness.cli.forms import form_option, show_document
 from harness.cli.output import cell, show
 
 if TYPE_CHECKING:
     from harness.boards.catalogue import Catalogue
+    from harness.cli.shapes import BoardRow
     from harness.testing.board import Promise
 
 PATIENCE = 60.0
@@ -24,8 +26,9 @@ BROKEN = 1
 @click.option("--verbose", "-v", is_flag=True, help="Also list what each board cannot do.")
 @click.option("--check", "kind", metavar="KIND", help="Check boards of this kind, and list which promises they keep.")
 @click.option("--image", type=click.Path(path_type=Path), help="Firmware image of another project, with --check.")
+@form_option
 @asynchronous
-async def boards(verbose: bool, kind: str | None, image: Path | None) -> int:
+async def boards(verbose: bool, kind: str | None, image: Path | None, form: str) -> int:
     """List the kinds of boards that --boards can name, or check one of them.
 
     The checks have their own gateway. The exit code is 1 if a promise is not kept.
@@ -37,8 +40,13 @@ async def boards(verbose: bool, kind: str | None, image: Path | None) -> int:
     if kind is None:
         if image is not None:
             raise UsageError("is for --check", where="--image", do="add --check KIND")
-        _list(board_catalogue(StackOptions()), verbose)
+        catalogue = board_catalogue(StackOptions())
+        rows = _rows(catalogue)
+        if not show_document(form, {"boards": rows}, [f"board/{row['name']}" for row in rows]):
+            _list(catalogue, verbose or form == "wide")
         return 0
+    if form not in ("table", "wide"):
+        raise UsageError("is for the list of boards", where=f"-o {form}", do="omit it, or --check")
     catalogue = board_catalogue(StackOptions(boards=kind, image=image))
     try:
         return await _check(catalogue, kind)
@@ -72,6 +80,31 @@ def _show(promise: Promise, features: frozenset[str]) -> None:
         show(Padding(cell(promise.error.what.splitlines()[0]), (0, 0, 0, 15), expand=False))
     elif missing := promise.features - features:
         show(Padding(cell(f"for boards with {', '.join(sorted(missing))}"), (0, 0, 0, 15), expand=False))
+
+
+def _rows(catalogue: Catalogue) -> list[BoardRow]:
+    rows: list[BoardRow] = []
+    for entry in catalogue.entries.values():
+        if entry.unavailable is not None:
+            for kind in entry.kinds:
+                row: BoardRow = {"name": kind, "tier": entry.name, "summary": "", "features": [], "cannot": [],
+                                 "unavailable": entry.unavailable}  # fmt: skip
+                rows.append(row)
+            continue
+        tier = catalogue.tier(entry.name)
+        for kind in tier.kinds():
+            about = tier.about(kind)
+            rows.append(
+                {
+                    "name": kind,
+                    "tier": entry.name,
+                    "summary": about.summary,
+                    "features": sorted(tier.features(kind)),
+                    "cannot": list(about.cannot),
+                    "unavailable": about.unavailable or None,
+                }
+            )
+    return rows
 
 
 def _list(catalogue: Catalogue, verbose: bool) -> None:

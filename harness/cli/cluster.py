@@ -13,7 +13,7 @@ import click
 from harness.cli.kubeconfig import default_kubeconfig
 from harness.core.errors import RigError, UsageError, reason
 from harness.wasmbed.resources.api import ApiError, Invalid, NotFound
-from harness.wasmbed.resources.credentials import kubeconfig_of_environment
+from harness.wasmbed.resources.kubeconfig_files import kubeconfig_of_environment
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
@@ -25,11 +25,13 @@ __all__ = [
     "access_options",
     "asynchronous",
     "check_applications",
+    "chosen_kubeconfig",
     "cluster_options",
     "connected",
     "explained",
     "has_applications",
     "has_gateways",
+    "has_own_types",
     "in_documents_form",
     "opened",
 ]
@@ -99,6 +101,11 @@ def in_documents_form(api: KubernetesApi) -> ResourceApi:
     return MappedApi(api, system.mapping)
 
 
+def has_own_types() -> bool:
+    """Whether ``--gateway`` names a system, whose resource types may not be those of the documents."""
+    return _system() is not None
+
+
 def has_applications() -> bool:
     """Whether the system that ``--gateway`` names has Applications."""
     system = _system()
@@ -132,8 +139,7 @@ def _system() -> System | None:
 @asynccontextmanager
 async def opened(kubeconfig: Path | None, namespace: str) -> AsyncIterator[KubernetesApi]:
     """The cluster's API; within the block its errors become harness errors."""
-    path = kubeconfig or kubeconfig_of_environment() or default_kubeconfig()
-    _check_kubeconfig(path)
+    path = chosen_kubeconfig(kubeconfig)
     from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 
     api = await KubernetesApi.open(namespace, kubeconfig=path, name="User")
@@ -144,7 +150,9 @@ async def opened(kubeconfig: Path | None, namespace: str) -> AsyncIterator[Kuber
         await api.close()
 
 
-def _check_kubeconfig(path: Path) -> None:
+def chosen_kubeconfig(given: Path | None) -> Path:
+    """The kubeconfig that counts. Raises UsageError if it cannot be read."""
+    path = given or kubeconfig_of_environment() or default_kubeconfig()
     try:
         path.read_bytes()
     except FileNotFoundError as error:
@@ -159,6 +167,7 @@ def _check_kubeconfig(path: Path) -> None:
             where=str(path),
             do="make it readable, or name another file with --kubeconfig",
         ) from error
+    return path
 
 
 class explained:

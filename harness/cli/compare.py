@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.forms import form_option, show_document
 from harness.cli.output import say
+from harness.cli.runs import REPORTS, find_run
 
 if TYPE_CHECKING:
+    from harness.cli.shapes import ChangeRow, CompareDocument
     from harness.reporting.compare import Change, Comparison
 
 __all__ = ["compare"]
 
-LATEST, PREVIOUS = "latest", "previous"
 LISTED = 40
 
 
@@ -22,46 +25,61 @@ LISTED = 40
 @click.argument("first", metavar="RUN")
 @click.argument("second", metavar="RUN")
 @click.option(
-    "--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, help="Folder of the runs."
+    "--reports", type=click.Path(path_type=Path), default=REPORTS, show_default=True, help="Folder of the runs."
 )
 @click.option("--test", "name", help="Compare the histories of this test, given by its name or a part of it.")
-def compare(first: str, second: str, reports: Path, name: str | None) -> int:
+@form_option
+def compare(first: str, second: str, reports: Path, name: str | None, form: str) -> int:
     """Show the differences between two runs.
 
     RUN is a folder, a name (or its beginning) in the reports folder, `latest`, or `previous`. The exit code is 1 if a
-    test fails that did not fail before, or, with --test, if the histories differ.
+    test fails that did not fail before, or, with --test, if the histories differ. With -o name, the newly failing tests
+    are named.
     """
-    from harness.core.errors import ProductFailure
+    from harness.core.errors import ProductFailure, UsageError
     from harness.reporting.compare import compare_runs
 
-    before, after = (_run(text, reports) for text in (first, second))
-    say(f"from  {before}\nto    {after}\n")
+    before, after = (find_run(text, reports) for text in (first, second))
     if name is not None:
+        if form not in ("table", "wide"):
+            raise UsageError("is for runs, not for histories", where=f"-o {form}", do="omit it, or --test")
+        _say_runs(before, after)
         return _compare_histories(before, after, name)
     found = compare_runs(before, after)
-    _print(found)
+    if not show_document(form, _document(before, after, found), [change.test for change in found.newly_failing]):
+        _say_runs(before, after)
+        _print(found)
     return ProductFailure.exit_code if found.worse else 0
 
 
-def _run(text: str, reports: Path) -> Path:
-    from harness.core.errors import UsageError
-    from harness.reporting.retention import runs_in
+def _document(first: Path, second: Path, found: Comparison) -> CompareDocument:
+    def rows(changes: Sequence[Change]) -> list[ChangeRow]:
+        return [
+            {
+                "test": change.test,
+                "before": change.before,
+                "after": change.after,
+                "blame": change.blame,
+                "message": change.message,
+            }
+            for change in changes
+        ]
 
-    if Path(text).is_dir():
-        return Path(text)
-    runs = runs_in(reports)
-    back = {LATEST: 1, PREVIOUS: 2}.get(text)
-    found = runs[-back:][:1] if back and len(runs) >= back else [run for run in runs if run.name.startswith(text)]
-    if len(found) != 1:
-        some = ", ".join(run.name for run in runs[-5:]) or "none"
-        raise UsageError(
-            f"{len(found)} runs begin with {text!r}"
-            if found
-            else f"unknown run {text!r} (only the newest runs are kept)",
-            where=str(reports),
-            do=f"name an existing run; the newest: {some}",
-        )
-    return found[0]
+    return {
+        "first": str(first),
+        "second": str(second),
+        "worse": found.worse,
+        "newlyFailing": rows(found.newly_failing),
+        "newlyNotRun": rows(found.newly_not_run),
+        "newlyPassing": rows(found.newly_passing),
+        "other": rows(found.other),
+        "sequences": rows(found.sequences),
+        "added": rows(found.added),
+        "removed": rows(found.removed),
+        "sameOutcome": found.same_outcome,
+        "times": [{"test": time.test, "before": time.before, "after": time.after} for time in found.times],
+        "boundaries": [{"boundary": name, "before": one, "after": two} for name, one, two in found.boundaries],
+    }
 
 
 def _compare_histories(first: Path, second: Path, name: str) -> int:
@@ -94,6 +112,10 @@ def _test_folder(run: Path, name: str) -> Path:
         names = ", ".join(test.name for test in exact[:5]) or "none"
         raise UsageError(f"{len(exact)} tests have {name!r} in their name", where=str(run), do=f"name one: {names}")
     return exact[0].folder
+
+
+def _say_runs(first: Path, second: Path) -> None:
+    say(f"from  {first}\nto    {second}\n")
 
 
 def _print(found: Comparison) -> None:

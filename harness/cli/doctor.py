@@ -5,16 +5,18 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.output import cell, show
+from harness.cli.forms import form_option, show_document
+from harness.cli.tables import Table
 
 if TYPE_CHECKING:
-    from rich.text import Text
+    from harness.cli.shapes import EquipmentRow, EquipmentType
 
 TOOLS = {
     "kubectl": ("manual use of the cluster", "install Debian's kubernetes-client, or fetch it from kubernetes.io"),
@@ -29,40 +31,42 @@ TOOLS = {
 
 
 @click.command()
-def doctor() -> None:
+@form_option
+def doctor(form: str) -> None:
     """Show which tiers of boards, kinds of clusters, gateways and tools are available, and how to get the others."""
-    from rich.table import Table
+    rows = list(_equipment())
+    if show_document(form, {"equipment": rows}, [f"{row['type']}/{row['name']}" for row in rows]):
+        return
+    table = Table("", "name", "state", "detail")
+    for row in rows:
+        state = ("available", "green") if row["available"] else ("missing", "yellow")
+        table.add(row["type"], row["name"], state, row["detail"])
+    table.show()
 
+
+def _equipment() -> Iterator[EquipmentRow]:
     from harness.boards.catalogue import registered
     from harness.boards.renode.installation import describe
     from harness.stack.backends import clusters
     from harness.stack.gateway_choice import gateways
     from harness.stack.sources import find_root
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "name", "state"):
-        table.add_column(heading, overflow="fold")
     for tier in registered():
-        table.add_row("boards", tier.name, _state(tier.unavailable))
+        yield _row("boards", tier.name, tier.unavailable)
     for name, unavailable in clusters().items():
-        table.add_row("cluster", name, _state(unavailable))
+        yield _row("cluster", name, unavailable)
     for name, unavailable in gateways(find_root(Path.cwd())).items():
-        table.add_row("gateway", name, _state(unavailable))
+        yield _row("gateway", name, unavailable)
     for tool, (purpose, how) in TOOLS.items():
         path = shutil.which(tool)
-        table.add_row("tool", tool, _state(None if path else f"not found, for {purpose}: {how}", path or ""))
-    table.add_row("tool", "renode", _state(*describe()))
-    table.add_row("python", platform.python_version(), _state(None, sys.executable))
-    table.add_row("loop", "uvloop", _state(*_uvloop()))
-    show(table)
+        yield _row("tool", tool, None if path else f"not found, for {purpose}: {how}", path or "")
+    yield _row("tool", "renode", *describe())
+    yield _row("python", platform.python_version(), None, sys.executable)
+    yield _row("loop", "uvloop", *_uvloop())
 
 
-def _state(trouble: str | None, detail: str = "") -> Text:
-    from rich.text import Text
-
-    if trouble:
-        return cell(trouble, "yellow")
-    return Text.assemble(cell("available", "green"), cell(f"  {detail}".rstrip()))
+def _row(kind: EquipmentType, name: str, trouble: str | None, detail: str = "") -> EquipmentRow:
+    return {"type": kind, "name": name, "available": not trouble, "detail": trouble or detail}
 
 
 def _uvloop() -> tuple[str | None, str]:

@@ -15,8 +15,9 @@ import click
 
 from harness.cli.cluster import asynchronous
 from harness.cli.config import settings_options
-from harness.cli.output import cell, say, show
-from harness.cli.resources import COLOURS
+from harness.cli.forms import form_option, show_document
+from harness.cli.output import say
+from harness.cli.tables import Table
 from harness.core.errors import HarnessError, RigError, UsageError
 
 if TYPE_CHECKING:
@@ -79,19 +80,19 @@ async def deploy(
 
 @platform.command()
 @settings_options
-@click.option("-o", "form", type=click.Choice(["table", "json"]), default="table", help="Form of the output.")
+@form_option
 @asynchronous
 async def status(settings: Path | None, pairs: Sequence[str], form: str) -> int:
     """Show the programs. Exit code 3 if one of them does not run (on this machine)."""
     chosen, _ = _chosen(settings, pairs)
     if (cluster := _in_cluster(chosen)) is not None:
+        if form not in ("table", "wide"):
+            raise UsageError("the programs run in a cluster", where=f"-o {form}", do="use kubectl get pods -o json")
         cluster.status()
         return 0
     found = await _asked(settings, pairs, do="status")
-    if form == "json":
-        say(json.dumps(found, indent=2))
-    else:
-        _show(found)
+    if not show_document(form, found, [f"program/{program['name']}" for program in found["programs"]]):
+        _show(found, wide=form == "wide")
     return 0 if all(program["phase"] == "running" for program in found["programs"]) else RigError.exit_code
 
 
@@ -295,21 +296,18 @@ def _start_service(settings: Path | None, pairs: Sequence[str], folder: Folder) 
         raise RigError(f"the supervisor ended with exit code {process.returncode}", where=str(folder.path), do=do)
 
 
-def _show(found: dict[str, Any]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for heading in ("program", "phase", "since", "restarts", "last end", "serves at"):
-        table.add_column(heading, overflow="fold")
+def _show(found: dict[str, Any], *, wide: bool) -> None:
+    table = Table("program", "phase", "since", "restarts", "last end", *["pid"] * wide, "serves at")
     for program in found["programs"]:
         served = ", ".join(f"{name} {where}" for name, where in program["addresses"].items())
         since = program["since"].partition(".")[0] + "Z"
-        texts = (since, str(program["restarts"]), program["lastEnd"], served)
         phase = program["phase"]
-        table.add_row(
-            cell(program["name"]), cell(phase, PROGRAMS.get(phase, COLOURS.get(phase, ""))), *map(cell, texts)
-        )
-    show(table)
+        pid = [str(program["pid"] or "")] * wide
+        table.add(
+            program["name"], (phase, PROGRAMS.get(phase, "")), since, str(program["restarts"]), program["lastEnd"],
+            *pid, served,
+        )  # fmt: skip
+    table.show()
     cluster = found["cluster"]
     again = f", started again {cluster['restarts']} times" if cluster["restarts"] else ""
     say(f"cluster {cluster['kind']}, namespace {found['namespace']}{again}; export KUBECONFIG={found['kubeconfig']}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -43,6 +42,8 @@ def server_of(path: Path) -> tuple[str, int] | None:
 
 async def is_alive(server: tuple[str, int], clock: Clock) -> bool:
     """Whether the server accepts connections."""
+    import asyncio
+
     try:
         async with clock.deadline(ANSWERS_WITHIN):
             _, writer = await asyncio.open_connection(*server)

@@ -51,9 +51,8 @@ COMMANDS = {
     "merge": ("merge", "Make one report of the runs of a suite's shards."),
     "trend": ("trend", "Show pass rates, times and benchmarks over runs."),
 }
-INTERNAL_ERROR = 70
-"""``EX_SOFTWARE`` of sysexits.h: a bug of the harness itself."""
 INTERRUPTED = 130
+"""As a shell reports a program that SIGINT ended."""
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FORBIDDEN = {errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS}
 READER_GONE = 141
@@ -92,7 +91,8 @@ class _Commands(click.Group):
 def wasmbed() -> None:
     """Run and test a platform that deploys WebAssembly applications to microcontrollers.
 
-    Exit codes: 0 good, 1 the platform is wrong, 2 the command is wrong, 3 the equipment failed.
+    Exit codes: 0 good, 1 the platform is wrong, 2 the command is wrong, 3 the equipment (or the harness itself) failed;
+    130 after Ctrl-C, 141 when the reader of the output has gone, as shells report signals.
     """
 
 
@@ -134,7 +134,7 @@ def run(arguments: list[str]) -> int:
             f"  at {frame.filename}:{frame.lineno} in {frame.name}\n  -> please report it with the command you gave",
             err=True,
         )
-        return INTERNAL_ERROR
+        return RigError.exit_code
 
 
 def _as_harness_error(error: OSError) -> HarnessError | None:

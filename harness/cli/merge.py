@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.output import say
+from harness.cli.runs import RunPath
 from harness.core.errors import ProductFailure, RigError
 
 if TYPE_CHECKING:
@@ -19,15 +20,15 @@ __all__ = ["merge", "outcome", "write_report"]
 
 
 @click.command()
-@click.argument("shards", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("shards", metavar="RUN...", nargs=-1, required=True, type=RunPath())
 @click.option(
     "--into", type=click.Path(path_type=Path), required=True, help="The new run's folder, such as reports/nightly."
 )
 def merge(shards: Sequence[Path], into: Path) -> int:
     """Merge the runs of shards (pytest --shard=INDEX/NUMBER) into one, with page, junit.xml and a row of the trend.
 
-    RUN is a run's folder, as reports/2026-11-30T02-17-00-000-1f2e. The exit code is 1 if a test failed, 3 if one could
-    not be run.
+    RUN is a run's folder, as reports/2026-11-30T02-17-00-000-1f2e, `latest`, or the beginning of its name. The exit
+    code is 1 if a test failed, 3 if one could not be run.
     """
     return outcome(write_report(shards, into, f"wasmbed merge, {len(shards)} shards"))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +20,11 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
-__all__ = ["ReaderGone", "Stream", "cell", "console", "say", "show", "show_error", "write_file"]
+__all__ = ["ReaderGone", "Stream", "cell", "console", "is_folded", "say", "show", "show_error", "write_file"]
+
+
+ENDLESS = 100_000
+"""Characters of a line that is not folded."""
 
 
 class ReaderGone(Exception):
@@ -60,7 +66,12 @@ def console(*, stderr: bool = False) -> Console:
         def on_broken_pipe(self) -> None:
             raise ReaderGone
 
-    return Output(highlight=False, stderr=stderr)
+    return Output(highlight=False, stderr=stderr, width=None if stderr or is_folded() else ENDLESS)
+
+
+def is_folded() -> bool:
+    """Whether lines are folded: on a terminal, or where ``COLUMNS`` says a width. Programs read whole lines."""
+    return sys.stdout.isatty() or "COLUMNS" in os.environ
 
 
 def show(*renderables: RenderableType, **options: Any) -> None:

@@ -12,6 +12,7 @@ import click
 from harness.cli.cluster import asynchronous
 from harness.cli.ending import End
 from harness.cli.output import Stream, say
+from harness.cli.runs import RunPath
 from harness.core.errors import RigError, UsageError
 
 if TYPE_CHECKING:
@@ -22,12 +23,15 @@ OFFERED = 8
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RunPath())
 @click.option("--board", help="Name of the board, if several were recorded.")
 @click.option("--gdb", is_flag=True, help="Wait for a debugger before the first instruction.")
 @asynchronous
 async def replay(run: Path, board: str | None, gdb: bool) -> None:
-    """Replay the recorded board of RUN (reports/<run>, or a folder in it) and print its console."""
+    """Replay the recorded board of RUN and print its console.
+
+    RUN is a run in reports (`latest`, `previous`, its name or the beginning of its name), or a folder with recordings.
+    """
     from harness.boards.platform import find_platforms
     from harness.boards.qemu.replay import replay as replayed
     from harness.core.clock import SystemClock
@@ -67,7 +71,7 @@ def _choose(run: Path, board: str | None) -> Recording:
 
     if not run.exists():
         raise UsageError("the folder does not exist", where=str(run), do="name a folder like reports/<run>")
-    found = find_recordings(run)
+    found = _valid(find_recordings(run))
     if not found:
         raise UsageError(
             "no recording of a board in this folder",
@@ -85,6 +89,21 @@ def _choose(run: Path, board: str | None) -> Recording:
             f"{len(chosen)} recordings in this folder", where=str(run), do=f"name one of them: {''.join(offer)}{more}"
         )
     return chosen[0]
+
+
+def _valid(found: list[Recording]) -> list[Recording]:
+    """Those that are recordings; other programs have files of that name too. Raises what is wrong with the only one."""
+    valid = []
+    for recording in found:
+        try:
+            recording.facts  # noqa: B018
+        except UsageError as error:
+            if len(found) == 1:
+                raise
+            say(f"note: left out: {error}", err=True)
+        else:
+            valid.append(recording)
+    return valid
 
 
 def _compare(recording: Recording, written: bytes) -> None:

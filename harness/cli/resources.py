@@ -6,26 +6,23 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.cluster import (
-    asynchronous,
-    check_applications,
-    cluster_options,
-    connected,
-    has_applications,
-    has_gateways,
-)
-from harness.cli.output import cell, say, show
+from harness.cli.cluster import check_applications, cluster_options, has_applications, has_gateways
+from harness.cli.forms import form_option, show_change, show_document
+from harness.cli.output import say
+from harness.cli.reading import check_namespace, read
+from harness.cli.tables import Cell, Table
 from harness.core.errors import UsageError, suggestion
+from harness.wasmbed.resources.api import NotFound
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 
 if TYPE_CHECKING:
-    from rich.table import Table
-    from rich.text import Text
-
-    from harness.wasmbed.resources.api import Object, ResourceApi
+    from harness.cli.shapes import ApplicationRow, DeviceRow, StatusDocument
+    from harness.wasmbed.resources.api import Object
+    from harness.wasmbed.resources.blocking_reader import Reader
 
 __all__ = ["COLOURS", "application_table", "device_table", "entry_table", "find_application", "gateway_table"]
 
@@ -46,68 +43,121 @@ COLOURS = {
     "Unknown": "yellow",
     "unknown": "yellow",
 }
+watch_option = click.option("-w", "--watch", is_flag=True, help="Continue with each change until Ctrl-C.")
 
 
 @click.command()
+@form_option
+@watch_option
 @cluster_options
-@asynchronous
-async def status(kubeconfig: Path | None, namespace: str) -> None:
+def status(form: str, watch: bool, kubeconfig: Path | None, namespace: str) -> None:
     """Show gateways, and the numbers of devices and applications by phase."""
-    from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
-    from harness.wasmbed.resources.views import Application, Device
+    kinds = [GATEWAY] * has_gateways() + [DEVICE] + [APPLICATION] * has_applications()
 
-    async with connected(kubeconfig, namespace) as api:
-        gateways = (await api.list(GATEWAY)).items if has_gateways() else []
-        devices = [Device(item) for item in (await api.list(DEVICE)).items]
-        known = (await api.list(APPLICATION)).items if has_applications() else []
-    if has_gateways():
-        _print(gateway_table(gateways), f"no gateways in namespace {namespace}")
-    say(f"devices: {_count(device.status.phase for device in devices)}")
-    if has_applications():
-        say(f"applications: {_count(application.status.phase for application in map(Application, known))}")
+    def show(found: dict[str, list[Object]]) -> None:
+        from harness.cli.rows import gateway_row
+
+        gateways = found.get("Gateway", [])
+        document: StatusDocument = {
+            "gateways": [gateway_row(item) for item in gateways],
+            "devices": _count(found["Device"]),
+            "applications": _count(found.get("Application", [])),
+        }
+        shown = show_change if watch else show_document
+        if shown(form, document, [f"gateway/{row['name']}" for row in document["gateways"]]):
+            return
+        if has_gateways():
+            gateway_table(gateways, wide=form == "wide").show(f"no gateways in namespace {namespace}")
+        say(f"devices: {_counted(document['devices'])}")
+        if has_applications():
+            say(f"applications: {_counted(document['applications'])}")
+
+    async def work(api: Reader) -> dict[str, list[Object]]:
+        found = {kind.kind: (await api.list(kind)).items for kind in kinds}
+        if not any(found.values()):
+            await check_namespace(api, namespace)
+        return found
+
+    if watch:
+        from harness.cli.watching import watch_all
+
+        watch_all(kinds, show, kubeconfig, namespace)
+    else:
+        show(read(work, kubeconfig, namespace))
 
 
 @click.command()
+@form_option
+@watch_option
 @cluster_options
-@asynchronous
-async def devices(kubeconfig: Path | None, namespace: str) -> None:
-    """List the devices: phase, gateway, last heartbeat, error."""
-    from harness.wasmbed.resources.kinds import DEVICE
+def devices(form: str, watch: bool, kubeconfig: Path | None, namespace: str) -> None:
+    """List the devices: phase, gateway, last heartbeat, error.
 
-    async with connected(kubeconfig, namespace) as api:
-        found = (await api.list(DEVICE)).items
-    _print(device_table(found), f"no devices in namespace {namespace}")
+    With --watch a line shows each change of a device but that of its last heartbeat.
+    """
+    from harness.cli.rows import device_row
+
+    if watch:
+        from harness.cli.watching import Changes, watch_each
+
+        changes = Changes(form, "device", _device_table(form), lambda row: _device_cells(row, form), device_row)
+        watch_each(DEVICE, changes, kubeconfig, namespace)
+        return
+
+    async def work(api: Reader) -> list[Object]:
+        return await _listed(api, DEVICE, namespace)
+
+    found = read(work, kubeconfig, namespace)
+    rows = [device_row(item) for item in found]
+    if not show_document(form, {"devices": rows}, [f"device/{row['name']}" for row in rows]):
+        device_table(found, wide=form == "wide").show(f"no devices in namespace {namespace}")
 
 
 @click.command()
 @click.argument("name", required=False)
+@form_option
+@watch_option
 @cluster_options
-@asynchronous
-async def apps(name: str | None, kubeconfig: Path | None, namespace: str) -> None:
+def apps(name: str | None, form: str, watch: bool, kubeconfig: Path | None, namespace: str) -> None:
     """List the applications: phase, number of devices where they run, failed, or are unknown (out of reach), and error.
 
     With NAME, show that application and its state, last output and error on each device.
     """
-    from harness.wasmbed.resources.kinds import APPLICATION
+    from harness.cli.rows import application_row, entry_rows
 
     check_applications()
-    async with connected(kubeconfig, namespace) as api:
-        found = [await find_application(api, name, namespace)] if name else (await api.list(APPLICATION)).items
-    _print(application_table(found), f"no applications in namespace {namespace}")
+    if watch and name:
+        raise UsageError("watches all applications", where="--watch", do=f"omit {name}, or --watch")
+    if watch:
+        from harness.cli.watching import Changes, watch_each
+
+        table = _application_table(form)
+        changes = Changes(form, "application", table, lambda row: _application_cells(row, form), application_row)
+        watch_each(APPLICATION, changes, kubeconfig, namespace)
+        return
+
+    async def work(api: Reader) -> list[Object]:
+        return [await find_application(api, name, namespace)] if name else await _listed(api, APPLICATION, namespace)
+
+    found = read(work, kubeconfig, namespace)
+    rows = [application_row(item) for item in found]
+    document: dict[str, Any] = {"applications": rows}
+    if name:
+        document = {"application": rows[0], "devices": entry_rows(found[0])}
+    if show_document(form, document, [f"application/{row['name']}" for row in rows]):
+        return
+    application_table(found, wide=form == "wide").show(f"no applications in namespace {namespace}")
     if name:
         say("")
-        _print(entry_table(found[0]), "on no device yet")
+        entry_table(found[0]).show("on no device yet")
 
 
-async def find_application(api: ResourceApi, name: str, namespace: str) -> Object:
+async def find_application(api: Reader, name: str, namespace: str) -> Object:
     """The application of that name. Raises UsageError with the existing names."""
-    from harness.wasmbed.resources.api import NotFound
-    from harness.wasmbed.resources.kinds import APPLICATION
-
     try:
         return await api.get(APPLICATION, name)
     except NotFound as error:
-        known = [item["metadata"]["name"] for item in (await api.list(APPLICATION)).items]
+        known = [item["metadata"]["name"] for item in await _listed(api, APPLICATION, namespace)]
         raise UsageError(
             f"unknown application {name!r}",
             where=f"namespace {namespace}",
@@ -115,69 +165,81 @@ async def find_application(api: ResourceApi, name: str, namespace: str) -> Objec
         ) from error
 
 
-def gateway_table(items: Iterable[Object]) -> Table:
+def gateway_table(items: Iterable[Object], *, wide: bool = False) -> Table:
     """Gateways, one a line."""
-    from harness.wasmbed.resources.views import Gateway
+    from harness.cli.rows import gateway_row
 
-    table = _table("gateway", "phase", "endpoint", "devices", "error")
-    for gateway in map(Gateway, items):
-        state = gateway.status
-        texts = (gateway.spec.endpoint, str(state.connected_devices), state.error)
-        table.add_row(cell(gateway.name), _phase(state.phase), *map(cell, texts))
+    table = Table("gateway", "phase", "endpoint", "devices", *["version", "last seen"] * wide, "error")
+    for row in map(gateway_row, items):
+        more = [row["version"], _time(row["lastSeen"])] * wide
+        table.add(row["name"], _phase(row["phase"]), row["endpoint"], str(row["connectedDevices"]), *more, row["error"])
     return table
 
 
-def device_table(items: Iterable[Object]) -> Table:
+def device_table(items: Iterable[Object], *, wide: bool = False) -> Table:
     """Devices, one a line."""
-    from harness.wasmbed.resources.views import Device
+    from harness.cli.rows import device_row
 
-    table = _table("device", "phase", "type", "gateway", "last heartbeat", "error")
-    for device in map(Device, items):
-        state, kind = device.status, device.spec.device_type
-        texts = (kind, state.gateway, _time(state.last_heartbeat), state.error)
-        table.add_row(cell(device.name), _phase(state.phase), *map(cell, texts))
+    form = "wide" if wide else "table"
+    table = _device_table(form)
+    for row in map(device_row, items):
+        table.add(*_device_cells(row, form))
     return table
 
 
-def application_table(items: Iterable[Object]) -> Table:
+def _device_table(form: str) -> Table:
+    more = ["health", "runtime", "connected since", "labels"] * (form == "wide")
+    return Table("device", "phase", "type", "gateway", "last heartbeat", *more, "error")
+
+
+def _device_cells(row: DeviceRow, form: str) -> list[Cell]:
+    cells: list[Cell] = [row["name"], _phase(row["phase"]), row["type"], row["gateway"], _time(row["lastHeartbeat"])]
+    if form == "wide":
+        labels = ",".join(f"{key}={value}" for key, value in sorted(row["labels"].items()))
+        cells += [row["health"], row["wasmRuntime"], _time(row["connectedSince"]), labels]
+    return [*cells, row["error"]]
+
+
+def application_table(items: Iterable[Object], *, wide: bool = False) -> Table:
     """Applications, one a line."""
-    from harness.wasmbed.resources.views import Application
+    from harness.cli.rows import application_row
 
-    table = _table("application", "phase", "running", "failed", "unknown", "error")
-    for application in map(Application, items):
-        state, numbers = application.status, application.status.statistics
-        running = f"{numbers.running}/{numbers.target}"
-        texts = (running, str(numbers.failed), str(numbers.unknown), state.error)
-        table.add_row(cell(application.name), _phase(state.phase), *map(cell, texts))
+    form = "wide" if wide else "table"
+    table = _application_table(form)
+    for row in map(application_row, items):
+        table.add(*_application_cells(row, form))
     return table
+
+
+def _application_table(form: str) -> Table:
+    more = ["deployed", "health", "last update"] * (form == "wide")
+    return Table("application", "phase", "running", "failed", "unknown", *more, "error")
+
+
+def _application_cells(row: ApplicationRow, form: str) -> list[Cell]:
+    running = f"{row['running']}/{row['target']}"
+    cells: list[Cell] = [row["name"], _phase(row["phase"]), running, str(row["failed"]), str(row["unknown"])]
+    if form == "wide":
+        cells += [str(row["deployed"]), row["health"], _time(row["lastUpdate"])]
+    return [*cells, row["error"]]
 
 
 def entry_table(item: Object) -> Table:
     """The devices of one application, one a line."""
-    from harness.wasmbed.resources.views import Application
+    from harness.cli.rows import entry_rows
 
-    table = _table("device", "state", "last output", "error")
-    for device, entry in sorted(Application(item).status.device_statuses.items()):
-        output = _short("{topic}: {payload}".format(**entry.output[-1])) if entry.output else None
-        error = ": ".join(filter(None, [entry.code, entry.error or entry.deployment.error])) or None
-        table.add_row(cell(device), _phase(entry.state or ""), cell(output), cell(error))
+    table = Table("device", "state", "last output", "error")
+    for row in entry_rows(item):
+        error = ": ".join(filter(None, [row["code"], row["error"]]))
+        table.add(row["device"], _phase(row["state"] or ""), _short(row["lastOutput"] or ""), error)
     return table
 
 
-def _table(*headings: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    return table
-
-
-def _print(table: Table, nothing: str) -> None:
-    if table.row_count:
-        show(table)
-    else:
-        say(nothing)
+async def _listed(api: Reader, kind: Any, namespace: str) -> list[Object]:
+    items = (await api.list(kind)).items
+    if not items:
+        await check_namespace(api, namespace)
+    return items
 
 
 def _short(text: str) -> str:
@@ -189,10 +251,15 @@ def _time(stamp: str | None) -> str | None:
     return None if stamp is None else re.sub(r"\.\d+", "", stamp)
 
 
-def _phase(phase: str) -> Text:
-    return cell(phase, COLOURS.get(phase, ""))
+def _phase(phase: str) -> tuple[str, str]:
+    return phase, COLOURS.get(phase, "")
 
 
-def _count(phases: object) -> str:
-    counted = Counter(phases)  # type: ignore[call-overload]
-    return ", ".join(f"{number} {phase}" for phase, number in counted.most_common()) or "none"
+def _count(items: Iterable[Object]) -> dict[str, int]:
+    """The number of objects in each phase, the largest first."""
+    phases = Counter(str((item.get("status") or {}).get("phase") or "Pending") for item in items)
+    return dict(phases.most_common())
+
+
+def _counted(numbers: dict[str, int]) -> str:
+    return ", ".join(f"{number} {phase}" for phase, number in numbers.items()) or "none"

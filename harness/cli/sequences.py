@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.output import say, show_error
+from harness.cli.runs import find_run
 
 if TYPE_CHECKING:
     from harness.sequences import Document, Sequence
@@ -32,19 +33,18 @@ def sequences(ctx: click.Context, run: str | None) -> int:
     """List, check, read and record executable sequence diagrams."""
     if ctx.invoked_subcommand is not None:
         return 0
-    return ctx.invoke(list_flows) if run is None else _check(Path(run) if run else None)
+    return ctx.invoke(list_flows) if run is None else _check(find_run(run or "latest"))
 
 
-def _check(run: Path | None) -> int:
+def _check(folder: Path) -> int:
     """Print each vacuous part, and return 1 if there is any, 2 if a diagram is broken."""
     from harness.core.errors import ProductFailure, UsageError
     from harness.core.history import read_history
     from harness.sequences import catalogue, vacuous
 
-    folder = run or max(Path("reports").glob("*-*T*"), default=None)
-    files = sorted(folder.rglob("history*.jsonl")) if folder is not None else []
+    files = sorted(folder.rglob("history*.jsonl"))
     if not files:
-        what = f"there is no history below {folder or 'reports'}"
+        what = f"there is no history below {folder}"
         raise UsageError(what, where="--check", do="run the scenarios first, or name the folder of a run")
     flows, broken = catalogue()
     for error in broken.values():

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.forms import form_option, show_document
 from harness.cli.output import cell, console, say, show
+from harness.cli.runs import REPORTS
+from harness.cli.tables import Table
+
+if TYPE_CHECKING:
+    from harness.cli.shapes import RunRow
 
 __all__ = ["sparkline", "trend"]
 
@@ -21,37 +26,52 @@ NAME = 19
 
 @click.command()
 @click.option(
-    "--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, help="Folder of the runs."
+    "--reports", type=click.Path(path_type=Path), default=REPORTS, show_default=True, help="Folder of the runs."
 )
 @click.option(
     "--runs", "last", type=click.IntRange(min=1), default=20, show_default=True, help="Number of newest runs."
 )
 @click.option("--boards", "tier", help="Only runs on boards of this tier.")
-@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON Lines.")
-def trend(reports: Path, last: int, tier: str | None, as_json: bool) -> None:
-    """Show pass rate, flake rate and time of the newest runs, by their boards, and the ratios of the benchmarks.
+@form_option
+def trend(reports: Path, last: int, tier: str | None, form: str) -> None:
+    """Show pass rate, flake rate and time of the newest runs, and the ratios of the benchmarks.
+
+    Rates and times are compared between runs that are alike: on the same boards, with four of five tests in common.
 
     A test is flaky if it both passed and failed with the same sources and options. Rates and times are those of judged
     tests: tests that were not run or skipped do not count.
     """
     from harness.core.errors import UsageError
-    from harness.reporting.trend import FILE, public_row
+    from harness.reporting.trend import FILE
     from harness.reporting.trend_file import RUNS, read_trend
 
     path = reports / FILE
     rows, trouble = read_trend(path, last=max(last, RUNS))
-    rows = [public_row(row) for row in rows if tier is None or tier in (row.get("boards") or ())][-last:]
+    rows = [row for row in rows if tier is None or tier in (row.get("boards") or ())][-last:]
     for line in trouble:
         say(f"{path}: {line}", err=True)
     if not rows:
         what = f"no runs on boards of tier {tier}" if tier else "no runs"
         raise UsageError(what, where=str(path), do="run pytest scenarios, or name another folder with --reports")
-    if as_json:
-        for row in rows:
-            say(json.dumps(row))
-        return
-    _print_runs(rows)
-    _print_lines(rows)
+    if not show_document(form, {"runs": [_row(row) for row in rows]}, [str(row.get("run")) for row in rows]):
+        _print_runs(rows)
+        _print_lines(rows)
+
+
+def _row(row: Mapping[str, Any]) -> RunRow:
+    return {
+        "run": str(row.get("run")),
+        "at": row.get("at"),
+        "boards": [str(tier) for tier in row.get("boards") or ()],
+        "passed": int(row.get("passed") or 0),
+        "failed": int(row.get("failed") or 0),
+        "notRun": int(row.get("not_run") or 0),
+        "skipped": int(row.get("skipped") or 0),
+        "flaky": int(row.get("flaky") or 0),
+        "duration": float(row.get("duration") or 0),
+        "flakyTests": [str(name) for name in row.get("flaky_tests") or ()],
+        "figures": dict(row.get("figures") or {}),
+    }
 
 
 def sparkline(values: Sequence[float | None], *, ascii_only: bool = False) -> str:
@@ -65,40 +85,35 @@ def sparkline(values: Sequence[float | None], *, ascii_only: bool = False) -> st
 
 
 def _print_runs(rows: Rows) -> None:
-    from rich.table import Table
-
     from harness.reporting.trend import pass_rate
 
-    table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
-    table.add_column("run", no_wrap=True)
-    table.add_column("boards", overflow="fold")
-    for name in ("passed", "failed", "not run", "flaky", "rate", "time"):
-        table.add_column(name, justify="right", no_wrap=True)
+    numbers = ("passed", "failed", "not run", "flaky", "rate", "time")
+    table = Table("run", "boards", *numbers, right=numbers)
     for row in rows:
         failed, lost = int(row.get("failed") or 0), int(row.get("not_run") or 0)
-        table.add_row(
-            cell(str(row.get("run"))[:NAME]),
-            cell(", ".join(map(str, row.get("boards") or ()))),
-            cell(str(row.get("passed") or 0)),
-            cell(str(failed), "red" if failed else ""),
-            cell(str(lost), "yellow" if lost else ""),
-            cell(str(row.get("flaky") or 0)),
+        table.add(
+            str(row.get("run"))[:NAME],
+            ", ".join(map(str, row.get("boards") or ())),
+            str(row.get("passed") or 0),
+            (str(failed), "red" if failed else ""),
+            (str(lost), "yellow" if lost else ""),
+            str(row.get("flaky") or 0),
             _percent(pass_rate(row)),
             f"{float(row.get('duration') or 0):.1f} s",
         )
-    show(table)
+    table.show()
 
 
 def _print_lines(rows: Rows) -> None:
-    from rich.table import Table
+    from rich.table import Table as RichTable
     from rich.text import Text
 
-    from harness.reporting.trend import by_boards, flake_rate, pass_rate
+    from harness.reporting.trend import alike, flake_rate, pass_rate
 
     lines: list[tuple[str, list[float | None], str]] = []
-    groups = by_boards(rows)
-    for boards, group in groups.items():
-        on = f" on {boards}" if boards and len(groups) > 1 else ""
+    groups = alike(rows)
+    for group in groups:
+        on = _of(group[-1]) if len(groups) > 1 else ""
         lines += [
             (f"pass rate{on}", [pass_rate(row) for row in group], "%"),
             (f"flake rate{on}", [flake_rate(row) for row in group], "%"),
@@ -106,7 +121,7 @@ def _print_lines(rows: Rows) -> None:
         ]
     names = {name: None for row in rows for name in row.get("figures") or {}}
     lines += [(name, [(row.get("figures") or {}).get(name) for row in rows], "") for name in names]
-    table = Table(box=None, pad_edge=False, show_header=False)
+    table = RichTable(box=None, pad_edge=False, show_header=False)
     ascii_only = console().options.ascii_only
     for name, values, unit in lines:
         known = [value for value in values if value is not None]
@@ -120,6 +135,13 @@ def _print_lines(rows: Rows) -> None:
         say("\nflaky, both passed and failed with the same sources and options:")
         for name in flaky:
             say(f"  {name}")
+
+
+def _of(row: Mapping[str, Any]) -> str:
+    """The words that distinguish runs that are alike from others."""
+    judged = int(row.get("passed") or 0) + int(row.get("failed") or 0)
+    boards = ", ".join(map(str, row.get("boards") or ()))
+    return f"{f' on {boards}' if boards else ''}, {judged} test{'s' if judged != 1 else ''}"
 
 
 def _shown(value: float, unit: str) -> str:

@@ -19,7 +19,7 @@ import orjson
 from harness.core.plain_json import encode
 from harness.reporting.runs import TestRecord
 
-__all__ = ["FILE", "Figures", "by_boards", "flake_rate", "pass_rate", "public_row", "read_figures", "trend_row"]
+__all__ = ["FILE", "Figures", "alike", "flake_rate", "pass_rate", "public_row", "read_figures", "trend_row"]
 
 FILE = "trend.jsonl"
 JUDGED = ("passed", "failed")
@@ -29,6 +29,8 @@ BESIDE = frozenset(
 )
 """Options about paths and waiting times, which do not change what is tested."""
 FLAKY_NAMES = 20
+IN_COMMON = 0.8
+"""The share of tests by which two runs are comparable: a suite that grows stays so, one test of it is not."""
 
 Row = dict[str, Any]
 
@@ -113,12 +115,29 @@ def flake_rate(row: Mapping[str, Any]) -> float | None:
     return _share(row, "flaky")
 
 
-def by_boards(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """The rows by the boards of their run (``"qemu, virtual"``): only rows with the same boards are comparable."""
-    groups: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(", ".join(map(str, row.get("boards") or ())), []).append(row)
-    return groups
+def alike(rows: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """The rows in groups whose runs are comparable: on the same boards, with at least :data:`IN_COMMON` of their judged
+    tests in common with the group's newest run. The group of the newest run comes last."""
+    groups: list[list[Mapping[str, Any]]] = []
+    for row in reversed(list(rows)):
+        mine = next((group for group in groups if _are_alike(group[0], row)), None)
+        if mine is None:
+            groups.append([row])
+        else:
+            mine.append(row)
+    return [group[::-1] for group in reversed(groups)]
+
+
+def _are_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    if list(one.get("boards") or ()) != list(other.get("boards") or ()):
+        return False
+    first, second = _judged(one), _judged(other)
+    return len(first & second) >= IN_COMMON * len(first | second)
+
+
+def _judged(row: Mapping[str, Any]) -> set[str]:
+    ended = (row.get("tests") or {}).values()
+    return {name for outcomes in ended for names in outcomes.values() for name in names}
 
 
 def _share(row: Mapping[str, Any], of: str) -> float | None:

@@ -49,7 +49,7 @@ def test_a_bug_is_one_message_with_its_place(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(COMMANDS, "broken", ("no_such_module", ""))
-    assert run(["broken"]) == 70
+    assert run(["broken"]) == 3
     error = capsys.readouterr().err
     assert "a bug in the harness" in error
     assert "Traceback" not in error

@@ -251,7 +251,7 @@ def test_no_result_and_no_trend_break_a_command(result: Any, row: Any, noise: by
             ["compare", f"{folder}/one", f"{folder}/two"],
             ["compare", f"{folder}/two", f"{folder}/one"],
             ["trend", f"--reports={folder}"],
-            ["trend", f"--reports={folder}", "--json"],
+            ["trend", f"--reports={folder}", "--output=json"],
         ):
             code, output = output_of(*command)
             assert code in (0, 1, 2), (command, output)

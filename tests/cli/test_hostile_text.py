@@ -251,10 +251,10 @@ def test_text_from_runs_is_escaped(tmp_path: Path, capfd: pytest.CaptureFixture[
     (reports / "trend.jsonl").write_text(json.dumps(row) + "\n" + json.dumps({HOSTILE: 1}) + "\n")
     assert run(["trend", f"--reports={reports}"]) == 0
     check(*capfd.readouterr())
-    assert run(["trend", f"--reports={reports}", "--json"]) == 0
+    assert run(["trend", f"--reports={reports}", "--output=json"]) == 0
     output = capfd.readouterr().out
     assert not RAW.findall(output), repr(output)
-    assert json.loads(output)["boards"] == [HOSTILE]
+    assert json.loads(output)["runs"][0]["boards"] == [HOSTILE]
 
 
 def test_text_from_a_diagram_is_escaped(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

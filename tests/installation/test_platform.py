@@ -18,6 +18,7 @@ from harness.core.clock import SystemClock
 from harness.platform.control import ask
 from harness.wasmbed.resources.kinds import DEVICE, GATEWAY
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
+from tests.output_shapes import check_shape
 
 ANY_PORTS = """
 [gateways]
@@ -51,6 +52,7 @@ class Installation:
 
     async def status(self) -> dict[str, Any]:
         _, output = await self.command("status", "-o", "json")
+        check_shape("platform status", json.loads(output))
         return dict(json.loads(output))
 
     async def programs(self) -> dict[str, dict[str, Any]]:

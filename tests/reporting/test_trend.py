@@ -261,17 +261,30 @@ def test_runs_on_other_boards_have_separate_lines(tmp_path: Path, capsys: pytest
         append(path, lambda _, made=made: made)
     assert wasmbed(["trend", "--reports", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    spans = dict(re.findall(r"^(pass rate on \w+) .* latest (.*?) *$", out, re.MULTILINE))
-    assert spans == {"pass rate on virtual": "100 %", "pass rate on qemu": "0 %"}
+    spans = dict(re.findall(r"^(pass rate on \w+, 1 test) .* latest (.*?) *$", out, re.MULTILINE))
+    assert spans == {"pass rate on virtual, 1 test": "100 %", "pass rate on qemu, 1 test": "0 %"}
     assert "100 % to 100 %" in out
+
+
+def test_a_run_of_few_tests_is_not_compared_with_the_whole_suite(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "trend.jsonl"
+    whole = [record(name) for name in "abcde"]
+    for tests in (whole, whole[:1], [*whole, record("f")]):
+        append(path, lambda _, tests=tests: row(tests))
+    assert wasmbed(["trend", "--reports", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^time on virtual, 6 tests .* 2\.5 s to 3\.0 s, latest 3\.0 s$", out, re.MULTILINE), out
+    assert re.search(r"^time on virtual, 1 test .* 0\.5 s to 0\.5 s, latest 0\.5 s$", out, re.MULTILINE), out
 
 
 def test_wasmbed_trend_as_json_and_by_tier(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "trend.jsonl"
     for name in ("r-1", "r-2", "r-3"):
         append(path, lambda _, name=name: row([record("a")]) | {"run": name})
-    assert wasmbed(["trend", "--reports", str(tmp_path), "--runs", "2", "--boards", "virtual", "--json"]) == 0
-    assert [json.loads(line)["run"] for line in capsys.readouterr().out.splitlines()] == ["r-2", "r-3"]
+    assert wasmbed(["trend", "--reports", str(tmp_path), "--runs", "2", "--boards", "virtual", "-o", "json"]) == 0
+    assert [row["run"] for row in json.loads(capsys.readouterr().out)["runs"]] == ["r-2", "r-3"]
     assert wasmbed(["trend", "--reports", str(tmp_path), "--boards", "qemu"]) == 2
     assert "no runs on boards of tier qemu" in capsys.readouterr().err
     assert wasmbed(["trend", "--reports", str(tmp_path / "none")]) == 2

@@ -13,6 +13,7 @@ import yaml
 
 from harness.core.errors import RigError, UsageError
 from harness.core.logs import get_log
+from harness.wasmbed.resources.answers import CLUSTER_SCOPED
 from harness.wasmbed.resources.api import Object, Resource
 from harness.wasmbed.resources.kinds import (
     APPLICATION,
@@ -26,7 +27,7 @@ from harness.wasmbed.resources.kinds import (
     SELF_SUBJECT_ACCESS_REVIEW,
     SELF_SUBJECT_RULES_REVIEW,
 )
-from harness.wasmbed.resources.kubernetes_api import CLUSTER_SCOPED, KubernetesApi
+from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 
 __all__ = ["INSTALLING", "NEWEST", "Right", "check_context", "check_rights", "check_version", "lacking"]
 

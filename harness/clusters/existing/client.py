@@ -14,8 +14,9 @@ from harness.clusters.recording import RequestRecorder
 from harness.core.clock import Clock
 from harness.core.errors import UsageError
 from harness.core.history import Tap
+from harness.wasmbed.resources.answers import CLUSTER_SCOPED
 from harness.wasmbed.resources.api import ApiError, Gone, Object, Resource, ResourceApi, ResourceList, WatchEvent
-from harness.wasmbed.resources.kubernetes_api import CLUSTER_SCOPED, KubernetesApi
+from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 from harness.wasmbed.resources.outages import OutageLog
 
 __all__ = ["Connection", "Tapped", "TappedClient"]

@@ -31,7 +31,7 @@ from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import SystemNetwork
 from harness.wasmbed.resources.api import ApiError, ResourceApi
-from harness.wasmbed.resources.credentials import absolute_paths, kubeconfig_of_environment
+from harness.wasmbed.resources.kubeconfig_files import absolute_paths, kubeconfig_of_environment
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 from harness.wasmbed.resources.outages import OutageLog

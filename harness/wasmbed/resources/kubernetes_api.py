@@ -13,7 +13,7 @@ from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import aiohttp
 import orjson
@@ -21,33 +21,14 @@ from aiohttp.helpers import get_env_proxy_for_url
 from yarl import URL
 
 from harness.core.errors import UsageError, reason
+from harness.wasmbed.resources.answers import object_of, path_of, status_of
 from harness.wasmbed.resources.api import Object, Resource, ResourceApi, ResourceList, WatchEvent, api_error
 from harness.wasmbed.resources.credentials import Credentials
-from harness.wasmbed.resources.kinds import (
-    CUSTOM_RESOURCE_DEFINITION,
-    NAMESPACE,
-    NODE,
-    POD,
-    SELF_SUBJECT_ACCESS_REVIEW,
-    SELF_SUBJECT_RULES_REVIEW,
-    SUBJECT_ACCESS_REVIEW,
-    TOKEN_REVIEW,
-)
+from harness.wasmbed.resources.kinds import POD
 from harness.wasmbed.resources.outages import OutageLog, Unreachable
 
-__all__ = ["CLUSTER_SCOPED", "KubernetesApi"]
+__all__ = ["KubernetesApi"]
 
-CLUSTER_SCOPED = frozenset(
-    {
-        NAMESPACE,
-        NODE,
-        CUSTOM_RESOURCE_DEFINITION,
-        SELF_SUBJECT_ACCESS_REVIEW,
-        SELF_SUBJECT_RULES_REVIEW,
-        SUBJECT_ACCESS_REVIEW,
-        TOKEN_REVIEW,
-    }
-)
 PAGE = 500
 SMALL = 64 * 1024
 """Bytes of a body that is sent in one piece."""
@@ -252,10 +233,7 @@ class KubernetesApi(ResourceApi):
             await self._client.close()
 
     def _path(self, resource: Resource, name: str | None = None) -> str:
-        root = "/apis" if resource.group else "/api"
-        scope = "" if resource in CLUSTER_SCOPED else f"/namespaces/{quote(self.namespace, safe='')}"
-        path = f"{root}/{resource.api_version}{scope}/{resource.plural}"
-        return f"{path}/{quote(name, safe='')}" if name is not None else path
+        return path_of(resource, self.namespace, name)
 
     @asynccontextmanager
     async def _stream(self, path: str, query: dict[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -266,7 +244,7 @@ class KubernetesApi(ResourceApi):
         try:
             if response.status >= 400:
                 with self._network():
-                    raise api_error(_status(response, await response.read()))
+                    raise api_error(status_of(response.status, response.reason, await response.read()))
             yield response
         finally:
             self._open.discard(response)
@@ -287,8 +265,8 @@ class KubernetesApi(ResourceApi):
             async with response:
                 data = await response.read()
         if response.status >= 400:
-            raise api_error(_status(response, data))
-        return _object(data, member)
+            raise api_error(status_of(response.status, response.reason, data))
+        return object_of(data, member)
 
     async def forward(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes
@@ -413,18 +391,6 @@ def _payload(body: bytes) -> bytes | BytesIO:
     return body if len(body) <= SMALL else BytesIO(body)
 
 
-def _object(data: bytes, member: str) -> Object:
-    try:
-        answer = orjson.loads(data)
-        if isinstance(answer, dict) and member in answer:
-            return answer
-    except ValueError:
-        pass
-    raise ConnectionError(
-        f"the server is not a Kubernetes API server; it answered {data[:80].decode('utf-8', 'replace')!r}"
-    )
-
-
 def _drop(response: aiohttp.ClientResponse) -> None:
     """Close a watch without a TLS closure alert, whose answer is not awaited."""
     if response.connection is not None and response.connection.transport is not None:
@@ -449,16 +415,6 @@ class _network_errors:
             raise self._unreachable(reason(error)) from error
         if isinstance(error, OSError) and self._unreachable is Unreachable:
             raise Unreachable(reason(error)) from error
-
-
-def _status(response: aiohttp.ClientResponse, data: bytes) -> Object:
-    try:
-        status = orjson.loads(data)
-        if status["kind"] == "Status":
-            return {**status, "code": response.status}
-    except (ValueError, KeyError, TypeError):
-        pass
-    return {"code": response.status, "reason": response.reason, "message": data.decode("utf-8", "replace")[:500]}
 
 
 def _event(raw: Object) -> WatchEvent:

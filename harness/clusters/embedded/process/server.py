@@ -13,8 +13,8 @@ from harness.clusters.embedded.errors import StatusError
 from harness.clusters.embedded.messages import Content, Plain, Request
 from harness.clusters.embedded.process.channel import Channel
 from harness.clusters.embedded.values import Object
+from harness.wasmbed.resources.answers import CLUSTER_SCOPED
 from harness.wasmbed.resources.api import Resource
-from harness.wasmbed.resources.kubernetes_api import CLUSTER_SCOPED
 
 __all__ = ["RemoteServer"]
 
