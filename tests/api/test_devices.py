@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.wasmbed.resources.api import NotFound
+from harness.wasmbed.resources.api import NotFound, Object, Resource
 from harness.wasmbed.resources.kinds import DEVICE, SECRET
 from tests.api.world import World
 
@@ -71,6 +71,26 @@ async def test_a_token_that_waits_is_not_replaced(world: World) -> None:
     problem = await world.ask("POST", "/api/v1/devices", {"name": "pump-1"}, status=409)
     assert "pump-1 has a pairing token already" in problem["detail"]
     assert await world.api.get(SECRET, "pairing-pump-1") == before
+
+
+async def test_tokens_that_were_made_are_shown_though_the_cluster_goes_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token is shown once: who gets a refusal does not get it, and the device cannot have another."""
+    create = world.own.create
+
+    async def create_two(resource: Resource, body: Object) -> Object:
+        if resource == SECRET and body["metadata"]["name"] == "pairing-pump-3":
+            raise ConnectionRefusedError("the cluster is away")
+        return await create(resource, body)
+
+    monkeypatch.setattr(world.own, "create", create_two)
+    made = await world.ask("POST", "/api/v1/devices", {"name": "pump", "count": 100}, status=201)
+    assert [each["id"] for each in made["devices"]] == ["pump-1", "pump-2"]
+    assert not made["success"]
+    assert made["errors"] == ["pump-3: the Kubernetes API server cannot be reached: the cluster is away"]
+    problem = await world.ask("POST", "/api/v1/devices", {"name": "pump-3"}, status=503)
+    assert problem["detail"] == made["errors"][0].removeprefix("pump-3: ")
 
 
 async def test_some_of_several_may_be_there_already(world: World) -> None:

@@ -53,6 +53,32 @@ async def test_a_subscriber_that_comes_back_gets_what_it_missed(world: World) ->
         assert (await anext(events(answer)))[2]["object"]["id"] == "pump-2"  # type: ignore[index]
 
 
+async def test_a_subscriber_that_missed_more_than_waits_for_one_gets_all_of_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.session.get("/api/v1/events", headers=headers(world)) as answer:
+        await world.register("pump-0")
+        last, _, _ = await anext(events(answer))
+    monkeypatch.setattr("harness.wasmbed.api.events._WAITING", 2)
+    for number in range(1, 6):
+        await world.register(f"pump-{number}")
+    async with world.session.get("/api/v1/events", headers=headers(world, last)) as answer:
+        stream = events(answer)
+        missed = [(await anext(stream))[2]["object"]["id"] for _ in range(5)]  # type: ignore[index]
+        assert missed == [f"pump-{number}" for number in range(1, 6)]
+        await world.register("pump-6")
+        assert (await anext(stream))[2]["object"]["id"] == "pump-6"  # type: ignore[index]
+
+
+async def test_a_number_that_this_run_has_not_reached_is_of_another_run(world: World) -> None:
+    async with world.session.get("/api/v1/events", headers=headers(world)) as answer:
+        await world.register("pump-1")
+        last, _, _ = await anext(events(answer))
+    epoch, _, number = last.partition("-")
+    async with world.session.get("/api/v1/events", headers=headers(world, f"{epoch}-{int(number) + 1}")) as answer:
+        assert (await anext(events(answer)))[1] == "reset"
+
+
 @pytest.mark.settings(kept_events=2)
 async def test_a_subscriber_that_missed_too_much_is_told_to_read_anew(world: World) -> None:
     async with world.session.get("/api/v1/events", headers=headers(world)) as answer:

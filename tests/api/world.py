@@ -27,13 +27,15 @@ START = 1_700_000_000.0
 
 class World:
     """``tokens`` are by role, and ``nobody`` has none. ``audit`` has the answers of the audit log, ``asked`` what was
-    asked, and ``told`` the other messages of the API."""
+    asked, and ``told`` the other messages of the API. ``own`` is the server's
+    client of the cluster."""
 
     def __init__(self, settings: ApiSettings) -> None:
         self.clock = ManualClock(START)
         self.cluster = EmbeddedCluster(self.clock, Randomness(2))
         self.settings = settings
         self.api: ResourceApi
+        self.own: ResourceApi
         self.server: ApiServer
         self.session: aiohttp.ClientSession
         self.url = ""
@@ -49,9 +51,9 @@ class World:
         self.api = self.cluster.client("User")
         for name in (*ROLES, "nobody"):
             self.tokens[name] = await self._account(name)
-        own = self.cluster.client("ApiServer")
+        self.own = self.cluster.client("ApiServer")
         randomness = Randomness(1)
-        self.server = ApiServer(self.settings, own, self.clock, randomness, SystemNetwork(), self._note)
+        self.server = ApiServer(self.settings, self.own, self.clock, randomness, SystemNetwork(), self._note)
         host, port = await self.server.start()
         self.url = f"http://{host}:{port}"
         try:

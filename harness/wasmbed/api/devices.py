@@ -12,7 +12,7 @@ from harness.core.identifiers import Randomness
 from harness.wasmbed.api.copies import Copies
 from harness.wasmbed.api.operation import Answer, Body, Call, NoBody, NoQuery, Operation, Right
 from harness.wasmbed.api.paging import Page, PageQuery, page_of
-from harness.wasmbed.api.problems import Problem
+from harness.wasmbed.api.problems import Problem, of_api_error
 from harness.wasmbed.api.shapes import DeviceShape, Time, device_shape
 from harness.wasmbed.api.texts import Texts
 from harness.wasmbed.api.writes import ONLY_THESE, Done, LabelKey, LabelValue, Name, changed, delete, patch
@@ -181,6 +181,11 @@ class Devices:
                 token = await self._let_in(name)
             except Problem as problem:
                 errors.append(problem.detail)
+            except (ApiError, OSError) as error:
+                if not made:
+                    raise
+                errors.append(f"{name}: {of_api_error(error).detail}")
+                break  # and show the tokens that there are: they are shown once
             else:
                 made.append({"id": name, "name": name, "status": "Pending", "pairingToken": token})
         if not made:

@@ -29,6 +29,7 @@ __all__ = ["ALL_KINDS", "Changes", "EventQuery", "Subscription", "read_kinds"]
 
 _WAITING = 1024
 """Changes that wait for one subscriber."""
+_RESET = "reset"
 _KEEP_ALIVE = 15.0
 """Seconds after which an idle stream shows that it lives: proxies end silent ones after 30 to 60."""
 
@@ -92,8 +93,8 @@ class Changes:
         """
         if len(self._subscriptions) >= self._most:
             raise Problem(503, f"{self._most} subscribers are there already", headers={"Retry-After": "5"})
-        subscription = Subscription(kinds, self._epoch, self._clock)
-        self._catch_up(subscription, last_id)
+        missed = [each for each in self._missed(last_id) if each.kind in kinds or each.kind == _RESET]
+        subscription = Subscription(kinds, self._epoch, self._clock, missed)
         self._subscriptions[subscription] = None
         try:
             yield subscription
@@ -105,19 +106,17 @@ class Changes:
         for each in self._subscriptions:
             each.end()
 
-    def _catch_up(self, subscription: Subscription, last_id: str) -> None:
-        """Put what the subscriber missed into its queue. If that is not known any more, the event
-        ``reset`` asks it to read anew."""
+    def _missed(self, last_id: str) -> list[Change]:
+        """Return the changes since ``last_id``. If they are not known any more, the event ``reset`` asks to read
+        anew."""
         if not last_id:
-            return
-        epoch, _, number = last_id.partition("-")
+            return []
+        epoch, _, text = last_id.partition("-")
         oldest = self._kept[0].number if self._kept else self._number + 1
-        if epoch != self._epoch or not number.isascii() or not number.isdecimal() or int(number[:18]) + 1 < oldest:
-            subscription.put(Change(self._number, "reset", b'{"reason":"changes were missed: read the lists again"}'))
-            return
-        for change in self._kept:
-            if change.number > int(number[:18]) and subscription.wants(change):
-                subscription.put(change)
+        number = int(text[:18]) if text.isascii() and text.isdecimal() else -1
+        if epoch != self._epoch or not oldest - 1 <= number <= self._number:
+            return [Change(self._number, _RESET, b'{"reason":"changes were missed: read the lists again"}')]
+        return [change for change in self._kept if change.number > number]
 
     def _noting(self, kind: Resource) -> Callable[[Object | None, Object | None], None]:
         shape, name = self._shapes[kind], kind.kind.lower()
@@ -145,10 +144,10 @@ class Changes:
 
 
 class Subscription:
-    """A subscriber's queue."""
+    """A subscriber's queue. ``missed`` comes first, and is bounded by what is kept."""
 
-    def __init__(self, kinds: frozenset[str], epoch: str, clock: Clock) -> None:
-        self.kinds, self.epoch, self._clock = kinds, epoch, clock
+    def __init__(self, kinds: frozenset[str], epoch: str, clock: Clock, missed: list[Change]) -> None:
+        self.kinds, self.epoch, self._clock, self._missed = kinds, epoch, clock, missed
         self._waiting: deque[Change] = deque()
         self._changed = asyncio.Event()
         self._ended = False
@@ -172,6 +171,9 @@ class Subscription:
 
     async def batches(self) -> AsyncIterator[list[Change]]:
         """Yield what has come, an empty list after a while without anything. It ends when the subscription does."""
+        missed, self._missed = self._missed, []
+        if missed:
+            yield missed
         while not self._ended:
             try:
                 async with self._clock.deadline(_KEEP_ALIVE):
