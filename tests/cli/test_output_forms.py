@@ -1,6 +1,7 @@
 """``-o``, ``--watch`` and exit codes: what programs read of the commands, in its documented shape."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -261,7 +262,8 @@ def imported(*arguments: str) -> set[str]:
         "import sys; from harness.cli.main import run; code = run(sys.argv[1:]); print(*sys.modules); sys.exit(code)"
     )
     command = [sys.executable, "-c", program, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    piped = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=piped)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.splitlines()[-1].split())
 
