@@ -16,6 +16,7 @@ import click
 from harness.cli.cluster import asynchronous
 from harness.cli.config import settings_options
 from harness.cli.forms import form_option, show_document
+from harness.cli.installation_tools import build, monitor, test
 from harness.cli.output import say
 from harness.cli.tables import Table
 from harness.core.errors import HarnessError, RigError, UsageError
@@ -39,6 +40,10 @@ def platform() -> None:
     wasmbed.toml says what runs and at which ports (wasmbed config). Keys, resources and logs stay in its folder. With
     cluster.manifests the programs run in a cluster instead, and kubectl does what these commands ask for.
     """
+
+
+for _tool in (build, test, monitor):
+    platform.add_command(_tool)
 
 
 @platform.command()

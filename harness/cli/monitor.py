@@ -45,6 +45,11 @@ async def monitor(kubeconfig: Path | None, namespace: str) -> None:
     A terminal shows a live screen; a file or pipe gets a line for each change of a phase. After a lost connection the
     monitor connects again.
     """
+    await follow(kubeconfig, namespace)
+
+
+async def follow(kubeconfig: Path | None, namespace: str) -> None:
+    """Show what changes in a cluster until Ctrl-C. Raises the error of the first connection."""
     from harness.core.clock import SystemClock
 
     end, clock, output = End(), SystemClock(), console()
