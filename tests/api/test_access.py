@@ -1,9 +1,14 @@
 """Callers and their rights."""
 
+import asyncio
+
 import pytest
 
+from harness.core.http_door import HttpPlaces
 from harness.wasmbed.api.settings import ApiSettings
 from tests.api.world import World
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def test_a_token_is_needed(world: World) -> None:
@@ -76,3 +81,33 @@ async def test_pages_of_named_origins_may_call_it(world: World) -> None:
 
     assert await allowed("https://dashboard.example") == "https://dashboard.example"
     assert await allowed("https://elsewhere.example") is None
+
+
+@pytest.mark.settings(places=HttpPlaces(connections=8, per_address=1, timeout=30.0, idle=120.0))
+@pytest.mark.parametrize("path", ["/api/v1/devices", "/healthz"])
+async def test_a_token_that_nobody_knows_keeps_no_place(world: World, path: str) -> None:
+    async def connect(token: str) -> Connection:
+        reader, writer = await asyncio.open_connection(*world.address)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+        await reader.readuntil(b"\r\n\r\n")
+        return reader, writer
+
+    stranger, first = await connect("wrong")
+    others = [await connect("wrong") for _ in range(2)]
+    while await stranger.read(1000):  # it ends
+        pass
+    for _, writer in ((stranger, first), *others):
+        writer.close()
+
+
+@pytest.mark.settings(places=HttpPlaces(connections=8, per_address=1, timeout=30.0, idle=120.0))
+async def test_a_caller_keeps_its_place_beside_strangers(world: World) -> None:
+    async with world.session.get("/api/v1/events", headers={"Authorization": f"Bearer {world.tokens['viewer']}"}) as on:
+        await on.content.readline()
+        for _ in range(2):
+            _, writer = await asyncio.open_connection(*world.address)
+            await world.ask("GET", "/healthz", role="")
+            writer.close()
+        await world.register("pump-1")
+        while b"pump-1" not in await on.content.readline():
+            pass

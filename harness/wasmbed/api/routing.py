@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from harness.core.clock import Clock
 from harness.core.history import Tap
+from harness.core.http_site import HttpSite
 from harness.wasmbed.api.access import Access
 from harness.wasmbed.api.operation import Answer, Body, Call, Caller, NoBody, Operation
 from harness.wasmbed.api.problems import Problem, of_api_error, of_validation
@@ -33,8 +34,11 @@ LONGEST_HEADER = 255
 class Routing:
     """Makes the handlers of operations."""
 
-    def __init__(self, access: Access, rates: Rates, clock: Clock, timeout: float, tap: Tap | None) -> None:
+    def __init__(
+        self, access: Access, rates: Rates, clock: Clock, timeout: float, tap: Tap | None, site: HttpSite
+    ) -> None:
         self._access, self._rates, self._clock, self._timeout, self._tap = access, rates, clock, timeout, tap
+        self._site = site
         self._repeats = Repeats()
 
     def handler(self, operation: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -46,6 +50,7 @@ class Routing:
             try:
                 if operation.right is not None:
                     caller = await self._access.caller(request.headers.get("Authorization", ""))
+                    self._site.door.recognize(request.protocol)
                     self._rates.take(caller.name)
                     await self._access.check(caller, operation.right)
                 answer = await self._run(operation, caller, request, audit)

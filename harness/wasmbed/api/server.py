@@ -118,7 +118,7 @@ class ApiServer:
         self._site = HttpSite(app, settings.places, self._clock, self._network, log=log, ends_within=_ENDS_WITHIN)
         guard.site = self._site
         rates = Rates(self._clock, settings.rate, settings.burst)
-        routing = Routing(self._access, rates, self._clock, settings.timeout, self._tap)
+        routing = Routing(self._access, rates, self._clock, settings.timeout, self._tap, self._site)
         streams = Streams(self._changes, self._access, self._site)
         operations = self._operations(streams)
         described = document(operations, version("wasmbed-harness"))

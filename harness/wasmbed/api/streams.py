@@ -61,6 +61,7 @@ class Streams:
     async def socket(self, request: web.Request) -> web.StreamResponse:
         """Serve the WebSocket: one message for each change, in JSON."""
         caller = await self._access.caller(_authorization(request))
+        self._site.door.recognize(request.protocol)
         for kind in sorted(ALL_KINDS):
             await self._access.check(caller, Right("watch", f"{kind}s"))
         with self._changes.subscribed(ALL_KINDS, "") as subscription:
