@@ -39,7 +39,7 @@ class Routing:
     ) -> None:
         self._access, self._rates, self._clock, self._timeout, self._tap = access, rates, clock, timeout, tap
         self._site = site
-        self._repeats = Repeats()
+        self._repeats = Repeats(clock)
 
     def handler(self, operation: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """Return what serves ``operation``."""
@@ -72,8 +72,8 @@ class Routing:
         body, raw = await self._body(operation, request)
         call = Call(caller, dict(request.match_info), body, _query(operation, request), request, audit)
 
-        key = request.headers.get("Idempotency-Key", "") if request.method == "POST" else ""
-        if key:
+        key = request.headers.get("Idempotency-Key", "")
+        if key and operation.method == "POST" and operation.changes:
             said = b"\n".join((operation.name.encode(), request.path.encode("utf-8", "surrogateescape"), raw))
             answer = await self._repeats.once(caller.name, key, said, lambda: operation.run(call))
         else:
