@@ -23,7 +23,7 @@ from harness.wasmbed.api.operation import Body
 from harness.wasmbed.api.problems import Problem
 from harness.wasmbed.resources.api import Object, Resource
 
-__all__ = ["ALL_KINDS", "Changes", "EventQuery", "Subscription", "read_kinds"]
+__all__ = ["ALL_KINDS", "Change", "Changes", "EventQuery", "Subscription", "read_kinds"]
 
 _WAITING = 1024
 """Changes that wait for one subscriber."""

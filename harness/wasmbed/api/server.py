@@ -119,7 +119,7 @@ class ApiServer:
         guard.site = self._site
         rates = Rates(self._clock, settings.rate, settings.burst)
         routing = Routing(self._access, rates, self._clock, settings.timeout, self._tap, self._site)
-        streams = Streams(self._changes, self._access, self._site)
+        streams = Streams(self._changes, self._access, self._site, self._clock)
         operations = self._operations(streams)
         described = document(operations, version("wasmbed-harness"))
         self._document, self._page = orjson.dumps(described), reference_page(described)
