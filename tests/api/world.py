@@ -26,7 +26,7 @@ START = 1_700_000_000.0
 
 
 class World:
-    """``tokens`` are by role, and ``nobody`` has none. Changes are recorded in ``audit``; ``own`` is the server's client."""
+    """``tokens`` are by role, and ``nobody`` has none. Changes are in ``audit``; ``own`` is the server's client."""
 
     def __init__(self, settings: ApiSettings) -> None:
         self.clock = ManualClock(START)
