@@ -38,13 +38,12 @@ class Control:
 
     async def start(self) -> None:
         """Listen. Raises UsageError if another supervisor does, or begins to; RigError if that fails."""
+        self._lock = self._take()
         try:
-            self._lock = self._take()
             self._path.unlink(missing_ok=True)
             self._server = await asyncio.start_unix_server(self._accept, str(self._path))
         except (OSError, ValueError) as error:
-            do = "name a shorter platform.folder, on a local file system"
-            raise RigError(f"cannot listen: {reason(error)}", where=str(self._path), do=do) from error
+            raise self._unusable(error) from error
 
     async def close(self) -> None:
         """End it: a client that waits for the end sees it now."""
@@ -58,7 +57,10 @@ class Control:
 
     def _take(self) -> int:
         """Lock the file beside the socket; returns its descriptor."""
-        descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise self._unusable(error) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -66,6 +68,10 @@ class Control:
             do = "see wasmbed platform status; stop it before you start it with other settings"
             raise UsageError("a platform runs here already", where=str(self._path.parent), do=do) from error
         return descriptor
+
+    def _unusable(self, error: Exception) -> RigError:
+        do = "name a shorter platform.folder, on a local file system"
+        return RigError(f"cannot listen: {reason(error)}", where=str(self._path), do=do)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         client = asyncio.create_task(self._serve(reader, writer))
