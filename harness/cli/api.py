@@ -54,6 +54,7 @@ async def api(http: str, origins: tuple[str, ...], infrastructure: str, kubeconf
     from harness.core.descriptors import raise_limit
     from harness.core.identifiers import Randomness
     from harness.core.network import SystemNetwork
+    from harness.wasmbed.api import audit
     from harness.wasmbed.api.log_lines import OwnLog, PodLogs
     from harness.wasmbed.api.server import ApiServer
     from harness.wasmbed.api.settings import ApiSettings
@@ -72,7 +73,7 @@ async def api(http: str, origins: tuple[str, ...], infrastructure: str, kubeconf
     settings = ApiSettings(http=endpoint, origins=origins, boards=board_rooms(), infrastructure=infrastructure)
     clock = SystemClock()
     logs = PodLogs(kubernetes, clock, OwnLog(clock))
-    server = ApiServer(settings, kubernetes, clock, Randomness(), SystemNetwork(), logs=logs)
+    server = ApiServer(settings, kubernetes, clock, Randomness(), SystemNetwork(), audit.note, logs=logs)
     end = End()
     try:
         served = await _listen(server, http)

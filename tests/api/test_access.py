@@ -1,10 +1,12 @@
 """Callers and their rights."""
 
 import asyncio
+import logging
 
 import pytest
 
 from harness.core.http_door import HttpPlaces
+from harness.wasmbed.api import audit
 from harness.wasmbed.api.settings import ApiSettings
 from tests.api.world import World
 
@@ -54,6 +56,22 @@ async def test_every_change_is_in_the_audit_log(world: World) -> None:
         ("changeDevice", name, 200),
         ("deleteDevice", name, 403),
     ]
+
+
+async def test_nobody_fills_the_audit_log_without_a_token_or_with_long_words(world: World) -> None:
+    path = f"/api/v1/devices/{'x' * 4000}"
+    await world.ask("DELETE", path, role="", status=401)
+    assert world.audit == []
+    await world.ask("DELETE", path, status=404)
+    [(_, data)] = world.audit
+    assert (len(data["path"]), len(data["reason"])) == (512, 512)
+
+
+def test_no_word_of_a_caller_s_begins_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "harness.wasmbed.api.audit"):
+        audit.note("User", "ApiServer", "deleteDevice", {"caller": "ada", "path": "/a\n\u2028b"}, "a\nb")
+    [line] = caplog.messages
+    assert line == (r'{"operation": "deleteDevice", "caller": "ada", "path": "/a\n\u2028b", "about": "a\nb"}')
 
 
 @pytest.mark.settings(rate=1.0, burst=3)

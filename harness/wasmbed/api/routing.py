@@ -29,6 +29,8 @@ _LEVEL = 1
 _ANYBODY = Caller("anybody")
 _BOUNDED = ("If-Match", "Idempotency-Key")
 LONGEST_HEADER = 255
+_SHOWN = 512
+"""Characters of a text in the audit log."""
 
 
 class Routing:
@@ -113,16 +115,17 @@ class Routing:
         answer: web.StreamResponse,
         audit: dict[str, Any],
     ) -> None:
-        """Write what changes something into the audit log, which is part of the history."""
-        if self._tap is None or operation.method == "GET":
+        """Write what changes something into the audit log, which is part of the history: not what was refused to
+        strangers, who could fill it."""
+        if self._tap is None or operation.method == "GET" or answer.status == 401:
             return
-        data: dict[str, Any] = {"caller": caller.name, "code": answer.status, "path": request.path}
+        data: dict[str, Any] = {"caller": caller.name, "code": answer.status, "path": request.path[:_SHOWN]}
         if operation.right is not None:
             data["right"] = str(operation.right)
         data |= audit
         if answer.status >= 400 and isinstance(answer, web.Response) and isinstance(answer.body, bytes):
-            data["reason"] = orjson.loads(answer.body).get("detail")
-        self._tap("User", "ApiServer", operation.name, data, request.match_info.get("id", ""))
+            data["reason"] = orjson.loads(answer.body).get("detail", "")[:_SHOWN]
+        self._tap("User", "ApiServer", operation.name, data, request.match_info.get("id", "")[:_SHOWN])
 
 
 def methods_of(operation: Operation) -> tuple[str, ...]:
