@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,10 @@ async def api(http: str, origins: tuple[str, ...], infrastructure: str, kubeconf
         raise UsageError(f"invalid address {http!r}: {error}", where="--http", do="write HOST:PORT") from error
     if infrastructure and not infrastructure.startswith(("http://", "https://")):
         raise UsageError(f"invalid URL {infrastructure!r}", where="--infrastructure", do="write http://HOST:PORT")
+    for origin in origins:
+        if re.fullmatch(r"https?://[^/?#\s*,]+", origin) is None:
+            do = "write https://HOST[:PORT], without a path"
+            raise UsageError(f"invalid origin {origin!r}", where="--origin", do=do)
     raise_limit()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     kubernetes = await KubernetesApi.open(namespace, kubeconfig=kubeconfig)

@@ -99,6 +99,14 @@ async def test_pages_of_named_origins_may_call_it(world: World) -> None:
 
     assert await allowed("https://dashboard.example") == "https://dashboard.example"
     assert await allowed("https://elsewhere.example") is None
+    sent = {"Origin": "https://dashboard.example", "Authorization": f"Bearer {world.tokens['viewer']}"}
+    async with world.session.get("/api/v1/events", headers=sent) as events:
+        assert events.headers["Access-Control-Allow-Origin"] == "https://dashboard.example"
+    async with world.session.get("/", headers=sent) as page:
+        assert page.headers["Vary"] == "Accept-Encoding, Origin"
+    asked = sent | {"Access-Control-Request-Method": "DELETE"}
+    async with world.session.options("/api/v1/devices/pump-1", headers=asked) as may:
+        assert "DELETE" in may.headers["Access-Control-Allow-Methods"]
 
 
 @pytest.mark.settings(places=HttpPlaces(connections=8, per_address=1, timeout=30.0, idle=120.0))

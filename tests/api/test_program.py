@@ -36,6 +36,12 @@ async def test_the_program_serves_until_a_signal(world: World, tmp_path: Path) -
     assert b'{"operation": "connectDevice", "caller": "system:serviceaccount:wasmbed:viewer", "code": 403,' in log
 
 
+@pytest.mark.parametrize("origin", ["*", "null", "dashboard.example", "https://dashboard.example/"])
+def test_an_origin_that_no_browser_sends_is_refused(origin: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["api", "--origin", origin]) == 2
+    assert f"invalid origin {origin!r}" in capsys.readouterr().err
+
+
 def test_a_port_that_is_taken_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(
