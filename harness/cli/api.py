@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,7 @@ async def api(http: str, origins: tuple[str, ...], infrastructure: str, kubeconf
     from harness.core.descriptors import raise_limit
     from harness.core.identifiers import Randomness
     from harness.core.network import SystemNetwork
+    from harness.wasmbed.api import audit
     from harness.wasmbed.api.log_lines import OwnLog, PodLogs
     from harness.wasmbed.api.server import ApiServer
     from harness.wasmbed.api.settings import ApiSettings
@@ -66,13 +68,17 @@ async def api(http: str, origins: tuple[str, ...], infrastructure: str, kubeconf
         raise UsageError(f"invalid address {http!r}: {error}", where="--http", do="write HOST:PORT") from error
     if infrastructure and not infrastructure.startswith(("http://", "https://")):
         raise UsageError(f"invalid URL {infrastructure!r}", where="--infrastructure", do="write http://HOST:PORT")
+    for origin in origins:
+        if re.fullmatch(r"https?://[^/?#\s*,]+", origin) is None:
+            do = "write https://HOST[:PORT], without a path"
+            raise UsageError(f"invalid origin {origin!r}", where="--origin", do=do)
     raise_limit()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     kubernetes = await KubernetesApi.open(namespace, kubeconfig=kubeconfig)
     settings = ApiSettings(http=endpoint, origins=origins, boards=board_rooms(), infrastructure=infrastructure)
     clock = SystemClock()
     logs = PodLogs(kubernetes, clock, OwnLog(clock))
-    server = ApiServer(settings, kubernetes, clock, Randomness(), SystemNetwork(), logs=logs)
+    server = ApiServer(settings, kubernetes, clock, Randomness(), SystemNetwork(), audit.note, logs=logs)
     end = End()
     try:
         served = await _listen(server, http)

@@ -94,6 +94,12 @@ class HttpDoor:
             if protocol in self._places:
                 self._expect_request(place)
 
+    def recognize(self, protocol: object) -> None:
+        """Note that the request in progress has shown the token, where that was not known when it arrived."""
+        place = self._places.get(protocol)
+        if place is not None:
+            self._forget_stranger(place)
+
     async def send(self, request: web.BaseRequest, answer: web.StreamResponse) -> None:
         """Send ``answer``, or disconnect a client that does not read it."""
         with suppress(ConnectionAbortedError):

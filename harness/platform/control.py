@@ -8,7 +8,9 @@ connection's end ends it. The socket's folder can be entered by its owner only.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -31,15 +33,17 @@ class Control:
         self._path, self._supervisor, self._stop = path, supervisor, stop
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
+        self._lock = -1
+        """Descriptor of the file that one supervisor at a time has locked, until its process ends."""
 
     async def start(self) -> None:
-        """Listen. Raises RigError if that fails."""
+        """Listen. Raises UsageError if another supervisor does, or begins to; RigError if that fails."""
+        self._lock = self._take()
         try:
             self._path.unlink(missing_ok=True)
             self._server = await asyncio.start_unix_server(self._accept, str(self._path))
         except (OSError, ValueError) as error:
-            do = "name a shorter platform.folder, on a local file system"
-            raise RigError(f"cannot listen: {reason(error)}", where=str(self._path), do=do) from error
+            raise self._unusable(error) from error
 
     async def close(self) -> None:
         """End it: a client that waits for the end sees it now."""
@@ -49,6 +53,25 @@ class Control:
         for client in self._clients:
             client.cancel()
         await asyncio.gather(*self._clients, return_exceptions=True)
+        os.close(self._lock)
+
+    def _take(self) -> int:
+        """Lock the file beside the socket; returns its descriptor."""
+        try:
+            descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            do = "see wasmbed platform status; stop it before you start it with other settings"
+            raise UsageError("a platform runs here already", where=str(self._path.parent), do=do) from error
+        return descriptor
+
+    def _unusable(self, error: Exception) -> RigError:
+        do = "name a shorter platform.folder, on a local file system"
+        return RigError(f"cannot listen: {reason(error)}", where=str(self._path), do=do)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         client = asyncio.create_task(self._serve(reader, writer))

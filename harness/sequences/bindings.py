@@ -251,7 +251,7 @@ def _rest() -> Iterator[EventType]:
     """Requests to the REST API, its answers, the changes for subscribers, and its requests to the compile service."""
     caller = {"caller": EventField()}
     asked = {**caller, "method": EventField(), "path": EventField(), "agent": EventField()}
-    answered = {**caller, "code": EventField(), "right": EventField(), "reason": EventField(), "command": EventField()}
+    answered = {**asked, "code": EventField(), "right": EventField(), "reason": EventField(), "command": EventField()}
     for subject, names in _OPERATIONS.items():
         for name in names:
             yield EventType("User", "ApiServer", name, subject, asked)

@@ -1,10 +1,17 @@
 """Callers and their rights."""
 
+import asyncio
+import logging
+
 import pytest
 
+from harness.core.http_door import HttpPlaces
 from harness.sequences.bindings import event_types
+from harness.wasmbed.api import audit
 from harness.wasmbed.api.settings import ApiSettings
 from tests.api.world import World
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def test_a_token_is_needed(world: World) -> None:
@@ -63,6 +70,27 @@ async def test_what_anybody_may_ask_is_not_in_the_audit_log(world: World) -> Non
     assert (world.asked, world.audit) == ([], [])
 
 
+async def test_nobody_fills_the_audit_log_without_a_token_or_with_long_words(world: World) -> None:
+    path = f"/api/v1/devices/{'x' * 4000}"
+    await world.ask("DELETE", path, role="", status=401)
+    assert world.audit == []
+    await world.ask("DELETE", path, status=404)
+    [(_, data)] = world.audit
+    assert (len(data["path"]), len(data["reason"])) == (512, 512)
+
+
+def test_no_word_of_a_caller_s_begins_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "harness.wasmbed.api.audit"):
+        audit.note("User", "ApiServer", "deleteDevice", {"caller": "ada", "method": "DELETE", "path": "/a"}, "a")
+        audit.note("ApiServer", "User", "getDevice", {"caller": "ada", "method": "GET", "path": "/a"}, "a")
+        said = {"caller": "ada", "method": "DELETE", "path": "/a\n\u2028b"}
+        audit.note("ApiServer", "User", "deleteDevice", said, "a\nb")
+    [line] = caplog.messages
+    assert line == (
+        r'{"operation": "deleteDevice", "caller": "ada", "method": "DELETE", "path": "/a\n\u2028b", "about": "a\nb"}'
+    )
+
+
 @pytest.mark.settings(rate=1.0, burst=3)
 async def test_a_caller_that_asks_too_often_waits_and_others_do_not(world: World) -> None:
     for _ in range(3):
@@ -88,6 +116,44 @@ async def test_pages_of_named_origins_may_call_it(world: World) -> None:
 
     assert await allowed("https://dashboard.example") == "https://dashboard.example"
     assert await allowed("https://elsewhere.example") is None
+    sent = {"Origin": "https://dashboard.example", "Authorization": f"Bearer {world.tokens['viewer']}"}
+    async with world.session.get("/api/v1/events", headers=sent) as events:
+        assert events.headers["Access-Control-Allow-Origin"] == "https://dashboard.example"
+    async with world.session.get("/", headers=sent) as page:
+        assert page.headers["Vary"] == "Accept-Encoding, Origin"
+    asked = sent | {"Access-Control-Request-Method": "DELETE"}
+    async with world.session.options("/api/v1/devices/pump-1", headers=asked) as may:
+        assert "DELETE" in may.headers["Access-Control-Allow-Methods"]
+
+
+@pytest.mark.settings(places=HttpPlaces(connections=8, per_address=1, timeout=30.0, idle=120.0))
+@pytest.mark.parametrize("path", ["/api/v1/devices", "/healthz"])
+async def test_a_token_that_nobody_knows_keeps_no_place(world: World, path: str) -> None:
+    async def connect(token: str) -> Connection:
+        reader, writer = await asyncio.open_connection(*world.address)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+        await reader.readuntil(b"\r\n\r\n")
+        return reader, writer
+
+    stranger, first = await connect("wrong")
+    others = [await connect("wrong") for _ in range(2)]
+    while await stranger.read(1000):  # it ends
+        pass
+    for _, writer in ((stranger, first), *others):
+        writer.close()
+
+
+@pytest.mark.settings(places=HttpPlaces(connections=8, per_address=1, timeout=30.0, idle=120.0))
+async def test_a_caller_keeps_its_place_beside_strangers(world: World) -> None:
+    async with world.session.get("/api/v1/events", headers={"Authorization": f"Bearer {world.tokens['viewer']}"}) as on:
+        await on.content.readline()
+        for _ in range(2):
+            _, writer = await asyncio.open_connection(*world.address)
+            await world.ask("GET", "/healthz", role="")
+            writer.close()
+        await world.register("pump-1")
+        while b"pump-1" not in await on.content.readline():
+            pass
 
 
 async def test_sequences_know_each_operation_that_is_recorded(world: World) -> None:

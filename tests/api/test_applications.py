@@ -80,6 +80,8 @@ async def test_a_repeated_request_with_its_key_creates_nothing_twice(world: Worl
     assert (await world.ask("GET", "/api/v1/applications"))["total"] == 1
     other = {**body, "name": "other"}
     await world.ask("POST", "/api/v1/applications", other, status=409, Idempotency_Key="a")
+    await world.clock.advance(601)
+    await world.ask("POST", "/api/v1/applications", other, status=201, Idempotency_Key="a")
 
 
 async def test_other_targets_replace_the_ones_before(world: World, good: str) -> None:

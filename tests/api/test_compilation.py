@@ -30,6 +30,12 @@ async def test_a_text_becomes_a_module_that_can_be_deployed(world: World) -> Non
     await world.ask("POST", "/api/v1/applications", body, status=201)
 
 
+async def test_no_module_is_kept_for_a_repeated_request(world: World) -> None:
+    """Compilers make modules of MiB from a line of text."""
+    await world.ask("POST", "/api/v1/compile", wat(GOOD), Idempotency_Key="a")
+    await world.ask("POST", "/api/v1/compile", wat(f"{GOOD};;"), Idempotency_Key="a")
+
+
 async def test_code_that_does_not_compile_is_refused_with_its_places(world: World) -> None:
     problem = await world.ask("POST", "/api/v1/compile", wat(BAD), status=422)
     assert problem["detail"].startswith("the code does not compile: main.wat:3:5: error: unknown operator")

@@ -129,3 +129,36 @@ async def test_a_change_for_two_subscribers_is_recorded_once(world: World) -> No
         await anext(events(other))
     told = [(name, data["name"], data["subscribers"]) for name, data in world.told]
     assert told == [("ADDED Device", "pump-2", 2)]
+
+
+async def test_a_stream_ends_when_its_caller_has_lost_the_right(world: World) -> None:
+    token = base64.urlsafe_b64encode(world.tokens["viewer"].encode()).decode().rstrip("=")
+    protocols = ("wasmbed.io", f"base64url.bearer.authorization.k8s.io.{token}")
+    async with (
+        world.session.get("/api/v1/events", headers=headers(world)) as answer,
+        world.session.ws_connect("/ws", protocols=protocols) as socket,
+    ):
+        await answer.content.readline()
+        await world.clock.advance(61)
+        await world.register("pump-1")
+        assert (await anext(events(answer)))[2]["object"]["id"] == "pump-1"  # type: ignore[index]
+        assert (await socket.receive_json())["object"]["id"] == "pump-1"
+        await world.take_away("viewer")
+        await world.clock.advance(61)
+        assert b"id:" not in await answer.content.read()
+        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+
+
+async def test_a_stream_goes_on_while_nobody_can_tell_whose_the_token_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.session.get("/api/v1/events", headers=headers(world)) as answer:
+        await answer.content.readline()
+        monkeypatch.setattr(world.own, "create", _away)
+        await world.clock.advance(61)
+        await world.register("pump-1")
+        assert (await anext(events(answer)))[2]["object"]["id"] == "pump-1"  # type: ignore[index]
+
+
+async def _away(*_: object) -> None:
+    raise ConnectionRefusedError("the cluster is away")

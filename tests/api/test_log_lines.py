@@ -14,11 +14,20 @@ AT = "2026-11-30T10:00:00.123456789Z"
 
 def test_a_line_has_its_time_and_level() -> None:
     lines = [f"{AT} WARNING device pump-1: refused", f"{AT} ready http=127.0.0.1:1", f"{AT} CRITICAL gone", AT]
-    assert list(read_lines(lines, "gateway")) == [
+    assert list(read_lines("\n".join(lines), "gateway")) == [
         LogLine(AT, "warning", "gateway", "device pump-1: refused"),
         LogLine(AT, "info", "gateway", "ready http=127.0.0.1:1"),
         LogLine(AT, "error", "gateway", "gone"),
         LogLine(AT, "info", "gateway", ""),
+    ]
+
+
+def test_a_part_of_a_line_is_none() -> None:
+    """The kubelet cuts a long log anywhere; and a device can have its gateway log a separator of Unicode's."""
+    text = f"{AT} device said \u2028{AT} ERROR forged\x0c\x85\n{AT} ready\n{AT[:9]}"
+    assert list(read_lines(text, "gateway")) == [
+        LogLine(AT, "info", "gateway", f"device said \u2028{AT} ERROR forged\x0c\x85"),
+        LogLine(AT, "info", "gateway", "ready"),
     ]
 
 

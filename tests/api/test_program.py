@@ -19,7 +19,7 @@ async def test_the_program_serves_until_a_signal(world: World, tmp_path: Path) -
     await world.cluster.write_kubeconfig(kubeconfig)
     program = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "harness.cli", "api", "--http", "127.0.0.1:0", "--kubeconfig", str(kubeconfig),
-        stdout=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert program.stdout is not None
     said = (await program.stdout.readline()).decode().split()
@@ -28,8 +28,18 @@ async def test_the_program_serves_until_a_signal(world: World, tmp_path: Path) -
     url = f"http://{said[1].removeprefix('http=')}/api/v1/devices"
     async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as answer:
         assert [each["id"] for each in (await answer.json())["devices"]] == ["pump-1"]
+        async with session.post(f"{url}/pump-1/connect", headers=headers) as refused:
+            assert refused.status == 403
     program.send_signal(signal.SIGTERM)
-    assert await program.wait() == 0
+    _, log = await program.communicate()
+    assert program.returncode == 0
+    assert b'{"operation": "connectDevice", "caller": "system:serviceaccount:wasmbed:viewer", "code": 403,' in log
+
+
+@pytest.mark.parametrize("origin", ["*", "null", "dashboard.example", "https://dashboard.example/"])
+def test_an_origin_that_no_browser_sends_is_refused(origin: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["api", "--origin", origin]) == 2
+    assert f"invalid origin {origin!r}" in capsys.readouterr().err
 
 
 def test_a_port_that_is_taken_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from harness.clusters.embedded import EmbeddedCluster
 from harness.clusters.embedded.messages import Request
 from harness.core.clock import ManualClock
 from harness.core.identifiers import Randomness
-from harness.core.network import SystemNetwork
+from harness.core.network import Endpoint, SystemNetwork
 from harness.wasmbed.api.roles import ROLES
 from harness.wasmbed.api.server import ApiServer
 from harness.wasmbed.api.settings import ApiSettings
@@ -27,8 +27,7 @@ START = 1_700_000_000.0
 
 class World:
     """``tokens`` are by role, and ``nobody`` has none. ``audit`` has the answers of the audit log, ``asked`` what was
-    asked, and ``told`` the other messages of the API. ``own`` is the server's
-    client of the cluster."""
+    asked, and ``told`` the other messages of the API. ``own`` is the server's client."""
 
     def __init__(self, settings: ApiSettings) -> None:
         self.clock = ManualClock(START)
@@ -39,6 +38,7 @@ class World:
         self.server: ApiServer
         self.session: aiohttp.ClientSession
         self.url = ""
+        self.address: Endpoint
         self.tokens: dict[str, str] = {}
         self.audit: list[tuple[str, Mapping[str, Any]]] = []
         self.asked: list[tuple[str, Mapping[str, Any]]] = []
@@ -54,7 +54,7 @@ class World:
         self.own = self.cluster.client("ApiServer")
         randomness = Randomness(1)
         self.server = ApiServer(self.settings, self.own, self.clock, randomness, SystemNetwork(), self._note)
-        host, port = await self.server.start()
+        host, port = self.address = await self.server.start()
         self.url = f"http://{host}:{port}"
         try:
             async with aiohttp.ClientSession(self.url) as self.session:

@@ -71,3 +71,14 @@ async def test_a_job_that_no_longer_waits_gives_its_place_to_the_next() -> None:
     await asyncio.wait([first, third])
     async with asyncio.timeout(5), turns.turn("d"):
         assert turns.waiting == 0
+
+
+async def test_a_job_that_is_cancelled_as_its_turn_ends_beside_one_that_waits_fails_nothing() -> None:
+    turns, order, never = Turns(1, 10, 10), list[str](), asyncio.Event()
+    jobs = [await begin(turns, user, order, never) for user in "ab"]
+    for job in jobs:
+        job.cancel()
+    ended = await asyncio.gather(*jobs, return_exceptions=True)
+    assert [type(each) for each in ended] == [asyncio.CancelledError] * 2
+    async with turns.turn("c"):
+        pass

@@ -31,6 +31,13 @@ def signing_request(name: str) -> str:
     return x509.load_der_x509_csr(der).public_bytes(serialization.Encoding.PEM).decode()
 
 
+def of_another_version(csr: str) -> str:
+    """The same with the version 2 in its text, which there is not."""
+    der = x509.load_pem_x509_csr(csr.encode()).public_bytes(serialization.Encoding.DER)
+    text = b64encode(der.replace(b"\x02\x01\x00", b"\x02\x01\x01", 1)).decode()
+    return f"-----BEGIN CERTIFICATE REQUEST-----\n{text}\n-----END CERTIFICATE REQUEST-----\n"
+
+
 def der_of(shape: dict[str, Any]) -> bytes:
     return x509.load_pem_x509_certificate(shape["pem"].encode()).public_bytes(serialization.Encoding.DER)
 
@@ -61,6 +68,7 @@ async def test_a_signing_request_gets_a_certificate_for_its_key(world: World) ->
     [
         ({}, "needs a subject or a csr"),
         ({"csr": "nonsense"}, "the csr is not usable"),
+        ({"csr": of_another_version(signing_request("pump-2"))}, "the csr is not usable"),
         ({"csr": signing_request("pump-2"), "subject": "pump-3"}, "the csr is for pump-2, not for pump-3"),
         ({"subject": "Not A Name"}, "subject"),
         ({"subject": "pump-1", "validity_days": 0}, "validity_days"),

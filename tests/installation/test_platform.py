@@ -15,7 +15,8 @@ import aiohttp
 import pytest
 
 from harness.core.clock import SystemClock
-from harness.platform.control import ask
+from harness.core.errors import UsageError
+from harness.platform.control import Control, ask
 from harness.wasmbed.resources.kinds import DEVICE, GATEWAY
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 from tests.output_shapes import check_shape
@@ -117,6 +118,22 @@ async def test_a_platform_runs_until_it_is_stopped_and_goes_on_where_it_was(inst
     assert (await installation.command("clean", "--yes"))[0] == 0
     assert not (installation.folder / ".wasmbed").exists()
     assert await installation.command("clean", "--yes") == (0, "nothing to remove\n")
+
+
+async def test_of_two_that_are_started_at_once_one_runs(tmp_path: Path) -> None:
+    first, second = (Control(tmp_path / "control.sock", _Idle(), lambda: None) for _ in range(2))  # type: ignore[arg-type]
+    await first.start()
+    with pytest.raises(UsageError, match="a platform runs here already"):
+        await second.start()
+    assert [answer async for answer in ask(tmp_path / "control.sock", do="status")] == [{"programs": []}]
+    await first.close()
+    await second.start()
+    await second.close()
+
+
+class _Idle:
+    def status(self) -> dict[str, Any]:
+        return {"programs": []}
 
 
 async def test_a_program_that_ends_is_started_again(installation: Installation) -> None:

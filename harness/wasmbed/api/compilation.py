@@ -114,7 +114,7 @@ class Compilation:
         return [
             Operation(
                 name="compile", method="POST", path="/api/v1/compile", run=self._compile, answer=CompiledShape,
-                body=Code, right=Right("create", "applications"),
+                body=Code, right=Right("create", "applications"), changes=False,
                 summary="Compile source text to a module. A refusal of the code has success, error and diagnostics.",
             ),
             Operation(

@@ -25,7 +25,7 @@ from harness.wasmbed.api.problems import Problem
 from harness.wasmbed.resources.api import Object, Resource
 from harness.wasmbed.resources.kinds import GATEWAY
 
-__all__ = ["ALL_KINDS", "Changes", "EventQuery", "Subscription", "read_kinds"]
+__all__ = ["ALL_KINDS", "Change", "Changes", "EventQuery", "Subscription", "read_kinds"]
 
 _WAITING = 1024
 """Changes that wait for one subscriber."""

@@ -6,7 +6,6 @@ and modules are not in them. What anybody may ask without a token (the page, its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -17,8 +16,8 @@ from harness.wasmbed.api.operation import Body, Caller, Operation
 
 __all__ = ["Exchange"]
 
-_AGENT = 64
-"""Characters of a program's name."""
+_SHOWN = 512
+"""Characters of a text from a caller."""
 
 
 class Exchange:
@@ -26,7 +25,7 @@ class Exchange:
 
     def __init__(self, tap: Tap | None, operation: Operation, request: web.Request) -> None:
         self._tap, self._operation, self._request = tap, operation, request
-        self._name = request.match_info.get("id", "")
+        self._name = request.match_info.get("id", "")[:_SHOWN]
         self._is_recorded = False
         self.caller: Caller | None = None
         """The caller, once the token is checked."""
@@ -41,23 +40,24 @@ class Exchange:
         named = getattr(body, "name", None)
         if not self._name and isinstance(named, str) and getattr(body, "count", 1) == 1:
             self._name = named
-        data = {"method": self._request.method, "path": self._request.path, **self._who()}
+        data = self._what()
         if agent := self._request.headers.get("User-Agent", ""):
-            data["agent"] = agent[:_AGENT]
+            data["agent"] = agent[:_SHOWN]
         self._tap("User", "ApiServer", self._operation.name, data, self._name)
 
     def answered(self, answer: web.StreamResponse) -> None:
-        """Record the answer."""
-        if self._tap is None:
+        """Record the answer, unless it goes to a stranger, who could fill the record."""
+        if self._tap is None or self.caller is None:
             return
         self.asked()
-        data: dict[str, Any] = {"code": answer.status, **self._who()}
+        data = {**self._what(), "code": answer.status}
         if self._operation.right is not None:
             data["right"] = str(self._operation.right)
         data |= self.audit
         if answer.status >= 400 and isinstance(answer, web.Response) and isinstance(answer.body, bytes):
-            data["reason"] = orjson.loads(answer.body).get("detail")
+            data["reason"] = orjson.loads(answer.body).get("detail", "")[:_SHOWN]
         self._tap("ApiServer", "User", self._operation.name, data, self._name)
 
-    def _who(self) -> Mapping[str, Any]:
-        return {} if self.caller is None else {"caller": self.caller.name}
+    def _what(self) -> dict[str, Any]:
+        caller = self.caller.name if self.caller is not None else ""
+        return {"caller": caller, "method": self._request.method, "path": self._request.path[:_SHOWN]}

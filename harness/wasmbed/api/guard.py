@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Collection
 from typing import Protocol
 
 from aiohttp import web
@@ -11,7 +12,7 @@ from harness.core.http_site import HttpSite
 from harness.wasmbed.api.problems import Problem, of_api_error
 from harness.wasmbed.resources.api import ApiError
 
-__all__ = ["Guard"]
+__all__ = ["Guard", "sharing"]
 
 _CROSS_ORIGIN = "GET, POST, PUT, PATCH, DELETE"
 _CROSS_ORIGIN_HEADERS = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID"
@@ -28,11 +29,11 @@ class Pages(Protocol):
 
 
 class Guard:
-    """The middleware of a server. ``origins`` are those whose pages may read its answers."""
+    """The middleware of a server."""
 
-    def __init__(self, origins: tuple[str, ...] = (), pages: Pages | None = None) -> None:
+    def __init__(self, pages: Pages | None = None) -> None:
         """``pages`` answers browsers at paths that nothing else serves."""
-        self._origins, self._pages = origins, pages
+        self._pages = pages
         self.site: HttpSite | None = None
         """The site of the application, which is made with this middleware."""
 
@@ -40,10 +41,8 @@ class Guard:
         """Give a request its place; turn what went wrong into a problem, and send it."""
         assert self.site is not None, "it serves"
         door = self.site.door
-        knows_token = "Authorization" in request.headers
-        async with door.request(request.protocol, knows_token=knows_token):
+        async with door.request(request.protocol, knows_token=False):  # its handler asks whose the token is
             answer = await self._answer(request, handler)
-            self._share(request, answer)
             if not answer.prepared:
                 await door.send(request, answer)
         return answer
@@ -67,15 +66,21 @@ class Guard:
         except web.HTTPException as error:
             return Problem(error.status, error.reason or "").response()
 
-    def _share(self, request: web.Request, answer: web.StreamResponse) -> None:
-        """Let pages of the named origins read the answer."""
+
+def sharing(origins: Collection[str]) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """Return a signal of aiohttp's, ``on_response_prepare``, that lets pages of these origins read the answers (CORS),
+    streams too."""
+
+    async def share(request: web.Request, answer: web.StreamResponse) -> None:
+        answer.headers["Vary"] = ", ".join(filter(None, (answer.headers.get("Vary"), "Origin")))
         origin = request.headers.get("Origin")
-        if origin is None or origin not in self._origins or answer.prepared:
+        if origin is None or origin not in origins:
             return
         answer.headers["Access-Control-Allow-Origin"] = origin
-        answer.headers["Vary"] = "Origin"
         if request.method == "OPTIONS":
             answer.headers["Access-Control-Allow-Methods"] = _CROSS_ORIGIN
             answer.headers["Access-Control-Allow-Headers"] = _CROSS_ORIGIN_HEADERS
         else:
             answer.headers["Access-Control-Expose-Headers"] = "ETag, Retry-After"
+
+    return share

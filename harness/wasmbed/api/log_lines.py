@@ -34,7 +34,11 @@ PLATFORM = "app.kubernetes.io/component in (gateway,controllers,api)"
 """The labels of the platform's pods in ``deploy/``."""
 _COMPONENT = "app.kubernetes.io/component"
 _OWN = "harness.wasmbed"
-_LINE = re.compile(r"(?:(DEBUG|INFO|WARNING|ERROR|CRITICAL)[ :]\s*)?(.*)", re.DOTALL)
+_LINE = re.compile(
+    r"(?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))(?: |$)"
+    r"(?:(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)[ :]\s*)?(?P<message>.*)",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ class PodLogs(LogSource):
             except ApiError as error:  # it has not started, or is gone
                 now = format_timestamp(self._clock.now())
                 return [LogLine(now, "warning", component, f"no log of {name}: {error}")]
-        return list(read_lines(text.decode("utf-8", "replace").splitlines(), component))
+        return list(read_lines(text.decode("utf-8", "replace"), component))
 
 
 class _Handler(logging.Handler):
@@ -123,13 +127,12 @@ class _Handler(logging.Handler):
         self._lines.append(LogLine(at, _level(record.levelname), component, record.getMessage()[:LONGEST]))
 
 
-def read_lines(lines: Iterable[str], component: str) -> Iterable[LogLine]:
-    """Return the lines of a pod's log; each begins with the time at which the kubelet saw it."""
-    for line in lines:
-        at, _, said = line.partition(" ")
-        found = _LINE.fullmatch(said)
-        assert found is not None, "all of it is optional"
-        yield LogLine(at, _level(found[1] or "INFO"), component, found[2][:LONGEST])
+def read_lines(log: str, component: str) -> Iterable[LogLine]:
+    """Return the lines of a pod's log; each begins with the time at which the kubelet saw it. One that does not was cut
+    off."""
+    for line in log.split("\n"):
+        if (found := _LINE.fullmatch(line)) is not None:
+            yield LogLine(found["at"], _level(found["level"] or "INFO"), component, found["message"][:LONGEST])
 
 
 def _level(name: str) -> str:

@@ -92,7 +92,7 @@ def _describe(operation: Operation, answer: Any, problem: Any) -> dict[str, Any]
         problems |= {code: _MORE[code] for code in (413, 415)}
     if 412 in operation.refusals:
         parameters.append(_header("If-Match", "Only if the object has this version (ETag)."))
-    if operation.method == "POST":
+    if operation.method == "POST" and operation.changes:
         problems[409] = _MORE[409]
         parameters.append(_header("Idempotency-Key", "The same key gets the same answer, and nothing happens twice."))
     described: dict[str, Any] = {

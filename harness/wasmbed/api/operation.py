@@ -115,6 +115,8 @@ class Operation:
     status: int = 200
     media_type: str = "application/json"
     refusals: tuple[int, ...] = ()
+    changes: bool = True
+    """Whether a POST changes something: then its answer is kept for a repeated request."""
     also: str = ""
     """Another path, of the original's, for the same."""
     tag: str = ""

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from harness.core.clock import Clock
 from harness.core.history import Tap
+from harness.core.http_site import HttpSite
 from harness.wasmbed.api.access import Access
 from harness.wasmbed.api.exchange import Exchange
 from harness.wasmbed.api.operation import Answer, Body, Call, Caller, NoBody, Operation
@@ -33,9 +34,12 @@ LONGEST_HEADER = 255
 class Routing:
     """Makes the handlers of operations."""
 
-    def __init__(self, access: Access, rates: Rates, clock: Clock, timeout: float, tap: Tap | None) -> None:
+    def __init__(
+        self, access: Access, rates: Rates, clock: Clock, timeout: float, tap: Tap | None, site: HttpSite
+    ) -> None:
         self._access, self._rates, self._clock, self._timeout, self._tap = access, rates, clock, timeout, tap
-        self._repeats = Repeats()
+        self._site = site
+        self._repeats = Repeats(clock)
 
     def handler(self, operation: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """Return what serves ``operation``."""
@@ -46,6 +50,7 @@ class Routing:
             try:
                 if operation.right is not None:
                     exchange.caller = caller = await self._access.caller(request.headers.get("Authorization", ""))
+                    self._site.door.recognize(request.protocol)
                     self._rates.take(caller.name)
                     await self._access.check(caller, operation.right)
                 answer = await self._run(operation, caller, request, exchange)
@@ -68,8 +73,8 @@ class Routing:
         call = Call(caller, dict(request.match_info), body, _query(operation, request), request, exchange.audit)
         exchange.asked(body)
 
-        key = request.headers.get("Idempotency-Key", "") if request.method == "POST" else ""
-        if key:
+        key = request.headers.get("Idempotency-Key", "")
+        if key and operation.method == "POST" and operation.changes:
             said = b"\n".join((operation.name.encode(), request.path.encode("utf-8", "surrogateescape"), raw))
             answer = await self._repeats.once(caller.name, key, said, lambda: operation.run(call))
         else:

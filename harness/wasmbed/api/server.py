@@ -26,7 +26,7 @@ from harness.wasmbed.api.emulation import Emulation
 from harness.wasmbed.api.events import Changes
 from harness.wasmbed.api.fleet import GatewayFleet, StatefulSetFleet
 from harness.wasmbed.api.gateways import Gateways
-from harness.wasmbed.api.guard import Guard
+from harness.wasmbed.api.guard import Guard, sharing
 from harness.wasmbed.api.infrastructure import Infrastructure
 from harness.wasmbed.api.log_lines import LogSource, OwnLog
 from harness.wasmbed.api.openapi import document
@@ -113,13 +113,15 @@ class ApiServer:
     async def listen(self) -> Endpoint:
         """Start to serve; returns where. Raises :class:`OSError` if the port is in use."""
         settings = self._settings
-        guard = self._guard = Guard(settings.origins, self._dashboard)
+        guard = self._guard = Guard(self._dashboard)
         app = web.Application(client_max_size=settings.body_limit, middlewares=[weak_middleware(guard.handle)])
+        if settings.origins:
+            app.on_response_prepare.append(sharing(settings.origins))
         self._site = HttpSite(app, settings.places, self._clock, self._network, log=log, ends_within=_ENDS_WITHIN)
         guard.site = self._site
         rates = Rates(self._clock, settings.rate, settings.burst)
-        routing = Routing(self._access, rates, self._clock, settings.timeout, self._tap)
-        streams = Streams(self._changes, self._access, self._site)
+        routing = Routing(self._access, rates, self._clock, settings.timeout, self._tap, self._site)
+        streams = Streams(self._changes, self._access, self._site, self._clock)
         operations = self._operations(streams)
         described = document(operations, version("wasmbed-harness"))
         self._document, self._page = orjson.dumps(described), reference_page(described)

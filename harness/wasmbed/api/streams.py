@@ -5,30 +5,37 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 
 import orjson
 from aiohttp import WSMsgType, web
 
+from harness.core.clock import Clock
 from harness.core.http_site import HttpSite
+from harness.core.logs import get_log
 from harness.wasmbed.api.access import Access
-from harness.wasmbed.api.events import ALL_KINDS, Changes, EventQuery, Subscription, read_kinds
+from harness.wasmbed.api.events import ALL_KINDS, Change, Changes, EventQuery, Subscription, read_kinds
 from harness.wasmbed.api.operation import Call, NoBody, Operation, Right
 from harness.wasmbed.api.problems import Problem
 
 __all__ = ["Streams"]
 
+log = get_log(__name__)
+
 _PROTOCOL = "wasmbed.io"
 _TOKEN_PROTOCOL = "base64url.bearer.authorization.k8s.io."
 """As with Kubernetes' own WebSockets: browsers cannot send an Authorization header with them."""
 _LARGEST_MESSAGE = 1024
+_ASKED_AGAIN = 60.0
+"""Seconds after which the token and the rights of a subscriber are checked again: a stream outlives them."""
 
 
 class Streams:
     """The operations."""
 
-    def __init__(self, changes: Changes, access: Access, site: HttpSite) -> None:
-        self._changes, self._access, self._site = changes, access, site
+    def __init__(self, changes: Changes, access: Access, site: HttpSite, clock: Clock) -> None:
+        self._changes, self._access, self._site, self._clock = changes, access, site, clock
 
     def operations(self) -> list[Operation]:
         """Return those of the document."""
@@ -43,8 +50,8 @@ class Streams:
 
     async def _follow(self, call: Call[NoBody, EventQuery]) -> web.StreamResponse:
         request, kinds = call.request, read_kinds(call.query.kinds)
-        for kind in sorted(kinds):
-            await self._access.check(call.caller, Right("watch", f"{kind}s"))
+        authorization = request.headers.get("Authorization", "")
+        await self._check(authorization, kinds)
         with self._changes.subscribed(kinds, request.headers.get("Last-Event-ID", "")) as subscription:
             headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
             response = web.StreamResponse(headers=headers)
@@ -53,23 +60,23 @@ class Streams:
                 async with self._site.door.sending(request.protocol):
                     await response.prepare(request)
                     await response.write(b":\n\n")
-                async for batch in subscription.batches():
+                async for batch in self._batches(subscription, authorization):
                     async with self._site.door.sending(request.protocol):
                         await response.write(subscription.encode(batch))
         return response
 
     async def socket(self, request: web.Request) -> web.StreamResponse:
         """Serve the WebSocket: one message for each change, in JSON."""
-        caller = await self._access.caller(_authorization(request))
-        for kind in sorted(ALL_KINDS):
-            await self._access.check(caller, Right("watch", f"{kind}s"))
+        authorization = _authorization(request)
+        await self._check(authorization, ALL_KINDS)
+        self._site.door.recognize(request.protocol)
         with self._changes.subscribed(ALL_KINDS, "") as subscription:
             socket = web.WebSocketResponse(protocols=(_PROTOCOL,), heartbeat=15.0, max_msg_size=_LARGEST_MESSAGE)
             await socket.prepare(request)
             reader = asyncio.create_task(_read(socket, subscription))
             try:
                 with suppress(ConnectionError):
-                    async for batch in subscription.batches():
+                    async for batch in self._batches(subscription, authorization):
                         for change in batch:
                             async with self._site.door.sending(request.protocol):
                                 await socket.send_str(_message(change.kind, change.text))
@@ -78,6 +85,26 @@ class Streams:
                 reader.cancel()
                 await asyncio.wait([reader])
         return socket
+
+    async def _check(self, authorization: str, kinds: Iterable[str]) -> None:
+        """Raise :class:`Problem` unless it is the token of somebody who may follow ``kinds``."""
+        caller = await self._access.caller(authorization)
+        for kind in sorted(kinds):
+            await self._access.check(caller, Right("watch", f"{kind}s"))
+
+    async def _batches(self, subscription: Subscription, authorization: str) -> AsyncIterator[list[Change]]:
+        """Yield a subscription's batches, for as long as its caller may have them."""
+        asked = self._clock.now()
+        async for batch in subscription.batches():
+            if self._clock.now() - asked >= _ASKED_AGAIN:
+                asked = self._clock.now()
+                try:
+                    await self._check(authorization, subscription.kinds)
+                except Problem as problem:
+                    if problem.status in (401, 403):
+                        return
+                    log.info("nobody can tell whether a subscriber still may follow: %s", problem)
+            yield batch
 
 
 async def _read(socket: web.WebSocketResponse, subscription: Subscription) -> None:

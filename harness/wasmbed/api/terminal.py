@@ -78,7 +78,7 @@ class Terminal:
             ),
             Operation(
                 name="executeCommand", method="POST", path="/api/v1/terminal/execute", run=self._execute,
-                answer=Output, body=TypedCommand, right=use, refusals=(404,),
+                answer=Output, body=TypedCommand, right=use, refusals=(404,), changes=False,
                 summary="The output of one of the commands. It needs the right to what it reads, too.",
             ),
         ]  # fmt: skip

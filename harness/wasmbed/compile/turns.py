@@ -60,15 +60,20 @@ class Turns:
             raise
 
     def _forget(self, user: str, turn: asyncio.Future[None]) -> None:
-        self._waiting[user].remove(turn)
-        if not self._waiting[user]:
+        turns = self._waiting.get(user)
+        if turns is None or turn not in turns:  # it was passed over meanwhile
+            return
+        turns.remove(turn)
+        if not turns:
             del self._waiting[user]
 
     def _pass_on(self) -> None:
-        if not self._waiting:
-            self._free += 1
-            return
-        user, turns = self._waiting.popitem(last=False)
-        turns.popleft().set_result(None)
-        if turns:
-            self._waiting[user] = turns
+        while self._waiting:
+            user, turns = self._waiting.popitem(last=False)
+            turn = turns.popleft()
+            if turns:
+                self._waiting[user] = turns
+            if not turn.cancelled():
+                turn.set_result(None)
+                return
+        self._free += 1

@@ -21,7 +21,7 @@ from harness.wasmbed.api.shapes import Time
 from harness.wasmbed.api.writes import Done, Name
 from harness.wasmbed.infrastructure.publication import publish
 from harness.wasmbed.infrastructure.register import CertificateStatus, Issued, Register, RegisterFull, pem
-from harness.wasmbed.pki.errors import CertificateInvalid
+from harness.wasmbed.pki.errors import MALFORMED, CertificateInvalid
 from harness.wasmbed.pki.keys import generate_key, public_key_der
 from harness.wasmbed.pki.requests import read_signing_request
 from harness.wasmbed.resources.api import ApiError, ResourceApi
@@ -150,7 +150,7 @@ class Certificates:
             request = read_signing_request(
                 x509.load_pem_x509_csr(wanted.csr.encode()).public_bytes(serialization.Encoding.DER)
             )
-        except (ValueError, CertificateInvalid) as error:
+        except (*MALFORMED, CertificateInvalid) as error:
             detail = f"the csr is not usable: {error}"
             raise Problem(422, detail, [{"field": "csr", "detail": detail}]) from error
         if wanted.subject not in (None, request.name):

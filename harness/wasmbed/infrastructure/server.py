@@ -104,7 +104,7 @@ class InfrastructureServer:
         self._site = HttpSite(app, settings.places, self._clock, self._network, log=log, ends_within=_ENDS_WITHIN)
         guard.site = self._site
         rates = Rates(self._clock, settings.rate, settings.burst)
-        routing = Routing(self._access, rates, self._clock, settings.timeout, self.log_book.tap)
+        routing = Routing(self._access, rates, self._clock, settings.timeout, self.log_book.tap, self._site)
         operations = self._operations()
         self._document = orjson.dumps(document(operations, version("wasmbed-harness")))
         for each in operations:
