@@ -11,7 +11,7 @@ import click
 
 from harness.cli.cluster import asynchronous, check_applications, cluster_options, connected
 from harness.cli.output import cell, console, say
-from harness.core.errors import ProductFailure, UsageError
+from harness.core.errors import ProductFailure, UsageError, suggestion
 
 if TYPE_CHECKING:
     from harness.wasmbed.resources.api import ResourceApi
@@ -127,10 +127,12 @@ async def _check_targets(api: ResourceApi, to: str, targets: dict[str, Any]) -> 
     labels = targets.get("match_labels", {})
     if labels and not any(labels.items() <= those.items() for those in devices.values()):
         there = sorted({f"{key}={value}" for those in devices.values() for key, value in those.items()})
-        offer = f"existing labels: {', '.join(there) or 'none; kubectl label device adds one'}"
+        near = "".join(suggestion(f"{key}={value}", there) for key, value in sorted(labels.items()))
+        offer = f"{near}existing labels: {', '.join(there[:20]) or 'none; kubectl label device adds one'}"
         raise UsageError("no device has these labels", where=f"--to {to}", do=offer)
     if absent := sorted(set(targets.get("device_names", ())) - set(devices)):
-        offer = f"existing devices: {', '.join(sorted(devices)[:20])}; or do not wait: --wait 0"
+        near = "".join(suggestion(name, devices) for name in absent)
+        offer = f"{near}existing devices: {', '.join(sorted(devices)[:20])}; or do not wait: --wait 0"
         raise UsageError(f"unknown device {', '.join(absent)}", where=f"--to {to}", do=offer)
 
 

@@ -16,13 +16,15 @@ from click.core import ParameterSource
 
 from harness.cli.cluster import asynchronous
 from harness.cli.ending import End
-from harness.cli.kubeconfig import Kubeconfig
+from harness.cli.kubeconfig import Kubeconfig, default_kubeconfig
 from harness.cli.phases import Phases, tell
+from harness.cli.service import Report, start_service
 from harness.core.errors import RigError, UsageError
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     from harness.boards.catalogue import Selection
+    from harness.platform.control import Control
     from harness.stack import Stack
 
 PORT = click.IntRange(0, 65535)
@@ -112,6 +114,10 @@ KEPT = 10_000
     help="Folder to go on from, in which everything is kept before it is acknowledged, for the embedded clusters.  "
     "[default: nothing is kept]",
 )
+@click.option(
+    "-d", "--detach", is_flag=True, help="Return when the boards run: the platform goes on in the background."
+)
+@click.option("--report", type=int, hidden=True, help="Descriptor for progress; then it is in the background.")
 @asynchronous
 async def up(
     boards: str,
@@ -131,11 +137,17 @@ async def up(
     beat: str,
     history: Path | None,
     state: Path | None,
+    detach: bool,
+    report: int | None,
 ) -> int:
-    """Run the platform with boards until Ctrl-C.
+    """Run the platform with boards until Ctrl-C, or with -d in the background until wasmbed down.
 
-    The kubeconfig exists while the platform runs. Press Ctrl-C again to stop immediately.
+    The kubeconfig exists while the platform runs. Press Ctrl-C again to stop immediately. In the background, output
+    goes to the file beside the kubeconfig that ends with .log.
     """
+    if detach:
+        return _detach(kubeconfig, cluster)
+    started = Report(report) if report is not None else None
     end = End()
     _check_namespace(namespace)
     from harness.stack.backends import check_options
@@ -183,6 +195,7 @@ async def up(
     if file is not None:
         await file.check(stack.clock)
     phases = Phases()
+    control = None if file is None else _control(stack, file, namespace, end)
     try:
         if (
             await end.unless(_bring_up(stack, file, fleet, phases, ports, namespace, platform=only is None))
@@ -190,6 +203,10 @@ async def up(
         ):
             if state is not None:
                 tell(f"state     {state} (everything acknowledged is kept there)")
+            if control is not None:
+                await control.start()
+            if started is not None:
+                started.ready()
             tell("running; press Ctrl-C to stop")
             await end.unless(stack.lost())
     except BaseException:
@@ -200,6 +217,37 @@ async def up(
     finally:
         if file is not None:
             file.remove()
+        if control is not None:
+            await control.close()
+
+
+def _control(stack: Stack, file: Kubeconfig, namespace: str, end: End) -> Control:
+    """The socket for wasmbed down and ps."""
+    from harness.cli.up_requests import socket_of, up_answers
+    from harness.platform.control import Control
+
+    return Control(socket_of(file.path), up_answers(stack, file.path, namespace, end.request_stop))
+
+
+def _detach(kubeconfig: Path | None, cluster: str) -> int:
+    if cluster == EXISTING:
+        do = "omit -d, or keep a platform there with wasmbed platform deploy"
+        raise UsageError("a platform on a cluster that exists does not run in the background", where="-d", do=do)
+    path = kubeconfig or default_kubeconfig()
+    if kubeconfig is None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    context = click.get_current_context()
+    given = [
+        f"{option.opts[-1]}={context.params[option.name]}"
+        for option in context.command.params
+        if option.name not in (None, "detach")
+        and context.get_parameter_source(str(option.name)) is not ParameterSource.DEFAULT
+    ]
+    if code := start_service(["up", *given], path.with_name(f"{path.name}.log")):
+        return code
+    option = f" --kubeconfig={path}" if kubeconfig is not None else ""
+    tell(f"running in the background; stop it with wasmbed down{option}")
+    return 0
 
 
 def _check_namespace(name: str) -> None:
