@@ -51,21 +51,12 @@ async def deploy(
     An application with that name is replaced.
     """
     from harness.stack.applications import parse_targets
-    from harness.stack.modules import read_module
-    from harness.wasmbed.protocol.messages import Limits
     from harness.wasmbed.resources import manifests
-    from harness.wasmbed.resources.views import ApplicationConfig
-    from harness.wasmbed.runtime.validation import InvalidModule, validate
 
     check_applications()
-    binary = read_module(module)
     given = {"memoryLimit": memory, "fuel": fuel, "timeLimit": time_limit, "entry": entry}
     config = {key: value for key, value in given.items() if value is not None}
-    limits = ApplicationConfig(config)
-    try:
-        validate(binary, Limits(limits.memory_limit, limits.fuel, limits.time_limit), limits.entry)
-    except InvalidModule as error:
-        raise UsageError(error.reason, where=str(module), do="see docs/host-interface.md") from error
+    binary = read_valid_module(module, config)
     name = name or re.sub(r"[^a-z0-9]+", "-", module.stem.lower()).strip("-")
     targets = parse_targets(to)
     manifest = manifests.application(name, module=binary, config=config, **targets)
@@ -114,6 +105,21 @@ async def stop(name: str, wait: float, kubeconfig: Path | None, namespace: str) 
                     api, name, changed["metadata"]["generation"], wait, lambda status: status.phase == "Stopped"
                 )
     say(f"application {name} {'stopped' if wait else 'is stopping'}")
+
+
+def read_valid_module(path: Path, config: dict[str, Any]) -> bytes:
+    """The module in a file, for an application with this ``config``. Raises UsageError if no device would accept it."""
+    from harness.stack.modules import read_module
+    from harness.wasmbed.protocol.messages import Limits
+    from harness.wasmbed.resources.views import ApplicationConfig
+    from harness.wasmbed.runtime.validation import InvalidModule, validate
+
+    binary, limits = read_module(path), ApplicationConfig(config)
+    try:
+        validate(binary, Limits(limits.memory_limit, limits.fuel, limits.time_limit), limits.entry)
+    except InvalidModule as error:
+        raise UsageError(error.reason, where=str(path), do="see docs/host-interface.md") from error
+    return binary
 
 
 async def _check_targets(api: ResourceApi, to: str, targets: dict[str, Any]) -> None:
