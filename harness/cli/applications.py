@@ -11,7 +11,7 @@ import click
 
 from harness.cli.cluster import asynchronous, check_applications, cluster_options, connected
 from harness.cli.output import cell, console, say
-from harness.core.errors import ProductFailure, UsageError
+from harness.core.errors import ProductFailure, UsageError, suggestion
 
 if TYPE_CHECKING:
     from harness.wasmbed.resources.api import ResourceApi
@@ -51,21 +51,12 @@ async def deploy(
     An application with that name is replaced.
     """
     from harness.stack.applications import parse_targets
-    from harness.stack.modules import read_module
-    from harness.wasmbed.protocol.messages import Limits
     from harness.wasmbed.resources import manifests
-    from harness.wasmbed.resources.views import ApplicationConfig
-    from harness.wasmbed.runtime.validation import InvalidModule, validate
 
     check_applications()
-    binary = read_module(module)
     given = {"memoryLimit": memory, "fuel": fuel, "timeLimit": time_limit, "entry": entry}
     config = {key: value for key, value in given.items() if value is not None}
-    limits = ApplicationConfig(config)
-    try:
-        validate(binary, Limits(limits.memory_limit, limits.fuel, limits.time_limit), limits.entry)
-    except InvalidModule as error:
-        raise UsageError(error.reason, where=str(module), do="see docs/host-interface.md") from error
+    binary = read_valid_module(module, config)
     name = name or re.sub(r"[^a-z0-9]+", "-", module.stem.lower()).strip("-")
     targets = parse_targets(to)
     manifest = manifests.application(name, module=binary, config=config, **targets)
@@ -116,6 +107,21 @@ async def stop(name: str, wait: float, kubeconfig: Path | None, namespace: str) 
     say(f"application {name} {'stopped' if wait else 'is stopping'}")
 
 
+def read_valid_module(path: Path, config: dict[str, Any]) -> bytes:
+    """The module in a file, for an application with this ``config``. Raises UsageError if no device would accept it."""
+    from harness.stack.modules import read_module
+    from harness.wasmbed.protocol.messages import Limits
+    from harness.wasmbed.resources.views import ApplicationConfig
+    from harness.wasmbed.runtime.validation import InvalidModule, validate
+
+    binary, limits = read_module(path), ApplicationConfig(config)
+    try:
+        validate(binary, Limits(limits.memory_limit, limits.fuel, limits.time_limit), limits.entry)
+    except InvalidModule as error:
+        raise UsageError(error.reason, where=str(path), do="see docs/host-interface.md") from error
+    return binary
+
+
 async def _check_targets(api: ResourceApi, to: str, targets: dict[str, Any]) -> None:
     """Raise UsageError if no device matches."""
     from harness.wasmbed.resources.kinds import DEVICE
@@ -127,10 +133,12 @@ async def _check_targets(api: ResourceApi, to: str, targets: dict[str, Any]) -> 
     labels = targets.get("match_labels", {})
     if labels and not any(labels.items() <= those.items() for those in devices.values()):
         there = sorted({f"{key}={value}" for those in devices.values() for key, value in those.items()})
-        offer = f"existing labels: {', '.join(there) or 'none; kubectl label device adds one'}"
+        near = "".join(suggestion(f"{key}={value}", there) for key, value in sorted(labels.items()))
+        offer = f"{near}existing labels: {', '.join(there[:20]) or 'none; kubectl label device adds one'}"
         raise UsageError("no device has these labels", where=f"--to {to}", do=offer)
     if absent := sorted(set(targets.get("device_names", ())) - set(devices)):
-        offer = f"existing devices: {', '.join(sorted(devices)[:20])}; or do not wait: --wait 0"
+        near = "".join(suggestion(name, devices) for name in absent)
+        offer = f"{near}existing devices: {', '.join(sorted(devices)[:20])}; or do not wait: --wait 0"
         raise UsageError(f"unknown device {', '.join(absent)}", where=f"--to {to}", do=offer)
 
 

@@ -50,6 +50,11 @@ class End:
             return False
         return True
 
+    def request_stop(self) -> None:
+        """Request a graceful stop, as the first signal does."""
+        if not self.stop_requested.done():
+            self.stop_requested.set_result(None)
+
     def _signalled(self) -> None:
         asked = self.stop_now if self.stop_requested.done() else self.stop_requested
         if not asked.done():

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +14,9 @@ from harness.cli.config import settings_options
 from harness.cli.forms import form_option, show_document
 from harness.cli.installation_tools import build, monitor, test
 from harness.cli.output import say
+from harness.cli.service import Report, start_service
 from harness.cli.tables import Table
-from harness.core.errors import HarnessError, RigError, UsageError
+from harness.core.errors import RigError, UsageError
 
 if TYPE_CHECKING:
     from harness.platform.folder import Folder
@@ -60,14 +57,12 @@ for _tool in (build, test, monitor):
 )
 @click.option("--report", type=int, hidden=True, help="Descriptor for progress; then it is a service.")
 @asynchronous
-async def deploy(
-    settings: Path | None, pairs: Sequence[str], foreground: bool, within: int, report: int | None
-) -> None:
+async def deploy(settings: Path | None, pairs: Sequence[str], foreground: bool, within: int, report: int | None) -> int:
     """Start the platform, and return when it serves."""
     chosen, folder = _chosen(settings, pairs)
     if (cluster := _in_cluster(chosen)) is not None:
         cluster.deploy(within)
-        return
+        return 0
     from harness.platform.control import is_running
 
     if await is_running(folder.socket):
@@ -75,12 +70,16 @@ async def deploy(
         raise UsageError("a platform runs here already", where=str(folder.path), do=do)
     folder.make()
     if report is not None:
-        await _report(report, chosen, folder)
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+        await _serve(chosen, folder, say, Report(report).ready)
     elif foreground:
         await _serve(chosen, folder, say, lambda: say("running; press Ctrl-C to stop"))
     else:
-        _start_service(settings, pairs, folder)
+        arguments = ["platform", "deploy", *([f"--settings={settings}"] if settings is not None else [])]
+        if code := start_service([*arguments, *(f"--set={pair}" for pair in pairs)], folder.logs / SUPERVISOR):
+            return code
         say("running; stop it with wasmbed platform stop")
+    return 0
 
 
 @platform.command()
@@ -236,16 +235,13 @@ async def _serve(
     from harness.core.clock import SystemClock
     from harness.core.identifiers import Randomness
     from harness.platform.control import Control
+    from harness.platform.requests import supervisor_answers
     from harness.platform.supervisor import Supervisor
 
     end = End()
     supervisor = Supervisor(settings, folder, SystemClock(), Randomness(), tell)
 
-    def stop() -> None:
-        if not end.stop_requested.done():
-            end.stop_requested.set_result(None)
-
-    control = Control(folder.socket, supervisor, stop)
+    control = Control(folder.socket, supervisor_answers(supervisor, end.request_stop))
     await control.start()
     try:
         if await end.unless(supervisor.start()):
@@ -256,49 +252,6 @@ async def _serve(
             await supervisor.stop()
         finally:
             await control.close()
-
-
-async def _report(descriptor: int, settings: Settings, folder: Folder) -> None:
-    """The service: what it does until it is ready is reported to the command that started it."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    os.set_inheritable(descriptor, False)  # the command waits for its end, which the programs must not hold open
-    reports = os.fdopen(descriptor, "w", buffering=1)
-
-    def tell(line: str) -> None:
-        if not reports.closed:
-            reports.write(json.dumps({"line": line}) + "\n")
-
-    try:
-        await _serve(settings, folder, tell, reports.close)
-    except HarnessError as error:
-        if reports.closed:
-            raise
-        known = "rig" if isinstance(error, RigError) else "usage"
-        reports.write(json.dumps({"error": known, "what": error.what, "where": error.where, "do": error.do}) + "\n")
-
-
-def _start_service(settings: Path | None, pairs: Sequence[str], folder: Folder) -> None:
-    """Start it in a session of its own, and show its reports until it is ready. Raises its error if it is not."""
-    ours, theirs = os.pipe()
-    command = [sys.executable, "-P", "-m", "harness.cli", "platform", "deploy", "--report", str(theirs)]
-    command += ["--settings", str(settings.absolute())] if settings is not None else []
-    for pair in pairs:
-        command += ["--set", pair]
-    with os.fdopen(ours) as reports, (folder.logs / SUPERVISOR).open("ab") as log:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, pass_fds=[theirs]
-        )
-        os.close(theirs)
-        for line in reports:
-            report = json.loads(line)
-            if "error" in report:
-                process.wait()
-                kind = RigError if report["error"] == "rig" else UsageError
-                raise kind(report["what"], where=report["where"], do=report["do"])
-            say(report["line"])
-    if process.poll() is not None:
-        do = f"see {folder.logs / SUPERVISOR}"
-        raise RigError(f"the supervisor ended with exit code {process.returncode}", where=str(folder.path), do=do)
 
 
 def _show(found: dict[str, Any], *, wide: bool) -> None:

@@ -19,7 +19,9 @@ from harness.core.errors import HarnessError, RigError, UsageError, reason
 __all__ = ["main"]
 
 COMMANDS = {
-    "up": ("platform", "Run the platform with boards until Ctrl-C."),
+    "up": ("platform", "Run the platform with boards until Ctrl-C, or in the background (-d)."),
+    "down": ("down", "Stop the platform that wasmbed up runs."),
+    "ps": ("down", "Show the platform that wasmbed up runs, and its boards."),
     "platform": ("installation", "Run a platform on this machine as programs that are kept running."),
     "config": ("config", "Print the settings of that platform as they take effect."),
     "gateway": ("gateway", "Run one gateway as a program of its own."),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +18,17 @@ from click.core import ParameterSource
 
 from harness.cli.cluster import asynchronous
 from harness.cli.ending import End
-from harness.cli.kubeconfig import Kubeconfig
+from harness.cli.kubeconfig import Kubeconfig, default_kubeconfig
+from harness.cli.output import say
 from harness.cli.phases import Phases, tell
-from harness.core.errors import RigError, UsageError
+from harness.cli.service import Report, start_service
+from harness.core.errors import HarnessError, RigError, UsageError
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
-    from harness.boards.catalogue import Selection
+    from harness.cli.fleet import DescribedFleet, SelectedFleet
+    from harness.cli.fleet_file import FleetFile
+    from harness.platform.control import Control
     from harness.stack import Stack
 
 PORT = click.IntRange(0, 65535)
@@ -44,10 +50,18 @@ KEPT = 10_000
 
 @click.command()
 @click.option(
+    "-f",
+    "--file",
+    "fleet_path",
+    type=click.Path(path_type=Path),
+    help="File with a fleet: boards and applications.  [default: wasmbed.yaml, if there is one here]",
+)
+@click.option("--schema", "shows_schema", is_flag=True, help="Print the JSON Schema of that file instead.")
+@click.option(
     "--boards",
     default="virtual=1",
     show_default=True,
-    help="Kinds and numbers of boards (virtual=5,mps2-an385=2), or none.",
+    help="Kinds and numbers of boards (virtual=5,mps2-an385=2), or none; instead of the file's.",
 )
 @click.option(
     "--image",
@@ -112,8 +126,14 @@ KEPT = 10_000
     help="Folder to go on from, in which everything is kept before it is acknowledged, for the embedded clusters.  "
     "[default: nothing is kept]",
 )
+@click.option(
+    "-d", "--detach", is_flag=True, help="Return when the boards run: the platform goes on in the background."
+)
+@click.option("--report", type=int, hidden=True, help="Descriptor for progress; then it is in the background.")
 @asynchronous
 async def up(
+    fleet_path: Path | None,
+    shows_schema: bool,
     boards: str,
     image: Path | None,
     cluster: str,
@@ -131,13 +151,31 @@ async def up(
     beat: str,
     history: Path | None,
     state: Path | None,
+    detach: bool,
+    report: int | None,
 ) -> int:
-    """Run the platform with boards until Ctrl-C.
+    """Run the platform with boards until Ctrl-C, or with -d in the background until wasmbed down.
 
-    The kubeconfig exists while the platform runs. Press Ctrl-C again to stop immediately.
+    The kubeconfig exists while the platform runs. Press Ctrl-C again to stop immediately. In the background, output
+    goes to the file beside the kubeconfig that ends with .log.
     """
+    if shows_schema:
+        from harness.cli.fleet_file import schema
+
+        say(json.dumps(schema(), indent=2))
+        return 0
+    if detach:
+        return _detach(kubeconfig, cluster)
+    started = Report(report) if report is not None else None
     end = End()
+    described = _described(fleet_path)
+    if described is not None:
+        cluster = _chosen("cluster", cluster, described.fleet.cluster)
+        gateway = _chosen("gateway", gateway, described.fleet.gateway)
+        namespace = _chosen("namespace", namespace, described.fleet.namespace)
+        heartbeat = _chosen("heartbeat", heartbeat, described.fleet.heartbeat)
     _check_namespace(namespace)
+    from harness.cli.fleet import DescribedFleet, SelectedFleet
     from harness.stack.backends import check_options
     from harness.stack.board_choice import board_catalogue
     from harness.stack.gateway_choice import check_gateway_choice
@@ -159,13 +197,15 @@ async def up(
         given |= {"image": str(image), "boards": _only_kind(boards)}
     if cluster == EXISTING:
         given["kubeconfig"] = str(kubeconfig) if kubeconfig else None
-    options = StackOptions.parse(given, {})
+    if described is not None and described.fleet.faults is not None:
+        given["schedule"] = str(described.placed(described.fleet.faults))
+    with _blaming(described):
+        options = StackOptions.parse(given, {})
     catalogue = board_catalogue(options)
-    fleet = catalogue.parse(_boards(boards, only))
-    for selection in fleet:
-        catalogue.check(selection.kind)
-    check_options(options)
-    check_gateway_choice(options, find_root(Path.cwd()))
+    fleet = DescribedFleet(described, catalogue) if described else SelectedFleet(_boards(boards, only), catalogue)
+    with _blaming(described):
+        check_options(options)
+        check_gateway_choice(options, find_root(Path.cwd()))
     file = Kubeconfig(kubeconfig) if cluster != EXISTING else None
     record = _new_record(history)
     listen, http = ("127.0.0.1", port), ("127.0.0.1", http_port)
@@ -183,6 +223,7 @@ async def up(
     if file is not None:
         await file.check(stack.clock)
     phases = Phases()
+    control = None if file is None else _control(stack, file, namespace, end)
     try:
         if (
             await end.unless(_bring_up(stack, file, fleet, phases, ports, namespace, platform=only is None))
@@ -190,6 +231,10 @@ async def up(
         ):
             if state is not None:
                 tell(f"state     {state} (everything acknowledged is kept there)")
+            if control is not None:
+                await control.start()
+            if started is not None:
+                started.ready()
             tell("running; press Ctrl-C to stop")
             await end.unless(stack.lost())
     except BaseException:
@@ -200,6 +245,74 @@ async def up(
     finally:
         if file is not None:
             file.remove()
+        if control is not None:
+            await control.close()
+
+
+def _control(stack: Stack, file: Kubeconfig, namespace: str, end: End) -> Control:
+    """The socket for wasmbed down and ps."""
+    from harness.cli.up_requests import socket_of, up_answers
+    from harness.platform.control import Control
+
+    return Control(socket_of(file.path), up_answers(stack, file.path, namespace, end.request_stop))
+
+
+def _detach(kubeconfig: Path | None, cluster: str) -> int:
+    if cluster == EXISTING:
+        do = "omit -d, or keep a platform there with wasmbed platform deploy"
+        raise UsageError("a platform on a cluster that exists does not run in the background", where="-d", do=do)
+    path = kubeconfig or default_kubeconfig()
+    if kubeconfig is None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    context = click.get_current_context()
+    given = [
+        f"{option.opts[-1]}={context.params[option.name]}"
+        for option in context.command.params
+        if option.name not in (None, "detach") and _is_given(str(option.name))
+    ]
+    if code := start_service(["up", *given], path.with_name(f"{path.name}.log")):
+        return code
+    option = f" --kubeconfig={path}" if kubeconfig is not None else ""
+    tell(f"running in the background; stop it with wasmbed down{option}")
+    return 0
+
+
+def _described(path: Path | None) -> FleetFile | None:
+    """The fleet's file, which other boards, or no boards, stand instead of."""
+    from harness.cli.fleet_file import find_fleet
+
+    other = next((name for name in ("boards", "only", "image") if _is_given(name)), None)
+    if other is None:
+        found = find_fleet(path)
+        if found is not None:
+            tell(f"fleet     {found.path}")
+        return found
+    if path is not None:
+        raise UsageError(
+            f"has boards, and --{other} names others", where=f"--file {path}", do=f"omit --{other}, or --file"
+        )
+    return None
+
+
+@contextmanager
+def _blaming(described: FleetFile | None) -> Iterator[None]:
+    """Errors about an option whose value is the file's name the place in the file."""
+    try:
+        yield
+    except HarnessError as error:
+        name = (error.where or "").removeprefix("--").partition("=")[0]
+        if described is None or getattr(described.fleet, name, None) is None or _is_given(name):
+            raise
+        raise described.blamed(error, name) from error
+
+
+def _is_given(name: str) -> bool:
+    return click.get_current_context().get_parameter_source(name) is not ParameterSource.DEFAULT
+
+
+def _chosen(name: str, option: str, of_file: object) -> str:
+    """The option if it is given, else the file's setting, else the option's default."""
+    return option if of_file is None or _is_given(name) else str(of_file)
 
 
 def _check_namespace(name: str) -> None:
@@ -222,8 +335,7 @@ def _boards(boards: str, only: str | None) -> str:
     """The boards to power on. Raises UsageError for boards without a platform."""
     if only is None:
         return boards
-    context = click.get_current_context()
-    given = [name for name in _OF_PLATFORM if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    given = [name for name in _OF_PLATFORM if _is_given(name)]
     given = [f"--{name.replace('_', '-')}" for name in given if name != "boards" or boards != "none"]
     if given:
         raise UsageError(
@@ -243,7 +355,7 @@ def _new_record(folder: Path | None) -> str:
 async def _bring_up(
     stack: Stack,
     file: Kubeconfig | None,
-    fleet: Sequence[Selection],
+    fleet: DescribedFleet | SelectedFleet,
     phases: Phases,
     ports: Mapping[str, tuple[str, int]],
     namespace: str,
@@ -289,8 +401,7 @@ async def _bring_up(
     else:
         path = stack.options.kubeconfig or KubeconfigCluster.default_path()
         tell(f"cluster   {path}, namespace {namespace}")
-    for selection in fleet:
-        await stack.boards.power_on(selection.kind, count=selection.count, link=selection.link)
+    await fleet.start(stack)
 
 
 async def _take_down(stack: Stack, end: End, phases: Phases) -> int:

@@ -174,6 +174,31 @@ class PlatformDocument(TypedDict):
     programs: list[ProgramRow]
 
 
+class UpBoardRow(TypedDict):
+    """A board of ``wasmbed up``."""
+
+    name: str
+    kind: str
+    device: str
+    """The name of its Device."""
+    power: Literal["on", "off"]
+    pid: int | None
+    """Its process, if it has one of its own."""
+
+
+class UpDocument(TypedDict):
+    """``wasmbed ps``."""
+
+    since: str
+    kubeconfig: str
+    namespace: str
+    cluster: str
+    """The kind of cluster."""
+    gateway: str
+    """The kind of gateway."""
+    boards: list[UpBoardRow]
+
+
 class SequenceRow(TypedDict):
     """The verdict of a sequence on a history."""
 
@@ -298,6 +323,7 @@ DOCUMENTS: dict[str, object] = {
     "boards": BoardsDocument,
     "doctor": DoctorDocument,
     "platform status": PlatformDocument,
+    "ps": UpDocument,
     "check": CheckDocument,
     "compare": CompareDocument,
     "trend": TrendDocument,

@@ -1,8 +1,8 @@
-"""The supervisor's socket, by which ``wasmbed platform`` asks it: a request is a line of JSON, and so is each answer.
+"""The socket by which commands ask a running platform: a request is a line of JSON, and so is each answer.
 
-``{"do": "status"}``, ``{"do": "restart", "programs": [...]}``, ``{"do": "logs", "programs": [...], "tail": N,
-"follow": true}``, ``{"do": "stop"}``. An answer is ``{"error": ..., "advice": ...}``, or what was asked for; the
-connection's end ends it. The socket's folder can be entered by its owner only.
+A request is ``{"do": ...}`` with what it needs: see :mod:`harness.platform.requests` for a supervisor's, and
+:mod:`harness.cli.up_requests` for those of ``wasmbed up``. An answer is ``{"error": ..., "advice": ...}``, or what was
+asked for; the connection's end ends it. Only the owner can connect.
 """
 
 from __future__ import annotations
@@ -11,26 +11,27 @@ import asyncio
 import fcntl
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from harness.core.errors import RigError, UsageError, reason
-from harness.platform.supervised import Supervised
-from harness.platform.supervisor import Supervisor
 
-__all__ = ["Control", "ask", "is_running"]
+__all__ = ["Answers", "Control", "ask", "is_running", "unknown_request"]
 
-_UNREAD = 10_000
-"""Lines that wait for a follower; one that does not keep up loses the oldest."""
+Answers = Callable[[dict[str, Any]], AsyncIterator[dict[str, Any]]]
+"""Gives the answers to a request. Raises UsageError for one that is refused."""
+_LONGEST = 65_536
+"""Bytes of a request."""
+_OWNER_ONLY = 0o177
 
 
 class Control:
-    """Serves the socket. ``stop`` is called when a client asks for the end."""
+    """Serves the socket with the ``answers`` to each request."""
 
-    def __init__(self, path: Path, supervisor: Supervisor, stop: Callable[[], object]) -> None:
-        self._path, self._supervisor, self._stop = path, supervisor, stop
+    def __init__(self, path: Path, answers: Answers) -> None:
+        self._path, self._answers = path, answers
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
         self._lock = -1
@@ -41,7 +42,11 @@ class Control:
         self._lock = self._take()
         try:
             self._path.unlink(missing_ok=True)
-            self._server = await asyncio.start_unix_server(self._accept, str(self._path))
+            before = os.umask(_OWNER_ONLY)
+            try:
+                self._server = await asyncio.start_unix_server(self._accept, str(self._path), limit=_LONGEST)
+            finally:
+                os.umask(before)
         except (OSError, ValueError) as error:
             raise self._unusable(error) from error
 
@@ -85,7 +90,7 @@ class Control:
             request = json.loads(await reader.readline())
             gone = asyncio.create_task(reader.read())
             gone.add_done_callback(lambda _: client is not None and client.cancel())
-            async for answer in self._answers(request if isinstance(request, dict) else {}):
+            async for answer in self._answered(request if isinstance(request, dict) else {}):
                 writer.write(json.dumps(answer).encode() + b"\n")
                 await writer.drain()
         except (OSError, ValueError):
@@ -95,61 +100,27 @@ class Control:
                 gone.cancel()
             writer.close()
 
-    async def _answers(self, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        names: Sequence[str] = request.get("programs") or ()
+    async def _answered(self, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         try:
-            match request.get("do"):
-                case "status":
-                    yield self._supervisor.status()
-                case "restart":
-                    yield {"restarted": await self._supervisor.restart(names)}
-                case "logs":
-                    programs = self._supervisor.find(names)
-                    async for line in _lines(programs, request.get("tail"), follow=bool(request.get("follow"))):
-                        yield line
-                case "stop":
-                    yield self._supervisor.status()
-                    self._stop()
-                    await asyncio.get_running_loop().create_future()  # until the connection ends: all is down then
-                case other:
-                    yield {"error": f"unknown request {other!r}", "advice": "use the wasmbed of the same version"}
+            async for answer in self._answers(request):
+                yield answer
         except UsageError as error:
-            yield {"error": error.what, "advice": error.do}
+            yield {"error": error.what, "where": error.where, "advice": error.do}
 
 
-async def _lines(programs: Sequence[Supervised], tail: int | None, *, follow: bool) -> AsyncIterator[dict[str, Any]]:
-    queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-
-    def follower(name: str) -> Callable[[str], object]:
-        def put(line: str) -> None:
-            if queue.qsize() >= _UNREAD:
-                queue.get_nowait()
-            queue.put_nowait({"program": name, "line": line})
-
-        return put
-
-    followers = [(program, follower(program.specification.name)) for program in programs]
-    for program, put in followers:
-        lines = list(program.lines)
-        for line in lines[max(0, len(lines) - tail) :] if tail is not None else lines:
-            put(line)
-        if follow:
-            program.followers.add(put)
-    try:
-        while follow or not queue.empty():
-            yield await queue.get()
-    finally:
-        for program, put in followers:
-            program.followers.discard(put)
+def unknown_request(request: Mapping[str, Any]) -> UsageError:
+    """The refusal of a request that is not known."""
+    return UsageError(f"unknown request {request.get('do')!r}", do="use the wasmbed of the same version")
 
 
-async def ask(path: Path, **request: Any) -> AsyncIterator[dict[str, Any]]:
-    """The answers of the supervisor at ``path``. Raises UsageError if none runs, and for what it refuses."""
+async def ask(path: Path, start: str = "wasmbed platform deploy", **request: Any) -> AsyncIterator[dict[str, Any]]:
+    """The answers of the platform at ``path``, which ``start`` starts. Raises UsageError if none runs, and for what it
+    refuses."""
     try:
         reader, writer = await asyncio.open_unix_connection(str(path))
     except (FileNotFoundError, ConnectionRefusedError) as error:
-        do = "start it: wasmbed platform deploy"
-        raise UsageError("no platform runs here", where=str(path.parent), do=do) from error
+        do = f"start it: {start}"
+        raise UsageError("no platform runs here", where=str(path.parent.absolute()), do=do) from error
     except (OSError, ValueError) as error:
         do = "use the account that started it"
         raise UsageError(f"the platform cannot be asked: {reason(error)}", where=str(path), do=do) from error
@@ -158,7 +129,7 @@ async def ask(path: Path, **request: Any) -> AsyncIterator[dict[str, Any]]:
         while line := await reader.readline():
             answer = json.loads(line)
             if "error" in answer:
-                raise UsageError(answer["error"], where="PROGRAM", do=answer["advice"])
+                raise UsageError(answer["error"], where=answer.get("where"), do=answer["advice"])
             yield answer
     finally:
         writer.close()

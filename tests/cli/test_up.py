@@ -196,6 +196,7 @@ def test_a_device_that_does_not_answer_is_named(platform: Platform, capsys: pyte
     [
         ("site=nowhere", "no device has these labels"),
         ("pump", "unknown device pump"),
+        ("virtul-2", "did you mean 'virtual-2'? existing devices: virtual-1"),
         ("site==", "invalid choice of devices"),
     ],
 )

@@ -23,7 +23,7 @@ from harness.wasmbed.resources.kinds import DEVICE
 
 
 class Server(BaseHTTPRequestHandler):
-    """Answers with three pages of devices, or as it is told."""
+    """Answers with three pages of devices, or with ``answer``."""
 
     protocol_version = "HTTP/1.1"
     answer: tuple[int, Any] | None = None
