@@ -33,7 +33,7 @@ _COMBINED = "(combined from similar events): "
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """What happened to an object: ``reason`` is a word for programs, ``message`` a sentence for people.
+    """Something that happened to an object: ``reason`` is a word for programs, ``message`` a sentence for people.
 
     ``related`` is a reference to a second object that took part.
     """

@@ -1,4 +1,4 @@
-"""What a change of a Device, an Application, or a Gateway has to tell its owner.
+"""The news for its owner in a change of a Device, an Application, or a Gateway.
 
 It is read from the status, so it is right for every gateway that writes one, and nothing waits for it.
 """
@@ -83,7 +83,7 @@ def _summary(application: Application) -> str:
 
 
 def _faults(old: Object | None, new: Object) -> Iterator[Happening]:
-    """What failed on a device since; read without views, because an Application may have hundreds of devices."""
+    """Failures on devices since ``old``; read without views, because an Application may have hundreds of devices."""
     known = ((old or {}).get("status") or {}).get("deviceStatuses") or {}
     for name, entry in ((new.get("status") or {}).get("deviceStatuses") or {}).items():
         reason = _FAULTS.get(entry.get("state"))
