@@ -14,7 +14,10 @@ An Application Is Deployed And Runs
     Application Should Be Running On    ${application}    ${board}
     Application Should Reach Phase    ${application}    Running    health=healthy    deployment_progress=100
     Published Values Should Be    ${application}    ${board}    hello from a module    topic=greeting
-    Board Console Should Show    ${board}    hello from a module
+    VAR    ${pattern}    (hello) from a (\\w+)
+    ${match}    ${greeting}    ${what}=    Expect From Board    ${board}    ${pattern}
+    Should Be Equal    ${greeting} ${what}    hello module
+    Board Console Should Show    ${board}    ${match}
     History Should Follow    application-deployment
     History Should Follow    execution-on-device
 

@@ -32,6 +32,19 @@ async def test_an_application_is_deployed_and_runs(stack: Stack) -> None:
 
 
 @pytest.mark.requires("applications", "gateway-http")
+async def test_a_board_says_in_order_what_happens_to_it(stack: Stack) -> None:
+    """Expectations on its console follow each other: it enrolls, then runs one thing, then another."""
+    board = await stack.boards.power_on()
+    await board.expect("enrolled", within=10)
+    await stack.device(board).until(phase="Connected")
+    for name in ("first", "second"):
+        application = await stack.deploy("hello", to=board, name=name)
+        await application.until(phase="Running")
+        match = await board.expect(r"(?P<greeting>hello) from (\w+) module")
+        assert (match["greeting"], match[2]) == ("hello", "a")
+
+
+@pytest.mark.requires("applications", "gateway-http")
 async def test_a_deployment_goes_step_by_step(stack: Stack) -> None:
     """Resource, request to the gateway, announcement, chunks with acknowledgments, result, status: in order."""
     board = await stack.boards.power_on()

@@ -9,7 +9,9 @@ from harness.stack import Stack
 from harness.stack.applications import ApplicationHandle
 from harness.stack.modules import padded
 from harness.wasmbed.resources import manifests
-from harness.wasmbed.resources.kinds import APPLICATION
+from harness.wasmbed.resources.api import Object
+from harness.wasmbed.resources.informer import Informer
+from harness.wasmbed.resources.kinds import APPLICATION, EVENT
 
 pytestmark = pytest.mark.requires("wasm")
 
@@ -102,6 +104,28 @@ async def test_a_device_that_is_asked_about_a_failure_says_the_same_again(stack:
     said = json.loads(text)
     assert said["state"] == "error"
     assert fault.data["message"] in said["error"]
+
+
+@pytest.mark.requires("applications", "gateway-http")
+async def test_the_owner_reads_of_a_failure_in_the_events_of_the_application(stack: Stack) -> None:
+    """``kubectl describe`` shows which device failed, and why."""
+    application, device = await deployed(stack, "trap")
+    about = f"involvedObject.kind=Application,involvedObject.name={application.name}"
+    events = Informer(stack.api, EVENT, stack.clock, stack.randomness, field_selector=about)
+    await events.start()
+    try:
+        await events.wait_until(lambda: {"Faulted", "Error"} <= _by_reason(events).keys(), within=10)
+    finally:
+        await events.stop()
+    told = _by_reason(events)
+    fault = told["Faulted"]
+    assert (fault["type"], fault["related"]["name"]) == ("Warning", device)
+    assert fault["message"].startswith(f"{device}: TRAP: ")
+    assert told["Deploying"]["type"] == "Normal"
+
+
+def _by_reason(events: Informer) -> dict[str, Object]:
+    return {event["reason"]: event for event in events.objects.values()}
 
 
 @pytest.mark.requires("applications", "gateway-http")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -174,6 +175,10 @@ class Board(ABC):
     def recording(self) -> Path | None:
         """The folder with the recording of its present or last run; None if that was not recorded."""
         return None
+
+    async def expect(self, pattern: str, *, within: float = 5.0) -> re.Match[str]:
+        """Wait for the next match of a regular expression on its console, as :meth:`Console.expect` does."""
+        return await self.console.expect(pattern, within)
 
     @abstractmethod
     async def power_on(self) -> None:

@@ -14,6 +14,9 @@ from harness.core.errors import ProductFailure, UsageError
 
 __all__ = ["Console"]
 
+_SHOWN = 8
+"""The lines that a failed expectation shows."""
+
 
 class Console:
     """The lines of one board. At least the newest :attr:`KEPT` lines are kept, or fewer if these are longer than
@@ -28,6 +31,9 @@ class Console:
         self.board = board
         self.lines: list[str] = []
         self._characters = 0
+        self._forgotten = 0
+        self._read = (0, 0)
+        """Where the next expectation begins: the number of a line, counted from the first, and a character in it."""
         self._clock = clock
         self._listeners: list[Callable[[str], object]] = []
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -67,6 +73,7 @@ class Console:
         sizes = list(accumulate(len(line) for line in reversed(self.lines[first:])))
         kept = max(bisect_right(sizes, self.KEPT_CHARACTERS), 1)
         self._characters = sizes[kept - 1]
+        self._forgotten += len(self.lines) - kept
         del self.lines[:-kept]
 
     async def until(self, pattern: str, within: float = 5.0) -> re.Match[str]:
@@ -79,6 +86,58 @@ class Console:
             if match := wanted.search(line):
                 return match
         return await self.until_next(pattern, within)
+
+    async def expect(self, pattern: str, within: float = 5.0) -> re.Match[str]:
+        """Wait for the first match of ``pattern``, a regular expression, behind that of the call before.
+
+        So calls in a row expect an order, and a line that comes between two calls is not missed. Of two matches in
+        one line the second is behind the first. Raises ProductFailure with the lines that came instead if there is none
+        ``within`` seconds; the next call then begins at the same place.
+        """
+        wanted, within = _expression(pattern), time_to_wait(within)
+        for number in range(max(self._read[0], self._forgotten), self._forgotten + len(self.lines)):
+            if match := self._take(wanted, number):
+                return match
+        found: asyncio.Future[re.Match[str]] = asyncio.get_running_loop().create_future()
+
+        def look(_: str) -> None:
+            if not found.done() and (match := self._take(wanted, self._forgotten + len(self.lines) - 1)):
+                found.set_result(match)
+
+        stop = self.listen(look)
+        try:
+            async with self._clock.deadline(within):
+                return await found
+        except TimeoutError:
+            raise self._unexpected(wanted, within) from None
+        finally:
+            stop()
+
+    def _take(self, wanted: re.Pattern[str], number: int) -> re.Match[str] | None:
+        """The match in the line of this number, which is read up to its end then."""
+        first, character = self._read
+        match = wanted.search(self.lines[number - self._forgotten], character if number == first else 0)
+        if match:
+            self._read = number, match.end()
+        return match
+
+    def _unexpected(self, wanted: re.Pattern[str], within: float) -> ProductFailure:
+        number, character = self._read
+        begin = max(number - self._forgotten, 0)
+        before, unread = self.lines[:begin], self.lines[begin:]
+        if character and unread and number >= self._forgotten:
+            before, unread = [*before, unread[0][:character]], [unread[0][character:], *unread[1:]]
+        unread = unread[1:] if unread[:1] == [""] else unread
+        shown = "\n    ".join(unread[-_SHOWN:]) or "(nothing)"
+        what = f"it wrote {len(unread)} lines, the last {_SHOWN}:" if len(unread) > _SHOWN else "it wrote:"
+        is_early = any(map(wanted.search, before))
+        return ProductFailure(
+            f"the console did not show {wanted.pattern!r} within {within:g} s; instead {what}\n    {shown}",
+            where=self.board,
+            do="a line before the last match has it: expect it earlier, or use until()"
+            if is_early
+            else "compare the pattern with what the firmware prints",
+        )
 
     async def until_next(self, pattern: str, within: float = 5.0) -> re.Match[str]:
         """Like :meth:`until`, but only new lines count."""

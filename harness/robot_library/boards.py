@@ -181,6 +181,17 @@ class BoardKeywords(StackKeywords):
         return (await board_of(self.stack, board).console.until(pattern, within)).group()
 
     @async_keyword("boards")
+    async def expect_from_board(self, board: Board | str, pattern: str, within: Duration = SOON) -> list[str | None]:
+        """Wait for the next match of the regular expression ``pattern`` on a board's console, after that of the call
+        before, and return a list of the match and its groups. Calls in a row expect an order.
+
+        | Expect From Board    ${board}    enrolled
+        | ${match}    ${celsius}=    Expect From Board    ${board}    temperature (\\\\d+)    within=10s
+        """
+        match = await board_of(self.stack, board).expect(pattern, within=within)
+        return [match.group(), *match.groups()]
+
+    @async_keyword("boards")
     async def get_console_of_board(self, board: Board | str) -> list[str]:
         """Return the lines on a board's console."""
         return list(board_of(self.stack, board).console.lines)

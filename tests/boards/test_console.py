@@ -8,7 +8,7 @@ import pytest
 
 from harness.boards.console import Console
 from harness.core.clock import ManualClock, SystemClock
-from harness.core.errors import ProductFailure
+from harness.core.errors import ProductFailure, UsageError
 
 
 def test_bytes_become_lines_wherever_they_are_cut() -> None:
@@ -85,6 +85,73 @@ async def test_waiting_for_a_line() -> None:
     await clock.advance(1)
     with pytest.raises(ProductFailure, match="nothing"):
         await silent
+
+
+async def test_expectations_follow_each_other() -> None:
+    clock = ManualClock()
+    console = Console("pump", clock)
+    for line in ("boot 1", "ready", "boot 2: flash 7 of 9"):
+        console.write(line)
+    assert (await console.expect(r"boot (\d)"))[1] == "1"
+    assert (await console.expect(r"boot (?P<number>\d)"))["number"] == "2"
+    assert (await console.expect(r"\d")).group() == "7"
+    waiting = asyncio.create_task(console.expect("^ready"))
+    await clock.advance(1)
+    console.write("not ready")
+    console.write("ready again")
+    console.write("ready")
+    assert (await waiting).string == "ready again"
+    assert (await console.expect("ready")).string == "ready"
+
+
+async def test_a_failed_expectation_shows_what_came_instead() -> None:
+    clock = ManualClock()
+    console = Console("pump", clock)
+    for line in ("boot", "ready: yes", "cold"):
+        console.write(line)
+    await console.expect("ready")
+
+    async def failure(pattern: str) -> str:
+        waiting = asyncio.create_task(console.expect(pattern, within=2))
+        await clock.advance(2)
+        with pytest.raises(ProductFailure) as failed:
+            await waiting
+        return str(failed.value)
+
+    warm = await failure("warm")
+    assert "pump: the console did not show 'warm' within 2 s; instead it wrote:\n    : yes\n    cold" in warm
+    assert "boot" not in warm
+    assert "compare the pattern" in warm
+    assert "a line before the last match has it" in await failure("boot")
+    await console.expect("cold")
+    assert "instead it wrote:\n    (nothing)" in await failure("warm")
+    for number in range(20):
+        console.write(f"line {number}")
+    many = await failure("warm")
+    assert "instead it wrote 20 lines, the last 8:\n    line 12\n" in many
+    assert (await console.expect("line")).string == "line 0"
+
+
+async def test_expectations_outlive_forgotten_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Console, "KEPT", 10)
+    clock = ManualClock()
+    console = Console("pump", clock)
+    console.write("first")
+    await console.expect("first")
+    for number in range(35):
+        console.write(f"line {number}")
+    assert (await console.expect(r"line (\d+)"))[1] == str(35 - len(console.lines))
+    waiting = asyncio.create_task(console.expect("done"))
+    await clock.advance(1)
+    for number in range(100):
+        console.write(f"more {number}")
+    console.write("done")
+    assert (await waiting).group() == "done"
+
+
+async def test_an_expectation_is_a_regular_expression() -> None:
+    with pytest.raises(UsageError, match="is not a regular expression"):
+        await Console("pump", ManualClock()).expect("(")
 
 
 def test_an_incomplete_line_at_power_off_is_a_separate_line() -> None:

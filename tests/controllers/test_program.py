@@ -116,7 +116,7 @@ async def test_each_controller_alone_reads_only_what_it_needs(world: World, only
     )
     await world.settle()
     assert read == reads
-    assert [controller.name.lower() for controller in manager.controllers] == [f"{only}controller"]
+    assert [controller.name.lower() for controller in manager.controllers] == [f"{only}controller", "eventrecorder"]
     assert (await world.api.get(LEASE, f"wasmbed-{only}-controller"))["spec"]["holderIdentity"] == manager.identity
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 from base64 import b64encode
 from hashlib import sha256
@@ -35,7 +36,11 @@ pytestmark = pytest.mark.system("kube-apiserver")
 
 CONTROLLERS = ("device", "application", "gateway")
 HELLO = DEPLOY.parent / "scenarios" / "modules" / "hello.wat"
-RARE = {("wasmbed-gateway", "get", "wasmbed.io", "devices"): "a write was overtaken by another, or its answer lost"}
+RARE = {
+    ("wasmbed-gateway", "get", "wasmbed.io", "devices"): "a write was overtaken by another, or its answer lost",
+    ("wasmbed-application-controller", "patch", "", "events"): "the same happened to an application within ten minutes",
+    ("wasmbed-gateway-controller", "patch", "", "events"): "as above, to a gateway",
+}
 """Grants for what happens only in a race or after a failure, which this test does not cause, with when that is."""
 
 
@@ -74,6 +79,8 @@ async def test_each_program_has_the_rights_that_it_uses(server: AuditedServer, i
     installation.create(manifests.application("stored", reference=reference, device_names=[device]))
     for name in ("inside", "stored"):
         installation.until(f"application/{name}", "Running")
+    described = server.kubectl("describe", f"-n{NAMESPACE}", f"device/{device}")
+    assert re.search(r"Normal +Connected .* wasmbed-controllers +connected to gateway wasmbed-gateway-0", described)
     server.kubectl("delete", f"-n{NAMESPACE}", "application", "inside", WITHIN)
     await pair(installation, address)
     api, url = installation.rest_api()

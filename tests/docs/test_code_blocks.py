@@ -76,7 +76,7 @@ def test_the_guide_to_async_tests_runs(tmp_path: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "WASMBED_"))}
     done = run_pytest("-q", folder=tmp_path, environment=kept)
     assert done.returncode == 0, done.stdout
-    assert "3 passed" in done.stdout
+    assert "4 passed" in done.stdout
 
 
 def test_the_guide_to_sequences_runs(tmp_path: Path) -> None:

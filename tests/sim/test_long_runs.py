@@ -21,6 +21,8 @@ HELD = (APPLICATION, CONFIG_MAP, DEVICE, EVENT, GATEWAY, LEASE, SECRET)
 BOUNDED = {
     "harness.clusters: Change": "the embedded server keeps some thousand changes of each type for watches",
     "harness.clusters: StoredObject": "as above: the versions before them",
+    "harness.wasmbed: EventRecord": "the recorder of Events remembers 25 at most of an object, for some hours",
+    "harness.wasmbed: Happening": "as above: what each of them says",
     "harness.wasmbed: ApplicationRecord": "a session remembers as many applications as a device may have",
 }
 """The objects whose bound a day does not reach, and the bound."""

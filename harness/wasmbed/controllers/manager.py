@@ -17,6 +17,7 @@ from harness.wasmbed.controllers.application import ApplicationController
 from harness.wasmbed.controllers.controller import Controller
 from harness.wasmbed.controllers.device import DeviceController
 from harness.wasmbed.controllers.device_index import DeviceIndex
+from harness.wasmbed.controllers.event_recorder import EventRecorder
 from harness.wasmbed.controllers.gateway import GatewayController
 from harness.wasmbed.controllers.gateway_client import GatewayClient, HttpGatewayClient
 from harness.wasmbed.controllers.lease import LeaderLease
@@ -42,7 +43,7 @@ CONTROLLERS = tuple(_KINDS)
 
 OWN_CLIENT = "ControllerManager"
 """The name of the client that holds the lease."""
-CLIENTS = (*(kind.name for kind in _KINDS.values()), OWN_CLIENT)
+CLIENTS = (*(kind.name for kind in _KINDS.values()), EventRecorder.name, OWN_CLIENT)
 """The names of all clients of a manager."""
 
 
@@ -172,7 +173,7 @@ class ControllerManager:
     def _build(self) -> None:
         """Make the clients, informers, controllers, and the lease, all new for each start."""
         names = [kind.name for key, kind in _KINDS.items() if key in self._chosen]
-        self._apis = {name: self._clients(name) for name in (*names, OWN_CLIENT)}
+        self._apis = {name: self._clients(name) for name in (*names, EventRecorder.name, OWN_CLIENT)}
         device_index = DeviceIndex(self._informer(DeviceController, DEVICE), self._informer(GatewayController, GATEWAY))
         if set(self._chosen) == {"gateway"}:
             self._informers.remove(device_index.devices)
@@ -182,6 +183,7 @@ class ControllerManager:
             "application": self._application_controller,
         }
         self._controllers = [make(device_index) for key, make in makers.items() if key in self._chosen]
+        self._controllers.append(self._event_recorder())
         self._lease = LeaderLease(
             self._apis[OWN_CLIENT],
             self.settings.lease_name,
@@ -247,6 +249,17 @@ class ControllerManager:
             resync=settings.resync,
             answer_within=settings.answer_within,
             attempts=settings.attempts,
+        )
+
+    def _event_recorder(self) -> Controller:
+        """The recorder of the objects whose controllers run here, so that no Event is written twice."""
+        chosen = {{"device": DEVICE, "application": APPLICATION, "gateway": GATEWAY}[key] for key in self._chosen}
+        return EventRecorder(
+            self._apis[EventRecorder.name],
+            [informer for informer in self._informers if informer.resource in chosen],
+            self._clock,
+            self._randomness,
+            instance=self.identity,
         )
 
     async def _catch_up(self) -> None:
