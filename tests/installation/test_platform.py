@@ -17,7 +17,7 @@ import pytest
 from harness.core.clock import SystemClock
 from harness.core.errors import UsageError
 from harness.platform.control import Control, ask
-from harness.wasmbed.resources.kinds import DEVICE, GATEWAY
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 from tests.output_shapes import check_shape
 
@@ -182,3 +182,29 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+async def test_a_platform_that_runs_passes_its_smoke_test_and_keeps_nothing_of_it(installation: Installation) -> None:
+    code, said = await installation.command("test")
+    assert code == 2
+    assert "no platform runs here" in said
+    assert "wasmbed platform deploy" in said
+    assert (await installation.command("deploy"))[0] == 0
+    code, said = await installation.command("test")
+    assert code == 0, said
+    steps = [line.split()[:3:2] for line in said.splitlines()]
+    assert steps[:3] == [["device", "Connected"], ["application", "Running"], ["application", "Stopped"]]
+    api = await KubernetesApi.open("wasmbed", kubeconfig=installation.folder / ".wasmbed" / "kubeconfig")
+    try:
+        assert [(await api.list(kind)).items for kind in (DEVICE, APPLICATION)] == [[], []]
+    finally:
+        await api.close()
+
+
+async def test_a_smoke_test_says_what_does_not_work(installation: Installation) -> None:
+    assert (await installation.command("deploy", "--set", "emulators.enabled=false"))[0] == 0
+    code, said = await installation.command("test", "--within", "1")
+    assert code == 1
+    assert "is not there and not Connected" in said or "is Pending and not Connected" in said
+    assert "no emulator manager has taken its board" in said
+    assert "Traceback" not in said
