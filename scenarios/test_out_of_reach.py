@@ -149,3 +149,16 @@ async def test_what_the_test_has_just_done_may_change_everything(stack: Stack) -
     with pytest.raises(ProductFailure, match="can no longer reach phase=Running"):
         await application.until(phase="Running", within=DAY)
     assert len(stack.history.find("RuntimeFault", about=application.name)) == 2
+
+
+@pytest.mark.stack(deadline=3600)
+@pytest.mark.requires("virtual-time", "device-phases")
+async def test_a_device_that_stays_away_is_unreachable_until_it_is_back(stack: Stack) -> None:
+    board = await stack.boards.power_on()
+    device = await stack.device(board).until(phase="Connected")
+    device_id = device.status.device_id
+    await board.cut_power()
+    await device.until(phase="Disconnected", within=300)
+    await device.until(phase="Unreachable", error="Connection lost", within=1000)
+    await board.power_on()
+    await device.until(phase="Connected", device_id=device_id, error=None, within=60)

@@ -41,7 +41,7 @@ _OF_PLATFORM = ("boards", "gateway", "port", "http_port", "heartbeat", "beat")
 """The options that are about gateway, controllers or boards."""
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 """RFC 1123: a label."""
-SETTLED = {"Connected", "Disconnected", "Failed"}
+SETTLED = {"Connected", "Disconnected", "Unreachable", "Failed"}
 INTERRUPTED = 130
 HISTORY = "history.jsonl"
 KEPT = 10_000

@@ -38,6 +38,7 @@ COLOURS = {
     "failed": "red",
     "error": "red",
     "Disconnected": "yellow",
+    "Unreachable": "yellow",
     "Offline": "yellow",
     "PartiallyRunning": "yellow",
     "Unknown": "yellow",

@@ -23,6 +23,7 @@ COLOURS = {
     "Failed": "red",
     "Error": "red",
     "Disconnected": "yellow",
+    "Unreachable": "yellow",
     "PartiallyRunning": "yellow",
     "Unknown": "yellow",
 }

@@ -10,6 +10,9 @@ from harness.wasmbed.resources.kinds import DEVICE, GATEWAY
 from tests.controllers.world import World
 
 
+AWAY = ControllerSettings(unreachable_after=60.0, beat=1000.0)
+
+
 class Late:
     """A clock that jumps by a thousand seconds, as a delayed process sees it."""
 
@@ -93,6 +96,35 @@ async def test_devices_of_a_gateway_that_went_offline_are_disconnected(world: Wo
     assert device.status.last_heartbeat is None
     assert "gateway-1 is offline" in find_condition(device.status.conditions, "Connected")["message"]
     assert (await world.get(DEVICE, "edge-2")).status.phase == "Connected"
+
+
+async def test_a_device_that_stays_away_is_unreachable_until_it_is_back(world: World) -> None:
+    await world.manager(settings=AWAY)
+    await world.device("edge-1")
+    await world.device("edge-2")
+    for name in ("edge-1", "edge-2"):
+        await world.move(name, "Disconnected")
+    await world.clock.advance(50)
+    await world.move("edge-2", "Connected")
+    await world.move("edge-2", "Disconnected")
+    device = await world.reaches("edge-1", "Unreachable", DEVICE)
+    assert find_condition(device.status.conditions, "Connected")["message"] == "no gateway has seen it for 1 min"
+    assert (await world.get(DEVICE, "edge-2")).status.phase == "Disconnected"
+    await world.move("edge-1", "Connected")
+    await world.settle(5)
+    assert (await world.get(DEVICE, "edge-1")).status.phase == "Connected"
+
+
+async def test_a_new_leader_counts_a_device_s_absence_anew(world: World) -> None:
+    first = await world.manager(settings=AWAY)
+    await world.device("edge-1")
+    await world.move("edge-1", "Disconnected")
+    await world.clock.advance(50)
+    await first.stop()
+    await world.manager(settings=AWAY)
+    await world.clock.advance(50)
+    assert (await world.get(DEVICE, "edge-1")).status.phase == "Disconnected"
+    await world.reaches("edge-1", "Unreachable", DEVICE)
 
 
 async def test_heartbeats_cost_the_controller_nothing(world: World) -> None:

@@ -108,7 +108,7 @@ class Overview:
                 "total": devices.total(),
                 "connected": devices["Connected"],
                 "enrolled": devices["Enrolled"],
-                "unreachable": devices["Disconnected"] + devices["Failed"],
+                "unreachable": devices["Disconnected"] + devices["Unreachable"] + devices["Failed"],
             },
             "applications": {
                 "total": applications.total(),

@@ -1,4 +1,5 @@
-"""The device controller: judges enrollments and changed specs, and disconnects devices of Offline gateways."""
+"""The device controller: judges enrollments and changed specs, disconnects devices of Offline gateways, and calls those
+Unreachable that stay away."""
 
 from __future__ import annotations
 
@@ -23,8 +24,9 @@ __all__ = ["DeviceController"]
 
 
 class DeviceController(Controller):
-    """Enrolling -> Enrolled or Failed; linked devices of an Offline gateway -> Disconnected. A changed spec of a
-    connected device is judged by the condition Enrolled, and stays connected.
+    """Enrolling -> Enrolled or Failed; linked devices of an Offline gateway -> Disconnected, and -> Unreachable after
+    ``unreachable_after`` seconds in which nobody has seen them. A changed spec of a connected device is judged by the
+    condition Enrolled, and stays connected.
 
     It reconciles a device only when one of these moves may be due, so heartbeats cost it nothing. Its writes are
     conditional on the resourceVersion that it judged, because the gateway moves the same phase.
@@ -41,13 +43,18 @@ class DeviceController(Controller):
         randomness: Randomness,
         *,
         resync: float,
+        unreachable_after: float,
     ) -> None:
         super().__init__(clock, randomness, resync=resync)
         self._api, self._devices, self._gateways = api, devices, gateways
+        self._unreachable_after = unreachable_after
         self._linked: defaultdict[str, set[str]] = defaultdict(set)
+        self._since: dict[str, float] = {}
+        """By device that is Disconnected, when this controller saw that first."""
 
     def watch(self) -> Iterable[Callable[[], None]]:
         self._linked.clear()
+        self._since.clear()
         for raw in self._devices.objects.values():
             self._index(None, raw)
         return [self._devices.add_handler(self._device_changed), self._gateways.add_handler(self._gateway_changed)]
@@ -66,7 +73,18 @@ class DeviceController(Controller):
             await self._enroll(device)
         elif _is_changed(device):
             await self._observe(device)
+        elif (since := self._since.get(key)) is not None:
+            if (left := since + self._unreachable_after - self.clock.now()) > 0:
+                return left
+            await self._give_up(device)
         return None
+
+    async def _give_up(self, device: Device) -> None:
+        message = f"no gateway has seen it for {self._unreachable_after / 60:g} min"
+        conditions = with_condition(
+            device.status.conditions, "Connected", False, "Unreachable", message, now=self.clock.now()
+        )
+        await self._write(device, phase=DevicePhase.UNREACHABLE, conditions=conditions)
 
     async def _disconnect(self, device: Device) -> None:
         message = f"gateway {device.status.gateway} is offline"
@@ -122,7 +140,12 @@ class DeviceController(Controller):
         self._devices.remember(await self._api.patch_status(DEVICE, device.name, patch))
 
     def _has_work(self, device: Device) -> bool:
-        return device.status.phase == DevicePhase.ENROLLING or self._gateway_is_offline(device) or _is_changed(device)
+        phase = device.status.phase
+        return (
+            phase in (DevicePhase.ENROLLING, DevicePhase.DISCONNECTED)
+            or self._gateway_is_offline(device)
+            or _is_changed(device)
+        )
 
     def _gateway_is_offline(self, device: Device) -> bool:
         status = device.status
@@ -142,6 +165,11 @@ class DeviceController(Controller):
                 self.queue.add(name)
 
     def _index(self, old: Object | None, new: Object | None) -> None:
+        name = (new if new is not None else old or {})["metadata"]["name"]
+        if new is not None and Device(new).status.phase == DevicePhase.DISCONNECTED:
+            self._since.setdefault(name, self.clock.now())
+        else:
+            self._since.pop(name, None)
         before, after = _link(old), _link(new)
         if before != after:
             for (gateway, name), put in ((before, set.discard), (after, set.add)):

@@ -25,7 +25,7 @@ _DELETED = Happening("Deleted", "deleted from the cluster")
 
 
 def device_happenings(old: Object | None, new: Object | None) -> Iterator[Happening]:
-    """Enrolled, Connected, Disconnected, Failed, Degraded, Deleted."""
+    """Enrolled, Connected, Disconnected, Unreachable, Failed, Degraded, Deleted."""
     if new is None:
         yield _DELETED
         return
@@ -44,6 +44,9 @@ def device_happenings(old: Object | None, new: Object | None) -> Iterator[Happen
         by_controller = judged is not None and judged != find_condition(before.conditions, "Connected")
         message = judged["message"] if judged and by_controller else f"connection to gateway {before.gateway} lost"
         yield Happening("Disconnected", message, warning=True)
+    elif status.phase == DevicePhase.UNREACHABLE:
+        judged = find_condition(status.conditions, "Connected")
+        yield Happening("Unreachable", judged["message"] if judged else "it has been away for long", warning=True)
     elif status.phase == DevicePhase.FAILED:
         yield Happening("EnrollmentFailed", status.error or "no reason given", warning=True)
 

@@ -58,6 +58,8 @@ class ControllerSettings:
 
     resync: float = 300.0
     """Every object is reconciled this often, even if nothing has changed."""
+    unreachable_after: float = 900.0
+    """The time that a device is Disconnected before it is Unreachable, counted anew by each leader."""
     missed_beats: int = 3
     """Beats that a gateway misses before it is Offline."""
     beat: float = 10.0
@@ -208,6 +210,7 @@ class ControllerManager:
             self._clock,
             self._randomness,
             resync=self.settings.resync,
+            unreachable_after=self.settings.unreachable_after,
         )
 
     def _gateway_controller(self, device_index: DeviceIndex) -> Controller:

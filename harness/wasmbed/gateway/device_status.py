@@ -13,7 +13,7 @@ from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.gateway.status_writer import StatusWriter
 from harness.wasmbed.protocol.messages import DeviceInfo, Heartbeat
 from harness.wasmbed.resources.kinds import DEVICE
-from harness.wasmbed.resources.phases import LINKED_PHASES, DevicePhase
+from harness.wasmbed.resources.phases import AWAY_PHASES, LINKED_PHASES, DevicePhase
 from harness.wasmbed.resources.statuses import disconnected_status
 from harness.wasmbed.resources.timestamps import format_timestamp
 
@@ -87,7 +87,7 @@ class DeviceStatusWriter:
             name, status = device.name, device.status
             session, phase = sessions.get(name), status.phase
             if session is not None:
-                recorded_as_away = phase in (DevicePhase.DISCONNECTED, DevicePhase.ENROLLED)
+                recorded_as_away = phase in (*AWAY_PHASES, DevicePhase.ENROLLED)
                 if recorded_as_away and session.state is SessionState.CONNECTED and not self._is_moving(name):
                     self.connected(session)
                     session.forget_states()

@@ -33,12 +33,12 @@ from harness.wasmbed.protocol.messages import (
     Heartbeat,
 )
 from harness.wasmbed.resources.api import ApiError
-from harness.wasmbed.resources.phases import DevicePhase
+from harness.wasmbed.resources.phases import AWAY_PHASES, DevicePhase
 from harness.wasmbed.resources.views import Device
 
 __all__ = ["FirstMessageHandler"]
 
-_KNOWN_PHASES = frozenset({DevicePhase.ENROLLED, DevicePhase.CONNECTED, DevicePhase.DISCONNECTED})
+_KNOWN_PHASES = frozenset({DevicePhase.ENROLLED, DevicePhase.CONNECTED, *AWAY_PHASES})
 """The phases from which a device may come back without enrolling."""
 
 

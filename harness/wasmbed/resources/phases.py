@@ -14,6 +14,7 @@ from harness.wasmbed.resources.api import Resource
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 
 __all__ = [
+    "AWAY_PHASES",
     "LINKED_PHASES",
     "MOVES",
     "SELF_REGISTERING",
@@ -35,9 +36,13 @@ class DevicePhase(StrEnum):
     ENROLLED = "Enrolled"
     CONNECTED = "Connected"
     DISCONNECTED = "Disconnected"
+    UNREACHABLE = "Unreachable"
+    """It has been Disconnected for so long that somebody should look after it."""
     FAILED = "Failed"
 
 
+AWAY_PHASES = frozenset({DevicePhase.DISCONNECTED, DevicePhase.UNREACHABLE})
+"""The phases of a device that is known and has no link."""
 LINKED_PHASES = frozenset({DevicePhase.ENROLLING, DevicePhase.ENROLLED, DevicePhase.CONNECTED})
 """The phases in which a gateway holds a link to the device."""
 
@@ -81,7 +86,10 @@ DEVICE_MOVES: Mapping[DevicePhase, frozenset[DevicePhase]] = {
     DevicePhase.ENROLLING: frozenset({DevicePhase.ENROLLED, DevicePhase.DISCONNECTED, DevicePhase.FAILED}),
     DevicePhase.ENROLLED: frozenset({DevicePhase.CONNECTED, DevicePhase.DISCONNECTED}),
     DevicePhase.CONNECTED: frozenset({DevicePhase.DISCONNECTED}),
-    DevicePhase.DISCONNECTED: frozenset({DevicePhase.CONNECTED, DevicePhase.ENROLLING, DevicePhase.FAILED}),
+    DevicePhase.DISCONNECTED: frozenset(
+        {DevicePhase.CONNECTED, DevicePhase.ENROLLING, DevicePhase.UNREACHABLE, DevicePhase.FAILED}
+    ),
+    DevicePhase.UNREACHABLE: frozenset({DevicePhase.CONNECTED, DevicePhase.ENROLLING, DevicePhase.FAILED}),
     DevicePhase.FAILED: frozenset({DevicePhase.ENROLLING}),
 }
 """When a link ends, its device becomes Disconnected from any phase. A new enrollment (after a reboot) starts there too:
