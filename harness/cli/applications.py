@@ -110,16 +110,23 @@ async def stop(name: str, wait: float, kubeconfig: Path | None, namespace: str) 
 def read_valid_module(path: Path, config: dict[str, Any]) -> bytes:
     """The module in a file, for an application with this ``config``. Raises UsageError if no device would accept it."""
     from harness.stack.modules import read_module
+
+    binary = read_module(path)
+    check_module(binary, config, str(path))
+    return binary
+
+
+def check_module(binary: bytes, config: dict[str, Any], where: str) -> None:
+    """Raise UsageError if no device would accept the module of an application with this ``config``."""
     from harness.wasmbed.protocol.messages import Limits
     from harness.wasmbed.resources.views import ApplicationConfig
     from harness.wasmbed.runtime.validation import InvalidModule, validate
 
-    binary, limits = read_module(path), ApplicationConfig(config)
+    limits = ApplicationConfig(config)
     try:
         validate(binary, Limits(limits.memory_limit, limits.fuel, limits.time_limit), limits.entry)
     except InvalidModule as error:
-        raise UsageError(error.reason, where=str(path), do="see docs/host-interface.md") from error
-    return binary
+        raise UsageError(error.reason, where=where, do="see docs/host-interface.md") from error
 
 
 async def _check_targets(api: ResourceApi, to: str, targets: dict[str, Any]) -> None:

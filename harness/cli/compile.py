@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from harness.wasmbed.compile.results import BoardRoom, Compiled, Language
 
+__all__ = ["compile", "compile_file"]
+
 _LANGUAGES = ("rust", "c", "assemblyscript", "wat")
 _LARGEST = 1 << 20
 """Bytes of a source text."""
@@ -34,19 +36,12 @@ async def compile(file: Path, output: Path | None, language: str | None, target_
     hold, are errors (exit code 2).
     """
     from harness.boards.room import board_rooms
-    from harness.core.clock import SystemClock
-    from harness.wasmbed.compile.results import Source
-    from harness.wasmbed.compile.service import CompileService, CompileSettings
 
     rooms = board_rooms()
     target = _find(target_board, rooms)
-    chosen = _language(file, language)
-    source = Source(_read(file), chosen, _name(file, chosen))
-    compiled = await CompileService(CompileSettings(), SystemClock()).compile(source, untrusted=False)
-    if compiled.output:
-        say(compiled.output, err=True, nl=False)
-    if compiled.module is None or compiled.info is None:
-        raise UsageError("does not compile", where=str(file), do="correct what the compiler names above")
+    compiled = await compile_file(file, language)
+    assert compiled.module is not None
+    assert compiled.info is not None
     if target is not None and (objection := target.objection(compiled.info)) is not None:
         raise UsageError(objection, where=str(file), do=f"boards that can hold it: {_fits(compiled, rooms)}")
     written = output or file.with_suffix(".wasm")
@@ -57,6 +52,25 @@ async def compile(file: Path, output: Path | None, language: str | None, target_
         raise UsageError(f"cannot be written: {reason(error)}", where=str(written), do=do) from error
     _show(written, compiled, rooms)
     return 0
+
+
+async def compile_file(file: Path, language: str | None = None) -> Compiled:
+    """Compile a source text of this user's, and show the compiler's messages. The result has a module.
+
+    Raises UsageError if the file cannot be read or does not compile, RigError without a compiler.
+    """
+    from harness.core.clock import SystemClock
+    from harness.wasmbed.compile.results import Source
+    from harness.wasmbed.compile.service import CompileService, CompileSettings
+
+    chosen = _language(file, language)
+    source = Source(_read(file), chosen, _name(file, chosen))
+    compiled = await CompileService(CompileSettings(), SystemClock()).compile(source, untrusted=False)
+    if compiled.output:
+        say(compiled.output, err=True, nl=False)
+    if compiled.module is None or compiled.info is None:
+        raise UsageError("does not compile", where=str(file), do="correct what the compiler names above")
+    return compiled
 
 
 def _read(file: Path) -> str:

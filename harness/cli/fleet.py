@@ -4,12 +4,15 @@ labelled and with applications."""
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.applications import read_valid_module
+from harness.cli.applications import check_module, read_valid_module
+from harness.cli.compile import compile_file
 from harness.cli.phases import tell
-from harness.core.errors import HarnessError, reason
+from harness.core.errors import HarnessError, RigError, reason
 from harness.core.history import Event, Kind
+from harness.core.loop import give_way
 from harness.stack.applications import parse_targets
 from harness.wasmbed.resources.api import ApiError
 
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DescribedFleet", "SelectedFleet"]
 
+SOURCES = {".c", ".rs", ".ts"}
+"""Suffixes of files that are compiled."""
+
 
 class SelectedFleet:
     """The boards of ``--boards``, without applications. Raises UsageError or RigError for one that cannot run here."""
@@ -29,6 +35,12 @@ class SelectedFleet:
         for selection in self._selections:
             catalogue.check(selection.kind)
 
+    async def build(self) -> None:
+        """There is nothing to build."""
+
+    async def watch(self, stack: Stack) -> None:
+        """There is nothing to watch."""
+
     async def start(self, stack: Stack) -> None:
         """Switch the boards on."""
         for selection in self._selections:
@@ -37,7 +49,7 @@ class SelectedFleet:
 
 class DescribedFleet:
     """The boards and applications of a file. Raises UsageError or RigError, with the place in the file, for a board
-    that cannot run here, and for a module that no device accepts."""
+    that cannot run here."""
 
     def __init__(self, file: FleetFile, catalogue: Catalogue) -> None:
         self._file = file
@@ -47,12 +59,15 @@ class DescribedFleet:
                 catalogue.check(board.kind)
             except HarnessError as error:
                 raise file.blamed(error, "boards", name, "link" if board.link else "kind") from error
-        self._modules = {}
-        for name, application in file.fleet.applications.items():
+        self._modules: dict[str, bytes] = {}
+
+    async def build(self) -> None:
+        """Read the modules; source texts are compiled. Raises UsageError for one that no device would accept."""
+        for name, application in self._file.fleet.applications.items():
             try:
-                self._modules[name] = read_valid_module(file.placed(application.module), _config(application))
+                self._modules[name] = await self._built(application)
             except HarnessError as error:
-                raise file.blamed(error, "applications", name, "module") from error
+                raise self._file.blamed(error, "applications", name, "module") from error
 
     async def start(self, stack: Stack) -> None:
         """Switch the boards on, and create the applications. Devices get their labels when they appear."""
@@ -75,6 +90,55 @@ class DescribedFleet:
                 args=application.args,
                 env=application.env,
             )
+
+    async def watch(self, stack: Stack) -> None:
+        """Build an application again when its file changes, and deploy it; for ever. A build that fails is shown, and
+        what was deployed goes on."""
+        from watchfiles import awatch
+
+        files = {name: self._absolute(each) for name, each in self._file.fleet.applications.items()}
+        folders = {path.parent for path in files.values()}  # a watch of a file would end when an editor replaces it
+        changes = awatch(*folders, recursive=False)
+        next_changes = asyncio.ensure_future(anext(changes))
+        try:
+            await give_way()  # the files are watched now: whatever changed before is found by a look at all of them
+            for name in files:
+                await self._rebuild(stack, name)
+            while True:
+                changed = {Path(path) for _, path in await next_changes}
+                next_changes = asyncio.ensure_future(anext(changes))
+                for name in [name for name, path in files.items() if path in changed]:
+                    await self._rebuild(stack, name)
+        except OSError as error:
+            do = "raise the limit of inotify (fs.inotify.max_user_watches), or omit --watch"
+            raise RigError(f"the files cannot be watched: {reason(error)}", where="--watch", do=do) from error
+        finally:
+            next_changes.cancel()
+            await asyncio.wait([next_changes])
+            await changes.aclose()
+
+    def _absolute(self, application: FleetApplication) -> Path:
+        return self._file.placed(application.module).resolve()
+
+    async def _rebuild(self, stack: Stack, name: str) -> None:
+        try:
+            module = await self._built(self._file.fleet.applications[name])
+            if module == self._modules[name]:
+                return
+            await stack.application(name).redeploy(module)
+        except (HarnessError, ApiError, OSError) as error:
+            tell(f"application {name} was not deployed again: {error}", err=True)
+        else:
+            self._modules[name] = module
+            tell(f"application {name} deployed again: {len(module):,} bytes")
+
+    async def _built(self, application: FleetApplication) -> bytes:
+        path = self._file.placed(application.module)
+        if path.suffix not in SOURCES:
+            return read_valid_module(path, _config(application))
+        binary = (await compile_file(path)).module or b""
+        check_module(binary, _config(application), str(path))
+        return binary
 
 
 def _config(application: FleetApplication) -> dict[str, Any]:

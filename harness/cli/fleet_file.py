@@ -42,7 +42,7 @@ class FleetBoard(_Part):
 class FleetApplication(_Part):
     """An application."""
 
-    module: Path = Field(description="A .wasm or .wat file, relative to this file.")
+    module: Path = Field(description="A .wasm or .wat file, or a source text (.c, .rs, .ts); relative to this file.")
     to: str = Field(default="all", description="all, labels (site=roof), or names of boards (pump-1,pump-2).")
     memory: int | None = Field(default=None, ge=1, description="Limit of linear memory, in bytes.")
     fuel: int | None = Field(default=None, ge=1, description="Limit of fuel for one call.")

@@ -56,6 +56,7 @@ KEPT = 10_000
     type=click.Path(path_type=Path),
     help="File with a fleet: boards and applications.  [default: wasmbed.yaml, if there is one here]",
 )
+@click.option("--watch", is_flag=True, help="Build and deploy an application of the file again when its file changes.")
 @click.option("--schema", "shows_schema", is_flag=True, help="Print the JSON Schema of that file instead.")
 @click.option(
     "--boards",
@@ -133,6 +134,7 @@ KEPT = 10_000
 @asynchronous
 async def up(
     fleet_path: Path | None,
+    watch: bool,
     shows_schema: bool,
     boards: str,
     image: Path | None,
@@ -174,6 +176,9 @@ async def up(
         gateway = _chosen("gateway", gateway, described.fleet.gateway)
         namespace = _chosen("namespace", namespace, described.fleet.namespace)
         heartbeat = _chosen("heartbeat", heartbeat, described.fleet.heartbeat)
+    if watch and (described is None or not described.fleet.applications):
+        do = "describe the applications in wasmbed.yaml, and omit --boards"
+        raise UsageError("there are no applications to watch", where="--watch", do=do)
     _check_namespace(namespace)
     from harness.cli.fleet import DescribedFleet, SelectedFleet
     from harness.stack.backends import check_options
@@ -226,7 +231,8 @@ async def up(
     control = None if file is None else _control(stack, file, namespace, end)
     try:
         if (
-            await end.unless(_bring_up(stack, file, fleet, phases, ports, namespace, platform=only is None))
+            await end.unless(fleet.build())
+            and await end.unless(_bring_up(stack, file, fleet, phases, ports, namespace, platform=only is None))
             and not end.stop_requested.done()
         ):
             if state is not None:
@@ -236,7 +242,7 @@ async def up(
             if started is not None:
                 started.ready()
             tell("running; press Ctrl-C to stop")
-            await end.unless(stack.lost())
+            await end.unless(_until_lost(stack, fleet, watch=watch))
     except BaseException:
         await stack.abandon()
         raise
@@ -247,6 +253,20 @@ async def up(
             file.remove()
         if control is not None:
             await control.close()
+
+
+async def _until_lost(stack: Stack, fleet: DescribedFleet | SelectedFleet, *, watch: bool) -> None:
+    """Raise when the cluster is lost; until then watch the applications' files, if that is wanted."""
+    works = [stack.lost(), *([fleet.watch(stack)] if watch else [])]
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _control(stack: Stack, file: Kubeconfig, namespace: str, end: End) -> Control:
@@ -266,7 +286,7 @@ def _detach(kubeconfig: Path | None, cluster: str) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
     context = click.get_current_context()
     given = [
-        f"{option.opts[-1]}={context.params[option.name]}"
+        option.opts[-1] if context.params[option.name] is True else f"{option.opts[-1]}={context.params[option.name]}"
         for option in context.command.params
         if option.name not in (None, "detach") and _is_given(str(option.name))
     ]

@@ -162,3 +162,45 @@ def test_any_text_is_a_fleet_or_a_usage_error(tmp_path_factory: pytest.TempPathF
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     with suppress(UsageError):
         read_fleet(path)
+
+
+TEMPLATES = Path(__file__).parents[2] / "harness" / "wasmbed" / "compile" / "templates"
+
+
+@pytest.mark.parametrize(
+    ("source", "broken", "words", "old", "new"),
+    [
+        (MODULE, "(module", "invalid WebAssembly text", "hello from a module", "HELLO FROM A MODULE"),
+        (TEMPLATES / "hello.c", "int run(", "does not compile", "hello from C", "HELLO FROM C"),
+    ],
+    ids=["text", "c"],
+)
+def test_an_application_is_built_and_deployed_again_when_its_source_changes(
+    start: Start, folder: Path, source: Path, broken: str, words: str, old: str, new: str
+) -> None:
+    file = folder / source.name
+    file.write_bytes(source.read_bytes())
+    (folder / "wasmbed.yaml").write_text(
+        f"heartbeat: 1\nboards:\n  a: {{kind: virtual}}\napplications:\n  hello: {{module: {source.name}}}\n"
+    )
+    up = start("up", "--watch", "--port=0", "--http-port=0", "--kubeconfig=kubeconfig")
+    up.until("running")
+    file.write_text(broken)
+    up.until("application hello was not deployed again")
+    assert words in up.said
+    replacement = folder / "new"
+    replacement.write_text(source.read_text().replace(old, new))
+    replacement.rename(file)  # as an editor does
+    up.until("application hello deployed again")
+    if source.suffix == ".c":  # the module in text publishes, and writes nothing to the console
+        logs = start("logs", "-f", "a")
+        logs.until(new)
+        logs.end(signal.SIGTERM)
+    assert up.end(signal.SIGTERM) == 0
+
+
+def test_without_applications_there_is_nothing_to_watch(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "wasmbed.yaml").write_text("boards:\n  a: {kind: virtual}\n")
+    for arguments in ([], ["--boards=virtual=1"]):
+        assert run(["up", "--watch", *arguments]) == 2
+        assert "--watch: there are no applications to watch" in capsys.readouterr().err
