@@ -17,6 +17,7 @@ from harness.core.errors import UsageError, reason
 from harness.core.history import Kind
 from harness.core.plain_json import encode
 from harness.reporting.exercised import Exercised
+from harness.reporting.first_cause import first_cause
 from harness.reporting.packing import pack_events
 from harness.reporting.runs import TestRecord, iterate_run
 from harness.reporting.series import series
@@ -139,11 +140,12 @@ def _opened(test: TestRecord, exercised: Exercised) -> dict[str, Any]:
     """The data that the page unpacks when the test is opened. A broken record is noted in ``trouble``."""
     try:
         exercised.add(test)
-        return pack_events(test.events) | {"series": series(test.events), "pictures": test.pictures}
+        packed = pack_events(test.events) | {"cause": first_cause(test)}
+        return packed | {"series": series(test.events), "pictures": test.pictures}
     except Exception as error:
         test.trouble.append(f"the events cannot be shown: {type(error).__name__}: {error}")
         test.events.clear()
-        return pack_events(()) | {"series": [], "pictures": test.pictures}
+        return pack_events(()) | {"cause": None, "series": [], "pictures": test.pictures}
 
 
 def _script(name: str, data: object) -> str:

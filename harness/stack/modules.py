@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from harness.core.data_files import data_folder
@@ -9,6 +10,9 @@ from harness.core.errors import UsageError
 from harness.core.files import read_bytes
 
 __all__ = ["Modules", "assemble", "padded", "read_module"]
+
+_SOURCES = (".c", ".rs", ".ts")
+"""The files that ``wasmbed compile`` makes a module of."""
 
 
 class Modules:
@@ -43,8 +47,16 @@ class Modules:
 
 
 def read_module(path: Path) -> bytes:
-    """The binary at ``path``; text is assembled. Raises UsageError with the line of an error in the text."""
+    """The binary at ``path``; text is assembled. Raises UsageError with the line of an error in the text, and for the
+    source text of another language."""
     data = read_bytes(path, "name a .wasm or .wat file")
+    if path.suffix in _SOURCES:
+        compiled = shlex.quote(str(path.with_suffix(".wasm")))
+        raise UsageError(
+            "it is source text, not a module",
+            where=str(path),
+            do=f"compile it first: wasmbed compile {shlex.quote(str(path))} makes {compiled}",
+        )
     return data if path.suffix == ".wasm" else assemble(data.decode("utf-8", "replace"), str(path))
 
 
@@ -55,7 +67,8 @@ def assemble(text: str, where: str = "module") -> bytes:
     try:
         return bytes(wasmtime.wat2wasm(text))
     except wasmtime.WasmtimeError as error:
-        raise UsageError(f"invalid WebAssembly text:\n{error}", where=where, do="correct it there") from error
+        told = str(error).replace("<anon>", where)
+        raise UsageError(f"invalid WebAssembly text:\n{told}", where=where, do="correct it there") from error
 
 
 def padded(module: bytes, size: int) -> bytes:

@@ -10,9 +10,9 @@ from harness.wasmbed.controllers import ControllerSettings
 from harness.wasmbed.controllers.event_correlator import BURST, OBJECTS, REFILL, SIMILAR, EventCorrelator, Happening
 from harness.wasmbed.controllers.manager import lease_of
 from harness.wasmbed.resources import manifests
-from harness.wasmbed.resources.api import ApiError, Object
+from harness.wasmbed.resources.api import ApiError, Object, Resource
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, EVENT
-from tests.controllers.world import MODULE, World
+from tests.controllers.world import MODULE, Broken, World
 
 TRAP = {"state": "error", "code": "TRAP", "error": "unreachable executed\n    at f0"}
 
@@ -124,6 +124,26 @@ async def test_an_event_survives_an_outage(world: World, fault: Exception) -> No
     clients["EventRecorder"].faults["create"] = [fault] * 3
     await world.device("edge-1", "Connected")
     await has(world, "Device", "edge-1", "Enrolled")
+
+
+async def test_an_event_whose_answer_was_lost_is_not_written_twice(world: World) -> None:
+    class Deaf(Broken):
+        async def create(self, resource: Resource, body: Object) -> Object:
+            answer = await self.api.create(resource, body)
+            self._trip("answer")
+            return answer
+
+    deaf = Deaf(world.cluster.client("EventRecorder"))
+    deaf.faults["answer"] = [OSError("reset by peer")] * 2
+    await world.manager(clients=lambda name: deaf if name == "EventRecorder" else world.client(name))
+    await world.device("edge-1", "Connected")
+    await has(world, "Device", "edge-1", "Connected")
+    await world.settle(2.0)
+    await world.move("edge-1", "Disconnected")
+    await world.move("edge-1", "Connected")
+    await has(world, "Device", "edge-1", "Connected", 2)
+    told = [event["reason"] for event in await events(world, "Device", "edge-1")]
+    assert sorted(told) == ["Connected", "Disconnected", "Enrolled"]
 
 
 async def test_work_goes_on_without_the_right_to_write_events(world: World, caplog: pytest.LogCaptureFixture) -> None:

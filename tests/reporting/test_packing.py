@@ -16,6 +16,7 @@ from harness.core.errors import UsageError
 from harness.core.history import Event, History, Kind, read_history
 from harness.reporting import exercised, write_run_report
 from harness.reporting.exercised import Exercised
+from harness.reporting.first_cause import first_cause
 from harness.reporting.packing import CHUNK, KINDS, brief, pack_events, subject
 from harness.reporting.runs import TestRecord
 from harness.reporting.series import POINTS, series
@@ -157,3 +158,24 @@ def test_the_report_counts_arrows_as_the_command_line_does(capsys: pytest.Captur
     assert {row["name"]: len(row["arrows"]) for row in Exercised().rows()} == table
     assert set(table) == {flow.name for flow in catalogue().flows}
     assert min(table.values()) > 5
+
+
+@pytest.mark.parametrize(
+    ("outcome", "message", "fault", "cause"),
+    [
+        ("failed", "convicts the gateway: ids differ: two of one (event 12, against event 3)", None, 2),
+        ("failed", "convicts the gateway: ids differ: two of one (event 12)", 1, 1),
+        ("failed", "convicts the gateway: ids differ: two of one (event 12)", 3, 2),
+        ("failed", "not Connected within 5 s", 3, 3),
+        ("failed", "not Connected within 5 s (event 99)", None, None),
+        ("passed", "", 1, None),
+    ],
+)
+def test_the_first_cause_is_a_fault_or_what_convicts(
+    outcome: str, message: str, fault: int | None, cause: int | None
+) -> None:
+    """Numbers in a verdict are those of the events, which need not begin at 0."""
+    kinds = [Kind.FAULT if index == fault else Kind.MESSAGE for index in range(5)]
+    events = [Event(float(n), 10 + n, kind, "Device", "", "cut link", {}, "") for n, kind in enumerate(kinds)]
+    test = TestRecord("t.py::test", "", outcome, None, message, 1.0, "", events=events)
+    assert first_cause(test) == cause

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from harness.core.history import Kind
+from harness.core.clock import ManualClock
+from harness.core.history import History, Kind
 from harness.reporting import write_run_report
 from tests.forked import run_python
 
@@ -174,17 +175,40 @@ def test_a_failed_rig_is_not_run(browser: Any, real_run: Path) -> None:
         assert "plug it in" in page.inner_text(".verdict")
 
 
-def test_a_failed_test_opens_at_the_end_of_its_body(browser: Any, real_run: Path) -> None:
+def test_a_failed_test_opens_at_the_event_that_convicts(browser: Any, real_run: Path) -> None:
     with opened(browser, real_run, place_of(real_run, "failed")) as page:
-        page.wait_for_selector("[role=option][aria-selected=true]:has-text('stack stopping')")
+        page.wait_for_selector("[role=option][aria-selected=true]:has-text('EnrollmentResponse')")
         assert page.locator("[role=option][aria-selected=true]").is_visible()
         place = page.evaluate("location.hash")
         assert place.removeprefix(place_of(real_run, "failed")).startswith("/")
         page.locator(".trail a").first.click()
         page.wait_for_selector(".test")
         page.go_back()
-        page.wait_for_selector("[role=option][aria-selected=true]:has-text('stack stopping')")
+        page.wait_for_selector("[role=option][aria-selected=true]:has-text('EnrollmentResponse')")
         assert page.evaluate("location.hash") == place
+
+
+def test_a_failed_test_opens_at_its_first_fault(browser: Any, tmp_path: Path) -> None:
+    """The fault that was done; the consoles beside it have their boards' names, and boards are in natural order."""
+    run = tmp_path / "run"
+    (run / "test").mkdir(parents=True)
+    history = History(ManualClock(), run / "test" / "history.jsonl")
+    for number in (10, 2):
+        board = f"board-{number}"
+        history.record(Kind.CONSOLE, "Device", "", "Console", {"board": board, "text": f"hello {number}"}, board)
+    history.record(Kind.FAULT, "Harness", "Device", "cut power", {"board": "board-10"}, "board-10")
+    history.note("stack stopping")
+    history.close()
+    said = {"test": "t.py::test_it", "outcome": "failed", "duration": 1.0, "blame": "product", "message": "lost"}
+    (run / "test" / "result.json").write_text(json.dumps(said))
+    write_run_report(run)
+    with opened(browser, run, "#test-0") as page:
+        page.wait_for_selector("[role=option][aria-selected=true]:has-text('cut power')")
+        page.get_by_role("option", name="board-2: hello 2").wait_for()
+        page.get_by_role("tab", name="Consoles").click()
+        boards = page.get_by_role("listbox", name="Boards").get_by_role("option")
+        boards.nth(2).wait_for()
+        assert [text.split()[0] for text in boards.all_inner_texts()] == ["all", "board-2", "board-10"]
 
 
 def test_a_console_line_leads_to_nearby_messages_and_changes(browser: Any, real_run: Path) -> None:

@@ -1,11 +1,12 @@
 """Modules are loaded by name, by path, as text, and as bytes."""
 
+import shlex
 from pathlib import Path
 
 import pytest
 
 from harness.core.errors import UsageError
-from harness.stack.modules import Modules, padded
+from harness.stack.modules import Modules, padded, read_module
 from harness.wasmbed.protocol.messages import Limits
 from harness.wasmbed.resources import manifests
 from harness.wasmbed.runtime.validation import validate
@@ -48,6 +49,24 @@ def test_the_harness_has_its_own_modules(modules: Modules, tmp_path: Path) -> No
 def test_an_error_in_the_text_is_shown(modules: Modules) -> None:
     with pytest.raises(UsageError, match=r"broken\.wat(.|\n)*expected(.|\n)*fun"):
         modules("broken")
+
+
+def test_the_place_of_an_error_in_the_text_names_its_file(modules: Modules, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as failed:
+        modules("broken")
+    assert f"--> {tmp_path / 'broken.wat'}:2:4" in str(failed.value)
+
+
+@pytest.mark.parametrize("name", ["avg.c", "avg.rs", "my avg.ts"])
+def test_source_text_is_to_be_compiled_first(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text("int main(void) { return 0; }")
+    with pytest.raises(
+        UsageError, match=r"source text, not a module\n  -> compile it first: wasmbed compile "
+    ) as failed:
+        read_module(path)
+    command = str(failed.value).partition("wasmbed compile ")[2]
+    assert shlex.split(command) == [str(path), "makes", str(path.with_suffix(".wasm"))]
 
 
 def test_a_module_that_is_too_large_is_refused_with_its_size() -> None:

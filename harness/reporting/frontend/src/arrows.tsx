@@ -4,7 +4,7 @@ import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Rows } from "./rows";
 import { useSlices } from "./slices";
 import { CONSOLE, type EventStore, FAULT, MESSAGE, STATE } from "./store";
-import { clock, px } from "./format";
+import { clock, px, natural } from "./format";
 
 const ROW = 26, LEFT = 78, LANE = 78, NARROW = 560;
 const ORDER = ["User", "Harness", "Device", "Bridge", "Gateway", "Kubernetes"];
@@ -20,7 +20,7 @@ interface Props {
 function participants(store: EventStore): string[] {
   const ids = new Set([...new Set(store.sourceIds), ...new Set(store.targetIds)]);
   const place = (name: string): number => ORDER.indexOf(name) + 1 || ORDER.length + 1;
-  return [...ids].map((id) => store.strings[id]!).filter(Boolean).sort((a, b) => place(a) - place(b) || a.localeCompare(b));
+  return [...ids].map((id) => store.strings[id]!).filter(Boolean).sort((a, b) => place(a) - place(b) || natural(a, b));
 }
 
 export function Arrows({ store, shown, chosen, choose, fault }: Props) {
@@ -66,7 +66,7 @@ function spaced(name: string) {
 }
 
 const words = (store: EventStore, n: number): string =>
-  store.kind[n] === CONSOLE ? String(store.data(n)?.["text"] ?? store.data(n)?.["line"] ?? "")
+  store.kind[n] === CONSOLE ? `${store.subject(n)}: ${String(store.data(n)?.["text"] ?? store.data(n)?.["line"] ?? "")}`
     : [store.name(n), store.kind[n] === STATE || store.kind[n] === FAULT ? store.subject(n) : "", store.brief(n)].filter((word, at, all) => word && all.indexOf(word) === at).join(" ");
 
 function Line({ store, n }: { store: EventStore; n: number }) {

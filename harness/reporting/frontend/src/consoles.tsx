@@ -6,7 +6,7 @@ import { Chips, Empty } from "./parts";
 import { Rows } from "./rows";
 import { useSlices } from "./slices";
 import { CONSOLE, type EventStore, FAULT, NOTE } from "./store";
-import { clock, count } from "./format";
+import { clock, count, natural } from "./format";
 
 interface Props { store: EventStore; chosen: number | null; choose: (event: number | null) => void; show: (event: number) => void }
 interface Board { name: string; lines: number; faults: number }
@@ -25,7 +25,7 @@ function boards(store: EventStore): Board[] {
     else board.faults += 1;
     found.set(name, board);
   }
-  const named = [...found.values()].filter((board) => board.name && board.lines).sort((a, b) => a.name.localeCompare(b.name));
+  const named = [...found.values()].filter((board) => board.name && board.lines).sort((a, b) => natural(a.name, b.name));
   const sum = (key: "lines" | "faults"): number => named.reduce((total, board) => total + board[key], 0);
   return named.length > 1 ? [{ name: ALL, lines: sum("lines"), faults: sum("faults") }, ...named] : named;
 }

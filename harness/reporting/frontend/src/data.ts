@@ -67,6 +67,8 @@ export interface PackedEvents {
   columns: string;
   chunk: number;
   chunks: string[];
+  /** The event that may have caused the failure of a test; null if it did not fail, or no event stands out. */
+  cause: number | null;
   series: Series[];
   pictures: Record<string, string>;
 }

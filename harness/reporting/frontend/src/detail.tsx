@@ -103,6 +103,6 @@ function Beside({ store, event, choose }: { store: EventStore; event: number; ch
 /** A short text for an event; of a console line, the line. */
 export function Label({ store, n }: { store: EventStore; n: number }) {
   const data = useData(store, store.kind[n] === CONSOLE ? n : null);
-  if (store.kind[n] === CONSOLE) return <code>{String(data?.["text"] ?? data?.["line"] ?? "...").slice(0, 80)}</code>;
+  if (store.kind[n] === CONSOLE) return <>{store.subject(n)}: <code>{String(data?.["text"] ?? data?.["line"] ?? "...").slice(0, 80)}</code></>;
   return <>{store.name(n)} {store.brief(n)}</>;
 }

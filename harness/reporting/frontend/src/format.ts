@@ -60,3 +60,6 @@ export const BLAME: Record<string, string> = {
 
 /** A length for a style; Preact adds no unit. */
 export const px = (value: number | undefined): string | undefined => (value === undefined ? undefined : `${value}px`);
+
+/** Compares names in natural order: board-2 before board-10. */
+export const natural = (one: string, other: string): number => one.localeCompare(other, "en", { numeric: true });

@@ -1,6 +1,7 @@
 // The lanes of the map, and the phases of each device, gateway and application.
 
 import { type EventStore, FAULT, NOTE, STATE } from "./store";
+import { natural } from "./format";
 
 const PHASES = new Set([
   "Pending", "Enrolling", "Enrolled", "Connected", "Disconnected", "Failed", "Creating", "Deploying", "Deployed", "Running", "PartiallyRunning",
@@ -61,7 +62,7 @@ export function boardLanes(store: EventStore): Lane[] {
     if (store.kind[n] === STATE) kinds.set(store.subject(n), order.indexOf(store.name(n)));
     else if (store.source(n) === "Device" && !kinds.has(store.subject(n))) kinds.set(store.subject(n), 1);
   }
-  return [...kinds].filter(([name]) => name).sort(([a, first], [b, second]) => first - second || a.localeCompare(b, "en", { numeric: true }))
+  return [...kinds].filter(([name]) => name).sort(([a, first], [b, second]) => first - second || natural(a, b))
     .map(([name]) => new Lane(name, store.about(name), store, true));
 }
 
@@ -75,5 +76,5 @@ export function participantLanes(store: EventStore): Lane[] {
       else if (id) found.set(id, [n]);
     }
   }
-  return [...found].map(([id, list]) => new Lane(store.strings[id]!, Uint32Array.from(list), store, false)).sort((a, b) => a.name.localeCompare(b.name));
+  return [...found].map(([id, list]) => new Lane(store.strings[id]!, Uint32Array.from(list), store, false)).sort((a, b) => natural(a.name, b.name));
 }

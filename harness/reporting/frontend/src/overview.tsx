@@ -7,7 +7,7 @@ import type { Outcome, Run, Test } from "./data";
 import { Trend } from "./trend";
 import { Rows } from "./rows";
 import { Chips, Command, Keys, Words } from "./parts";
-import { count, parts, plural, readable, seconds, style, tone } from "./format";
+import { count, parts, plural, readable, seconds, style, tone, natural } from "./format";
 
 const ORDER: Outcome[] = ["failed", "not run", "unexpected pass", "passed", "expected failure", "skipped"];
 const SORTS = { outcome: "Failed first", name: "By name", duration: "Slowest first", events: "Most events first" };
@@ -78,7 +78,7 @@ function select(tests: Test[], filter: Filter): number[] {
     duration: (a, b) => b.duration - a.duration,
     events: (a, b) => b.events - a.events,
   };
-  return numbers.sort((a, b) => by[filter.sort](tests[a]!, tests[b]!) || tests[a]!.name.localeCompare(tests[b]!.name));
+  return numbers.sort((a, b) => by[filter.sort](tests[a]!, tests[b]!) || natural(tests[a]!.name, tests[b]!.name));
 }
 
 function TestList({ run, shown }: { run: Run; shown: number[] }) {

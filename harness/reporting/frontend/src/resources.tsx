@@ -5,7 +5,7 @@ import { type Change, ChangeTable, apply, changesOf, patchOf } from "./diff";
 import { Empty } from "./parts";
 import { Rows } from "./rows";
 import { type Data, type EventStore, STATE } from "./store";
-import { clock, count, plural } from "./format";
+import { clock, count, plural, natural } from "./format";
 
 interface Resource { kind: string; name: string; last: number; changes: number; phase: string }
 interface Props { store: EventStore; chosen: number | null; choose: (event: number | null) => void; show: (event: number) => void }
@@ -24,7 +24,7 @@ function resources(store: EventStore): Resource[] {
     else if (brief === "deleted") known.phase = "deleted";
     found.set(key, known);
   }
-  return [...found.values()].sort((a, b) => a.kind.localeCompare(b.kind) || a.name.localeCompare(b.name));
+  return [...found.values()].sort((a, b) => a.kind.localeCompare(b.kind) || natural(a.name, b.name));
 }
 
 export function Resources({ store, chosen, choose, show }: Props) {

@@ -12,6 +12,7 @@ const NONE = new Uint32Array();
 
 export class EventStore {
   readonly series: Series[];
+  readonly cause: number | null;
   readonly pictures: Record<string, string>;
   private readonly slices = new Map<number, string[]>();
   private readonly coming = new Map<number, Promise<string[]>>();
@@ -25,6 +26,7 @@ export class EventStore {
     readonly kind: Uint8Array,
   ) {
     this.series = packed.series;
+    this.cause = packed.cause;
     this.pictures = packed.pictures;
   }
 

@@ -123,10 +123,10 @@ function Views({ test, index, store, place }: Views) {
   );
 }
 
-/** The event that is selected first: the end of a failed test's body, else the first fault, else the first event. */
+/** The event that is selected first: a failed test's first cause, or the end of its body; else the first fault, else the first event. */
 function firstChoice(test: Test, store: EventStore): number {
-  const end = test.outcome === "failed" ? store.last("stack stopping") : null;
-  return end ?? Math.max(store.kind.indexOf(FAULT), 0);
+  const cause = store.cause ?? (test.outcome === "failed" ? store.last("stack stopping") : null);
+  return cause ?? Math.max(store.kind.indexOf(FAULT), 0);
 }
 
 const MEANING: Record<string, string> = {

@@ -7,7 +7,7 @@ import { TimeMap } from "./map";
 import type { Span } from "./painter";
 import { Chips, Empty, Keys } from "./parts";
 import { type EventStore, FAULT, KINDS } from "./store";
-import { count, plural, seconds } from "./format";
+import { count, plural, seconds, natural } from "./format";
 
 interface Props { store: EventStore; chosen: number | null; choose: (event: number | null) => void }
 
@@ -23,7 +23,7 @@ export function Timeline({ store, chosen, choose }: Props) {
     if (span === whole) return found;
     return found.subarray(store.lowerBound(span[0], found), store.lowerBound(span[1] + 1e-9, found));
   }, [found, span]);
-  const names = useMemo(() => store.names().sort((a, b) => a.localeCompare(b)), [store]);
+  const names = useMemo(() => store.names().sort(natural), [store]);
   // An event that was selected elsewhere may be filtered out; then the filters are cleared.
   useEffect(() => {
     if (chosen === null) return;
