@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+from typing import Any
 
 import pytest
 
 from harness.core.http_door import HttpPlaces
+from harness.sequences.bindings import event_types
 from harness.wasmbed.api import audit
 from harness.wasmbed.api.settings import ApiSettings
 from tests.api.world import World
@@ -46,7 +48,7 @@ async def test_an_operator_changes_and_an_admin_deletes_devices(world: World) ->
     await world.ask("DELETE", "/api/v1/devices/pump-1", role="admin")
 
 
-async def test_every_change_is_in_the_audit_log(world: World) -> None:
+async def test_every_request_is_in_the_audit_log(world: World) -> None:
     await world.register("pump-1")
     await world.ask("PATCH", "/api/v1/devices/pump-1", {"labels": {"a": "b"}}, role="operator")
     await world.ask("DELETE", "/api/v1/devices/pump-1", role="operator", status=403)
@@ -55,23 +57,46 @@ async def test_every_change_is_in_the_audit_log(world: World) -> None:
     assert [(done, data["caller"], data["code"]) for done, data in world.audit] == [
         ("changeDevice", name, 200),
         ("deleteDevice", name, 403),
+        ("getDevice", name, 200),
+    ]
+    assert [(done, data["method"], data["path"]) for done, data in world.asked] == [
+        ("changeDevice", "PATCH", "/api/v1/devices/pump-1"),
+        ("deleteDevice", "DELETE", "/api/v1/devices/pump-1"),
+        ("getDevice", "GET", "/api/v1/devices/pump-1"),
     ]
 
 
-async def test_nobody_fills_the_audit_log_without_a_token_or_with_long_words(world: World) -> None:
-    path = f"/api/v1/devices/{'x' * 4000}"
-    await world.ask("DELETE", path, role="", status=401)
-    assert world.audit == []
-    await world.ask("DELETE", path, status=404)
-    [(_, data)] = world.audit
-    assert (len(data["path"]), len(data["reason"])) == (512, 512)
+async def test_what_anybody_may_ask_is_not_in_the_audit_log(world: World) -> None:
+    await world.ask("GET", "/health", role="")
+    assert (world.asked, world.audit) == ([], [])
+
+
+async def test_words_of_a_caller_are_bounded_in_the_audit_log(world: World) -> None:
+    await world.ask("DELETE", f"/api/v1/devices/{'x' * 4000}", status=404)
+    [(_, asked)], [(_, answered)] = world.asked, world.audit
+    assert (len(asked["path"]), len(answered["reason"])) == (512, 512)
+
+
+@pytest.mark.parametrize(
+    ("source", "data", "kept"),
+    [
+        ("ApiServer", {"code": 200, "method": "DELETE"}, True),
+        ("ApiServer", {"code": 403, "method": "GET"}, True),
+        ("ApiServer", {"code": 200, "method": "HEAD"}, False),
+        ("ApiServer", {"code": 401, "method": "DELETE"}, False),
+        ("ApiServer", {"code": 429, "method": "DELETE"}, False),
+        ("ApiServer", {"name": "pump-1"}, False),
+        ("User", {"method": "DELETE"}, False),
+    ],
+)
+def test_nobody_fills_the_audit_log_of_a_program(source: str, data: dict[str, Any], *, kept: bool) -> None:
+    assert audit.is_kept(source, data) is kept
 
 
 def test_no_word_of_a_caller_s_begins_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "harness.wasmbed.api.audit"):
-        audit.note("User", "ApiServer", "deleteDevice", {"caller": "ada", "path": "/a\n\u2028b"}, "a\nb")
-    [line] = caplog.messages
-    assert line == (r'{"operation": "deleteDevice", "caller": "ada", "path": "/a\n\u2028b", "about": "a\nb"}')
+        audit.note("ApiServer", "User", "deleteDevice", {"code": 404, "method": "DELETE"}, "a\nb\u2028")
+    assert caplog.messages == [r'{"operation": "deleteDevice", "code": 404, "method": "DELETE", "about": "a\nb\u2028"}']
 
 
 @pytest.mark.settings(rate=1.0, burst=3)
@@ -137,3 +162,12 @@ async def test_a_caller_keeps_its_place_beside_strangers(world: World) -> None:
         await world.register("pump-1")
         while b"pump-1" not in await on.content.readline():
             pass
+
+
+async def test_sequences_know_each_operation_that_is_recorded(world: World) -> None:
+    document = await world.ask("GET", "/openapi.json")
+    named = {
+        each["operationId"] for path in document["paths"].values() for each in path.values() if each.get("security")
+    }
+    bound = {name for source, target, name in event_types() if (source, target) == ("User", "ApiServer")}
+    assert bound == named

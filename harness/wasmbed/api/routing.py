@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
 
 import orjson
 from aiohttp import web
@@ -14,6 +13,7 @@ from harness.core.clock import Clock
 from harness.core.history import Tap
 from harness.core.http_site import HttpSite
 from harness.wasmbed.api.access import Access
+from harness.wasmbed.api.exchange import Exchange
 from harness.wasmbed.api.operation import Answer, Body, Call, Caller, NoBody, Operation
 from harness.wasmbed.api.problems import Problem, of_api_error, of_validation
 from harness.wasmbed.api.rate import Rates
@@ -29,8 +29,6 @@ _LEVEL = 1
 _ANYBODY = Caller("anybody")
 _BOUNDED = ("If-Match", "Idempotency-Key")
 LONGEST_HEADER = 255
-_SHOWN = 512
-"""Characters of a text in the audit log."""
 
 
 class Routing:
@@ -47,33 +45,34 @@ class Routing:
         """Return what serves ``operation``."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
+            exchange = Exchange(self._tap if operation.right is not None else None, operation, request)
             caller = _ANYBODY
-            audit: dict[str, Any] = {}
             try:
                 if operation.right is not None:
-                    caller = await self._access.caller(request.headers.get("Authorization", ""))
+                    exchange.caller = caller = await self._access.caller(request.headers.get("Authorization", ""))
                     self._site.door.recognize(request.protocol)
                     self._rates.take(caller.name)
                     await self._access.check(caller, operation.right)
-                answer = await self._run(operation, caller, request, audit)
+                answer = await self._run(operation, caller, request, exchange)
             except Problem as problem:
                 answer = problem.response()
             except (ApiError, OSError) as error:
                 answer = of_api_error(error).response()
-            self._record(operation, request, caller, answer, audit)
+            exchange.answered(answer)
             return answer
 
         return handle
 
     async def _run(
-        self, operation: Operation, caller: Caller, request: web.Request, audit: dict[str, Any]
+        self, operation: Operation, caller: Caller, request: web.Request, exchange: Exchange
     ) -> web.StreamResponse:
         for name in _BOUNDED:
             given = request.headers.get(name, "")
             if len(given) > LONGEST_HEADER or not given.isascii():
                 raise Problem(422, f"{name} has at most {LONGEST_HEADER} characters, of ASCII")
         body, raw = await self._body(operation, request)
-        call = Call(caller, dict(request.match_info), body, _query(operation, request), request, audit)
+        call = Call(caller, dict(request.match_info), body, _query(operation, request), request, exchange.audit)
+        exchange.asked(body)
 
         key = request.headers.get("Idempotency-Key", "")
         if key and operation.method == "POST" and operation.changes:
@@ -107,26 +106,6 @@ class Routing:
             return operation.body.model_validate(content, strict=False), raw
         except ValidationError as error:
             raise of_validation(error, "body") from error
-
-    def _record(
-        self,
-        operation: Operation,
-        request: web.Request,
-        caller: Caller,
-        answer: web.StreamResponse,
-        audit: dict[str, Any],
-    ) -> None:
-        """Write what changes something into the audit log, which is part of the history: not what was refused to
-        strangers, who could fill it."""
-        if self._tap is None or operation.method == "GET" or answer.status == 401:
-            return
-        data: dict[str, Any] = {"caller": caller.name, "code": answer.status, "path": request.path[:_SHOWN]}
-        if operation.right is not None:
-            data["right"] = str(operation.right)
-        data |= audit
-        if answer.status >= 400 and isinstance(answer, web.Response) and isinstance(answer.body, bytes):
-            data["reason"] = orjson.loads(answer.body).get("detail", "")[:_SHOWN]
-        self._tap("User", "ApiServer", operation.name, data, request.match_info.get("id", "")[:_SHOWN])
 
 
 def methods_of(operation: Operation) -> tuple[str, ...]:
