@@ -78,7 +78,7 @@ async def test_a_token_that_waits_is_not_replaced(world: World) -> None:
 async def test_tokens_that_were_made_are_shown_though_the_cluster_goes_away(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A token is shown once: who gets a refusal does not get it, and the device cannot have another."""
+    """A token is shown once: a caller that gets a refusal does not get it, and the device cannot have another."""
     create = world.own.create
 
     async def create_two(resource: Resource, body: Object) -> Object:
