@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import Any
 
 import pytest
 
@@ -70,25 +71,32 @@ async def test_what_anybody_may_ask_is_not_in_the_audit_log(world: World) -> Non
     assert (world.asked, world.audit) == ([], [])
 
 
-async def test_nobody_fills_the_audit_log_without_a_token_or_with_long_words(world: World) -> None:
-    path = f"/api/v1/devices/{'x' * 4000}"
-    await world.ask("DELETE", path, role="", status=401)
-    assert world.audit == []
-    await world.ask("DELETE", path, status=404)
-    [(_, data)] = world.audit
-    assert (len(data["path"]), len(data["reason"])) == (512, 512)
+async def test_words_of_a_caller_are_bounded_in_the_audit_log(world: World) -> None:
+    await world.ask("DELETE", f"/api/v1/devices/{'x' * 4000}", status=404)
+    [(_, asked)], [(_, answered)] = world.asked, world.audit
+    assert (len(asked["path"]), len(answered["reason"])) == (512, 512)
+
+
+@pytest.mark.parametrize(
+    ("source", "data", "kept"),
+    [
+        ("ApiServer", {"code": 200, "method": "DELETE"}, True),
+        ("ApiServer", {"code": 403, "method": "GET"}, True),
+        ("ApiServer", {"code": 200, "method": "HEAD"}, False),
+        ("ApiServer", {"code": 401, "method": "DELETE"}, False),
+        ("ApiServer", {"code": 429, "method": "DELETE"}, False),
+        ("ApiServer", {"name": "pump-1"}, False),
+        ("User", {"method": "DELETE"}, False),
+    ],
+)
+def test_nobody_fills_the_audit_log_of_a_program(source: str, data: dict[str, Any], *, kept: bool) -> None:
+    assert audit.is_kept(source, data) is kept
 
 
 def test_no_word_of_a_caller_s_begins_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "harness.wasmbed.api.audit"):
-        audit.note("User", "ApiServer", "deleteDevice", {"caller": "ada", "method": "DELETE", "path": "/a"}, "a")
-        audit.note("ApiServer", "User", "getDevice", {"caller": "ada", "method": "GET", "path": "/a"}, "a")
-        said = {"caller": "ada", "method": "DELETE", "path": "/a\n\u2028b"}
-        audit.note("ApiServer", "User", "deleteDevice", said, "a\nb")
-    [line] = caplog.messages
-    assert line == (
-        r'{"operation": "deleteDevice", "caller": "ada", "method": "DELETE", "path": "/a\n\u2028b", "about": "a\nb"}'
-    )
+        audit.note("ApiServer", "User", "deleteDevice", {"code": 404, "method": "DELETE"}, "a\nb\u2028")
+    assert caplog.messages == [r'{"operation": "deleteDevice", "code": 404, "method": "DELETE", "about": "a\nb\u2028"}']
 
 
 @pytest.mark.settings(rate=1.0, burst=3)

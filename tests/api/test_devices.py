@@ -1,5 +1,7 @@
 """Devices over the REST API."""
 
+import asyncio
+
 import pytest
 
 from harness.wasmbed.resources.api import NotFound, Object, Resource
@@ -201,3 +203,16 @@ async def test_a_device_that_is_deleted_is_not_let_in_by_a_token_that_it_did_not
     await world.ask("GET", "/api/v1/devices/pump-1", status=404)
     with pytest.raises(NotFound):
         await world.api.get(SECRET, "pairing-pump-1")
+
+
+@pytest.mark.parametrize("name", ["If-Match", "Idempotency-Key"])
+@pytest.mark.parametrize("value", ["x" * 256, "\udcff"], ids=["long", "not text"])
+async def test_a_header_that_is_no_version_and_no_key_is_refused(world: World, name: str, value: str) -> None:
+    await world.register("pump-1")
+    reader, writer = await asyncio.open_connection(*world.address)
+    head = f"POST /api/v1/devices/pump-1/connect HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{name}: {value}\r\n"
+    writer.write(f"{head}Authorization: Bearer {world.tokens['admin']}\r\n\r\n".encode("utf-8", "surrogateescape"))
+    answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 422")
+    assert f"{name} has at most 255 characters, of ASCII".encode() in answer

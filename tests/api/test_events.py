@@ -118,19 +118,6 @@ async def test_a_web_socket_has_the_same(world: World) -> None:
         await world.session.ws_connect("/ws")
 
 
-async def test_a_change_for_two_subscribers_is_recorded_once(world: World) -> None:
-    await world.register("pump-1")  # without a subscriber
-    async with (
-        world.session.get("/api/v1/events", headers=headers(world)) as one,
-        world.session.get("/api/v1/events", headers=headers(world)) as other,
-    ):
-        await world.register("pump-2")
-        await anext(events(one))
-        await anext(events(other))
-    told = [(name, data["name"], data["subscribers"]) for name, data in world.told]
-    assert told == [("ADDED Device", "pump-2", 2)]
-
-
 async def test_a_stream_ends_when_its_caller_has_lost_the_right(world: World) -> None:
     token = base64.urlsafe_b64encode(world.tokens["viewer"].encode()).decode().rstrip("=")
     protocols = ("wasmbed.io", f"base64url.bearer.authorization.k8s.io.{token}")
@@ -162,3 +149,16 @@ async def test_a_stream_goes_on_while_nobody_can_tell_whose_the_token_is(
 
 async def _away(*_: object) -> None:
     raise ConnectionRefusedError("the cluster is away")
+
+
+async def test_a_change_for_two_subscribers_is_recorded_once(world: World) -> None:
+    await world.register("pump-1")  # without a subscriber
+    async with (
+        world.session.get("/api/v1/events", headers=headers(world)) as one,
+        world.session.get("/api/v1/events", headers=headers(world)) as other,
+    ):
+        await world.register("pump-2")
+        await anext(events(one))
+        await anext(events(other))
+    told = [(name, data["name"], data["subscribers"]) for name, data in world.told]
+    assert told == [("ADDED Device", "pump-2", 2)]

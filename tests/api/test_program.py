@@ -33,8 +33,7 @@ async def test_the_program_serves_until_a_signal(world: World, tmp_path: Path) -
     program.send_signal(signal.SIGTERM)
     _, log = await program.communicate()
     assert program.returncode == 0
-    assert b'{"operation": "connectDevice", "caller": "system:serviceaccount:wasmbed:viewer", "method": "POST",' in log
-    assert b'"code": 403' in log
+    assert b'{"operation": "connectDevice", "code": 403, "method": "POST", "caller": "system:serviceaccount:' in log
 
 
 @pytest.mark.parametrize("origin", ["*", "null", "dashboard.example", "https://dashboard.example/"])

@@ -27,7 +27,7 @@ START = 1_700_000_000.0
 
 class World:
     """``tokens`` are by role, and ``nobody`` has none. ``audit`` has the answers of the audit log, ``asked`` what was
-    asked, and ``told`` the other messages of the API. ``own`` is the server's client."""
+    asked, and ``told`` the other messages of the API. ``own`` is the server's client of the cluster."""
 
     def __init__(self, settings: ApiSettings) -> None:
         self.clock = ManualClock(START)

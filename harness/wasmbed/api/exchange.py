@@ -6,6 +6,7 @@ and modules are not in them. What anybody may ask without a token (the page, its
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -16,8 +17,10 @@ from harness.wasmbed.api.operation import Body, Caller, Operation
 
 __all__ = ["Exchange"]
 
+_AGENT = 64
+"""Characters of a program's name."""
 _SHOWN = 512
-"""Characters of a text from a caller."""
+"""Characters of a path or a reason."""
 
 
 class Exchange:
@@ -40,17 +43,17 @@ class Exchange:
         named = getattr(body, "name", None)
         if not self._name and isinstance(named, str) and getattr(body, "count", 1) == 1:
             self._name = named
-        data = self._what()
+        data = {"method": self._request.method, "path": self._request.path[:_SHOWN], **self._who()}
         if agent := self._request.headers.get("User-Agent", ""):
-            data["agent"] = agent[:_SHOWN]
+            data["agent"] = agent[:_AGENT]
         self._tap("User", "ApiServer", self._operation.name, data, self._name)
 
     def answered(self, answer: web.StreamResponse) -> None:
-        """Record the answer, unless it goes to a stranger, who could fill the record."""
-        if self._tap is None or self.caller is None:
+        """Record the answer."""
+        if self._tap is None:
             return
         self.asked()
-        data = {**self._what(), "code": answer.status}
+        data: dict[str, Any] = {"code": answer.status, "method": self._request.method, **self._who()}
         if self._operation.right is not None:
             data["right"] = str(self._operation.right)
         data |= self.audit
@@ -58,6 +61,5 @@ class Exchange:
             data["reason"] = orjson.loads(answer.body).get("detail", "")[:_SHOWN]
         self._tap("ApiServer", "User", self._operation.name, data, self._name)
 
-    def _what(self) -> dict[str, Any]:
-        caller = self.caller.name if self.caller is not None else ""
-        return {"caller": caller, "method": self._request.method, "path": self._request.path[:_SHOWN]}
+    def _who(self) -> Mapping[str, Any]:
+        return {} if self.caller is None else {"caller": self.caller.name}

@@ -73,8 +73,8 @@ def sharing(origins: Collection[str]) -> Callable[[web.Request, web.StreamRespon
 
     async def share(request: web.Request, answer: web.StreamResponse) -> None:
         answer.headers["Vary"] = ", ".join(filter(None, (answer.headers.get("Vary"), "Origin")))
-        origin = request.headers.get("Origin")
-        if origin is None or origin not in origins:
+        origin = request.headers.get("Origin", "")
+        if origin not in origins:
             return
         answer.headers["Access-Control-Allow-Origin"] = origin
         if request.method == "OPTIONS":

@@ -67,8 +67,9 @@ class Routing:
         self, operation: Operation, caller: Caller, request: web.Request, exchange: Exchange
     ) -> web.StreamResponse:
         for name in _BOUNDED:
-            if len(request.headers.get(name, "")) > LONGEST_HEADER:
-                raise Problem(422, f"{name} has more than {LONGEST_HEADER} characters")
+            given = request.headers.get(name, "")
+            if len(given) > LONGEST_HEADER or not given.isascii():
+                raise Problem(422, f"{name} has at most {LONGEST_HEADER} characters, of ASCII")
         body, raw = await self._body(operation, request)
         call = Call(caller, dict(request.match_info), body, _query(operation, request), request, exchange.audit)
         exchange.asked(body)

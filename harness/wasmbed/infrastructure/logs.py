@@ -13,6 +13,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from harness.core.clock import Clock
+from harness.wasmbed.api.audit import is_kept
 from harness.wasmbed.api.operation import Answer, Body, Call, NoBody, Operation, Right
 from harness.wasmbed.api.problems import Problem
 from harness.wasmbed.api.shapes import Time
@@ -93,6 +94,8 @@ class LogBook(logging.Handler):
 
     def tap(self, source: str, target: str, name: str, data: Mapping[str, Any], about: str) -> None:
         """Take an operation that changed something, or was refused."""
+        if not is_kept(source, data):
+            return
         refused = int(data.get("code", 0)) >= 400
         self._add(LogLevel.WARN if refused else LogLevel.INFO, "api", name, {**data, "about": about})
 
