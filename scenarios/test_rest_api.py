@@ -93,15 +93,22 @@ async def test_a_suspended_device_does_not_enroll(stack: Stack) -> None:
 
 
 async def test_who_asked_for_what_is_in_the_record(stack: Stack) -> None:
-    """Changes are in the history with their caller, the right that they need, and the answer; reads are not."""
+    """Requests are in the history with their caller, and their answers with the right that they need."""
     rest = await stack.rest_api()
     await rest.get("/api/v1/devices", role="viewer")
     await rest.post("/api/v1/devices", {"name": "pump-1"}, role="operator")
     await refused(rest, "DELETE", "/api/v1/devices/pump-1", role="operator")
     await stack.recorded()
     asked = stack.history.find(source="User", target="ApiServer")
-    operator = f"system:serviceaccount:{stack.api.namespace}:operator"
-    assert [(each.name, each.data["caller"], each.data["right"], each.data["code"]) for each in asked] == [
+    viewer, operator = (f"system:serviceaccount:{stack.api.namespace}:{role}" for role in ("viewer", "operator"))
+    assert [(each.name, each.data["caller"], each.correlation) for each in asked] == [
+        ("listDevices", viewer, ""),
+        ("createDevices", operator, "pump-1"),
+        ("deleteDevice", operator, "pump-1"),
+    ]
+    answered = stack.history.find(source="ApiServer", target="User")
+    assert [(each.name, each.data["caller"], each.data["right"], each.data["code"]) for each in answered] == [
+        ("listDevices", viewer, "list devices.wasmbed.io", 200),
         ("createDevices", operator, "create devices.wasmbed.io", 201),
         ("deleteDevice", operator, "delete devices.wasmbed.io", 403),
     ]

@@ -68,6 +68,7 @@ async def emulators(
     from harness.core.descriptors import raise_limit
     from harness.core.identifiers import Randomness
     from harness.core.network import SystemNetwork
+    from harness.emulators.identities import Identities
     from harness.emulators.manager import EmulatorManager, EmulatorSettings
     from harness.emulators.workshop import GatewayAccess
     from harness.stack.board_choice import board_catalogue
@@ -86,7 +87,9 @@ async def emulators(
     api = await KubernetesApi.open(namespace, kubeconfig=kubeconfig)
     try:
         return await _serve(
-            EmulatorManager(settings, api, authority, trusted, catalogue, clock, SystemNetwork(), Randomness())
+            EmulatorManager(
+                settings, api, Identities(api, authority, trusted), catalogue, clock, SystemNetwork(), Randomness()
+            )
         )
     finally:
         await catalogue.close()

@@ -135,7 +135,9 @@ def _document(document: Document) -> list[str]:
 @sequences.command(short_help="Record a diagram that accepts a history.")
 @click.argument("history", type=click.Path(path_type=Path))
 @click.option(
-    "--about", type=click.Choice(["device", "application"]), help="Subject of the diagram.  [default: application]"
+    "--about",
+    type=click.Choice(["device", "application", "caller"]),
+    help="Subject of the diagram.  [default: application]",
 )
 def record(history: Path, about: str | None) -> None:
     """Print a diagram that accepts HISTORY (a history.jsonl), as the start of a new executable sequence."""

@@ -15,7 +15,6 @@ from harness.emulators.identities import Identities
 from harness.emulators.members import Members, lease_name
 from harness.emulators.workshop import GatewayAccess, Workshop
 from harness.wasmbed.controllers.lease import LeaderLease
-from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.resources.api import ResourceApi
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import DEVICE
@@ -36,17 +35,13 @@ class EmulatorSettings:
 
 
 class EmulatorManager:
-    """Runs from :meth:`start` to :meth:`stop` or :meth:`kill`, once.
-
-    ``authority`` issues the boards' certificates; ``trusted`` are the certificates of the gateways' authorities, DER.
-    """
+    """Runs from :meth:`start` to :meth:`stop` or :meth:`kill`, once. ``identities`` are those of the boards."""
 
     def __init__(
         self,
         settings: EmulatorSettings,
         api: ResourceApi,
-        authority: Authority,
-        trusted: bytes,
+        identities: Identities,
         catalogue: Catalogue,
         clock: Clock,
         network: Network,
@@ -54,7 +49,6 @@ class EmulatorManager:
     ) -> None:
         self._devices = Informer(api, DEVICE, clock, randomness)
         self._members = Members(api, settings.identity, clock, randomness)
-        identities = Identities(api, authority, trusted)
         workshop = Workshop(catalogue, identities, settings.gateway, clock, network, randomness)
         self.controller = BoardController(
             api,

@@ -28,10 +28,12 @@ __all__ = ["PARTICIPANTS", "EventType", "Subject", "bind", "event_types"]
 
 
 class Subject(Enum):
-    """The kind of thing that an event is about, and that its correlation names."""
+    """The kind of thing that an event is about. Its correlation names a device or an application, and its data the
+    caller of the REST API."""
 
     DEVICE = "device"
     APPLICATION = "application"
+    CALLER = "caller"
 
 
 PARTICIPANTS: Mapping[str, str] = {
@@ -43,9 +45,9 @@ PARTICIPANTS: Mapping[str, str] = {
     "GatewayController": "reconciles gateways",
     "ControllerManager": "elects the leader among the controllers",
     "Bridge": "carries a board's serial line to the gateway",
-    "User": "a person or program that applies resources or uses the dashboard",
-    "Dashboard": "the web page",
-    "ApiServer": "the REST API behind the dashboard",
+    "EmulatorManager": "runs the boards that Devices ask for",
+    "User": "a person or program that applies resources or uses the REST API, as the dashboard does",
+    "ApiServer": "the REST API",
     "Compiler": "the service that makes modules from source",
     "Px4": "the autopilot",
     "MicroRos": "the bridge between the autopilot's topics and DDS",
@@ -53,7 +55,15 @@ PARTICIPANTS: Mapping[str, str] = {
 }
 """The participants of histories, and those of parts that are not built yet."""
 
-_CLIENTS = ("Gateway", "DeviceController", "ApplicationController", "GatewayController", "User")
+_CLIENTS = (
+    "Gateway",
+    "DeviceController",
+    "ApplicationController",
+    "GatewayController",
+    "EmulatorManager",
+    "ApiServer",
+    "User",
+)
 
 _CODES: Mapping[type, tuple[str, ...]] = {
     messages.Error: tuple(messages.ErrorCode),
@@ -61,8 +71,26 @@ _CODES: Mapping[type, tuple[str, ...]] = {
 }
 """The possible codes, where the message class does not list them."""
 
-_DASHBOARD = "the dashboard and its REST API are not built yet"
-_COMPILER = "the compile service is not built yet"
+_OPERATIONS: Mapping[Subject, tuple[str, ...]] = {
+    Subject.DEVICE: (
+        "createDevices", "getDevice", "changeDevice", "deleteDevice", "enrollDevice", "connectDevice",
+        "disconnectDevice", "createBoard", "startBoard", "stopBoard", "restartBoard", "startRenode", "stopRenode",
+    ),
+    Subject.APPLICATION: (
+        "createApplication", "getApplication", "changeApplication", "replaceApplication", "deleteApplication",
+        "deployApplication", "stopApplication", "getModule",
+    ),
+    Subject.CALLER: (
+        "listDevices", "listApplications", "listGateways", "createGateways", "getGateway", "changeGateway",
+        "replaceGateway", "toggleGateway", "deleteGateway", "watchEvents", "getStatus", "getMetrics", "getLogs",
+        "getMonitoringMetrics", "listPods", "listServices", "listPairing", "getPairing",
+        "setPairing", "enablePairing", "disablePairing",
+        "getInfrastructureHealth", "getInfrastructureLogs", "getInfrastructureStatus", "listTemplates", "getTemplate",
+        "compile", "listCommands", "executeCommand",
+    ),
+}  # fmt: skip
+"""The operations of the REST API, by what they are about."""
+
 _PX4 = "the PX4 bridge is not built yet"
 
 
@@ -90,6 +118,8 @@ class EventType:
 
     def about(self, event: Event) -> tuple[Subject | None, str]:
         """The subject of ``event``, which is of this type, and its name; the name is empty if the event lacks it."""
+        if self.subject is Subject.CALLER:
+            return self.subject, str(event.data.get("caller", ""))
         if self.name_prefix is not None:
             name = str(event.data.get("name", ""))
             return self.subject, name.removeprefix(self.name_prefix) if name.startswith(self.name_prefix) else ""
@@ -101,7 +131,7 @@ class EventType:
 @cache
 def event_types() -> Mapping[tuple[str, str, str], EventType]:
     """All rows of the table by source, target, and name."""
-    rows = [*_link(), *_dialects(), *_requests(), *_watches(), *_http(), *_future()]
+    rows = [*_link(), *_dialects(), *_requests(), *_watches(), *_http(), *_rest(), *_future()]
     return {row.key: row for row in rows}
 
 
@@ -217,28 +247,31 @@ def _http() -> Iterator[EventType]:
         yield EventType("ApplicationController", "Gateway", name, Subject.APPLICATION, known)
 
 
+def _rest() -> Iterator[EventType]:
+    """Requests to the REST API, its answers, the changes for subscribers, and its requests to the compile service."""
+    caller = {"caller": EventField()}
+    asked = {**caller, "method": EventField(), "path": EventField(), "agent": EventField()}
+    answered = {**caller, "code": EventField(), "right": EventField(), "reason": EventField(), "command": EventField()}
+    for subject, names in _OPERATIONS.items():
+        for name in names:
+            yield EventType("User", "ApiServer", name, subject, asked)
+            yield EventType("ApiServer", "User", name, subject, answered, ("code",))
+    for kind, body in _resource_fields().items():
+        if (status := body["status"].inside) is not None:
+            for change in ("ADDED", "MODIFIED", "DELETED"):
+                known = {"name": EventField(), "subscribers": EventField()}
+                known["status"] = EventField(inside={"phase": status["phase"]})
+                yield EventType("ApiServer", "User", f"{change} {kind}", _subject(kind), known, ("status.phase",))
+    module = {"size": EventField(), "sha256": EventField()}
+    for source, target, name, fields in (
+        ("ApiServer", "Compiler", "Compile", {"language": EventField()}),
+        ("Compiler", "ApiServer", "CompilationSucceeded", module),
+        ("Compiler", "ApiServer", "CompilationFailed", {"errors": EventField()}),
+    ):
+        yield EventType(source, target, name, Subject.CALLER, {**caller, **fields})
+
+
 _FUTURE: Mapping[tuple[str, Subject], tuple[tuple[str, str, str], ...]] = {
-    (_DASHBOARD, Subject.APPLICATION): (
-        ("User", "Dashboard", "CreateApplication, MonitorApplication"),
-        ("Dashboard", "User", "CompilationFailed, ApplicationRegistered, ApplicationStatus"),
-        ("Dashboard", "ApiServer", "POST /api/v1/compile, POST /api/v1/applications"),
-        ("Dashboard", "ApiServer", "GET /api/v1/applications/{id}, GET /api/v1/applications"),
-        ("ApiServer", "Dashboard", "CompilationResult, ApplicationRegistered, ApplicationStatus"),
-        ("ApiServer", "Kubernetes", "POST Application, GET Application"),
-        ("Kubernetes", "ApiServer", "ADDED Application, MODIFIED Application"),
-    ),
-    (_DASHBOARD, Subject.DEVICE): (
-        ("User", "Dashboard", "CreateDevice"),
-        ("Dashboard", "User", "DeviceStatus"),
-        ("Dashboard", "ApiServer", "POST /api/v1/devices, GET /api/v1/devices"),
-        ("ApiServer", "Dashboard", "DeviceStatus"),
-        ("ApiServer", "Kubernetes", "POST Secret, GET Device"),
-        ("Kubernetes", "ApiServer", "ADDED Device, MODIFIED Device"),
-    ),
-    (_COMPILER, Subject.APPLICATION): (
-        ("ApiServer", "Compiler", "Compile"),
-        ("Compiler", "ApiServer", "CompilationSucceeded, CompilationFailed"),
-    ),
     (_PX4, Subject.APPLICATION): (
         ("Px4", "MicroRos", "UorbTopic, CommandAcknowledgment"),
         ("MicroRos", "Dds", "DdsSample"),

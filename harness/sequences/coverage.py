@@ -114,7 +114,7 @@ def _words_before(
     sequence: Sequence, events: list[Event], words: dict[Instance, list[Event]], stopping: int
 ) -> dict[Instance, list[Event]]:
     """The words of the events before ``stopping``. Which device an application is on can be known from later ones."""
-    if sequence.subject is Subject.DEVICE:
+    if sequence.subject is not Subject.APPLICATION:
         return {instance: [event for event in word if event.n < stopping] for instance, word in words.items()}
     return _words(sequence, [event for event in events if event.n < stopping])
 

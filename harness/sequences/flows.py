@@ -69,6 +69,8 @@ class Sequence:
     @cached_property
     def subject(self) -> Subject:
         about = {arrow.event.subject for arrow in self.arrows}
+        if Subject.CALLER in about:
+            return Subject.CALLER
         return Subject.APPLICATION if Subject.APPLICATION in about else Subject.DEVICE
 
     @cached_property
@@ -130,7 +132,22 @@ def _made(text: str, name: str, file: str, folder: Path | None, reduction: Reduc
     symbols: dict[tuple[str, str, str], tuple[tuple[int, tuple[Condition, ...]], ...]] = {}
     for (key, conditions), number in numbers.items():
         symbols[key] = (*symbols.get(key, ()), (number, conditions))
-    return Sequence(name, file, expansion.diagram, tuple(expansion.arrows), expansion.behaviour, symbols, text, folder)
+    made = Sequence(name, file, expansion.diagram, tuple(expansion.arrows), expansion.behaviour, symbols, text, folder)
+    _check_callers(made)
+    return made
+
+
+def _check_callers(sequence: Sequence) -> None:
+    """Raise UsageError for an arrow of a caller's flow whose events do not say which caller they belong to."""
+    if sequence.subject is not Subject.CALLER:
+        return
+    for arrow in sequence.arrows:
+        if "caller" not in arrow.event.fields:
+            raise UsageError(
+                f"{arrow.event.name} from {arrow.event.source} to {arrow.event.target} names no caller",
+                where=f"{arrow.file}:{arrow.arrow.line}",
+                do="leave it out: operations that are about callers make this a diagram of one caller's requests",
+            )
 
 
 _Referred = tuple[Diagram, str, str]

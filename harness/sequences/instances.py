@@ -1,7 +1,8 @@
 """Assigns events to the instances of a flow.
 
-An instance of a device's flow is a device. An instance of an application's flow is an application on a device: it has
-the application's events that name that device or no device, and the device's own events if the diagram has them.
+An instance of a device's flow is a device, and one of a caller's flow a caller of the REST API. An instance of an
+application's flow is an application on a device: it has the application's events that name that device or no device,
+and the device's own events if the diagram has them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ __all__ = ["Instance", "Instances", "collect", "refused", "unknown_participants"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Instance:
-    """``name`` is the device or the application that the flow is about, ``device`` the device of an application."""
+    """``name`` is the device, the application or the caller that the flow is about, ``device`` the device of an
+    application."""
 
     name: str
     device: str
@@ -55,15 +57,18 @@ def collect(
     """
     judged = list(_judged(types, _ordered(events), refusals))
     found = Instances()
-    if subject is Subject.DEVICE:
+    if subject is Subject.CALLER:
+        judged = [(event, subject, str(event.data.get("caller", "")), None) for event, _, _, _ in judged]
+    if subject is not Subject.APPLICATION:
         for event, _, name, _ in judged:
             if name:
                 found.words.setdefault(Instance(name, name), []).append(event)
     else:
         _applications(judged, found.words)
+    named = "caller" if subject is Subject.CALLER else "device or application"
     nameless = sorted({event.name for event, _, name, _ in judged if not name})
     if nameless:
-        found.remarks.append(f"left out, because they name no device or application: {', '.join(nameless)}")
+        found.remarks.append(f"left out, because they name no {named}: {', '.join(nameless)}")
     return found
 
 

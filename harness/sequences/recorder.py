@@ -20,8 +20,8 @@ __all__ = ["arrow_of", "record", "recorded_items"]
 def record(events: Iterable[Event], about: str | None = None) -> str:
     """The history as Mermaid text: repetitions become loops, and instances that differ become an ``alt``.
 
-    ``about`` is ``device`` or ``application``, by default ``application`` if the history has any. The diagram accepts
-    the history. Raises UsageError if there is nothing to record.
+    ``about`` is ``device``, ``application`` or ``caller``; by default the first of ``application``, ``device`` and
+    ``caller`` that the history has. The diagram accepts the history. Raises UsageError if there is nothing to record.
     """
     events = list(events)
     for subject in _subjects(about):
@@ -29,12 +29,12 @@ def record(events: Iterable[Event], about: str | None = None) -> str:
         words = collect(types, subject, events).words
         if words:
             return _render(words, subject, types, events)
-    raise UsageError(f"this history has no events about {f'an {about}' if about == 'application' else 'a device'}")
+    raise UsageError(f"this history has no events about {'an' if about == 'application' else 'a'} {about or 'device'}")
 
 
 def _subjects(about: str | None) -> list[Subject]:
     if about is None:
-        return [Subject.APPLICATION, Subject.DEVICE]
+        return [Subject.APPLICATION, Subject.DEVICE, Subject.CALLER]
     try:
         return [Subject(about)]
     except ValueError as error:

@@ -78,11 +78,9 @@ def _is_outdated(history: History, resource: Resource, name: str) -> bool:
 
 
 def _is_action(event: Event) -> bool:
-    """Whether a test, a fault or a user changed something; the REST API's audit log has only requests that do."""
-    if event.kind is Kind.FAULT or event.source == "Harness":
-        return True
+    """Whether a test, a fault or a user changed something, also by the REST API."""
     wrote = event.source in ("User", "ApiServer") and event.name.startswith(_WRITES)
-    return wrote or (event.source == "User" and event.target == "ApiServer")
+    return wrote or event.kind is Kind.FAULT or event.source == "Harness"
 
 
 def _writes_spec(event: Event, resource: Resource, name: str) -> bool:

@@ -5,13 +5,31 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from harness.boards.board import Credentials
 from harness.emulators.controller import BoardController
+from harness.emulators.identities import Identities
 from harness.emulators.manager import EmulatorManager, EmulatorSettings
 from harness.emulators.workshop import GatewayAccess
 from harness.stack.board_choice import board_catalogue
+from harness.stack.credentials import Pki
 from harness.stack.stack import Stack
+from harness.wasmbed.resources.api import ResourceApi
+from harness.wasmbed.resources.views import Device
 
 __all__ = ["emulators"]
+
+
+class KnownIdentities(Identities):
+    """Identities whose keys the stack's relays have, so that they can read the boards' links."""
+
+    def __init__(self, api: ResourceApi, pki: Pki) -> None:
+        super().__init__(api, pki.devices, pki.servers.certificates)
+        self._pki = pki
+
+    async def get(self, device: Device, *, ed25519: bool) -> Credentials:
+        credentials = await super().get(device, ed25519=ed25519)
+        self._pki.know(credentials)
+        return credentials
 
 
 @asynccontextmanager
@@ -24,11 +42,11 @@ async def emulators(
     """
     endpoint = stack.gateway.endpoint
     catalogue = board_catalogue(stack.options)
+    api = stack.cluster.client(BoardController.name)
     manager = EmulatorManager(
         EmulatorSettings(name, GatewayAccess(endpoint, endpoint[0]), lease_duration=lease_duration),
-        stack.cluster.client(BoardController.name),
-        stack.pki.devices,
-        stack.pki.servers.certificates,
+        api,
+        KnownIdentities(api, stack.pki),
         catalogue,
         stack.clock,
         stack.network,

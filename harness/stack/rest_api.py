@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -110,11 +112,28 @@ class RestApi:
             raise RestApiRefusal(answer.status, decoded)
         return decoded
 
+    @asynccontextmanager
+    async def following(self, *, role: str = "admin") -> AsyncIterator[AsyncIterator[Object]]:
+        """Follow the changes from now on, as ``/api/v1/events`` sends them: each has change, kind and object."""
+        if self._session is None:
+            raise ConnectionRefusedError("the REST API is stopped")
+        sent = {"Authorization": f"Bearer {await self.token(role)}"}
+        async with self._session.get(self.url + "/api/v1/events", headers=sent) as answer:
+            if answer.status >= 400:
+                raise RestApiRefusal(answer.status, orjson.loads(await answer.read()))
+            yield _changes(answer)
+
     async def token(self, role: str) -> str:
         """Return the token of a ServiceAccount with a role, which is made when it is first asked for."""
         if role not in self._tokens:
             self._tokens[role] = await token_of(role, self._api, self._api.namespace)
         return self._tokens[role]
+
+
+async def _changes(answer: aiohttp.ClientResponse) -> AsyncIterator[Object]:
+    async for line in answer.content:
+        if line.startswith(b"data: "):
+            yield orjson.loads(line[len(b"data: ") :])
 
 
 class StackFleet(GatewayFleet):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.sequences.bindings import event_types
 from harness.wasmbed.api.settings import ApiSettings
 from tests.api.world import World
 
@@ -47,7 +48,7 @@ async def test_an_operator_changes_and_an_admin_deletes_devices(world: World) ->
     await world.ask("DELETE", "/api/v1/devices/pump-1", role="admin")
 
 
-async def test_every_change_is_in_the_audit_log(world: World) -> None:
+async def test_every_request_is_in_the_audit_log(world: World) -> None:
     await world.register("pump-1")
     await world.ask("PATCH", "/api/v1/devices/pump-1", {"labels": {"a": "b"}}, role="operator")
     await world.ask("DELETE", "/api/v1/devices/pump-1", role="operator", status=403)
@@ -56,7 +57,18 @@ async def test_every_change_is_in_the_audit_log(world: World) -> None:
     assert [(done, data["caller"], data["code"]) for done, data in world.audit] == [
         ("changeDevice", name, 200),
         ("deleteDevice", name, 403),
+        ("getDevice", name, 200),
     ]
+    assert [(done, data["method"], data["path"]) for done, data in world.asked] == [
+        ("changeDevice", "PATCH", "/api/v1/devices/pump-1"),
+        ("deleteDevice", "DELETE", "/api/v1/devices/pump-1"),
+        ("getDevice", "GET", "/api/v1/devices/pump-1"),
+    ]
+
+
+async def test_what_anybody_may_ask_is_not_in_the_audit_log(world: World) -> None:
+    await world.ask("GET", "/health", role="")
+    assert (world.asked, world.audit) == ([], [])
 
 
 @pytest.mark.settings(rate=1.0, burst=3)
@@ -84,3 +96,12 @@ async def test_pages_of_named_origins_may_call_it(world: World) -> None:
 
     assert await allowed("https://dashboard.example") == "https://dashboard.example"
     assert await allowed("https://elsewhere.example") is None
+
+
+async def test_sequences_know_each_operation_that_is_recorded(world: World) -> None:
+    document = await world.ask("GET", "/openapi.json")
+    named = {
+        each["operationId"] for path in document["paths"].values() for each in path.values() if each.get("security")
+    }
+    bound = {name for source, target, name in event_types() if (source, target) == ("User", "ApiServer")}
+    assert bound == named

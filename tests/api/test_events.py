@@ -90,3 +90,16 @@ async def test_a_web_socket_has_the_same(world: World) -> None:
         assert (await socket.receive_json())["object"]["id"] == "pump-1"
     with pytest.raises(aiohttp.WSServerHandshakeError, match="401"):
         await world.session.ws_connect("/ws")
+
+
+async def test_a_change_for_two_subscribers_is_recorded_once(world: World) -> None:
+    await world.register("pump-1")  # without a subscriber
+    async with (
+        world.session.get("/api/v1/events", headers=headers(world)) as one,
+        world.session.get("/api/v1/events", headers=headers(world)) as other,
+    ):
+        await world.register("pump-2")
+        await anext(events(one))
+        await anext(events(other))
+    told = [(name, data["name"], data["subscribers"]) for name, data in world.told]
+    assert told == [("ADDED Device", "pump-2", 2)]

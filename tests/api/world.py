@@ -26,7 +26,8 @@ START = 1_700_000_000.0
 
 
 class World:
-    """``tokens`` are by role, and ``nobody`` has none. Changes are recorded in ``audit``."""
+    """``tokens`` are by role, and ``nobody`` has none. ``audit`` has the answers of the audit log, ``asked`` what was
+    asked, and ``told`` the other messages of the API."""
 
     def __init__(self, settings: ApiSettings) -> None:
         self.clock = ManualClock(START)
@@ -38,6 +39,8 @@ class World:
         self.url = ""
         self.tokens: dict[str, str] = {}
         self.audit: list[tuple[str, Mapping[str, Any]]] = []
+        self.asked: list[tuple[str, Mapping[str, Any]]] = []
+        self.told: list[tuple[str, Mapping[str, Any]]] = []
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[World]:
@@ -129,4 +132,5 @@ class World:
         assert (await self.cluster.server.handle(request)).status == 201
 
     def _note(self, source: str, target: str, name: str, data: Mapping[str, Any], about: str) -> None:
-        self.audit.append((name, data))
+        is_answer = source == "ApiServer" and "code" in data
+        (self.asked if source == "User" else self.audit if is_answer else self.told).append((name, data))

@@ -31,6 +31,8 @@ class Builder:
             data["applicationId"] = APPLICATION
         if event.name_prefix is not None:
             data["name"] = event.name_prefix + device
+        if "caller" in event.fields:
+            data["caller"] = device
         for condition in sorted(conditions, key=lambda condition: -len(condition.path)):
             if condition.test is not Comparison.ABSENT:
                 _put(data, condition.path, _some_value(condition, conditions), device)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.core.errors import UsageError
-from harness.sequences import catalogue, load, load_text
+from harness.sequences import catalogue, judge, load, load_text
 from harness.sequences.bindings import PARTICIPANTS, Subject, bind, event_types
 from harness.sequences.labels import Label, duration, read_label
 
@@ -140,9 +142,7 @@ def test_the_table_knows_every_frame_request_and_watch() -> None:
 
 def test_every_flow_of_the_project_loads_and_says_its_state() -> None:
     flows = {flow.name: flow for flow in catalogue().flows}
-    assert {name for name, flow in flows.items() if flow.pending} == {
-        *("compile-and-create", "dashboard-devices", "dashboard-management", "px4-communication")
-    }
+    assert {name for name, flow in flows.items() if flow.pending} == {"px4-communication"}
     assert "not built yet" in flows["px4-communication"].pending
     assert flows["device-enrollment"].subject is Subject.DEVICE
     assert flows["execution-on-device"].subject is Subject.APPLICATION
@@ -236,3 +236,21 @@ def test_references_that_multiply_or_go_too_deep_are_refused(tmp_path: Path) -> 
     with pytest.raises(UsageError, match="nested more than 60 deep"):
         load("deep-0", tmp_path)
     assert len(load("deep-2", tmp_path).arrows) == 60
+
+
+def test_a_flow_about_callers_has_only_events_that_name_one() -> None:
+    asks = "sequenceDiagram\n  User->>ApiServer: compile\n"
+    assert load_text(asks, "asks").subject is Subject.CALLER
+    with pytest.raises(UsageError, match="POST Application from ApiServer to Kubernetes names no caller"):
+        load_text(f"{asks}  ApiServer->>Kubernetes: POST Application\n", "makes")
+
+
+def test_each_caller_has_a_flow_of_its_own(build: Any) -> None:
+    text = "sequenceDiagram\n  User->>ApiServer: listDevices\n  ApiServer->>User: listDevices (code = 200)\n"
+    lines = "User->>ApiServer: listDevices\nApiServer->>User: listDevices (code = 200)"
+    one, other = build.history(lines, "one"), build.history(lines, "other")
+    woven = [one[0], other[0], one[1], other[1]]
+    events = [replace(event, n=number, at=number / 100) for number, event in enumerate(woven)]
+    verdict = judge(load_text(text, "asks"), events)
+    assert verdict.ok
+    assert [each.instance.name for each in verdict.instances] == ["one", "other"]

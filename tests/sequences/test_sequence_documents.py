@@ -154,11 +154,11 @@ def test_a_broken_sequence_is_marked_and_the_others_go_on(
 
 
 def test_the_arrows_of_a_flow_with_their_events(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["sequences", "list", "certificate-invalid", "compile-and-create", "--arrows"]) == 0
+    assert run(["sequences", "list", "certificate-invalid", "px4-communication", "--arrows"]) == 0
     out = capsys.readouterr().out
     assert "  Gateway->>Device: Error (code = CERTIFICATE_INVALID, action = RENEW_CERTIFICATE)\n" in out
     assert "of closed; ConnectionClosed from Device to Gateway, about device" in out
-    assert "pending: the compile service is not built yet" in out
+    assert "pending: the PX4 bridge is not built yet" in out
     assert run(["sequences", "list", "nothing-like-it"]) == 2
     assert "there is no sequence" in capsys.readouterr().err
 

@@ -81,9 +81,8 @@ def test_only_a_phase_given_as_text_is_judged(history: History, wanted: Any) -> 
         lambda history: history.record(Kind.FAULT, "Device", "", "Crash", {"device": "pump-1"}, "pump-1"),
         lambda history: history.record(Kind.MESSAGE, "User", "Kubernetes", "PATCH Device", {}, "pump-1"),
         lambda history: history.record(Kind.MESSAGE, "ApiServer", "Kubernetes", "PATCH Application", {}, "app"),
-        lambda history: history.record(Kind.MESSAGE, "User", "ApiServer", "deployApplication", {"code": 200}, "app"),
     ],
-    ids=["power", "reset", "crash", "label", "rest-write", "rest-request"],
+    ids=["power", "reset", "crash", "label", "rest-write"],
 )
 def test_an_action_after_the_last_change_leaves_the_outcome_open(history: History, act: Any) -> None:
     act(history)

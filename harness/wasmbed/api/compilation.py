@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
-from typing import Annotated, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from harness.core.history import Tap
 from harness.wasmbed.api.operation import Answer, Body, Call, NoBody, NoQuery, Operation, Right
 from harness.wasmbed.api.problems import RETRY_AFTER, FieldProblem, Problem
-from harness.wasmbed.compile.results import BoardRoom, CannotCompile, Compiled, Language, Level, Source
+from harness.wasmbed.compile.results import BoardRoom, CannotCompile, Compiled, Diagnostic, Language, Level, Source
 from harness.wasmbed.compile.service import CompileService
 from harness.wasmbed.compile.templates import TEMPLATES, Template
 from harness.wasmbed.compile.turns import QueueFull
@@ -101,10 +102,11 @@ class TemplateSource(TemplateShape):
 
 
 class Compilation:
-    """The operations. ``rooms`` are the kinds of boards that a module is compared with."""
+    """The operations. ``rooms`` are the kinds of boards that a module is compared with; ``tap`` records what the
+    service is asked and what comes of it."""
 
-    def __init__(self, service: CompileService, rooms: Sequence[BoardRoom]) -> None:
-        self._service, self._rooms = service, rooms
+    def __init__(self, service: CompileService, rooms: Sequence[BoardRoom], tap: Tap | None = None) -> None:
+        self._service, self._rooms, self._tap = service, rooms, tap
 
     def operations(self) -> list[Operation]:
         """Return them, for the router and the document."""
@@ -150,6 +152,8 @@ class Compilation:
         room = next((each for each in self._rooms if each.kind == wanted.targetBoard), None)
         if wanted.targetBoard is not None and room is None:
             raise _board(f"there are no boards of kind {wanted.targetBoard}")
+        who = {"caller": call.caller.name}
+        self._note("ApiServer", "Compiler", "Compile", {**who, "language": wanted.language.value})
         try:
             compiled = await self._service.compile(Source.unnamed(wanted.code, wanted.language), call.caller.name)
         except QueueFull as full:
@@ -159,10 +163,17 @@ class Compilation:
             detail = f"{wanted.language.value} cannot be compiled here: {error.what}; {error.do}"
             raise Problem(503, detail) from error
         if compiled.module is None or compiled.info is None:
+            self._note("Compiler", "ApiServer", "CompilationFailed", {**who, "errors": len(_errors(compiled))})
             raise _refusal(compiled)
+        module = {"size": compiled.info.size, "sha256": compiled.info.sha256.hex()}
+        self._note("Compiler", "ApiServer", "CompilationSucceeded", {**who, **module})
         if room is not None and (objection := room.objection(compiled.info)) is not None:
             raise _board(objection)
         return Answer(self._shape(compiled, compiled.module, compiled.info))
+
+    def _note(self, source: str, target: str, name: str, data: Mapping[str, Any]) -> None:
+        if self._tap is not None:
+            self._tap(source, target, name, data, "")
 
     def _shape(self, compiled: Compiled, module: bytes, info: ModuleInfo) -> CompiledShape:
         return {
@@ -201,9 +212,13 @@ def _diagnostics(compiled: Compiled) -> list[DiagnosticShape]:
     ]
 
 
+def _errors(compiled: Compiled) -> list[Diagnostic]:
+    return [each for each in compiled.diagnostics if each.level is Level.ERROR]
+
+
 def _refusal(compiled: Compiled) -> Problem:
     """Return the refusal of code with errors, which has the original's fields too."""
-    errors = [each for each in compiled.diagnostics if each.level is Level.ERROR]
+    errors = _errors(compiled)
     fields: list[FieldProblem] = [{"field": "code", "detail": str(each)} for each in errors[:_SHOWN]]
     members = {"success": False, "error": compiled.output, "diagnostics": _diagnostics(compiled)}
     return Problem(422, f"the code does not compile: {errors[0]}", fields, members=members)

@@ -18,10 +18,12 @@ import orjson
 from pydantic import Field
 
 from harness.core.clock import Clock
+from harness.core.history import Tap
 from harness.wasmbed.api.copies import KINDS, Copies
 from harness.wasmbed.api.operation import Body
 from harness.wasmbed.api.problems import Problem
 from harness.wasmbed.resources.api import Object, Resource
+from harness.wasmbed.resources.kinds import GATEWAY
 
 __all__ = ["ALL_KINDS", "Changes", "EventQuery", "Subscription", "read_kinds"]
 
@@ -71,9 +73,10 @@ class Changes:
         kept: int,
         subscribers: int,
         epoch: str,
+        tap: Tap | None = None,
     ) -> None:
-        """``epoch`` tells the numbers of this run from those of another."""
-        self._clock, self._shapes, self._epoch = clock, shapes, epoch
+        """``epoch`` tells the numbers of this run from those of another. ``tap`` records what subscribers get."""
+        self._clock, self._shapes, self._epoch, self._tap = clock, shapes, epoch, tap
         self._kept: deque[Change] = deque(maxlen=kept)
         self._number = 0
         self._most = subscribers
@@ -113,7 +116,7 @@ class Changes:
             subscription.put(Change(self._number, "reset", b'{"reason":"changes were missed: read the lists again"}'))
             return
         for change in self._kept:
-            if change.number > int(number[:18]):
+            if change.number > int(number[:18]) and subscription.wants(change):
                 subscription.put(change)
 
     def _noting(self, kind: Resource) -> Callable[[Object | None, Object | None], None]:
@@ -125,10 +128,20 @@ class Changes:
             text = orjson.dumps({"change": what, "kind": name, "object": shape(new if new is not None else old or {})})
             change = Change(self._number, name, text)
             self._kept.append(change)
-            for each in list(self._subscriptions):
+            told = [each for each in self._subscriptions if each.wants(change)]
+            for each in told:
                 each.put(change)
+            if told and self._tap is not None:
+                self._record(kind, what, new if new is not None else old or {}, len(told))
 
         return note
+
+    def _record(self, kind: Resource, what: str, object: Object, subscribers: int) -> None:
+        """Record that subscribers get a change: one message, however many they are."""
+        assert self._tap is not None
+        name, phase = object["metadata"]["name"], (object.get("status") or {}).get("phase")
+        data = {"name": name, "status": {"phase": phase}, "subscribers": subscribers}
+        self._tap("ApiServer", "User", f"{what.upper()} {kind.kind}", data, "" if kind == GATEWAY else name)
 
 
 class Subscription:
@@ -140,10 +153,12 @@ class Subscription:
         self._changed = asyncio.Event()
         self._ended = False
 
+    def wants(self, change: Change) -> bool:
+        """Whether the change is of a wanted kind."""
+        return change.kind in self.kinds
+
     def put(self, change: Change) -> None:
-        """Queue a change that is wanted. A queue that is full ends the subscription."""
-        if change.kind not in self.kinds and change.kind != "reset":
-            return
+        """Queue a change. A queue that is full ends the subscription."""
         if len(self._waiting) >= _WAITING:
             self._ended = True
         else:

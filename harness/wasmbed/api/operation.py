@@ -70,7 +70,7 @@ class Call(Generic[B, Q]):
     query: Q
     request: web.Request
     audit: dict[str, Any] = field(default_factory=dict)
-    """Entries of the audit log beside caller, right, path and answer."""
+    """Entries of the answer in the audit log, beside caller, right and code."""
 
     @property
     def expected_version(self) -> str | None:

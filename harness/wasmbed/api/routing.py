@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
 
 import orjson
 from aiohttp import web
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 from harness.core.clock import Clock
 from harness.core.history import Tap
 from harness.wasmbed.api.access import Access
+from harness.wasmbed.api.exchange import Exchange
 from harness.wasmbed.api.operation import Answer, Body, Call, Caller, NoBody, Operation
 from harness.wasmbed.api.problems import Problem, of_api_error, of_validation
 from harness.wasmbed.api.rate import Rates
@@ -41,31 +41,32 @@ class Routing:
         """Return what serves ``operation``."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
+            exchange = Exchange(self._tap if operation.right is not None else None, operation, request)
             caller = _ANYBODY
-            audit: dict[str, Any] = {}
             try:
                 if operation.right is not None:
-                    caller = await self._access.caller(request.headers.get("Authorization", ""))
+                    exchange.caller = caller = await self._access.caller(request.headers.get("Authorization", ""))
                     self._rates.take(caller.name)
                     await self._access.check(caller, operation.right)
-                answer = await self._run(operation, caller, request, audit)
+                answer = await self._run(operation, caller, request, exchange)
             except Problem as problem:
                 answer = problem.response()
             except (ApiError, OSError) as error:
                 answer = of_api_error(error).response()
-            self._record(operation, request, caller, answer, audit)
+            exchange.answered(answer)
             return answer
 
         return handle
 
     async def _run(
-        self, operation: Operation, caller: Caller, request: web.Request, audit: dict[str, Any]
+        self, operation: Operation, caller: Caller, request: web.Request, exchange: Exchange
     ) -> web.StreamResponse:
         for name in _BOUNDED:
             if len(request.headers.get(name, "")) > LONGEST_HEADER:
                 raise Problem(422, f"{name} has more than {LONGEST_HEADER} characters")
         body, raw = await self._body(operation, request)
-        call = Call(caller, dict(request.match_info), body, _query(operation, request), request, audit)
+        call = Call(caller, dict(request.match_info), body, _query(operation, request), request, exchange.audit)
+        exchange.asked(body)
 
         key = request.headers.get("Idempotency-Key", "") if request.method == "POST" else ""
         if key:
@@ -99,25 +100,6 @@ class Routing:
             return operation.body.model_validate(content, strict=False), raw
         except ValidationError as error:
             raise of_validation(error, "body") from error
-
-    def _record(
-        self,
-        operation: Operation,
-        request: web.Request,
-        caller: Caller,
-        answer: web.StreamResponse,
-        audit: dict[str, Any],
-    ) -> None:
-        """Write what changes something into the audit log, which is part of the history."""
-        if self._tap is None or operation.method == "GET":
-            return
-        data: dict[str, Any] = {"caller": caller.name, "code": answer.status, "path": request.path}
-        if operation.right is not None:
-            data["right"] = str(operation.right)
-        data |= audit
-        if answer.status >= 400 and isinstance(answer, web.Response) and isinstance(answer.body, bytes):
-            data["reason"] = orjson.loads(answer.body).get("detail")
-        self._tap("User", "ApiServer", operation.name, data, request.match_info.get("id", ""))
 
 
 def methods_of(operation: Operation) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ class ApiServer:
             GATEWAY: lambda each: gateway_shape(each, self.copies.served_by(each["metadata"]["name"])),
         }
         epoch = randomness.token(4).replace("-", "_")
-        self._changes = Changes(self.copies, clock, shapes, settings.kept_events, settings.subscribers, epoch)
+        self._changes = Changes(self.copies, clock, shapes, settings.kept_events, settings.subscribers, epoch, tap)
         self._infrastructure = Infrastructure(settings.infrastructure, clock, network)
         self._overview = Overview(self.copies, self._infrastructure, clock)
         self._compiler = CompileService(settings.compile, clock)
@@ -164,7 +164,7 @@ class ApiServer:
             *PairingModes(self._api, self.copies, self._clock).operations(),
             *parts.operations(),
             *Terminal(self._api, self._access, self._clock, self._overview, parts).operations(),
-            *Compilation(self._compiler, self._settings.boards).operations(),
+            *Compilation(self._compiler, self._settings.boards, self._tap).operations(),
             *streams.operations(),
         ]
 
