@@ -27,4 +27,4 @@ FORMS: Mapping[str, str] = {
     LABEL_KEY: "write a label's key as Kubernetes takes it, for example site or example.com/site",
     LABEL_VALUE: "write a label's value as Kubernetes takes it: letters, digits, and - _ . between them",
 }
-"""What to write, by the pattern that a text did not match."""
+"""Words for people, by the pattern that a text did not match."""
