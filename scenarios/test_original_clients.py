@@ -35,7 +35,7 @@ async def test_the_page_of_devices(stack: Stack) -> None:
     assert made["success"]
     name = made["devices"][0]["id"]
     assert (await rest.get(f"/api/v1/devices/{name}"))["status"] == "Pending"
-    assert (await rest.post(f"/api/v1/devices/{name}-2/enroll", {"gatewayId": "gateway-1"}))["success"]
+    assert (await rest.post(f"/api/v1/devices/{name}/enroll", {"gatewayId": "gateway-1"}))["success"]
 
     device = stack.device(await stack.boards.power_on(name=name))
     await device.until(phase="Connected", within=PATIENCE)

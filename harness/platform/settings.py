@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,7 +21,7 @@ __all__ = ["FILE", "PROFILES", "Settings", "read_settings", "schema", "with_prof
 
 FILE = "wasmbed.toml"
 MOST_GATEWAYS = 32
-Port = Annotated[int, Field(ge=0, le=65_535)]
+Port = Annotated[int, Field(ge=0, le=65_535, strict=True)]
 """0 is any free one."""
 
 PROFILES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
@@ -67,7 +67,7 @@ class Cluster(_Table):
 class Gateways(_Table):
     """The gateways. A second one and those after it listen at free ports."""
 
-    count: int = Field(default=1, ge=1, le=MOST_GATEWAYS, description="Number of gateways.")
+    count: int = Field(default=1, ge=1, le=MOST_GATEWAYS, strict=True, description="Number of gateways.")
     port: Port = Field(default=8081, description="Port for devices, of the first gateway.")
     http_port: Port = Field(default=8080, description="Port of the HTTP API, of the first gateway.")
     hosts: tuple[str, ...] = Field(default=(), description="Further names and addresses in the gateways' certificates.")
@@ -160,13 +160,12 @@ def read_settings(path: Path | None, pairs: Iterable[str] = ()) -> Settings:
     Paths in it are relative to the file. Raises UsageError with the setting's name."""
     file = path or Path(FILE)
     table = _read(file, must_exist=path is not None)
-    for pair in pairs:
-        _set(table, pair)
+    options = {_set(table, pair) for pair in pairs}
     try:
         given = Settings.model_validate(table)
         return _placed(Settings.model_validate(with_profile(given.platform.profile, table)), file.parent)
     except ValidationError as error:
-        raise _explained(error, str(file)) from error
+        raise _explained(error, str(file), options) from error
 
 
 def with_profile(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,7 +189,8 @@ def _read(file: Path, *, must_exist: bool) -> dict[str, Any]:
         raise UsageError(f"invalid TOML: {error}", where=str(file), do="correct it there") from error
 
 
-def _set(table: dict[str, Any], pair: str) -> None:
+def _set(table: dict[str, Any], pair: str) -> str:
+    """Put a pair into ``table``; returns its name."""
     name, equals, text = pair.partition("=")
     part, dot, setting = name.partition(".")
     if not (equals and dot and part and setting):
@@ -200,6 +200,7 @@ def _set(table: dict[str, Any], pair: str) -> None:
     except ValueError:
         value = text
     table[part] = {**table.get(part, {}), setting: value}
+    return name
 
 
 def _placed(settings: Settings, folder: Path) -> Settings:
@@ -222,16 +223,21 @@ def _placed(settings: Settings, folder: Path) -> Settings:
     )
 
 
-def _explained(error: ValidationError, file: str) -> UsageError:
+def _explained(error: ValidationError, file: str, options: Collection[str]) -> UsageError:
     first, *more = error.errors(include_url=False)
     name = ".".join(map(str, first["loc"]))
     message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "tuple_type":
+        message = 'write a list, for example ["a", "b"]'
     if first["type"] == "extra_forbidden":
         parent: Any = Settings
         for part in first["loc"][:-1]:
             parent = parent.model_fields[str(part)].annotation
         message = f"unknown; known are {', '.join(parent.model_fields)}"
     rest = f" (and {len(more)} more)" if more else ""
+    given_by_option = any(option == name or option.startswith(f"{name}.") for option in options)
     return UsageError(
-        f"{name}: {message}{rest}" if name else f"{message}{rest}", where=file, do="correct it; see wasmbed config"
+        f"{name}: {message}{rest}" if name else f"{message}{rest}",
+        where="--set" if given_by_option else file,
+        do="correct it; see wasmbed config --schema",
     )

@@ -30,7 +30,15 @@ async def test_health_and_document_need_none(world: World) -> None:
 async def test_a_caller_without_a_role_may_nothing(world: World) -> None:
     for path in ("/api/v1/devices", "/api/v1/applications", "/api/v1/gateways", "/api/v1/status", "/api/v1/events"):
         problem = await world.ask("GET", path, role="nobody", status=403)
-        assert "an RBAC role gives it" in problem["detail"]
+        assert "the role viewer or operator or admin gives it" in problem["detail"]
+
+
+async def test_a_refusal_names_the_roles_that_have_the_right(world: World) -> None:
+    problem = await world.ask("DELETE", "/api/v1/devices/pump-1", role="operator", status=403)
+    assert "delete devices.wasmbed.io; the role admin gives it" in problem["detail"]
+    command = {"command": "kubectl get secrets"}
+    problem = await world.ask("POST", "/api/v1/terminal/execute", command, role="admin", status=403)
+    assert "none of viewer, operator and admin does" in problem["detail"]
 
 
 async def test_a_viewer_reads_and_changes_nothing(world: World) -> None:

@@ -69,7 +69,7 @@ async def test_a_name_that_is_taken_is_a_conflict(world: World, good: str) -> No
     body = {"name": "hello", "wasmBytes": good, "targetDevices": {"allDevices": True}}
     await world.ask("POST", "/api/v1/applications", body, status=201)
     problem = await world.ask("POST", "/api/v1/applications", body, status=409)
-    assert "already exists" in problem["detail"]
+    assert "there is an application hello already" in problem["detail"]
 
 
 async def test_a_repeated_request_with_its_key_creates_nothing_twice(world: World, good: str) -> None:

@@ -1,6 +1,7 @@
 """Devices over the REST API."""
 
 import asyncio
+from base64 import b64decode
 
 import pytest
 
@@ -43,8 +44,12 @@ async def test_a_device_has_the_original_s_fields(world: World) -> None:
 async def test_an_unknown_device_is_a_404(world: World) -> None:
     for method in ("GET", "DELETE"):
         problem = await world.ask(method, "/api/v1/devices/pump-1", status=404)
-        assert problem["detail"] == "there is no device pump-1"
+        assert problem["detail"] == "there is no device pump-1; GET /api/v1/devices lists them"
     await world.ask("PATCH", "/api/v1/devices/pump-1", {"labels": {"a": "b"}}, status=404)
+    for act in ("enroll", "connect", "disconnect"):
+        await world.ask("POST", f"/api/v1/devices/pump-1/{act}", status=404)
+    with pytest.raises(NotFound):
+        await world.api.get(SECRET, "pairing-pump-1")
 
 
 async def test_a_device_that_is_let_in_gets_a_pairing_token(world: World) -> None:
@@ -71,7 +76,7 @@ async def test_a_token_that_waits_is_not_replaced(world: World) -> None:
     await world.ask("POST", "/api/v1/devices", {"name": "pump-1"}, status=201)
     before = await world.api.get(SECRET, "pairing-pump-1")
     problem = await world.ask("POST", "/api/v1/devices", {"name": "pump-1"}, status=409)
-    assert "pump-1 has a pairing token already" in problem["detail"]
+    assert "POST /api/v1/devices/pump-1/enroll replaces it" in problem["detail"]
     assert await world.api.get(SECRET, "pairing-pump-1") == before
 
 
@@ -93,6 +98,14 @@ async def test_tokens_that_were_made_are_shown_though_the_cluster_goes_away(
     assert made["errors"] == ["pump-3: the Kubernetes API server cannot be reached: the cluster is away"]
     problem = await world.ask("POST", "/api/v1/devices", {"name": "pump-3"}, status=503)
     assert problem["detail"] == made["errors"][0].removeprefix("pump-3: ")
+
+
+async def test_a_token_that_was_lost_is_replaced(world: World) -> None:
+    made = await world.ask("POST", "/api/v1/devices", {"name": "pump-1"}, status=201)
+    answer = await world.ask("POST", "/api/v1/devices/pump-1/enroll", role="operator")
+    assert answer["pairingToken"] != made["devices"][0]["pairingToken"]
+    secret = await world.api.get(SECRET, "pairing-pump-1")
+    assert b64decode(secret["data"]["token"]).decode() == answer["pairingToken"]
 
 
 async def test_some_of_several_may_be_there_already(world: World) -> None:
@@ -123,6 +136,22 @@ async def test_a_device_enrolls_again_with_a_new_token(world: World) -> None:
 async def test_a_body_that_does_not_fit_names_the_field(world: World, body: object, field: str) -> None:
     problem = await world.ask("POST", "/api/v1/devices", body, status=422)
     assert problem["errors"][0]["field"] == field
+
+
+async def test_a_text_of_another_form_is_answered_by_what_to_write(world: World) -> None:
+    problem = await world.ask("POST", "/api/v1/devices", {"name": "Pump 1"}, status=422)
+    assert problem["detail"].endswith(
+        "name: write lower-case letters, digits, and hyphens between them, for example pump-1"
+    )
+    change = {"config": {"heartbeatInterval": "soon"}}
+    problem = await world.ask("PUT", "/api/v1/gateways/gateway-1", change, status=422)
+    assert "for example 30s" in problem["errors"][0]["detail"]
+
+
+async def test_the_numbers_have_devices_that_are_awaited(world: World) -> None:
+    await world.register("pump-1", phase="Connected")
+    await world.ask("POST", "/api/v1/devices", {"name": "pump-2"}, status=201)
+    assert (await world.ask("GET", "/api/v1/status"))["devices"]["total"] == 2
 
 
 async def test_a_change_of_another_version_is_refused(world: World) -> None:

@@ -76,6 +76,21 @@ async def test_a_warning_does_not_prevent_a_module() -> None:
 
 
 @needs(Language.C)
+async def test_a_warning_that_is_an_error_has_its_own_name() -> None:
+    code = '#include "wasmbed.h"\nWASMBED_EXPORT(run) void run(void) { absent(); }\n'
+    async with service() as compiler:
+        compiled = await compiler.compile(Source.unnamed(code, Language.C), untrusted=False)
+    assert [each.code for each in compiled.diagnostics] == ["-Wimplicit-function-declaration"]
+
+
+async def test_a_module_that_is_not_well_typed_is_told_in_a_sentence() -> None:
+    code = '(module (func (export "run") (i32.add)))'
+    async with service() as compiler:
+        compiled = await compiler.compile(Source.unnamed(code, Language.WAT), untrusted=False)
+    assert "main.wat: the module cannot run on a device: malformed WebAssembly module: type mismatch" in compiled.output
+
+
+@needs(Language.C)
 async def test_an_error_of_the_linker_is_one_of_the_code() -> None:
     code = '#include "wasmbed.h"\nextern int absent(void);\nWASMBED_EXPORT(run) int run(void) { return absent(); }\n'
     async with service() as compiler:

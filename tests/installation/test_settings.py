@@ -44,6 +44,8 @@ def test_the_documents_ports_are_a_profile_below_the_file_and_the_option(tmp_pat
         ("[gatewys]\ncount = 1\n", "gatewys: unknown; known are platform, cluster, gateways"),
         ("[gateways]\nports = 1\n", "gateways.ports: unknown; known are count, port, http_port"),
         ("[gateways]\ncount = 0\n", "gateways.count: Input should be greater than or equal to 1"),
+        ("[gateways]\ncount = true\n", "gateways.count: Input should be a valid integer"),
+        ('[gateways]\nhosts = "gateway.lab"\n', 'gateways.hosts: write a list, for example ["a", "b"]'),
         ("[api]\nport = 8081\n", "api.port and gateways.port have the same port, 8081"),
         ("[api]\nport = 70000\n[controllers]\nport = -1\n", "(and 1 more)"),
         ("gateways = 3\n", "gateways: Input should be a valid dictionary"),
@@ -62,6 +64,13 @@ def test_what_does_not_fit_is_named(tmp_path: Path, text: str, said: str) -> Non
 def test_a_pair_without_its_form_is_refused(pair: str) -> None:
     with pytest.raises(UsageError, match="is not TABLE"):
         read_settings(None, [pair])
+
+
+@pytest.mark.parametrize("pair", ["gateways.count=x", "colours.red=1"])
+def test_an_option_that_does_not_fit_is_not_looked_for_in_the_file(pair: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        read_settings(None, [pair])
+    assert str(raised.value).startswith("--set: ")
 
 
 def test_a_file_that_is_named_must_exist(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from harness.core.clock import Clock
 from harness.wasmbed.api.operation import Caller, Right
 from harness.wasmbed.api.problems import Problem, of_api_error
+from harness.wasmbed.api.roles import ROLES
 from harness.wasmbed.resources.api import ApiError, ResourceApi
 from harness.wasmbed.resources.kinds import SUBJECT_ACCESS_REVIEW, TOKEN_REVIEW
 
@@ -22,6 +23,8 @@ __all__ = ["Access"]
 _TOKEN_LIMIT = 8192
 _REMEMBERED = 4096
 """Answers that are used again, of each kind, the latest."""
+
+_GET_ONE = "wasmbed platform token prints one, and kubectl create token NAME one of a ServiceAccount"
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -40,14 +43,14 @@ class Access:
         scheme, _, token = authorization.partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token or len(token) > _TOKEN_LIMIT:
-            raise _unknown("a bearer token is needed: kubectl create token NAME gives one of a ServiceAccount")
+            raise _unknown(f"a bearer token is needed: {_GET_ONE}")
         key = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
         found = self._callers.get(key)
         if not found:
             found = (await self._review(token),)
             self._callers.put(key, found[0])
         if found[0] is None:
-            raise _unknown("the bearer token is not valid, or not any more")
+            raise _unknown(f"the bearer token is not valid, or not any more: {_GET_ONE}")
         return found[0]
 
     async def check(self, caller: Caller, right: Right) -> None:
@@ -57,7 +60,7 @@ class Access:
             found = (await self._ask(caller, right),)
             self._rights.put((caller, right), found[0])
         if found[0] is not None:
-            raise Problem(403, f"{caller.name} has no right to {right}; an RBAC role gives it{found[0]}")
+            raise Problem(403, f"{caller.name} has no right to {right}; {_roles_with(right)}{found[0]}")
 
     async def _review(self, token: str) -> Caller | None:
         status = await self._create(TOKEN_REVIEW, {"token": token})
@@ -120,6 +123,13 @@ class _Recent(Generic[K, V]):
         self._answers.move_to_end(key)
         if len(self._answers) > _REMEMBERED:
             self._answers.popitem(last=False)
+
+
+def _roles_with(right: Right) -> str:
+    names = [name for name, role in ROLES.items() if right.verb in role.rules.get((right.group, right.plural), ())]
+    if not names:
+        return "an RBAC role gives it, and none of viewer, operator and admin does"
+    return f"the role {' or '.join(names)} gives it, or another RBAC role"
 
 
 def _unknown(detail: str) -> Problem:

@@ -19,7 +19,7 @@ from harness.wasmbed.api.shapes import ApplicationShape, application_shape
 from harness.wasmbed.api.texts import Texts
 from harness.wasmbed.api.writes import ONLY_THESE, Done, LabelKey, LabelValue, Name, delete, patch
 from harness.wasmbed.protocol.messages import Limits
-from harness.wasmbed.resources.api import ResourceApi
+from harness.wasmbed.resources.api import Conflict, ResourceApi
 from harness.wasmbed.resources.kinds import APPLICATION
 from harness.wasmbed.resources.manifests import new_object
 from harness.wasmbed.resources.modules import ConfigMapModuleStore, ModuleMissing
@@ -225,7 +225,11 @@ class Applications:
         wanted = call.body
         name = wanted.name or f"application-{self._randomness.token(6)}"
         await _check_module(wanted.wasmBytes, wanted.config.spec())
-        made = await self._api.create(APPLICATION, new_object(APPLICATION, name, wanted.spec(name)))
+        try:
+            made = await self._api.create(APPLICATION, new_object(APPLICATION, name, wanted.spec(name)))
+        except Conflict as error:
+            do = f"PUT /api/v1/applications/{name} replaces it"
+            raise Problem(409, f"there is an application {name} already; {do}") from error
         self._copies.remember(APPLICATION, made)
         shape = application_shape(made)
         message = f"application {name} is created"

@@ -59,7 +59,7 @@ class Copies:
         """Return an object. Raises :class:`Problem` 404."""
         found = self._informers[kind].get(name)
         if found is None:
-            raise Problem(404, f"there is no {kind.kind.lower()} {name}")
+            raise Problem(404, f"there is no {kind.kind.lower()} {name}; GET /api/v1/{kind.plural} lists them")
         return found
 
     def awaited(self, name: str) -> Object | None:

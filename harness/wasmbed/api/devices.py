@@ -139,8 +139,8 @@ class Devices:
             ),
             Operation(
                 name="enrollDevice", method="POST", path=one + "/enroll", run=self._enroll, answer=Pairing, body=NoBody,
-                right=Right("create", "devices"), refusals=(409,),
-                summary="Let a device enroll, or enroll again, by a new pairing token.",
+                right=Right("create", "devices"), refusals=(404, 409),
+                summary="Let a device enroll, or enroll again, by a new pairing token. One not used yet becomes void.",
             ),
             Operation(
                 name="connectDevice", method="POST", path=one + "/connect", run=self._connect, answer=Session,
@@ -222,6 +222,12 @@ class Devices:
 
     async def _enroll(self, call: Call[NoBody, NoQuery]) -> Answer:
         name = call.names["id"]
+        self._copies.device(name)
+        unused = self._copies.awaited(name)
+        if unused is not None:
+            version = unused["metadata"]["resourceVersion"]
+            with suppress(NotFound):
+                await self._api.delete(SECRET, pairing_secret(name), resource_version=version)
         token = await self._let_in(name, again=True)
         answer: Pairing = {"success": True, "message": f"{name} may enroll once", "pairingToken": token}
         return Answer(answer)
@@ -249,7 +255,7 @@ class Devices:
 
     def _refuse_awaited(self, name: str) -> None:
         if self._copies.awaited(name) is not None and name not in self._copies.of(DEVICE):
-            raise Problem(409, f"{name} has not enrolled yet")
+            raise Problem(409, f"{name} has not enrolled yet: switch it on with its pairing token first")
 
     async def _let_in(self, name: str, *, again: bool = False) -> str:
         """Make the Secret of a pairing token; returns the token. Raises :class:`Problem` 409."""
@@ -266,7 +272,10 @@ class Devices:
         try:
             self._copies.remember_pairing(await self._api.create(SECRET, secret))
         except Conflict as error:
-            raise Problem(409, f"{name} has a pairing token already that was not used") from error
+            raise Problem(
+                409,
+                f"{name} has a pairing token already that was not used; POST /api/v1/devices/{name}/enroll replaces it",
+            ) from error
         except ApiError as error:
             if error.code == 422:
                 raise Problem(422, f"a device cannot be named {name}: {error}") from error

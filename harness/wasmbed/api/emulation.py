@@ -8,6 +8,7 @@ from pydantic import Field
 
 from harness.core.clock import Clock
 from harness.wasmbed.api.copies import Copies
+from harness.wasmbed.api.forms import BOARD_KIND
 from harness.wasmbed.api.operation import Answer, Body, Call, NoBody, NoQuery, Operation, Right
 from harness.wasmbed.api.problems import Problem
 from harness.wasmbed.api.shapes import DeviceShape, device_shape
@@ -24,9 +25,7 @@ __all__ = ["Emulation"]
 class NewBoard(Body):
     """A board for a device that does not exist yet."""
 
-    kind: Annotated[
-        str, Field(pattern=r"^[a-z0-9][-a-z0-9+_]*$", max_length=63, description="As `wasmbed boards` lists them.")
-    ]
+    kind: Annotated[str, Field(pattern=BOARD_KIND, max_length=63, description="As `wasmbed boards` lists them.")]
     restartPolicy: Literal["Always", "OnFailure", "Never"] = "Always"
     running: bool = True
 
@@ -41,11 +40,11 @@ class Emulation:
         """Return them, for the router and the document. The original's paths begin and end emulation in Renode."""
         one = "/api/v1/devices/{id}"
         acts = {
-            ("startBoard", f"{one}/emulation/start"): ({"running": True}, "Start a device's board."),
-            ("stopBoard", f"{one}/emulation/stop"): ({"running": False}, "Stop a device's board."),
-            ("restartBoard", f"{one}/emulation/restart"): (None, "Restart a device's board."),
-            ("startRenode", f"{one}/renode/start"): ({"running": True}, "The same as emulation/start."),
-            ("stopRenode", f"{one}/renode/stop"): ({"running": False}, "The same as emulation/stop."),
+            ("startBoard", f"{one}/emulation/start"): ("run", {"running": True}, "Start a device's board."),
+            ("stopBoard", f"{one}/emulation/stop"): ("stop", {"running": False}, "Stop a device's board."),
+            ("restartBoard", f"{one}/emulation/restart"): ("restart", None, "Restart a device's board."),
+            ("startRenode", f"{one}/renode/start"): ("run", {"running": True}, "The same as emulation/start."),
+            ("stopRenode", f"{one}/renode/stop"): ("stop", {"running": False}, "The same as emulation/stop."),
         }
         return [
             Operation(
@@ -55,10 +54,10 @@ class Emulation:
             ),
             *(
                 Operation(
-                    name=name, method="POST", path=path, run=self._act(board), answer=Done, body=NoBody,
+                    name=name, method="POST", path=path, run=self._act(verb, board), answer=Done, body=NoBody,
                     right=Right("patch", "devices"), refusals=(404, 409, 412), summary=summary,
                 )
-                for (name, path), (board, summary) in acts.items()
+                for (name, path), (verb, board, summary) in acts.items()
             ),
         ]  # fmt: skip
 
@@ -68,18 +67,23 @@ class Emulation:
         try:
             made = await self._api.create(DEVICE, manifest)
         except Conflict as error:
-            raise Problem(409, f"there is a device {name} already") from error
+            raise Problem(409, f"there is a device {name} already: choose another name, or delete it first") from error
         self._copies.remember(DEVICE, made)
         return Answer(device_shape(made), status=201, version=made["metadata"]["resourceVersion"])
 
-    def _act(self, board: dict[str, Any] | None) -> Any:
+    def _act(self, verb: str, board: dict[str, Any] | None) -> Any:
         async def act(call: Call[NoBody, NoQuery]) -> Answer:
             name = call.names["id"]
-            if not Device(self._copies.find(DEVICE, name)).spec.board.kind:
-                raise Problem(409, f"device {name} has no board of an emulator manager")
+            if not Device(self._copies.device(name)).spec.board.kind:
+                raise Problem(
+                    409, f"device {name} has no board that could be started or stopped here: it was not made with one"
+                )
             change = board or {"running": True, "restartedAt": format_timestamp(self._clock.now())}
             await patch(self._api, self._copies, DEVICE, call, {"spec": {"board": change}})
-            done: Done = {"success": True, "message": f"asked for: {', '.join(f'{k} {v}' for k, v in change.items())}"}
+            done: Done = {
+                "success": True,
+                "message": f"the board of {name} is to {verb}; its status says how far it is",
+            }
             return Answer(done)
 
         return act

@@ -14,6 +14,7 @@ from harness.wasmbed.api.paging import Page, PageQuery, page_of
 from harness.wasmbed.api.shapes import GatewayShape, gateway_shape
 from harness.wasmbed.api.writes import Done, delete, patch
 from harness.wasmbed.resources.api import Object, ResourceApi
+from harness.wasmbed.resources.durations import DURATION
 from harness.wasmbed.resources.kinds import GATEWAY
 from harness.wasmbed.resources.phases import GatewayPhase
 
@@ -69,7 +70,7 @@ class AwaitedGateways(TypedDict):
 
 Duration = Annotated[
     str,
-    StringConstraints(pattern=r"^([1-9][0-9]{0,6}ms|[1-9][0-9]{0,4}s|[1-9][0-9]{0,3}m|[1-9][0-9]?h)$"),
+    StringConstraints(pattern=DURATION),
     Field(examples=["30s"]),
 ]
 

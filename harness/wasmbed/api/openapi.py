@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
+from harness.wasmbed.api.forms import LONGEST_NAME, NAME
 from harness.wasmbed.api.operation import NoQuery, Operation
 from harness.wasmbed.api.problems import MEDIA_TYPE, ProblemBody
 from harness.wasmbed.api.routing import LONGEST_HEADER
-from harness.wasmbed.api.writes import LONGEST_NAME, NAME
 
 __all__ = ["document"]
 

@@ -25,7 +25,7 @@ __all__ = ["Overview"]
 class DeviceNumbers(TypedDict):
     """Devices."""
 
-    total: int
+    total: Annotated[int, Field(description="Also those that have not enrolled yet.")]
     connected: int
     enrolled: Annotated[int, Field(description="Enrolled, and not connected yet.")]
     unreachable: Annotated[int, Field(description="Disconnected or failed.")]
@@ -105,7 +105,7 @@ class Overview:
         devices, applications, gateways = (self._phases[kind] for kind in (DEVICE, APPLICATION, GATEWAY))
         return {
             "devices": {
-                "total": devices.total(),
+                "total": len(self._copies.devices()),
                 "connected": devices["Connected"],
                 "enrolled": devices["Enrolled"],
                 "unreachable": devices["Disconnected"] + devices["Unreachable"] + devices["Failed"],

@@ -9,8 +9,10 @@ from typing import Annotated, Any
 import orjson
 from aiohttp import web
 from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 from typing_extensions import TypedDict
 
+from harness.wasmbed.api.forms import FORMS
 from harness.wasmbed.resources.api import ApiError
 
 __all__ = ["MEDIA_TYPE", "FieldProblem", "Problem", "ProblemBody", "of_api_error", "of_validation"]
@@ -75,7 +77,7 @@ class Problem(Exception):
 def of_validation(error: ValidationError, what: str) -> Problem:
     """Return the refusal of a body or query that does not fit its type: 422, with the fields."""
     found: list[FieldProblem] = [
-        {"field": _path(each["loc"]), "detail": each["msg"]} for each in error.errors()[:_FIELDS]
+        {"field": _path(each["loc"]), "detail": _for_people(each)} for each in error.errors()[:_FIELDS]
     ]
     more = f", and {error.error_count() - _FIELDS} more" if error.error_count() > _FIELDS else ""
     first = f"{found[0]['field']}: {found[0]['detail']}" if found[0]["field"] else found[0]["detail"]
@@ -93,6 +95,12 @@ def of_api_error(error: ApiError | OSError) -> Problem:
     if error.code == 429 or error.code >= 500:
         return _away(f"the Kubernetes API server answered {error.code}: {error}")
     return Problem(400 if error.code == 400 else 502, f"the Kubernetes API server answered {error.code}: {error}")
+
+
+def _for_people(found: ErrorDetails) -> str:
+    if found["type"] == "extra_forbidden":
+        return "there is no such field; /openapi.json has those that there are"
+    return FORMS.get(found.get("ctx", {}).get("pattern", ""), found["msg"])
 
 
 def _away(detail: str) -> Problem:

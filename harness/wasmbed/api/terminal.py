@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from harness.core.clock import Clock
 from harness.wasmbed.api.access import Access
 from harness.wasmbed.api.cluster import ClusterParts
+from harness.wasmbed.api.forms import ONE_LINE
 from harness.wasmbed.api.operation import Answer, Body, Call, NoBody, NoQuery, Operation, Right
 from harness.wasmbed.api.overview import Overview
 from harness.wasmbed.api.problems import Problem
@@ -31,7 +32,7 @@ _LONGEST_TEXT = 200
 class TypedCommand(Body):
     """A command as it was typed."""
 
-    command: Annotated[str, Field(pattern="^[ -~]+$", max_length=LONGEST)]
+    command: Annotated[str, Field(pattern=ONE_LINE, max_length=LONGEST)]
     command_id: Annotated[str | int | None, Field(description="As the original's clients send it.")] = None
     commandId: Annotated[str | int | None, Field(description="As the original's dashboard sends it.")] = None
 

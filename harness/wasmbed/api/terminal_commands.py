@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import Enum
 from re import compile as pattern
 
+from harness.wasmbed.api.forms import LONGEST_NAME, NAME
 from harness.wasmbed.api.operation import Right
 from harness.wasmbed.api.problems import Problem
-from harness.wasmbed.api.writes import LONGEST_NAME, NAME
 from harness.wasmbed.resources.api import Resource
 from harness.wasmbed.resources.kinds import APPLICATION, CONFIG_MAP, DEVICE, EVENT, GATEWAY, POD, SECRET, SERVICE
 

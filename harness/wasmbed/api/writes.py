@@ -9,22 +9,18 @@ from pydantic import Field, StringConstraints
 from typing_extensions import TypedDict
 
 from harness.wasmbed.api.copies import Copies
+from harness.wasmbed.api.forms import LABEL_KEY, LABEL_VALUE, LONGEST_NAME, NAME
 from harness.wasmbed.api.operation import Answer, Call
 from harness.wasmbed.api.problems import Problem
 from harness.wasmbed.resources.api import Conflict, Object, Resource, ResourceApi
 from harness.wasmbed.resources.names import GROUP
 
-__all__ = ["LONGEST_NAME", "NAME", "ONLY_THESE", "Done", "LabelKey", "LabelValue", "Name", "changed", "delete", "patch"]
+__all__ = ["ONLY_THESE", "Done", "LabelKey", "LabelValue", "Name", "changed", "delete", "patch"]
 
-NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-LONGEST_NAME = 63
 Name = Annotated[str, StringConstraints(pattern=NAME, max_length=LONGEST_NAME)]
 """A resource's name (RFC 1123 label)."""
-_NAME_PART = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-_DOMAIN = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?){0,3}"
-LabelKey = Annotated[str, StringConstraints(pattern=f"^({_DOMAIN}/)?{_NAME_PART}$", max_length=253)]
-LabelValue = Annotated[str, StringConstraints(pattern=f"^({_NAME_PART})?$", max_length=63)]
-"""Labels as Kubernetes takes them."""
+LabelKey = Annotated[str, StringConstraints(pattern=LABEL_KEY, max_length=253)]
+LabelValue = Annotated[str, StringConstraints(pattern=LABEL_VALUE, max_length=63)]
 ONLY_THESE = {"additionalProperties": False}
 """For the schema of a mapping with constrained keys: no other keys."""
 

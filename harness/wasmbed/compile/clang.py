@@ -25,7 +25,7 @@ _MESSAGE = re.compile(
     r"(?P<file>[^:\s][^:]*):(?P<line>\d+):(?P<column>\d+): (?:fatal )?(?P<level>error|warning|note): "
 )
 _LINKER = re.compile(r"(?:wasm-ld|clang)(?:-\d+)?: (?P<level>error|warning): (?:\S+\.o: )?(?P<message>.*)")
-_OPTION = re.compile(r" \[(-W[\w#-]+)(?:,[^\]]*)?\]$")
+_OPTION = re.compile(r" \[(?:-Werror,)?(-W[\w#-]+)(?:,[^\]]*)?\]$")
 _FIX = re.compile(r'fix-it:"[^"]*":\{(\d+):(\d+)-(\d+):(\d+)\}:"(.*)"$')
 
 

@@ -138,7 +138,8 @@ def _examined(source: Source, version: str, found: Outcome) -> Compiled:
             exports = tuple(read_declarations(found.module).exports)
             return Compiled(source, version, found.module, info, exports, diagnostics, found.output)
         except InvalidModule as error:
-            diagnostics = (*diagnostics, Diagnostic(Level.ERROR, f"the module {error}", source.file))
-            shown = f"{found.output}error: {source.file}: the module {error}\n"
+            message = f"the module cannot run on a device: {error}"
+            diagnostics = (*diagnostics, Diagnostic(Level.ERROR, message, source.file))
+            shown = f"{found.output}error: {source.file}: {message}\n"
             return Compiled(source, version, None, None, (), diagnostics, shown)
     return Compiled(source, version, None, None, (), diagnostics, found.output)

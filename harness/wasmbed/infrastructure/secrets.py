@@ -18,7 +18,7 @@ from harness.wasmbed.api.operation import Answer, Body, Call, NoBody, NoQuery, O
 from harness.wasmbed.api.problems import Problem
 from harness.wasmbed.api.shapes import Time
 from harness.wasmbed.api.writes import Done, Name
-from harness.wasmbed.resources.api import NotFound, Object, ResourceApi
+from harness.wasmbed.resources.api import Conflict, NotFound, Object, ResourceApi
 from harness.wasmbed.resources.kinds import SECRET
 from harness.wasmbed.resources.names import GROUP, PURPOSE_LABEL
 from harness.wasmbed.resources.timestamps import format_timestamp
@@ -131,7 +131,10 @@ class Secrets:
             "metadata": {"name": _PREFIX + wanted.name, "labels": {PURPOSE_LABEL: _PURPOSE}},
             "data": {_VALUE: b64encode(wanted.value.encode()).decode()},
         }
-        shape = _shape(await self._api.create(SECRET, body))
+        try:
+            shape = _shape(await self._api.create(SECRET, body))
+        except Conflict as error:
+            raise Problem(409, f"there is a secret {wanted.name} already; delete it first") from error
         created: CreatedSecret = {"secret_id": shape["secret_id"], "secret": shape}
         return Answer(created, status=201)
 
