@@ -64,7 +64,7 @@ async def deploy(
         return
     from harness.platform.control import is_running
 
-    if await is_running(folder.socket):
+    if report is None and await is_running(folder.socket):  # a service reports it itself
         do = "see wasmbed platform status; stop it before you start it with other settings"
         raise UsageError("a platform runs here already", where=str(folder.path), do=do)
     folder.make()
@@ -262,8 +262,12 @@ async def _report(descriptor: int, settings: Settings, folder: Folder) -> None:
         if not reports.closed:
             reports.write(json.dumps({"line": line}) + "\n")
 
+    def ready() -> None:
+        reports.write(json.dumps({"ready": True}) + "\n")
+        reports.close()
+
     try:
-        await _serve(settings, folder, tell, reports.close)
+        await _serve(settings, folder, tell, ready)
     except HarnessError as error:
         if reports.closed:
             raise
@@ -285,14 +289,15 @@ def _start_service(settings: Path | None, pairs: Sequence[str], folder: Folder) 
         os.close(theirs)
         for line in reports:
             report = json.loads(line)
+            if "ready" in report:
+                return
             if "error" in report:
                 process.wait()
                 kind = RigError if report["error"] == "rig" else UsageError
                 raise kind(report["what"], where=report["where"], do=report["do"])
             say(report["line"])
-    if process.poll() is not None:
-        do = f"see {folder.logs / SUPERVISOR}"
-        raise RigError(f"the supervisor ended with exit code {process.returncode}", where=str(folder.path), do=do)
+    do = f"see {folder.logs / SUPERVISOR}"
+    raise RigError(f"the supervisor ended with exit code {process.wait()}", where=str(folder.path), do=do)
 
 
 def _show(found: dict[str, Any]) -> None:
