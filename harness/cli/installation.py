@@ -65,7 +65,7 @@ async def deploy(settings: Path | None, pairs: Sequence[str], foreground: bool, 
         return 0
     from harness.platform.control import is_running
 
-    if await is_running(folder.socket):
+    if report is None and await is_running(folder.socket):  # a service reports it itself
         do = "see wasmbed platform status; stop it before you start it with other settings"
         raise UsageError("a platform runs here already", where=str(folder.path), do=do)
     folder.make()

@@ -9,7 +9,6 @@ from harness.wasmbed.resources.conditions import find_condition
 from harness.wasmbed.resources.kinds import DEVICE, GATEWAY
 from tests.controllers.world import World
 
-
 AWAY = ControllerSettings(unreachable_after=60.0, beat=1000.0)
 
 

@@ -125,8 +125,8 @@ def test_arrows_that_were_exercised_are_counted(tmp_path: Path) -> None:
     seen.add(record([]))
     rows = seen.rows()
     assert seen.problems == []
-    assert {"device-enrollment", "compile-and-create"} <= {row["name"] for row in rows}
-    assert all(row["pending"] for row in rows if row["name"] == "compile-and-create")
+    assert {"device-enrollment", "px4-communication"} <= {row["name"] for row in rows}
+    assert all(row["pending"] for row in rows if row["name"] == "px4-communication")
     enrollment = next(row for row in rows if row["name"] == "device-enrollment")
     assert len(enrollment["arrows"]) > 10
     assert all(times == 0 for _, _, times in enrollment["arrows"])
