@@ -23,6 +23,8 @@ A Device Is Let In Over The API
     Device Should Reach Phase    ${board}    Disconnected    within=30s
     Ask Rest Api    POST    /api/v1/devices/pump-1/connect    role=operator
     Device Should Reach Phase    ${board}    Connected    within=30s
+    Rest Api Should Refuse    409    POST    /api/v1/devices    ${device}
+    History Should Follow    dashboard-devices
 
 Source Becomes An Application That Runs
     [Documentation]    The code is compiled, and its module is created as an application.
@@ -35,6 +37,7 @@ Source Becomes An Application That Runs
     Ask Rest Api    POST    /api/v1/applications    ${body}    role=operator
     Application Should Reach Phase    mine    Running
     History Should Follow    compile-and-create
+    History Should Follow    dashboard-deployment
 
 Code With An Error Is Mended And Compiled Again
     [Documentation]    The refusal has the line and the compiler's own words; nothing is created.

@@ -56,6 +56,18 @@ async def test_a_device_is_created_connects_and_is_sent_away(stack: Stack) -> No
         await device.until(phase="Disconnected", within=PATIENCE)
         await rest.post("/api/v1/devices/pump-1/connect")
         await device.until(phase="Connected", within=PATIENCE)
+    assert (await refused(rest, "/api/v1/devices", {"name": "pump-1"})).status == 409
+    assert (await refused(rest, "/api/v1/devices/pump-1/connect", {}, role="viewer")).status == 403
+    assert (await refused(rest, "/api/v1/devices/pump-1/disconnect", {}, role="viewer")).status == 403
+    await stack.recorded()
+    stack.history.follows("dashboard-devices")
+
+
+async def test_a_device_that_is_refused_at_first_is_let_in_later(stack: Stack) -> None:
+    rest = await stack.rest_api()
+    assert (await refused(rest, "/api/v1/devices", {"name": "pump-1"}, role="viewer")).status == 403
+    await rest.post("/api/v1/devices", {"name": "pump-1"})
+    await stack.device(await stack.boards.power_on(name="pump-1")).until(phase="Connected", within=PATIENCE)
     await stack.recorded()
     stack.history.follows("dashboard-devices")
 
@@ -64,7 +76,9 @@ async def test_a_device_is_made_with_a_board(stack: Stack) -> None:
     rest = await stack.rest_api()
     kind = stack.options.boards.partition("=")[0]
     async with emulators(stack):
+        assert (await refused(rest, "/api/v1/devices/pump-1/emulation", {"kind": kind}, role="viewer")).status == 403
         await rest.post("/api/v1/devices/pump-1/emulation", {"kind": kind})
+        assert (await refused(rest, "/api/v1/devices/pump-1/emulation", {"kind": kind})).status == 409
         device = stack.device("pump-1")
         await device.until(phase="Connected", board={"phase": "Running"}, within=PATIENCE)
         enrollments = device.status.enrollments
@@ -94,6 +108,9 @@ async def test_an_application_is_deployed_and_seen_until_it_runs(stack: Stack) -
         await hello.until(phase="Stopped", within=PATIENCE)
         await rest.post("/api/v1/applications/hello/deploy")
         await hello.until(phase="Running", within=PATIENCE)
+    for act in ("stop", "deploy"):
+        assert (await refused(rest, f"/api/v1/applications/hello/{act}", {}, role="viewer")).status == 403
+    assert (await refused(rest, "/api/v1/applications", body, role="viewer")).status == 403
     await stack.recorded()
     stack.history.follows("dashboard-deployment")
 

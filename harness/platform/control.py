@@ -32,6 +32,7 @@ class Control:
 
     def __init__(self, path: Path, answers: Answers) -> None:
         self._path, self._answers = path, answers
+        self._lock_file = path.with_suffix(".lock")
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
         self._lock = -1
@@ -58,21 +59,34 @@ class Control:
         for client in self._clients:
             client.cancel()
         await asyncio.gather(*self._clients, return_exceptions=True)
-        os.close(self._lock)
+        if self._lock >= 0:
+            self._lock_file.unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = -1
 
     def _take(self) -> int:
         """Lock the file beside the socket; returns its descriptor."""
+        while True:
+            try:
+                descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+            except OSError as error:
+                raise self._unusable(error) from error
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                os.close(descriptor)
+                do = "see wasmbed platform status; stop it before you start it with other settings"
+                raise UsageError("a platform runs here already", where=str(self._path.parent), do=do) from error
+            if self._is_there(descriptor):
+                return descriptor
+            os.close(descriptor)  # its holder ended meanwhile, and removed it
+
+    def _is_there(self, descriptor: int) -> bool:
+        """Whether the file that is locked is the one that others find."""
         try:
-            descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise self._unusable(error) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(descriptor)
-            do = "see wasmbed platform status; stop it before you start it with other settings"
-            raise UsageError("a platform runs here already", where=str(self._path.parent), do=do) from error
-        return descriptor
+            return os.path.samestat(os.fstat(descriptor), os.stat(self._lock_file))
+        except FileNotFoundError:
+            return False
 
     def _unusable(self, error: Exception) -> RigError:
         do = "name a shorter platform.folder, on a local file system"

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from harness.clusters.embedded import EmbeddedCluster
 from harness.clusters.embedded.messages import Request
+from harness.core.history import Kind
 from harness.core.identifiers import Randomness
 from harness.core.loop import new_runner
 from harness.core.network import Endpoint
@@ -112,9 +113,23 @@ class LivePlatform:
     async def _start_server(self) -> None:
         client = self.stack.cluster.client("ApiServer")
         settings = ApiSettings(http=self._endpoint, rate=1000.0, burst=1000)
-        self._server = ApiServer(settings, client, self.stack.clock, Randomness(), self.stack.network)
+        stack = self.stack
+        self._server = ApiServer(settings, client, stack.clock, Randomness(), stack.network, self._note)
         self._endpoint = host, port = await self._server.start()
         self.url = f"http://{host}:{port}"
+
+    def _note(self, source: str, target: str, name: str, data: Mapping[str, Any], about: str) -> None:
+        self.stack.history.record(Kind.MESSAGE, source, target, name, data, about)
+
+    def follows(self, *sequences: str) -> None:
+        """Judge what has happened so far by these sequences."""
+
+        async def judge() -> None:
+            await self.stack.recorded()
+            for sequence in sequences:
+                self.stack.history.follows(sequence)
+
+        self.run(judge())
 
     async def _account(self, name: str) -> str:
         """Make a ServiceAccount, with the rights of the role that it is named after; returns its token."""

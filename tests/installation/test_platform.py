@@ -122,7 +122,10 @@ async def test_a_platform_runs_until_it_is_stopped_and_goes_on_where_it_was(inst
 
 
 async def test_of_two_that_are_started_at_once_one_runs(tmp_path: Path) -> None:
-    first, second = (Control(tmp_path / "control.sock", _Idle(), lambda: None) for _ in range(2))  # type: ignore[arg-type]
+    async def answers(_: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        yield {"programs": []}
+
+    first, second = (Control(tmp_path / "control.sock", answers) for _ in range(2))
     await first.start()
     with pytest.raises(UsageError, match="a platform runs here already"):
         await second.start()
@@ -130,11 +133,7 @@ async def test_of_two_that_are_started_at_once_one_runs(tmp_path: Path) -> None:
     await first.close()
     await second.start()
     await second.close()
-
-
-class _Idle:
-    def status(self) -> dict[str, Any]:
-        return {"programs": []}
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_program_that_ends_is_started_again(installation: Installation) -> None:

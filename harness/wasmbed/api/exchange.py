@@ -57,7 +57,7 @@ class Exchange:
         if self._operation.right is not None:
             data["right"] = str(self._operation.right)
         data |= self.audit
-        if answer.status >= 400 and isinstance(answer, web.Response) and isinstance(answer.body, bytes):
+        if answer.content_type == "application/problem+json" and isinstance(answer, web.Response):
             data["reason"] = orjson.loads(answer.body).get("detail", "")[:_SHOWN]
         self._tap("ApiServer", "User", self._operation.name, data, self._name)
 
