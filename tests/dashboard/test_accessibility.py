@@ -10,7 +10,6 @@ from playwright.sync_api import expect
 
 from tests.dashboard.answers import answer
 from tests.dashboard.live_platform import LivePlatform
-from tests.dashboard.test_deploy import TEMPLATES
 from tests.dashboard.test_monitoring import LOGS
 from tests.dashboard.test_terminal import COMMANDS
 
@@ -40,7 +39,6 @@ def busy_platform(platform: LivePlatform) -> LivePlatform:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing(busy_platform: LivePlatform, visit: Callable[..., Any], theme: str) -> None:
     page = visit("/", color_scheme=theme)
-    answer(page, "/api/v1/templates", TEMPLATES)
     answer(page, "/api/v1/logs?limit=1000", {"logs": LOGS})
     answer(page, "/api/v1/terminal/commands", COMMANDS)
     for path, title in PAGES.items():
@@ -56,7 +54,6 @@ def test_axe_finds_nothing(busy_platform: LivePlatform, visit: Callable[..., Any
 
 def test_a_phone_shows_each_page(busy_platform: LivePlatform, visit: Callable[..., Any]) -> None:
     page = visit("/", viewport={"width": 360, "height": 740})
-    answer(page, "/api/v1/templates", TEMPLATES)
     answer(page, "/api/v1/logs?limit=1000", {"logs": LOGS})
     answer(page, "/api/v1/terminal/commands", COMMANDS)
     for path, title in PAGES.items():
