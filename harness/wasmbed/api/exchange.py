@@ -57,7 +57,8 @@ class Exchange:
         if self._operation.right is not None:
             data["right"] = str(self._operation.right)
         data |= self.audit
-        if answer.content_type == "application/problem+json" and isinstance(answer, web.Response):
+        is_problem = answer.content_type == "application/problem+json"
+        if is_problem and isinstance(answer, web.Response) and isinstance(answer.body, bytes):
             data["reason"] = orjson.loads(answer.body).get("detail", "")[:_SHOWN]
         self._tap("ApiServer", "User", self._operation.name, data, self._name)
 
