@@ -391,3 +391,22 @@ async def test_unknown_is_said_with_its_reason_and_taken_back(stack: Stack) -> N
     await application.until(phase="Running", error=None, statistics={"running": 1, "unknown": 0}, within=20)
     assert application.on("meter").error is None
     assert len(stack.history.find("Deploy", about="app")) == 1
+
+
+@pytest.mark.stack(heartbeat=0.5)
+@pytest.mark.requires("applications", "gateway-http", "gateway-stop", "wasm", "device-fields")
+@pytest.mark.parametrize("how", ["stopped", "deleted"])
+async def test_a_device_forgets_an_application_that_failed_and_is_not_wanted(stack: Stack, how: str) -> None:
+    """Its heartbeats do not name it any more, and the device is healthy."""
+    board = await stack.boards.power_on()
+    device = await stack.device(board).until(phase="Connected", within=30)
+    trap = await stack.deploy("trap", to=board)
+    await trap.until(phase="Error", within=30)
+    await device.until(health="degraded", applications={trap.name: "error"}, within=60)
+    if how == "stopped":
+        await trap.stop()
+        await trap.until(phase="Stopped", within=30)
+    else:
+        await trap.delete()
+        await trap.until_gone(within=30)
+    await device.until(health="healthy", applications=lambda named: not named, within=60)
