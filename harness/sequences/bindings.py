@@ -45,6 +45,7 @@ PARTICIPANTS: Mapping[str, str] = {
     "GatewayController": "reconciles gateways",
     "ControllerManager": "elects the leader among the controllers",
     "Bridge": "carries a board's serial line to the gateway",
+    "EventRecorder": "writes Kubernetes Events about devices, applications and gateways",
     "EmulatorManager": "runs the boards that Devices ask for",
     "User": "a person or program that applies resources or uses the REST API, as the dashboard does",
     "ApiServer": "the REST API",

@@ -58,10 +58,10 @@ async def test_this_projects_gateway_works_with_its_resources(
         assert "phase" not in stored["status"]
         assert stored["status"]["identity"]["uuid"] == device.status.device_id
         assert [each["metadata"]["name"] for each in (await stack.api.list(DEVICE)).items] == [device.name]
+        stack.history.follows("application-deployment")
         await board.power_off()
         await stack.device(board).until(phase="Disconnected")
         stack.history.follows("device-enrollment")
-        stack.history.follows("application-deployment")
         assert stack.history.find("MODIFIED Device", target="DeviceController", about=board.name)
         stack.judge()
         assert own_words(stack.history) == []
