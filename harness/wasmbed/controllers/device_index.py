@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from harness.wasmbed.controllers.device_state import has_module, names_failed, reported_state
+from harness.wasmbed.controllers.device_state import has_module, reported_state
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.phases import DevicePhase, GatewayPhase
-from harness.wasmbed.resources.views import Application, Device, DeviceEntry, Gateway
+from harness.wasmbed.resources.views import Application, Device, Gateway
 
 __all__ = ["DeviceIndex"]
 
@@ -50,15 +50,11 @@ class DeviceIndex:
         ]
 
     def holders(self, application: Application) -> list[str]:
-        """Return the devices within reach that have a module of the application, targets or not, or name it as one
-        that failed."""
-
-        def holds(device: Device, entry: DeviceEntry) -> bool:
-            reported = reported_state(device, application.name)
-            return has_module(device, entry, reported) or names_failed(entry, reported)
-
+        """Return the devices within reach that have a module of the application, targets or not."""
         return [
             name
             for name, entry in application.status.device_statuses.items()
-            if (device := self.device(name)) and holds(device, entry) and not self.why_away(device)
+            if (device := self.device(name))
+            and has_module(device, entry, reported_state(device, application.name))
+            and not self.why_away(device)
         ]

@@ -18,7 +18,6 @@ __all__ = [
     "has_module",
     "judge",
     "may_hold",
-    "names_failed",
     "obstacle",
     "reported_state",
 ]
@@ -114,12 +113,6 @@ def has_module(device: Device, entry: DeviceEntry, reported: str | None = None) 
     asked = record.revision is not None and record.error is None
     held = may_hold(entry) if entry.state is not None else asked
     return held and (reported in HOLDING or not enrolled_since(device, record))
-
-
-def names_failed(entry: DeviceEntry, reported: str | None) -> bool:
-    """Whether the application failed at run time, and the device still names it: it does so until it is asked to stop
-    it, or boots again, and counts as degraded as long."""
-    return entry.state == reported == ApplicationState.ERROR
 
 
 def reported_state(device: Device, application: str) -> str | None:
