@@ -1,4 +1,4 @@
-"""Orphans: applications that a device has, running or failed, but that no longer exist, deleted while the device was out of reach.
+"""Orphans: applications that a device has, running or failed, and that were deleted while it was out of reach.
 
 The API server's answer to a status write shows that the Application does not exist. So orphans cost no extra request
 and no watch, and an outdated copy cannot stop an application that was just created.
