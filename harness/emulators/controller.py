@@ -123,7 +123,7 @@ class BoardController(Controller):
                 await self._dismantle(device)
             return None
         if not is_mine:
-            has_settled = status.phase in ("Stopped", "Failed") and status.generation == device.generation
+            has_settled = status.phase in ("Stopped", "Failed") and status.spec_hash == wanted.hash
             if has_settled:
                 return None
             if not self._is_chosen(key):
@@ -183,7 +183,7 @@ class BoardController(Controller):
                 end = self._ends[name] = _End(f"{error.what}; {error.do}", final=isinstance(error, UsageError))
                 return await self._after(device, end)
         if (device.status.board.phase, device.status.board.pid) != ("Running", local.board.pid):
-            await self._write(device, phase="Running", pid=local.board.pid, generation=device.generation)
+            await self._write(device, phase="Running", pid=local.board.pid, specHash=wanted.hash)
         return None
 
     async def _start(self, device: Device) -> _Local:
@@ -227,9 +227,9 @@ class BoardController(Controller):
         return await self._write(device, phase="Starting", host=self._identity, pid=None)
 
     async def _settle(self, device: Device, phase: str, reason: str | None = None) -> None:
-        """Write that the board is off, and stays off until its spec is changed: no member has it."""
+        """Write that the board is off, and stays off until the board of its spec is changed: no member has it."""
         more: dict[str, Any] = {"lastExit": reason[:1024]} if reason is not None else {}
-        await self._write(device, phase=phase, host=None, pid=None, generation=device.generation, **more)
+        await self._write(device, phase=phase, host=None, pid=None, specHash=device.spec.board.hash, **more)
         self._ends.pop(device.name, None)
         self._pauses.pop(device.name, None)
 
@@ -259,7 +259,7 @@ class BoardController(Controller):
             await local.board.power_off()
         else:
             await local.board.cut_power()
-        del self._local[name]
+        self._local.pop(name, None)  # a release meanwhile may have been first
 
     def _is_chosen(self, name: str) -> bool:
         return self._members.chosen(name) == self._identity

@@ -252,6 +252,39 @@ async def test_a_deleted_application_is_stopped_first(world: World) -> None:
     await world.reaches("blink", "Running")
 
 
+@pytest.mark.parametrize(
+    ("ending", "phase"),
+    [({"state": "error", "code": "TRAP"}, "Error"), ({"state": "failed", "code": "NOT_ENOUGH_MEMORY"}, "Failed")],
+)
+@pytest.mark.parametrize("deleted", [True, False], ids=["deleted", "stopped"])
+async def test_an_application_that_failed_is_removed_from_its_device(world: World, ending, phase, deleted) -> None:
+    """A device keeps an application that ended until it is told to stop it."""
+    await world.manager()
+    await world.device("edge-1")
+    world.gateways.answers["edge-1"] = ["receiving", ending]
+    await world.application()
+    await world.reaches("blink", phase)
+    if deleted:
+        await world.api.delete(APPLICATION, "blink")
+        await world.gone("blink")
+    else:
+        await world.change(stopped=True)
+        await world.reaches("blink", "Stopped")
+    assert world.gateways.count("stop") == {"edge-1": 1}
+
+
+async def test_an_application_that_failed_is_removed_from_a_device_that_is_no_longer_a_target(world: World) -> None:
+    await world.manager()
+    await world.device("edge-1")
+    await world.device("edge-2")
+    world.gateways.answers["edge-1"] = ["receiving", {"state": "error", "code": "TRAP"}]
+    await world.application(device_names=["edge-1", "edge-2"])
+    await world.reaches("blink", "PartiallyRunning")
+    await world.change(targetDevices={"deviceNames": ["edge-2"]})
+    await world.reaches("blink", "Running")
+    assert world.gateways.count("stop") == {"edge-1": 1}
+
+
 @pytest.mark.parametrize("away", [True, False], ids=["away", "silent"])
 async def test_a_deletion_takes_a_bounded_time(world: World, away) -> None:
     await world.manager()

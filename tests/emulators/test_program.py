@@ -18,6 +18,7 @@ from harness.stack.options import StackOptions
 from harness.wasmbed.pki.keys import write_file
 from harness.wasmbed.resources import manifests
 from harness.wasmbed.resources.kinds import DEVICE
+from harness.wasmbed.resources.views import Device
 
 KIND = "mps2-an385"
 PATIENCE = 90.0
@@ -88,8 +89,8 @@ async def test_an_emulator_that_was_killed_is_started_again() -> None:
 
 
 @needs_qemu
-async def test_a_board_that_is_never_restarted_stays_failed_until_its_spec_changes() -> None:
-    """No manager has it meanwhile."""
+async def test_a_board_that_is_never_restarted_stays_failed_until_its_board_changes() -> None:
+    """No manager has it meanwhile, whatever else of its Device is changed."""
     async with Stack(StackOptions(boards=KIND)) as stack:
         await stack.api.create(DEVICE, manifests.device_with_board("pump-1", KIND, restart_policy="Never"))
         device = stack.device("pump-1")
@@ -98,5 +99,11 @@ async def test_a_board_that_is_never_restarted_stays_failed_until_its_spec_chang
             assert device.status.board.pid is not None
             os.kill(device.status.board.pid, signal.SIGKILL)
             await device.until(board={"phase": "Failed", "host": None, "restarts": 0}, within=PATIENCE)
+            settled = device.status.board.raw
+            await stack.api.patch(DEVICE, "pump-1", {"spec": {"preferredGateway": "gateway-2"}})
+        await stack.api.create(DEVICE, manifests.device_with_board("pump-2", KIND))
+        async with emulators(stack):  # looks at every board
+            await stack.device("pump-2").until(phase="Connected", within=PATIENCE)
+            assert Device(await stack.api.get(DEVICE, "pump-1")).status.board.raw == settled
             await stack.api.patch(DEVICE, "pump-1", {"spec": {"board": {"restartedAt": "2026-12-01T00:00:00Z"}}})
             await device.until(phase="Connected", board={"phase": "Running"}, within=PATIENCE)

@@ -74,6 +74,14 @@ async def test_an_orphan_is_stopped_when_its_device_returns(world: World, by: st
     await beat(back, "app-2")
 
 
+@pytest.mark.parametrize("ended", [ApplicationState.FAILED, ApplicationState.ERROR])
+async def test_an_orphan_that_failed_is_removed_from_its_device(world: World, ended: ApplicationState) -> None:
+    device = await world.connected("dev-1")
+    await device.beat(applications={"gone": ended})
+    await expect_stops(device, "gone")
+    await device.beat(applications={})
+
+
 async def test_an_orphan_is_stopped_once_per_session(world: World) -> None:
     device = await world.connected("dev-1")
     await beat(device, "gone", "lost")
@@ -94,10 +102,9 @@ async def test_an_orphan_is_stopped_once_per_session(world: World) -> None:
     await expect_stops(back, "gone")
 
 
-@pytest.mark.parametrize("state", [ApplicationState.STOPPED, ApplicationState.FAILED])
-async def test_an_orphan_that_does_not_run_is_not_stopped(world: World, state: ApplicationState) -> None:
+async def test_an_orphan_that_its_device_has_stopped_is_not_stopped(world: World) -> None:
     device = await world.connected("dev-1")
-    await device.beat(applications={"gone": state, "other": RUNNING})
+    await device.beat(applications={"gone": ApplicationState.STOPPED, "other": RUNNING})
     await expect_stops(device, "other")
     await world.until(lambda: writes(world) == 2)
     await device.beat()

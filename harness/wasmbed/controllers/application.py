@@ -180,7 +180,7 @@ class ApplicationController(Controller):
             application,
             Phase.STOPPED,
             lambda phase: {**nothing.status(application, phase, now), "error": None},
-            dict.fromkeys(_failed(application)),
+            dict.fromkeys(_tried_in_vain(application)),
         )
         return None if application.spec.stopped else 0.0
 
@@ -238,12 +238,14 @@ def _named(assessments: Mapping[str, DeviceAssessment], state: DeviceState) -> l
     return [name for name, assessment in assessments.items() if assessment.state is state]
 
 
-def _failed(application: Application) -> list[str]:
-    """The devices whose entry says that it failed: an application that is started again is tried there again."""
+def _tried_in_vain(application: Application) -> list[str]:
+    """The devices where it failed: an application that is started again is tried there again, and counts anew."""
     return [
         name
         for name, entry in application.status.device_statuses.items()
-        if entry.state in (ApplicationState.FAILED, ApplicationState.ERROR) or entry.deployment.error is not None
+        if entry.state in (ApplicationState.FAILED, ApplicationState.ERROR)
+        or entry.deployment.error is not None
+        or entry.deployment.restarts
     ]
 
 

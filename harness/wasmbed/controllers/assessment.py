@@ -10,7 +10,7 @@ from harness.wasmbed.controllers.device_state import (
     RETRIED_REASONS,
     DeviceAssessment,
     DeviceState,
-    has_module,
+    is_present,
     judge,
     obstacle,
     reported_state,
@@ -77,7 +77,7 @@ class Assessor:
             if name in targets:
                 continue
             device = self._device_index.device(name)
-            if device is None or not has_module(device, entry, reported_state(device, application.name)):
+            if device is None or not is_present(device, entry, reported_state(device, application.name)):
                 forgotten.append(name)
             elif not self._device_index.why_away(device):
                 leaving.append(name)

@@ -1,8 +1,8 @@
-"""The devices of the cluster as an application sees them: its targets, those in reach, and those with its module."""
+"""The devices of the cluster as an application sees them: its targets, those in reach, and those that have it."""
 
 from __future__ import annotations
 
-from harness.wasmbed.controllers.device_state import has_module, reported_state
+from harness.wasmbed.controllers.device_state import is_present, reported_state
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.phases import DevicePhase, GatewayPhase
 from harness.wasmbed.resources.views import Application, Device, Gateway
@@ -50,11 +50,11 @@ class DeviceIndex:
         ]
 
     def holders(self, application: Application) -> list[str]:
-        """Return the devices within reach that have a module of the application, targets or not."""
+        """Return the devices within reach that have the application, targets or not, also one that failed there."""
         return [
             name
             for name, entry in application.status.device_statuses.items()
             if (device := self.device(name))
-            and has_module(device, entry, reported_state(device, application.name))
+            and is_present(device, entry, reported_state(device, application.name))
             and not self.why_away(device)
         ]

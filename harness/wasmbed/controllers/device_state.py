@@ -16,6 +16,7 @@ __all__ = [
     "DeviceState",
     "enrolled_since",
     "has_module",
+    "is_present",
     "judge",
     "may_hold",
     "obstacle",
@@ -35,6 +36,11 @@ RETRIED_REASONS = frozenset({NO_ANSWER, HELD_ALREADY})
 _ALREADY_DEPLOYED = "ALREADY_DEPLOYED"
 """The device's error code for a deployment of an application that it already has."""
 
+_STOP_FAILED = "STOP_FAILED"
+"""The gateway's code for a stop that the device refused."""
+
+_ENDED = frozenset({ApplicationState.FAILED, ApplicationState.ERROR})
+"""The states in which a device does not run the application, and may still keep it."""
 
 _NO_ANSWER_CODES = ("CONNECTION_LOST", "TIMEOUT")
 """The gateway's own codes: the device did not answer. They do not blame the module or the device."""
@@ -113,6 +119,19 @@ def has_module(device: Device, entry: DeviceEntry, reported: str | None = None) 
     asked = record.revision is not None and record.error is None
     held = may_hold(entry) if entry.state is not None else asked
     return held and (reported in HOLDING or not enrolled_since(device, record))
+
+
+def is_present(device: Device, entry: DeviceEntry, reported: str | None = None) -> bool:
+    """Whether the device may have the application in any state: a device keeps one that failed until it is stopped.
+
+    Not if the device refused to stop it, and not if its gateway refused or cancelled the deployment.
+    """
+    if has_module(device, entry, reported):
+        return True
+    record = entry.deployment
+    if entry.state not in _ENDED or record.error is not None or entry.code in (CANCELLED, _STOP_FAILED):
+        return False
+    return reported in _ENDED or not enrolled_since(device, record)
 
 
 def reported_state(device: Device, application: str) -> str | None:

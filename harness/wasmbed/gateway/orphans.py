@@ -1,4 +1,4 @@
-"""Orphans: applications that run on a device but no longer exist, deleted while the device was out of reach.
+"""Orphans: applications that a device has, running or failed, and that were deleted while it was out of reach.
 
 The API server's answer to a status write shows that the Application does not exist. So orphans cost no extra request
 and no watch, and an outdated copy cannot stop an application that was just created.
@@ -36,8 +36,11 @@ class Orphans:
     def _stop(self, application: str, device: str, receiving: bool) -> None:
         session = self._sessions.connected(device)
         record = session.find_application(application) if session is not None else None
-        if session is None or record is None or record.orphan or record.state is None or record.state in OVER:
+        if session is None or record is None or record.orphan or record.state is None:
             return
+        reported = session.heartbeat.applications.get(application) if session.heartbeat is not None else None
+        if record.state in OVER and reported is not ApplicationState.FAILED:
+            return  # a deployment that failed may have left nothing there
         if self._queues.is_about(session, application) and not receiving:
             return  # the unwritten report is older, and the application may be a new one of the same name
         try:

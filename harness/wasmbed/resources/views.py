@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from harness.wasmbed.protocol.messages import ApplicationState
@@ -99,13 +101,19 @@ class BoardSpec(View):
     restart_policy = Field("Always", choices=("Always", "OnFailure", "Never"))
     restarted_at = text_field()
 
+    @property
+    def hash(self) -> str:
+        """16 hexadecimal digits that are others when any of the fields is."""
+        fields = json.dumps([self.kind, self.running, self.restart_policy, self.restarted_at])
+        return sha256(fields.encode()).hexdigest()[:16]
+
 
 class BoardStatus(View):
     __slots__ = ()
     phase = text_field(("Pending", "Starting", "Running", "BackingOff", "Stopped", "Failed"))
     host = text_field()
     pid = Field[int | None](None)
-    generation = number_field()
+    spec_hash = text_field()
     restarts = number_field()
     last_exit = text_field()
 
