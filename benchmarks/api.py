@@ -1,5 +1,6 @@
 """``api_list``: lists of 1,000 devices by the REST API, against the cluster's own lists of the same objects, in turns,
-both compressed. ``api_events``: the time until a change has reached 200 subscribers."""
+both compressed. ``api_get``: reads of one device beside a fleet that beats, all in this process. ``api_events``: the
+time until a change has reached 200 subscribers."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from harness.clusters.embedded.messages import Request
 from harness.core.clock import SystemClock
 from harness.core.identifiers import Randomness
 from harness.core.network import SystemNetwork
+from harness.stack import Stack, StackOptions
 from harness.wasmbed.api.server import ApiServer
 from harness.wasmbed.api.settings import ApiSettings
 from harness.wasmbed.resources import manifests
@@ -25,6 +27,8 @@ from harness.wasmbed.resources.kinds import DEVICE
 DEVICES = 1_000
 LISTS = 30
 ROUNDS = 5
+BOARDS, BEAT, READS = 500, 5.0, 1_000
+"""The fleet beside which a device is read, the seconds between two heartbeats of a board, and the reads."""
 SUBSCRIBERS = 200
 CHANGES = 40
 COMPRESSED = {"Accept-Encoding": "gzip"}
@@ -45,10 +49,15 @@ async def measure() -> list[Figure]:
             delays = await _delays(cluster, session, url, token)
     value, bare = middle(rounds)
     late = sorted(delays)[int(0.95 * len(delays))]
+    slow = sorted(await _reads())[int(0.99 * READS)]
     return [
         Figure(
             "api_list", value, "1/s", "lists of the embedded cluster", bare, "at least 0.5 of the peer",
             lambda _, ratio: ratio >= 0.5,
+        ),
+        Figure(
+            "api_get", 1000 * slow, "ms", f"a read beside {BOARDS} boards, p99", 20.0, "at most 20 ms",
+            lambda value, _: value <= 20,
         ),
         Figure(
             "api_events", 1000 * late, "ms", f"{SUBSCRIBERS} subscribers, p95", 100.0, "at most 100 ms",
@@ -129,3 +138,20 @@ async def _delays(cluster: EmbeddedCluster, session: aiohttp.ClientSession, url:
             await api.patch_status(DEVICE, "device-0000", {"status": {"health": ("healthy", "degraded")[number % 2]}})
             delays += await asyncio.gather(*waits)
     return delays
+
+
+async def _reads() -> list[float]:
+    """The seconds of each read of a device, while a fleet of virtual boards beats."""
+    async with Stack(StackOptions(boards="virtual", heartbeat=BEAT)) as stack:
+        boards = await stack.boards.power_on(count=BOARDS)
+        for board in boards:
+            await stack.device(board).until(phase="Connected", within=120)
+        rest = await stack.rest_api()
+        path, took = f"/api/v1/devices/{boards[0].name}", []
+        await rest.get(path)
+        for _ in range(READS):
+            begin = time.perf_counter()
+            await rest.get(path)
+            took.append(time.perf_counter() - begin)
+            await stack.clock.sleep(0.02)
+    return took
