@@ -97,7 +97,7 @@ class Infrastructure:
             ),
             Operation(
                 name="getInfrastructureLogs", method="GET", path="/api/v1/infrastructure/logs", run=self._logs,
-                answer=Logs, right=right, refusals=(404, 502), summary="The infrastructure service's log, newest first.",
+                answer=Logs, right=right, refusals=(404, 502), summary="The service's log, newest first.",
             ),
             Operation(
                 name="getMonitoringMetrics", method="GET", path="/api/v1/monitoring/metrics", run=self._metrics,
@@ -131,8 +131,8 @@ class Infrastructure:
         return Answer(answer)
 
     async def _status(self, call: Call[NoBody, NoQuery]) -> Answer:
-        found: dict[str, Any] = {**await self._ask("/api/v1/status", _STATES, call)}
-        parts = {part: found[f"{part}_status"] for part in _PARTS}
+        found = await self._ask("/api/v1/status", _STATES, call)
+        parts = {part: str(state) for part, state in zip(_PARTS, found.values(), strict=True)}
         answer: Status = {"status": "running", "components": parts, "timestamp": self._now()}
         return Answer(answer)
 

@@ -21,9 +21,9 @@ from harness.core.clock import Clock
 from harness.core.errors import UsageError
 from harness.wasmbed.pki.authority import CRL_FILE, Authority
 from harness.wasmbed.pki.errors import MALFORMED
-from harness.wasmbed.pki.keys import PublicKey, require_supported, write_file
+from harness.wasmbed.pki.keys import PublicKey, require_supported, write_file, write_folder
 
-__all__ = ["CertificateStatus", "Issued", "ListFull", "Register", "RegisterFull", "pem"]
+__all__ = ["CertificateStatus", "Issued", "ListFull", "Register", "RegisterFull", "adopt", "pem"]
 
 DAY = 86_400.0
 _FOLDER = "issued"
@@ -141,6 +141,15 @@ class Register:
         id = f"{oldest.serial_number:x}"
         (self.folder / _FOLDER / f"{id}.der").unlink(missing_ok=True)
         del self._certificates[id]
+
+
+def adopt(folder: Path, authority: Authority, clock: Clock) -> None:
+    """Make the register's folder with an authority that gateways know. Raises :class:`UsageError` if it has another."""
+    if not folder.exists():
+        write_folder(folder, authority.save)
+    elif Authority.load(folder, clock).certificate != authority.certificate:
+        do = "use a new folder, or the authority of this one"
+        raise UsageError("has another authority of devices than --device-authority", where=str(folder), do=do)
 
 
 def pem(certificate: x509.Certificate) -> str:
