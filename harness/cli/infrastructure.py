@@ -49,9 +49,10 @@ async def infrastructure(
 ) -> int:
     """Serve certificates of devices, secrets, logs and metrics until SIGTERM or Ctrl-C.
 
-    FOLDER is the one of "wasmbed secrets"; it is made if it is not there, with --device-authority. Callers send a bearer token of a
-    ServiceAccount; the rights are those of devices, and of secrets.wasmbed.io. "ready http=HOST:PORT" on standard
-    output says that the gateways' revocation list is published. /crl.der, /ocsp and /metrics need no token.
+    FOLDER is the one of "wasmbed secrets". It is made if it is not there, with a new authority or with
+    --device-authority. Callers send a bearer token of a ServiceAccount; the rights are those of devices, and of
+    secrets.wasmbed.io. "ready http=HOST:PORT" on standard output says that the gateways' revocation list is published.
+    /crl.der, /ocsp and /metrics need no token.
     """
     from harness.cli.ending import End
     from harness.core.clock import SystemClock

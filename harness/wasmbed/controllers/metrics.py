@@ -17,7 +17,7 @@ _PREFIX = "wasmbed_controllers"
 
 
 class MeasuredManager(Protocol):
-    """What the metrics read of a manager."""
+    """The part of a manager that its metrics read."""
 
     @property
     def leading(self) -> bool:

@@ -25,7 +25,7 @@ _ENDS_WITHIN = 2.0
 
 
 class ProbedManager(MeasuredManager, Protocol):
-    """What the probes ask a manager."""
+    """The part of a manager that its probes ask."""
 
     @property
     def synced(self) -> bool:
