@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from harness.cli.cluster import asynchronous
-from harness.core.errors import RigError, UsageError, reason
+from harness.cli.probes import probe_endpoint, serving
 from harness.wasmbed.resources.names import CONTROLLER_LEASE, DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ async def controllers(
     raise_limit()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     clock, randomness, network = SystemClock(), Randomness(), SystemNetwork()
-    endpoint = _endpoint(http)
+    endpoint = probe_endpoint(http)
     settings = ControllerSettings(lease_name=lease_of(only) if only else CONTROLLER_LEASE)
     if lease_duration is not None:
         settings = replace(settings, lease_duration=lease_duration)
@@ -98,30 +98,11 @@ async def _serve(manager: ControllerManager, probes: Probes, endpoint: Endpoint)
     from harness.cli.ending import End
 
     end = End()
-    try:
-        served = await probes.start(endpoint)
-    except OSError as error:
-        raise RigError(
-            f"cannot listen at {endpoint[0]}:{endpoint[1]}: {reason(error)}",
-            where="--http",
-            do="stop the program that uses the port, or choose another (0 is any free one)",
-        ) from error
-    try:
+    async with serving(probes, endpoint) as served:
         if await end.unless(manager.start()):
             click.echo("ready http={}:{}".format(*served))
             await end.stop_requested
         stopping = asyncio.create_task(manager.stop())
         await asyncio.wait([stopping, end.stop_now], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-    finally:
-        await probes.stop()
     return 0
-
-
-def _endpoint(text: str) -> Endpoint:
-    from harness.wasmbed.gateway.settings_file import parse_endpoint
-
-    try:
-        return parse_endpoint(text)
-    except ValueError as error:
-        raise UsageError(f"invalid address {text!r}: {error}", where="--http", do="write HOST:PORT") from error

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from harness.cli.cluster import asynchronous
+from harness.cli.probes import probe_endpoint, serving
 from harness.core.errors import RigError, UsageError
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
@@ -36,6 +37,7 @@ def _option(name: str, **attributes: Any) -> Callable[[F], F]:
 @_option("--gateway-authority", type=FILE, required=True, help="Certificates of the gateways' authorities, DER.")
 @_option("--device-authority", type=FILE, required=True, help="Certificate of the authority of devices, DER.")
 @_option("--device-authority-key", type=FILE, required=True, help="Its private key, for the boards' identities.")
+@_option("--http", metavar="HOST:PORT", default="127.0.0.1:0", show_default=True, help="Address of its probes.")
 @_option("--identity", help="Its name among the managers, which no other one has.  [default: the host's name]")
 @_option(
     "--lease-duration",
@@ -53,6 +55,7 @@ async def emulators(
     gateway_authority: Path,
     device_authority: Path,
     device_authority_key: Path,
+    http: str,
     identity: str | None,
     lease_duration: float,
     kubeconfig: Path | None,
@@ -61,8 +64,8 @@ async def emulators(
     """Run the boards that Devices ask for (spec.board), until SIGTERM or Ctrl-C.
 
     Several such programs share the boards; those of one that dies are started again by another. At the end it stops its
-    boards and lets the others have them; a second signal ends it immediately. "ready" on standard output says that it
-    has read the cluster.
+    boards and lets the others have them; a second signal ends it immediately. "ready http=HOST:PORT" on standard output
+    says that it has read the cluster; /healthz, /readyz and /metrics are there from the start.
     """
     from harness.core.clock import SystemClock
     from harness.core.descriptors import raise_limit
@@ -73,37 +76,38 @@ async def emulators(
     from harness.emulators.workshop import GatewayAccess
     from harness.stack.board_choice import board_catalogue
     from harness.stack.options import StackOptions
+    from harness.wasmbed.controllers.probes import Probes
     from harness.wasmbed.pki.authority import Authority
     from harness.wasmbed.pki.keys import read_file
     from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 
     raise_limit()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    clock, endpoint = SystemClock(), _endpoint(gateway)
+    clock, network, randomness = SystemClock(), SystemNetwork(), Randomness()
+    endpoint, probed = _endpoint(gateway), probe_endpoint(http)
     settings = EmulatorSettings(_identity(identity), GatewayAccess(endpoint, endpoint[0]), lease_duration)
     authority = Authority.of(device_authority, device_authority_key, clock)
     trusted = read_file(gateway_authority)
     catalogue = board_catalogue(StackOptions())
     api = await KubernetesApi.open(namespace, kubeconfig=kubeconfig)
     try:
-        return await _serve(
-            EmulatorManager(
-                settings, api, Identities(api, authority, trusted), catalogue, clock, SystemNetwork(), Randomness()
-            )
-        )
+        identities = Identities(api, authority, trusted)
+        manager = EmulatorManager(settings, api, identities, catalogue, clock, network, randomness)
+        async with serving(Probes(manager, clock, network), probed) as served:
+            return await _serve(manager, served)
     finally:
         await catalogue.close()
         await api.close()
 
 
-async def _serve(manager: EmulatorManager) -> int:
+async def _serve(manager: EmulatorManager, served: Endpoint) -> int:
     """Run it until a signal, or until it fails; returns the exit code."""
     from harness.cli.ending import End
 
     end = End()
     try:
         if await end.unless(manager.start()):
-            click.echo("ready")
+            click.echo("ready http={}:{}".format(*served))
             serving = asyncio.create_task(manager.wait())
             await asyncio.wait([end.stop_requested, serving], return_when=asyncio.FIRST_COMPLETED)
             if serving.done():

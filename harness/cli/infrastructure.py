@@ -19,6 +19,14 @@ _VARIABLE = "WASMBED_INFRASTRUCTURE_"
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
+    "--device-authority", type=click.Path(path_type=Path), envvar=_VARIABLE + "DEVICE_AUTHORITY", show_envvar=True,
+    help="Certificate of the authority for a new FOLDER, DER.  [default: a new authority]",
+)  # fmt: skip
+@click.option(
+    "--device-authority-key", type=click.Path(path_type=Path), envvar=_VARIABLE + "DEVICE_AUTHORITY_KEY",
+    show_envvar=True, help="Its private key.",
+)  # fmt: skip
+@click.option(
     "--http", metavar="HOST:PORT", default="127.0.0.1:30460", envvar=_VARIABLE + "HTTP", show_envvar=True,
     show_default=True, help="Where it serves.",
 )  # fmt: skip
@@ -31,19 +39,28 @@ _VARIABLE = "WASMBED_INFRASTRUCTURE_"
     help="Namespace of Wasmbed's resources.",
 )  # fmt: skip
 @asynchronous
-async def infrastructure(folder: Path, http: str, kubeconfig: Path | None, namespace: str) -> int:
+async def infrastructure(
+    folder: Path,
+    device_authority: Path | None,
+    device_authority_key: Path | None,
+    http: str,
+    kubeconfig: Path | None,
+    namespace: str,
+) -> int:
     """Serve certificates of devices, secrets, logs and metrics until SIGTERM or Ctrl-C.
 
-    FOLDER is the one of "wasmbed secrets"; it is made if it is not there. Callers send a bearer token of a
-    ServiceAccount; the rights are those of devices, and of secrets.wasmbed.io. "ready http=HOST:PORT" on standard
-    output says that the gateways' revocation list is published. /crl.der, /ocsp and /metrics need no token.
+    FOLDER is the one of "wasmbed secrets". It is made if it is not there, with a new authority or with
+    --device-authority. Callers send a bearer token of a ServiceAccount; the rights are those of devices, and of
+    secrets.wasmbed.io. "ready http=HOST:PORT" on standard output says that the gateways' revocation list is published.
+    /crl.der, /ocsp and /metrics need no token.
     """
     from harness.cli.ending import End
     from harness.core.clock import SystemClock
     from harness.core.network import SystemNetwork
     from harness.wasmbed.gateway.settings_file import parse_endpoint
-    from harness.wasmbed.infrastructure.register import Register
+    from harness.wasmbed.infrastructure.register import Register, adopt
     from harness.wasmbed.infrastructure.server import InfrastructureServer, InfrastructureSettings
+    from harness.wasmbed.pki.authority import Authority
     from harness.wasmbed.resources.api import ApiError
     from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 
@@ -52,8 +69,13 @@ async def infrastructure(folder: Path, http: str, kubeconfig: Path | None, names
     except ValueError as error:
         raise UsageError(f"invalid address {http!r}: {error}", where="--http", do="write HOST:PORT") from error
     clock = SystemClock()
+    if (device_authority is None) != (device_authority_key is None):
+        do = "give --device-authority and --device-authority-key, or neither"
+        raise UsageError("a certificate and its key belong together", where="--device-authority", do=do)
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
+        if device_authority is not None and device_authority_key is not None:
+            adopt(folder / "devices", Authority.of(device_authority, device_authority_key, clock), clock)
         register = Register(folder / "devices", clock)
     except OSError as error:
         raise UsageError(f"cannot be used: {reason(error)}", where=str(folder), do="name another folder") from error

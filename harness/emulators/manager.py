@@ -69,6 +69,27 @@ class EmulatorManager:
             duration=settings.lease_duration,
         )
         self._task: asyncio.Task[None] | None = None
+        self._finishing = False
+
+    @property
+    def controllers(self) -> tuple[BoardController]:
+        """Its one controller, for the metrics."""
+        return (self.controller,)
+
+    @property
+    def leading(self) -> bool:
+        """Whether it holds its own lease, and so runs boards."""
+        return self._lease.leading
+
+    @property
+    def synced(self) -> bool:
+        """Whether the local copies are complete: from :meth:`start` to the end."""
+        return self._task is not None and not self._finishing
+
+    @property
+    def healthy(self) -> bool:
+        """False once it ended by an error: only a new start helps."""
+        return not (self._task is not None and self._task.done())
 
     async def start(self) -> None:
         """Read the cluster, and begin to claim boards. Returns when the local copies are complete."""
@@ -82,6 +103,7 @@ class EmulatorManager:
 
     async def stop(self) -> None:
         """Stop the boards in order and let other managers have them, then give the lease back."""
+        self._finishing = True
         self.controller.finish()
         if self._lease.leading:
             await self.controller.release()

@@ -13,6 +13,7 @@ from harness.wasmbed.pki.authority import Authority
     ("arguments", "message"),
     [
         (["--gateway", "nowhere"], "error: --gateway: invalid address 'nowhere': must be host:port"),
+        (["--http", "nowhere"], "error: --http: invalid address 'nowhere': must be host:port"),
         (["--gateway-authority", "absent.der"], "error: absent.der: cannot be read: No such file or directory"),
         (["--device-authority-key", "absent.der"], "error: absent.der: cannot be read: No such file or directory"),
         (["--identity", "No One"], "error: --identity: invalid name 'No One'"),

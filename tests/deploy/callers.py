@@ -25,9 +25,9 @@ def make_caller(server: AuditedServer, role: str) -> str:
 
 async def use_everything(
     server: AuditedServer, installation: Installation, url: str, module: bytes, device: str, gateway: str
-) -> None:
-    """Make the server use each right that it has. There are the applications ``stored`` and the device and the gateway
-    of these names."""
+) -> str:
+    """Make the server use each right that it has; returns the token of a caller with the role ``admin``. There are the
+    applications ``stored`` and the device and the gateway of these names."""
     metadata = {"name": "api-0", "labels": {"app.kubernetes.io/component": "api"}}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
     (deployment,) = (each for each in of_kind(installation.objects, "Deployment") if each["metadata"]["name"] == API)
@@ -70,6 +70,24 @@ async def use_everything(
         for kind in ("gateways", "devices"):
             await until_there(session, f"/api/v1/{kind}/spare")
             await ask("DELETE", f"/api/v1/{kind}/spare")
+    return token
+
+
+async def use_infrastructure(url: str, token: str) -> None:
+    """Make the infrastructure service use each right that it has, as a caller with the role ``admin``."""
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(url, headers=headers) as session:
+
+        async def ask(method: str, path: str, body: Any = None) -> None:
+            async with session.request(method, path, json=body) as answer:
+                assert answer.status in (200, 201), (method, path, await answer.text())
+
+        await ask("POST", "/api/v1/certificates", {"subject": "pump-9"})
+        await ask("POST", "/api/v1/certificates/1/revoke", {})
+        await ask("POST", "/api/v1/secrets", {"name": "wifi", "value": "hidden"})
+        await ask("GET", "/api/v1/secrets")
+        await ask("GET", "/api/v1/secrets/wifi/value")
+        await ask("DELETE", "/api/v1/secrets/wifi")
 
 
 async def until_there(session: aiohttp.ClientSession, path: str) -> None:

@@ -55,14 +55,32 @@ class Installation:
         options = (f"--only={name}", "--http=127.0.0.1:0", f"--kubeconfig={access}", f"--namespace={NAMESPACE}")
         return self.start("controllers", *options, ready="ready http=")
 
+    def emulators(self, gateway: str) -> Command:
+        options = [f"--gateway={gateway}", "--identity=wasmbed-emulators-0", "--lease-duration=5"]
+        options += ["--gateway-authority", self.file(GATEWAYS, "ca-cert.der")]
+        options += ["--device-authority", self.file(DEVICES, "ca-cert.der")]
+        options += ["--device-authority-key", self.file(DEVICES, "ca-key.der")]
+        access = self._server.access("wasmbed-emulators")
+        return self.start(
+            "emulators", *options, f"--kubeconfig={access}", f"--namespace={NAMESPACE}", ready="ready http="
+        )
+
+    def infrastructure(self) -> tuple[Command, str]:
+        """Start it; returns it and its URL."""
+        options = [str(self._folder / "infrastructure"), "--device-authority", self.file(DEVICES, "ca-cert.der")]
+        options += ["--device-authority-key", self.file(DEVICES, "ca-key.der"), "--http=127.0.0.1:0"]
+        access = self._server.access("wasmbed-infrastructure")
+        program = self.start(
+            "infrastructure", *options, f"--kubeconfig={access}", f"--namespace={NAMESPACE}", ready="ready http="
+        )
+        return program, _url(program)
+
     def rest_api(self) -> tuple[Command, str]:
         """Start it; returns it and its URL."""
         access = self._server.access("wasmbed-rest-api")
         options = ("--http=127.0.0.1:0", f"--kubeconfig={access}", f"--namespace={NAMESPACE}")
         program = self.start("api", *options, ready="ready http=")
-        program.until("\n")
-        line = next(line for line in program.said.splitlines() if line.startswith("ready"))
-        return program, "http://" + line.split("http=")[1]
+        return program, _url(program)
 
     def gateway_options(self, account: str = "wasmbed-gateway", *, name: str = "wasmbed-gateway-0") -> list[str]:
         """The command line of a pod's gateway, under an account."""
@@ -119,3 +137,10 @@ class Installation:
         """Kill those that still run."""
         for program in tuple(self._running):
             self.stop(program, signal.SIGKILL)
+
+
+def _url(program: Command) -> str:
+    """Where a program that is ready serves."""
+    program.until("\n")
+    line = next(line for line in program.said.splitlines() if line.startswith("ready"))
+    return "http://" + line.split("http=")[1]

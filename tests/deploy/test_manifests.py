@@ -13,6 +13,7 @@ import yaml
 
 from harness.cli.main import run
 from harness.cli.secrets import DEVICES, GATEWAYS, IDENTITY
+from harness.emulators.members import lease_name
 from harness.wasmbed.api.fleet import GATEWAYS as FLEET
 from harness.wasmbed.api.roles import ROLES
 from harness.wasmbed.gateway.settings_file import read_settings
@@ -58,6 +59,23 @@ def test_the_application_controller_may_read_the_token_of_every_gateway_that_can
     assert rule["resourceNames"] == [gateway_api_secret(f"{name}-{number}") for number in gateways]
 
 
+def test_each_emulator_manager_may_renew_the_lease_of_its_pod() -> None:
+    """As many as the chart's schema allows, whose identities are the names of pods."""
+    (manager,) = read("emulators.yaml")
+    (role,) = (each for each in read("roles.yaml") if each["metadata"]["name"] == "wasmbed-emulators")
+    (rule,) = (each for each in role["rules"] if "update" in each["verbs"])
+    schema = json.loads((DEPLOY / "chart" / "values.schema.json").read_text())
+    most = schema["properties"]["emulators"]["properties"]["replicas"]["maximum"]
+    names = (f"{manager['metadata']['name']}-{number}" for number in range(most))
+    assert rule["resourceNames"] == [lease_name(name) for name in names]
+
+
+def test_the_api_asks_the_infrastructure_service_where_it_serves() -> None:
+    (api, *_), (_, service) = read("api.yaml"), read("infrastructure.yaml")
+    (url,) = (each["value"] for each in template(api)["containers"][0]["env"] if "INFRASTRUCTURE" in each["name"])
+    assert url == f"http://{service['metadata']['name']}.wasmbed.svc:{service['spec']['ports'][0]['port']}"
+
+
 def test_the_roles_of_callers_are_those_of_the_api() -> None:
     found = {each["metadata"]["name"]: each["rules"] for each in read("callers.yaml")}
     assert found == {f"wasmbed-{name}": role.policy() for name, role in ROLES.items()}
@@ -95,7 +113,8 @@ def test_the_secrets_are_those_that_pods_mount(tmp_path: Path, capsys: pytest.Ca
     made = {each["metadata"]["name"]: each["data"] for each in yaml.safe_load_all(said.out)}
     assert set(made) == {IDENTITY, GATEWAYS, DEVICES}
     mounted: dict[str, set[str]] = {}
-    for pod in (template(read("gateway.yaml")[0]), template(read("boards.yaml")[0])):
+    for name in ("gateway", "boards", "emulators", "infrastructure"):
+        pod = template(read(f"{name}.yaml")[0])
         places = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
         for volume in (each for each in pod["volumes"] if "secret" in each):
             used = (text.partition("=")[2] for text in pod["containers"][0]["args"])
@@ -139,7 +158,7 @@ def test_every_pod_is_confined(tool: Tool, overlay: str) -> None:
     objects = build(tool("kustomize"), DEPLOY / "kustomize" / "overlays" / overlay)
     bound = {each["subjects"][0]["name"] for each in of_kind(objects, "RoleBinding")}
     workloads = of_kind(objects, *WORKLOADS)
-    assert len(workloads) == 7
+    assert len(workloads) == 9
     for workload in workloads:
         pod = template(workload)
         assert pod["automountServiceAccountToken"] == (pod["serviceAccountName"] in bound)

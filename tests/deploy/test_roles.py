@@ -27,7 +27,7 @@ from harness.wasmbed.resources.names import (
     module_config_map,
     pairing_secret,
 )
-from tests.deploy.callers import use_everything
+from tests.deploy.callers import use_everything, use_infrastructure
 from tests.deploy.conftest import DEPLOY
 from tests.deploy.installation import WITHIN, Installation
 from tests.deploy.server import NAMESPACE, AuditedServer
@@ -63,8 +63,8 @@ async def pair(installation: Installation, gateway: str) -> None:
 
 
 async def test_each_program_has_the_rights_that_it_uses(server: AuditedServer, installation: Installation) -> None:
-    """A device enrolls, another pairs, applications run and end, a gateway is restarted and one is killed: the server
-    refused nothing, and each rule of each role was used."""
+    """A device enrolls, another pairs, Devices ask for boards, applications run and end, a gateway is restarted and one
+    is killed: the server refused nothing, and each rule of each role was used."""
     managers = [installation.controller(name) for name in CONTROLLERS]
     gateway, address = installation.gateway()
     boards = installation.boards(address)
@@ -84,12 +84,21 @@ async def test_each_program_has_the_rights_that_it_uses(server: AuditedServer, i
     server.kubectl("delete", f"-n{NAMESPACE}", "application", "inside", WITHIN)
     await pair(installation, address)
     api, url = installation.rest_api()
-    await use_everything(server, installation, url, module, device, "wasmbed-gateway-0")
+    token = await use_everything(server, installation, url, module, device, "wasmbed-gateway-0")
+    infrastructure, url = installation.infrastructure()
+    await use_infrastructure(url, token)
+    emulators = installation.emulators(address)
+    for name in ("asked-1", "asked-2"):
+        installation.create(manifests.device_with_board(name, "virtual"))
+        installation.until(f"device/{name}", "Connected")
+    server.kubectl("delete", f"-n{NAMESPACE}", "device", "asked-1", WITHIN)
 
     # A renewal of a lease that somebody has changed reads it again.
     for name in CONTROLLERS:
         server.kubectl("wait", f"-n{NAMESPACE}", f"lease/wasmbed-{name}-controller", "--for=create", WITHIN)
     server.kubectl("annotate", f"-n{NAMESPACE}", "leases", "--all", "example/changed=yes")
+    await server.until_asked(SystemClock(), ("wasmbed-emulators", "get", "leases"))
+    assert installation.stop(emulators) == 0, emulators.said  # a board is on
     assert installation.stop(gateway) == 0
     installation.until("gateway/wasmbed-gateway-0", "Offline")
     assert installation.stop(boards) == 0
@@ -102,7 +111,7 @@ async def test_each_program_has_the_rights_that_it_uses(server: AuditedServer, i
     installation.until("gateway/wasmbed-gateway-0", "Offline")
     installation.until(f"device/{device}", "Disconnected")
     await server.until_asked(SystemClock(), *((f"wasmbed-{name}-controller", "get", "leases") for name in CONTROLLERS))
-    for program in (*managers, api):
+    for program in (*managers, api, infrastructure):
         assert installation.stop(program) == 0, program.said
 
     granted = dict(installation.granted())

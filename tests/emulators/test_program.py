@@ -9,6 +9,7 @@ import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from harness.boards.catalogue import Catalogue
@@ -47,8 +48,9 @@ async def program(stack: Stack, folder: Path, name: str):
     try:
         assert process.stdout is not None
         async with asyncio.timeout(PATIENCE):
-            assert await process.stdout.readline() == b"ready\n"
-        yield process
+            said = (await process.stdout.readline()).decode()
+        assert said.startswith("ready http=")
+        yield process, "http://" + said.removeprefix("ready http=").strip()
     finally:
         if process.returncode is None:
             process.kill()
@@ -60,11 +62,16 @@ async def test_the_boards_of_a_program_that_was_killed_go_to_another(tmp_path: P
     async with Stack(StackOptions()) as stack:
         await stack.api.create(DEVICE, manifests.device_with_board("pump-1", "virtual"))
         device = stack.device("pump-1")
-        async with program(stack, tmp_path, "first") as first:
+        async with program(stack, tmp_path, "first") as (first, _):
             await device.until(phase="Connected", board={"phase": "Running", "host": "first"}, within=PATIENCE)
             first.kill()
-            async with program(stack, tmp_path, "second") as second:
+            async with program(stack, tmp_path, "second") as (second, url):
                 await device.until(phase="Connected", board={"phase": "Running", "host": "second"}, within=PATIENCE)
+                async with aiohttp.ClientSession(url, raise_for_status=True) as session:
+                    for path in ("/healthz", "/readyz"):
+                        await session.get(path)
+                    metrics = await (await session.get("/metrics")).text()
+                assert 'wasmbed_controllers_reconciliations_total{controller="EmulatorManager",result="ok"}' in metrics
                 second.terminate()
                 assert await second.wait() == 0
                 await device.until(phase="Disconnected", board={"phase": "Pending", "host": None}, within=PATIENCE)

@@ -23,11 +23,13 @@ def register(tmp_path: Path) -> Register:
 
 
 @pytest.fixture
-async def world(register: Register) -> AsyncIterator[World]:
-    """A world whose requests go to the infrastructure service."""
+async def world(register: Register, request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """A world whose requests go to the infrastructure service. The marker ``settings`` changes those of the service."""
+    marker = request.node.get_closest_marker("settings")
+    settings = InfrastructureSettings(**(marker.kwargs if marker else {}))
     async with World(ApiSettings()).running() as world:
         own = world.cluster.client("Infrastructure")
-        server = InfrastructureServer(InfrastructureSettings(), register, own, SystemClock(), SystemNetwork())
+        server = InfrastructureServer(settings, register, own, SystemClock(), SystemNetwork())
         host, port = await server.listen()
         api_session = world.session
         world.url = f"http://{host}:{port}"

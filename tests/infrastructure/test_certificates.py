@@ -212,3 +212,14 @@ async def test_a_list_has_pages_and_filters(world: World) -> None:
     ):
         assert [each["cert_id"] for each in await world.ask("GET", f"{EVERY}?{query}")] == expected
     await world.ask("GET", f"{EVERY}?status=lost", status=422)
+
+
+async def test_a_list_that_a_config_map_cannot_hold_is_not_written(
+    world: World, register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.ask("POST", f"{EVERY}/1/revoke", {})
+    monkeypatch.setattr("harness.wasmbed.infrastructure.register._LARGEST_LIST", len(register.authority.crl()))
+    problem = await world.ask("POST", f"{EVERY}/2/revoke", {}, status=409)
+    assert problem["detail"].startswith("certificate 2 is not revoked: the revocation list has ")
+    assert not register.authority.is_revoked(2)
+    await world.ask("POST", f"{EVERY}/1/revoke", {})  # to publish it again

@@ -1,5 +1,11 @@
 """The infrastructure service at the paths of the original's API server, asked by the REST API."""
 
+from collections.abc import Awaitable, Callable
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
 from harness.core.clock import SystemClock
 from harness.core.network import SystemNetwork
 from harness.wasmbed.api.settings import ApiSettings
@@ -35,3 +41,23 @@ async def test_without_a_service_the_paths_say_how_to_get_one() -> None:
         problem = await world.ask("GET", "/api/v1/infrastructure/status", status=404)
         assert "--infrastructure" in problem["detail"]
         assert (await world.ask("GET", "/api/v1/infrastructure/health"))["status"] == "unhealthy"
+
+
+@pytest.mark.parametrize("answer", ["no JSON", "[1]", '{"logs": 1}', "7", '[{"a": ' + "[" * 500 + "]" * 500 + "}]"])
+async def test_a_service_that_answers_with_something_else_is_named(answer: str) -> None:
+    app = web.Application()
+    app.router.add_get("/{path:.*}", _always(answer))
+    async with TestServer(app) as other:
+        url = str(other.make_url("")).rstrip("/")
+        async with World(ApiSettings(infrastructure=url)).running() as world:
+            for path in ("infrastructure/status", "infrastructure/logs", "monitoring/metrics"):
+                problem = await world.ask("GET", f"/api/v1/{path}", status=502)
+                assert "check that --infrastructure names an infrastructure service" in problem["detail"]
+            assert (await world.ask("GET", "/api/v1/status"))["infrastructure"]["ca_status"] == "unknown"
+
+
+def _always(text: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text=text)
+
+    return answer

@@ -5,11 +5,11 @@ The service is asked with the caller's own token, so that it checks their rights
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import aiohttp
 import orjson
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from harness.core.clock import Clock
@@ -26,6 +26,10 @@ _LARGEST = 8 << 20
 """Bytes of an answer."""
 _PARTS = ("ca", "secret_store", "monitoring", "logging")
 _UNKNOWN = "unknown"
+_BAD_GATEWAY = 502
+_CHECK = "check that --infrastructure names an infrastructure service of this version"
+
+T = TypeVar("T")
 
 
 class InfrastructureStates(TypedDict):
@@ -59,6 +63,11 @@ class Logs(TypedDict):
     logs: list[dict[str, Any]]
 
 
+_ANYTHING: TypeAdapter[object] = TypeAdapter(object)
+_STATES = TypeAdapter(InfrastructureStates)
+_LOGS = TypeAdapter(Logs)
+_METRICS = TypeAdapter(list[dict[str, Any]])
+
 UNKNOWN: InfrastructureStates = {
     "ca_status": _UNKNOWN,
     "secret_store_status": _UNKNOWN,
@@ -84,30 +93,24 @@ class Infrastructure:
             ),
             Operation(
                 name="getInfrastructureStatus", method="GET", path="/api/v1/infrastructure/status", run=self._status,
-                answer=Status, right=right, refusals=(404,), summary="The infrastructure service and its parts.",
+                answer=Status, right=right, refusals=(404, 502), summary="The infrastructure service and its parts.",
             ),
             Operation(
                 name="getInfrastructureLogs", method="GET", path="/api/v1/infrastructure/logs", run=self._logs,
-                answer=Logs, right=right, refusals=(404,), summary="The infrastructure service's log, newest first.",
+                answer=Logs, right=right, refusals=(404, 502), summary="The service's log, newest first.",
             ),
             Operation(
                 name="getMonitoringMetrics", method="GET", path="/api/v1/monitoring/metrics", run=self._metrics,
-                answer=list[dict[str, Any]], right=right, refusals=(404,), summary="Its metrics of the last hour.",
+                answer=list[dict[str, Any]], right=right, refusals=(404, 502), summary="Its metrics of the last hour.",
             ),
         ]  # fmt: skip
 
     async def states(self, call: Call[Any, Any]) -> InfrastructureStates:
         """Return the states of its parts; unknown ones where it does not answer the caller."""
         try:
-            found = await self._ask("/api/v1/status", call)
+            return await self._ask("/api/v1/status", _STATES, call)
         except Problem:
             return UNKNOWN
-        return {
-            "ca_status": str(found["ca_status"]),
-            "secret_store_status": str(found["secret_store_status"]),
-            "monitoring_status": str(found["monitoring_status"]),
-            "logging_status": str(found["logging_status"]),
-        }
 
     async def close(self) -> None:
         """Close the connections to it."""
@@ -116,7 +119,7 @@ class Infrastructure:
 
     async def _health(self, call: Call[NoBody, NoQuery]) -> Answer:
         try:
-            await self._ask("/health", call)
+            await self._ask("/health", _ANYTHING, call)
             healthy = True
         except Problem:
             healthy = False
@@ -128,20 +131,20 @@ class Infrastructure:
         return Answer(answer)
 
     async def _status(self, call: Call[NoBody, NoQuery]) -> Answer:
-        found = await self._ask("/api/v1/status", call)
-        parts = {part: str(found[f"{part}_status"]) for part in _PARTS}
+        found = await self._ask("/api/v1/status", _STATES, call)
+        parts = {part: str(state) for part, state in zip(_PARTS, found.values(), strict=True)}
         answer: Status = {"status": "running", "components": parts, "timestamp": self._now()}
         return Answer(answer)
 
     async def _logs(self, call: Call[NoBody, NoQuery]) -> Answer:
-        answer: Logs = {"logs": (await self._ask("/logs", call))["logs"]}
-        return Answer(answer)
+        return Answer(await self._ask("/logs", _LOGS, call))
 
     async def _metrics(self, call: Call[NoBody, NoQuery]) -> Answer:
-        return Answer(await self._ask("/api/v1/metrics", call))
+        return Answer(await self._ask("/api/v1/metrics", _METRICS, call))
 
-    async def _ask(self, path: str, call: Call[Any, Any]) -> Any:
-        """Return what the service answers. Raises :class:`Problem`: its own refusals, 404 without a service, 503."""
+    async def _ask(self, path: str, shape: TypeAdapter[T], call: Call[Any, Any]) -> T:
+        """Return what the service answers. Raises :class:`Problem`: its own refusals, 404 without a service, 502 for an
+        answer of another shape, 503 without an answer."""
         if not self._url:
             do = "start wasmbed infrastructure, and this server with --infrastructure URL"
             raise Problem(404, f"there is no infrastructure service here; {do}")
@@ -161,9 +164,15 @@ class Infrastructure:
             status = answer.status if answer.status in (401, 403, 429) else 503
             raise Problem(status, f"the infrastructure service refused: {answer.status} {answer.reason}", headers=away)
         try:
-            return orjson.loads(content)
+            found = orjson.loads(content)
         except ValueError as error:
-            raise Problem(503, "the infrastructure service's answer is not JSON", headers=away) from error
+            raise Problem(_BAD_GATEWAY, f"{self._url}{path} does not answer with JSON; {_CHECK}") from error
+        try:
+            fitting = shape.validate_python(found, strict=True)
+            orjson.dumps(fitting)  # it nests less deeply than it reads
+        except (ValueError, TypeError) as error:
+            raise Problem(_BAD_GATEWAY, f"{self._url}{path} answers with JSON of another shape; {_CHECK}") from error
+        return fitting
 
     def _now(self) -> str:
         return format_timestamp(self._clock.now())

@@ -31,6 +31,7 @@ _MORE = {
     413: "The body is too large.",
     415: "The body is not JSON.",
     422: "The body, the query or a name does not fit.",
+    502: "The service behind this one answers with something else.",
 }
 _OBJECT_PATH = re.compile(r"\{(\w+)\}")
 _PROBLEM = "problem"

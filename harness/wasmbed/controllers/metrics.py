@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from harness.wasmbed.controllers.manager import ControllerManager
+from harness.wasmbed.controllers.controller import Controller
 
-__all__ = ["ManagerMetrics"]
+__all__ = ["ManagerMetrics", "MeasuredManager"]
 
 _PREFIX = "wasmbed_controllers"
+
+
+class MeasuredManager(Protocol):
+    """The part of a manager that its metrics read."""
+
+    @property
+    def leading(self) -> bool:
+        """Whether it holds its lease."""
+
+    @property
+    def controllers(self) -> Sequence[Controller]:
+        """The controllers that it runs."""
 
 
 class ManagerMetrics(Collector):
     """Read from the manager when they are asked for, in a registry of their own."""
 
-    def __init__(self, manager: ControllerManager) -> None:
+    def __init__(self, manager: MeasuredManager) -> None:
         self._manager = manager
         self._registry = CollectorRegistry()
         self._registry.register(self)

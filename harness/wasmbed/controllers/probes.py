@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -10,10 +12,9 @@ from harness.core.http_door import HttpPlaces
 from harness.core.http_log import server_log
 from harness.core.http_site import HttpSite
 from harness.core.network import Endpoint, Network
-from harness.wasmbed.controllers.manager import ControllerManager
-from harness.wasmbed.controllers.metrics import ManagerMetrics
+from harness.wasmbed.controllers.metrics import ManagerMetrics, MeasuredManager
 
-__all__ = ["Probes"]
+__all__ = ["ProbedManager", "Probes"]
 
 log = server_log(__name__)
 
@@ -23,10 +24,22 @@ _ENDS_WITHIN = 2.0
 """Seconds for the requests under way when it stops."""
 
 
+class ProbedManager(MeasuredManager, Protocol):
+    """The part of a manager that its probes ask."""
+
+    @property
+    def synced(self) -> bool:
+        """Whether its copies of the cluster's objects are complete."""
+
+    @property
+    def healthy(self) -> bool:
+        """False once it ended by an error."""
+
+
 class Probes:
     """Serves ``/healthz``, ``/readyz`` and ``/metrics`` of ``manager`` from :meth:`start` to :meth:`stop`."""
 
-    def __init__(self, manager: ControllerManager, clock: Clock, network: Network) -> None:
+    def __init__(self, manager: ProbedManager, clock: Clock, network: Network) -> None:
         self._manager = manager
         self._metrics = ManagerMetrics(manager)
         app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[self._guard])

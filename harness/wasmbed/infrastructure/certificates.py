@@ -20,7 +20,7 @@ from harness.wasmbed.api.problems import Problem, of_api_error
 from harness.wasmbed.api.shapes import Time
 from harness.wasmbed.api.writes import Done, Name
 from harness.wasmbed.infrastructure.publication import publish
-from harness.wasmbed.infrastructure.register import CertificateStatus, Issued, Register, RegisterFull, pem
+from harness.wasmbed.infrastructure.register import CertificateStatus, Issued, ListFull, Register, RegisterFull, pem
 from harness.wasmbed.pki.errors import MALFORMED, CertificateInvalid
 from harness.wasmbed.pki.keys import generate_key, public_key_der
 from harness.wasmbed.pki.requests import read_signing_request
@@ -173,6 +173,8 @@ class Certificates:
                 await publish(self._api, self._register.revoke(int(id, 16)))
         except ValueError as error:
             raise Problem(422, f"no certificate has the serial number {id}") from error
+        except ListFull as error:
+            raise Problem(409, f"certificate {id} is not revoked: {error}") from error
         except (ApiError, OSError) as error:
             reason = of_api_error(error)
             detail = f"certificate {id} is revoked; the gateways do not know yet, repeat the request: {reason.detail}"

@@ -21,14 +21,18 @@ from harness.core.clock import Clock
 from harness.core.errors import UsageError
 from harness.wasmbed.pki.authority import CRL_FILE, Authority
 from harness.wasmbed.pki.errors import MALFORMED
-from harness.wasmbed.pki.keys import PublicKey, require_supported, write_file
+from harness.wasmbed.pki.keys import PublicKey, require_supported, write_file, write_folder
 
-__all__ = ["CertificateStatus", "Issued", "Register", "RegisterFull", "pem"]
+__all__ = ["CertificateStatus", "Issued", "ListFull", "Register", "RegisterFull", "adopt", "pem"]
 
 DAY = 86_400.0
 _FOLDER = "issued"
 _MOST = 100_000
 """Certificates that are kept; one that has expired makes room."""
+_LARGEST_LIST = 1 << 20
+"""Bytes of a revocation list that a ConfigMap holds (Kubernetes' MaxSecretSize): some 28,000 certificates."""
+_ENTRY = 64
+"""Bytes that a certificate adds to it, at most."""
 
 
 class CertificateStatus(StrEnum):
@@ -41,6 +45,10 @@ class CertificateStatus(StrEnum):
 
 class RegisterFull(Exception):
     """No further certificate can be kept."""
+
+
+class ListFull(Exception):
+    """No further certificate can be revoked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +117,13 @@ class Register:
         return self.issue(issued.name, require_supported(issued.certificate.public_key()), days)
 
     def revoke(self, serial: int) -> bytes:
-        """Revoke a certificate, also one that is not in the register; returns the new list."""
+        """Revoke a certificate, also one that is not in the register; returns the new list.
+
+        Raises :class:`ListFull`, and :class:`ValueError` for a number that no certificate has.
+        """
+        if not self.authority.is_revoked(serial) and (size := len(self.authority.crl())) + _ENTRY > _LARGEST_LIST:
+            do = "make a new authority of devices, and let the devices enroll again"
+            raise ListFull(f"the revocation list has {size:,} bytes, and a ConfigMap holds {_LARGEST_LIST:,}; {do}")
         self.authority.revoke(serial)
         crl = self.authority.crl()
         write_file(self.folder / CRL_FILE, crl)
@@ -127,6 +141,15 @@ class Register:
         id = f"{oldest.serial_number:x}"
         (self.folder / _FOLDER / f"{id}.der").unlink(missing_ok=True)
         del self._certificates[id]
+
+
+def adopt(folder: Path, authority: Authority, clock: Clock) -> None:
+    """Make the register's folder with an authority that gateways know. Raises :class:`UsageError` if it has another."""
+    if not folder.exists():
+        write_folder(folder, authority.save)
+    elif Authority.load(folder, clock).certificate != authority.certificate:
+        do = "use a new folder, or the authority of this one"
+        raise UsageError("has another authority of devices than --device-authority", where=str(folder), do=do)
 
 
 def pem(certificate: x509.Certificate) -> str:
