@@ -12,6 +12,7 @@ from harness.core.clock import Clock
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
 from harness.emulators.identities import Identities
+from harness.gateways.program import describe_end
 from harness.wasmbed.resources.views import Device
 
 __all__ = ["GatewayAccess", "Workshop"]
@@ -65,6 +66,6 @@ class Workshop:
         if name != "EmulatorEnded":
             return
         code, message = data.get("code"), data.get("message") or "the emulator ended"
-        reason = message if code is None else f"exit code {code}: {message}"
+        reason = message if code is None else f"{describe_end(code)}: {message}"
         for handler in self._handlers:
             handler(correlation, reason, code != 0)

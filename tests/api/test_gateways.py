@@ -65,6 +65,7 @@ async def test_what_is_left_out_stays(world: World) -> None:
     changed = await world.ask("PUT", "/api/v1/gateways/gateway-1", {"endpoint": "10.0.0.1:30452"})
     assert (changed["endpoint"], changed["capacity"]) == ("10.0.0.1:30452", 5)
     assert (await world.ask("PATCH", "/api/v1/gateways/gateway-1", {"capacity": None}))["capacity"] is None
+    assert (await world.ask("PATCH", "/api/v1/gateways/gateway-1", {"capacity": 0}))["capacity"] == 0
 
 
 async def without(world: World, *fields: str) -> None:

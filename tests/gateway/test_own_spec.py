@@ -67,6 +67,31 @@ async def test_others_place_no_device_at_a_disabled_gateway(world: World) -> Non
         assert (await told(world, HERE))[0].gateway_name == "gateway-1"
 
 
+async def test_a_capacity_counts_at_once_for_devices_that_come(world: World) -> None:
+    """Also for one that prefers the gateway, and for one that returns; those that are there stay."""
+    device = await world.connected("dev-1")
+    other = await world.connected("dev-2")
+    await write(world, lambda: world.gateway.sessions.most == 1, capacity=1)
+    await device.beat()
+    await other.link.close()
+    await world.phase("dev-2", "Disconnected")
+    assert isinstance(other.identity, Identity)
+    await world.api.patch(DEVICE, "dev-2", {"spec": {"preferredGateway": "gateway-1"}})
+    again = await world.device("dev-2", other.identity)
+    error = await again.refused(again.request())
+    assert (error.code, error.message) == ("GATEWAY_FULL", "all 1 sessions are in use")
+    back = await world.dial(other.identity)
+    assert (await back.refused(back.heartbeat(device_id=other.id))).code == "GATEWAY_FULL"
+    await write(world, lambda: world.gateway.sessions.most == 10_000, capacity=None)
+    await world.connected("dev-3")
+
+
+async def test_a_gateway_without_capacity_places_devices_at_others(world: World) -> None:
+    async with second_gateway(world):
+        await write(world, lambda: world.gateway.sessions.most == 0, capacity=0)
+        assert (await told(world, HERE))[0].gateway_name == "gateway-2"
+
+
 async def test_a_heartbeat_interval_counts_from_the_next_enrollment_on(world: World) -> None:
     early = await world.connected("dev-1")
     await write(world, lambda: world.gateway.settings.heartbeat_interval == 0.5, config={"heartbeatInterval": "500ms"})

@@ -88,7 +88,7 @@ class GatewayChange(Body):
 
     endpoint: Annotated[str | None, Field(min_length=3, max_length=262, description="host:port for devices.")] = None
     capacity: Annotated[
-        int | None, Field(ge=1, le=1_000_000, description="Devices that it is to have at most; null: no bound.")
+        int | None, Field(ge=0, le=1_000_000, description="Devices that it takes at most; null: as many as it can.")
     ] = None
     region: Annotated[str | None, Field(min_length=1, max_length=63)] = None
     capabilities: Annotated[

@@ -108,14 +108,15 @@ class FirstMessageHandler:
         session.begin_enrollment(self._settings.heartbeat_interval)
         try:
             self._check_not_suspended(self._cache.get(peer.name))
+            self._neighbours.home(peer.name)  # it is refused before anything is written
             async with self._places.take(session):
                 device_id = await self._enrollment.enroll(session, peer, request)
                 self._sessions.check_open()  # it may shut down since
+                _check_wanted(session)
+                home = self._neighbours.home(peer.name)
         except PeerRefused as refused:
             self._metrics.enrollment(refused.error.code)
             raise
-        _check_wanted(session)
-        home = self._neighbours.home(peer.name)
         session.link.send(self._response(device_id, home, session.interval), message_id)
         self._metrics.enrollment("ok")
         session.complete_enrollment(device_id)
@@ -133,6 +134,8 @@ class FirstMessageHandler:
             raise PeerRefused(ErrorCode.ENROLLMENT_FAILED, "unknown device id: enroll again", closes=False)
         self._checks.check_key(device, peer.public_key)
         self._check_not_suspended(device)
+        if self._sessions.others(peer.name) >= self._sessions.most:
+            raise self._sessions.full()
         self._checks.claim(session, peer.name)
         told = device.status.heartbeat_interval_milliseconds
         session.resume(heartbeat.device_id, told / 1000 if told else self._settings.heartbeat_interval)

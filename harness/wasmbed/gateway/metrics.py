@@ -60,7 +60,7 @@ class Metrics(Collector):
         for state in SessionState:
             sessions.add_metric([state.value], counts[state])
         yield sessions
-        yield GaugeMetricFamily(f"{_PREFIX}_capacity", "Devices that it can serve at once.", self._settings.sessions)
+        yield GaugeMetricFamily(f"{_PREFIX}_capacity", "Devices that it can serve at once.", self._sessions.most)
         yield GaugeMetricFamily(f"{_PREFIX}_status_pending", "Objects with a status to write.", len(self._writer))
         yield CounterMetricFamily(f"{_PREFIX}_status_writes", "Status patches accepted.", self._writer.writes)
         yield CounterMetricFamily(f"{_PREFIX}_status_failures", "Status patches that failed.", self._writer.failures)

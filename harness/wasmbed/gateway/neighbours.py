@@ -50,12 +50,15 @@ class Neighbours:
         await self._informer.stop()
 
     def home(self, device: str) -> Candidate:
-        """Return the gateway that is to serve ``device``, which has a session here: this one if no other has room."""
+        """Return the gateway that is to serve ``device``. Raises :class:`PeerRefused` if none has room."""
         settings = self._settings
-        own = Candidate(settings.name, self._address.advertised, self._sessions.named - 1, settings.sessions)
+        own = Candidate(settings.name, self._address.advertised, self._sessions.others(device), self._sessions.most)
         registered = self._devices.get(device)
         preferred = registered.spec.preferred_gateway if registered is not None else None
-        return choose_home(device, preferred, [own, *self._others()]) or own
+        home = choose_home(device, preferred, [own, *self._others()])
+        if home is None:
+            raise self._sessions.full()
+        return home
 
     def _others(self) -> list[Candidate]:
         """Return the gateways that are Online and enabled, without those behind this one's own address: a device cannot

@@ -23,7 +23,7 @@ _LEAST_MISSED = 2
 
 
 class OwnSpec:
-    """Applies ``config``, ``enabled``, and ``pairing`` of a spec.
+    """Applies ``capacity``, ``config``, ``enabled``, and ``pairing`` of a spec. The capacity bounds new sessions only.
 
     ``settings`` are those in force, which the whole gateway reads. Those that it was started with are kept, and count
     again when a field is removed.
@@ -59,6 +59,9 @@ class OwnSpec:
         before, self._spec = self._spec, spec
         if before.config != spec.config:
             self._apply(spec.config)
+        if before.capacity != spec.capacity:
+            self._sessions.capacity = spec.capacity
+            log.info("gateway %s: it takes %d devices now", self._settings.name, self._sessions.most)
         self._sessions.disabled = not spec.enabled
         if before.enabled and not spec.enabled:
             log.warning("gateway %s is disabled by its spec: it ends its sessions", self._settings.name)

@@ -25,6 +25,8 @@ class Sessions:
         """The gateway is shutting down and opens no further session."""
         self.disabled = False
         """The spec of its Gateway says that it opens no further session."""
+        self.capacity: int | None = None
+        """The most devices by the spec of its Gateway; None: without another bound than that of the settings."""
 
     def __iter__(self) -> Iterator[Session]:
         return iter(tuple(self._all))
@@ -36,6 +38,20 @@ class Sessions:
     def named(self) -> int:
         """The number of sessions that belong to a device."""
         return len(self._named)
+
+    @property
+    def most(self) -> int:
+        """The largest number of devices, by the settings and by the spec."""
+        own = self._settings.sessions
+        return own if self.capacity is None else min(own, self.capacity)
+
+    def others(self, name: str) -> int:
+        """Return the number of sessions that belong to another device than ``name``."""
+        return len(self._named) - (name in self._named)
+
+    def full(self) -> PeerRefused:
+        """Return the refusal of a device while there is no room for it."""
+        return try_again(f"all {self.most} sessions are in use", self.retry_after(), ErrorCode.GATEWAY_FULL)
 
     def get(self, name: str) -> Session | None:
         """Return the session that holds the device name ``name``."""
@@ -66,8 +82,7 @@ class Sessions:
         if name in self._named:
             raise try_again(f"device {name} already has a session here", retry_after, ErrorCode.DUPLICATE_DEVICE)
         if len(self._named) >= self._settings.sessions:
-            reason = f"all {self._settings.sessions} sessions are in use"
-            raise try_again(reason, self.retry_after(), ErrorCode.GATEWAY_FULL)
+            raise self.full()
         self._unclaimed.pop(session, None)
         self._named[name] = session
         session.claim_name(name)
