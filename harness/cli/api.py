@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.cluster import asynchronous
+from harness.core.addresses import check_origin
 from harness.core.errors import RigError, UsageError, reason
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
@@ -69,9 +69,11 @@ async def api(http: str, origins: tuple[str, ...], infrastructure: str, kubeconf
     if infrastructure and not infrastructure.startswith(("http://", "https://")):
         raise UsageError(f"invalid URL {infrastructure!r}", where="--infrastructure", do="write http://HOST:PORT")
     for origin in origins:
-        if re.fullmatch(r"https?://[^/?#\s*,]+", origin) is None:
+        try:
+            check_origin(origin)
+        except ValueError as error:
             do = "write https://HOST[:PORT], without a path"
-            raise UsageError(f"invalid origin {origin!r}", where="--origin", do=do)
+            raise UsageError(str(error), where="--origin", do=do) from error
     raise_limit()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     kubernetes = await KubernetesApi.open(namespace, kubeconfig=kubeconfig)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,13 +10,12 @@ from typing import Any
 import click
 
 from harness.cli.output import say
+from harness.core.addresses import check_host
 from harness.core.errors import UsageError, reason
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
 IDENTITY, GATEWAYS, DEVICES = "wasmbed-gateway-identity", "wasmbed-gateway-authority", "wasmbed-device-authority"
 """The names that the manifests in ``deploy`` mount."""
-_HOST = re.compile(r"(?=.{1,253}$)(\*\.)?(?!-)([A-Za-z0-9_-]{1,63}\.)*(?=.*[A-Za-z])[A-Za-z0-9-]{1,63}")
-"""A name in DNS, of which the first part may be ``*``, and the last one is not a number."""
 
 
 @click.command()
@@ -72,13 +69,12 @@ def secrets(folder: Path, hosts: Sequence[str], namespace: str) -> int:
 
 
 def _check(host: str) -> None:
-    """Raise UsageError for what no device finds in a certificate: an address with its port, or a URL."""
+    """Raise UsageError for what no device finds in a certificate."""
     try:
-        ipaddress.ip_address(host)
+        check_host(host)
     except ValueError as error:
-        if _HOST.fullmatch(host) is None:
-            do = "name it alone, without a port: gateways.example, '*.gateways.example', or 192.0.2.1"
-            raise UsageError(f"{host!r} is neither a host name nor an address", where="--host", do=do) from error
+        do = "name it alone, without a port: gateways.example, '*.gateways.example', or 192.0.2.1"
+        raise UsageError(str(error), where="--host", do=do) from error
 
 
 def _secret(name: str, namespace: str, files: Mapping[str, bytes]) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from harness.core.addresses import check_host, check_origin
 from harness.core.errors import UsageError, reason
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
@@ -23,6 +24,8 @@ FILE = "wasmbed.toml"
 MOST_GATEWAYS = 32
 Port = Annotated[int, Field(ge=0, le=65_535, strict=True)]
 """0 is any free one."""
+Host = Annotated[str, AfterValidator(check_host)]
+Origin = Annotated[str, AfterValidator(check_origin)]
 
 PROFILES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "local": {},
@@ -70,7 +73,9 @@ class Gateways(_Table):
     count: int = Field(default=1, ge=1, le=MOST_GATEWAYS, strict=True, description="Number of gateways.")
     port: Port = Field(default=8081, description="Port for devices, of the first gateway.")
     http_port: Port = Field(default=8080, description="Port of the HTTP API, of the first gateway.")
-    hosts: tuple[str, ...] = Field(default=(), description="Further names and addresses in the gateways' certificates.")
+    hosts: tuple[Host, ...] = Field(
+        default=(), description="Further names and addresses in the gateways' certificates."
+    )
     settings: Path | None = Field(default=None, description="A settings file of gateways (TOML).")
 
 
@@ -84,7 +89,7 @@ class Api(_Table):
     """The REST API and the dashboard."""
 
     port: Port = Field(default=3001, description="Port.")
-    origins: tuple[str, ...] = Field(default=(), description="Origins of other web pages that may call it.")
+    origins: tuple[Origin, ...] = Field(default=(), description="Origins of other web pages that may call it.")
 
 
 class Infrastructure(_Table):

@@ -258,7 +258,7 @@ async def test_a_deleted_application_is_stopped_first(world: World) -> None:
 )
 @pytest.mark.parametrize("deleted", [True, False], ids=["deleted", "stopped"])
 async def test_an_application_that_failed_is_removed_from_its_device(world: World, ending, phase, deleted) -> None:
-    """A device keeps an application that ended until it is asked to stop it."""
+    """A device keeps an application that ended until it is stopped there."""
     await world.manager()
     await world.device("edge-1")
     world.gateways.answers["edge-1"] = ["receiving", ending]

@@ -46,6 +46,11 @@ def test_the_documents_ports_are_a_profile_below_the_file_and_the_option(tmp_pat
         ("[gateways]\ncount = 0\n", "gateways.count: Input should be greater than or equal to 1"),
         ("[gateways]\ncount = true\n", "gateways.count: Input should be a valid integer"),
         ('[gateways]\nhosts = "gateway.lab"\n', 'gateways.hosts: write a list, for example ["a", "b"]'),
+        (
+            '[gateways]\nhosts = ["https://lab:1"]\n',
+            "gateways.hosts.0: 'https://lab:1' is neither a host name nor",
+        ),
+        ('[api]\norigins = ["*"]\n', "api.origins.0: invalid origin '*', which is not https://HOST[:PORT]"),
         ("[api]\nport = 8081\n", "api.port and gateways.port have the same port, 8081"),
         ("[api]\nport = 70000\n[controllers]\nport = -1\n", "(and 1 more)"),
         ("gateways = 3\n", "gateways: Input should be a valid dictionary"),
