@@ -21,6 +21,13 @@ export class Refused extends Error {
 
 const STORED = "wasmbed-token";
 
+// A link may bring a token in its fragment, which browsers send to no server; it does not stay in the address.
+const offered = /^#token=(.+)$/.exec(location.hash)?.[1];
+if (offered !== undefined) {
+  sessionStorage.setItem(STORED, decodeURIComponent(offered));
+  history.replaceState(null, "", location.pathname + location.search);
+}
+
 let token: string | null = sessionStorage.getItem(STORED);
 let rejected: (problem: Problem) => void = () => undefined;
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -15,7 +15,10 @@ from rich.text import Text
 from harness.core.history import Event, History, Kind
 from harness.core.text import printable
 
-__all__ = ["Progress", "shown"]
+if TYPE_CHECKING:
+    from harness.stack import Stack
+
+__all__ = ["Progress", "dashboard_of", "shown"]
 
 COLOURS = {
     "Connected": "green",
@@ -34,8 +37,9 @@ WIDTH = 40
 class Progress:
     """Counts phases from the events of a history, and draws them."""
 
-    def __init__(self, title: str) -> None:
-        self.title = title
+    def __init__(self, title: str, dashboard: str = "") -> None:
+        """``dashboard``: the address of the test's own dashboard, if it has one."""
+        self.title, self._dashboard = title, dashboard
         self.outcome = ""
         self._phases: dict[str, dict[str, str]] = {"Device": {}, "Application": {}}
         self._numbers: dict[str, dict[str, int]] = {}
@@ -62,6 +66,8 @@ class Progress:
         heading = Text(self.title, style="bold")
         heading.append(f"  {self.outcome}", style=OUTCOMES.get(self.outcome, "red"))
         heading.append(f"  {self._seconds:.1f} s, {self._events} events", style="dim")
+        if self._dashboard and not self.outcome:
+            heading.append(f"\n  dashboard  {self._dashboard}", style="dim")
         table = Table.grid(padding=(0, 1))
         devices = Counter(self._phases["Device"].values())
         if devices:
@@ -86,10 +92,12 @@ def _bar(counted: Counter[str]) -> Text:
 
 
 @contextmanager
-def shown(screen: TextIO, history: History, title: str, outcome: Callable[[], str]) -> Iterator[None]:
+def shown(
+    screen: TextIO, history: History, title: str, outcome: Callable[[], str], dashboard: str = ""
+) -> Iterator[None]:
     """Draw the progress on ``screen`` until the block ends, and the outcome at the end; only at the end if ``screen``
-    is not a terminal."""
-    progress = Progress(title)
+    is not a terminal. The address of the ``dashboard`` is there as long as it is served."""
+    progress = Progress(title, dashboard)
     for event in history:
         progress.add(event)
     unsubscribe = history.listen(progress.add)
@@ -102,3 +110,12 @@ def shown(screen: TextIO, history: History, title: str, outcome: Callable[[], st
     if not screen.isatty():
         screen.write("\n")
         screen.flush()
+
+
+async def dashboard_of(stack: Stack) -> str:
+    """Start the dashboard of a stack on an embedded cluster; returns its address with a token for an operator, empty
+    for other stacks."""
+    if stack.options.simulated or not stack.options.cluster.startswith("embedded"):
+        return ""
+    rest = await stack.rest_api()
+    return f"{rest.url}/#token={await rest.token('operator')}"

@@ -85,10 +85,11 @@ class PytestRun:
         if self._screen is None:
             yield
             return
-        from harness.pytest_plugin.live import shown
+        from harness.pytest_plugin.live import dashboard_of, shown
 
-        found = recorded(item)
-        with shown(self._screen, hosted.stack.history, found.verdict.title or item.name, lambda: found.outcome):
+        found, stack = recorded(item), hosted.stack
+        title, where = found.verdict.title or item.name, hosted.run(dashboard_of(stack))
+        with shown(self._screen, stack.history, title, lambda: found.outcome, where):
             yield
 
     def pytest_sessionstart(self) -> None:

@@ -52,3 +52,9 @@ def test_a_page_comes_back_after_the_server_restarts(platform: LivePlatform, vis
     platform.start_server()
     expect(page.locator(".connection")).to_have_text("Live", timeout=30_000)
     expect(page.get_by_role("link", name="meanwhile-0000")).to_be_visible()
+
+
+def test_a_link_with_a_token_signs_in_and_does_not_keep_it(platform: LivePlatform, visit: Callable[..., Any]) -> None:
+    page = visit(f"/devices#token={platform.tokens['viewer']}", role=None)
+    expect(page.get_by_role("heading", name="Devices", level=1)).to_be_visible()
+    assert page.url == f"{platform.url}/devices"
