@@ -38,7 +38,7 @@ class Progress:
     """Counts phases from the events of a history, and draws them."""
 
     def __init__(self, title: str, dashboard: str = "") -> None:
-        """``dashboard``: the address of the test's own dashboard, if it has one."""
+        """``dashboard``: the address of the test's own dashboard, if it has one; a fragment is in the link only."""
         self.title, self._dashboard = title, dashboard
         self.outcome = ""
         self._phases: dict[str, dict[str, str]] = {"Device": {}, "Application": {}}
@@ -67,7 +67,8 @@ class Progress:
         heading.append(f"  {self.outcome}", style=OUTCOMES.get(self.outcome, "red"))
         heading.append(f"  {self._seconds:.1f} s, {self._events} events", style="dim")
         if self._dashboard and not self.outcome:
-            heading.append(f"\n  dashboard  {self._dashboard}", style="dim")
+            shown = self._dashboard.partition("#")[0]
+            heading.append("\n  dashboard  ", style="dim").append(shown, style=f"link {self._dashboard}")
         table = Table.grid(padding=(0, 1))
         devices = Counter(self._phases["Device"].values())
         if devices:
