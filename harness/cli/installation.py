@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import click
 from harness.cli.cluster import asynchronous
 from harness.cli.config import settings_options
 from harness.cli.forms import form_option, show_document
-from harness.cli.installation_tools import build, monitor, test
+from harness.cli.installation_tools import build, check_running, monitor, test
 from harness.cli.output import say
 from harness.cli.service import Report, start_service
 from harness.cli.tables import Table
@@ -78,6 +79,9 @@ async def deploy(settings: Path | None, pairs: Sequence[str], foreground: bool, 
         arguments = ["platform", "deploy", *([f"--settings={settings}"] if settings is not None else [])]
         if code := start_service([*arguments, *(f"--set={pair}" for pair in pairs)], folder.logs / SUPERVISOR):
             return code
+        programs = (await _asked(settings, pairs, do="status"))["programs"]
+        where = next(program["addresses"]["http"] for program in programs if program["name"] == "api")
+        say(f"dashboard      http://{where}/ (sign in with a token: wasmbed platform token)")
         say("running; stop it with wasmbed platform stop")
     return 0
 
@@ -168,6 +172,7 @@ async def token(settings: Path | None, pairs: Sequence[str], role: str) -> None:
 
     chosen, folder = _chosen(settings, pairs)
     namespace = chosen.platform.namespace
+    await check_running(chosen)
     own = folder.kubeconfig if chosen.cluster.kubeconfig is None else chosen.cluster.kubeconfig
     async with opened(own, namespace) as api:
         say(await token_of(role, api, namespace))
@@ -184,7 +189,7 @@ async def clean(settings: Path | None, pairs: Sequence[str], yes: bool) -> None:
     chosen, folder = _chosen(settings, pairs)
     if (cluster := _in_cluster(chosen)) is not None:
         if not yes:
-            click.confirm("Delete the platform in the cluster with all its resources?", abort=True)
+            _confirm("Delete the platform in the cluster with all its resources?")
         cluster.clean()
         return
     if await is_running(folder.socket):
@@ -193,9 +198,16 @@ async def clean(settings: Path | None, pairs: Sequence[str], yes: bool) -> None:
         say("nothing to remove")
         return
     if not yes:
-        click.confirm(f"Remove {folder.path} with all keys?", abort=True)
+        _confirm(f"Remove {folder.path} with all keys?")
     folder.remove()
     say(f"removed {folder.path}")
+
+
+def _confirm(question: str) -> None:
+    """Ask at a terminal. Raises UsageError where nobody can answer."""
+    if not sys.stdin.isatty():
+        raise UsageError("nobody can be asked here", where="platform clean", do="confirm with --yes")
+    click.confirm(question, abort=True)
 
 
 def _chosen(settings: Path | None, pairs: Sequence[str]) -> tuple[Settings, Folder]:

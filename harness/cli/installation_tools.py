@@ -16,7 +16,7 @@ from harness.core.errors import UsageError
 if TYPE_CHECKING:
     from harness.platform.settings import Settings
 
-__all__ = ["build", "monitor", "test"]
+__all__ = ["build", "check_running", "monitor", "test"]
 
 
 @click.command()
@@ -56,7 +56,7 @@ async def test(settings: Path | None, pairs: Sequence[str], within: int) -> None
     from harness.platform.smoke import smoke_test
 
     chosen = read_settings(settings, pairs)
-    await _check_running(chosen)
+    await check_running(chosen)
     async with opened(_kubeconfig(chosen), chosen.platform.namespace) as api:
         await smoke_test(api, SystemClock(), Randomness(), within, say)
 
@@ -70,11 +70,11 @@ async def monitor(settings: Path | None, pairs: Sequence[str]) -> None:
     from harness.platform.settings import read_settings
 
     chosen = read_settings(settings, pairs)
-    await _check_running(chosen)
+    await check_running(chosen)
     await follow(_kubeconfig(chosen), chosen.platform.namespace)
 
 
-async def _check_running(settings: Settings) -> None:
+async def check_running(settings: Settings) -> None:
     """Raise UsageError if the platform's programs are to run on this machine, and do not."""
     from harness.platform.control import is_running
     from harness.platform.folder import Folder

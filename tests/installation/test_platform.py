@@ -81,7 +81,9 @@ async def test_a_platform_runs_until_it_is_stopped_and_goes_on_where_it_was(inst
     both = await asyncio.gather(*(installation.command("deploy") for _ in range(2)))
     assert sorted(code for code, _ in both) == [0, 2], both
     assert ["a platform runs here already" in said for code, said in both if code] == [True]
+    [said] = [said for code, said in both if code == 0]
     programs = await installation.programs()
+    assert f"dashboard      http://{programs['api']['addresses']['http']}/ (sign in with" in said
     assert list(programs) == ["gateway-1", "controllers", "infrastructure", "api", "emulators"]
     assert {each["phase"] for each in programs.values()} == {"running"}
     code, said = await installation.command("deploy")
@@ -116,6 +118,10 @@ async def test_a_platform_runs_until_it_is_stopped_and_goes_on_where_it_was(inst
     assert [item["metadata"]["name"] for item in (await api.list(DEVICE)).items] == ["pump-1"]
     await api.close()
     await installation.command("stop")
+    code, said = await installation.command("token")
+    assert (code, "start it: wasmbed platform deploy" in said) == (2, True)
+    code, said = await installation.command("clean")
+    assert (code, "--yes" in said) == (2, True)
     assert (await installation.command("clean", "--yes"))[0] == 0
     assert not (installation.folder / ".wasmbed").exists()
     assert await installation.command("clean", "--yes") == (0, "nothing to remove\n")
