@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -70,6 +71,14 @@ OBJECTS = {
 }
 
 
+class Server(ThreadingHTTPServer):
+    """Commands end while an answer is on its way, which is nothing to report."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class Hostile(BaseHTTPRequestHandler):
     """An API server whose every text is hostile."""
 
@@ -115,7 +124,7 @@ class Hostile(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hostile)
+    server = Server(("127.0.0.1", 0), Hostile)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     path = tmp_path_factory.mktemp("hostile") / "kubeconfig"
