@@ -84,8 +84,11 @@ def _is_action(event: Event) -> bool:
 
 
 def _writes_spec(event: Event, resource: Resource, name: str) -> bool:
-    written = event.kind is Kind.MESSAGE and event.target == "Kubernetes" and event.name.endswith(f" {resource.kind}")
-    return written and event.data.get("name") == name and "spec" in event.data and event.data.get("code", 0) < 300
+    """Whether the spec was written; a request without an answer may have been carried out."""
+    asked = event.kind is Kind.MESSAGE and event.target == "Kubernetes" and event.name.endswith(f" {resource.kind}")
+    code = event.data.get("code")
+    is_refused = isinstance(code, int) and code >= 300
+    return asked and event.data.get("name") == name and "spec" in event.data and not is_refused
 
 
 def _is_about(event: Event, resource: Resource, name: str) -> bool:

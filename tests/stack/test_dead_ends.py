@@ -89,8 +89,10 @@ def test_an_action_after_the_last_change_leaves_the_outcome_open(history: Histor
     assert dead_end(APPLICATION, "app", application("Failed", stalled=True), "Running", history) is None
 
 
-def test_a_spec_that_no_watch_has_shown_yet_leaves_the_outcome_open(history: History) -> None:
-    written = {"name": "app", "code": 200, "spec": {"stopped": False}}
+@pytest.mark.parametrize("code", [200, None])
+def test_a_spec_that_no_watch_has_shown_yet_leaves_the_outcome_open(history: History, code: int | None) -> None:
+    """Also one whose write had no answer."""
+    written = {"name": "app", "code": code, "spec": {"stopped": False}}
     history.record(Kind.MESSAGE, "ApiServer", "Kubernetes", "PATCH Application", written, "app")
     older = {"change": "modified", "name": "app", "status": {"phase": "Stopped"}}
     history.record(Kind.STATE, "Kubernetes", "", "Application", older, "app")

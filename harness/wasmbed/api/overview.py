@@ -28,7 +28,7 @@ class DeviceNumbers(TypedDict):
     total: Annotated[int, Field(description="Also those that have not enrolled yet.")]
     connected: int
     enrolled: Annotated[int, Field(description="Enrolled, and not connected yet.")]
-    unreachable: Annotated[int, Field(description="Disconnected or failed.")]
+    unreachable: Annotated[int, Field(description="Disconnected, unreachable or failed.")]
 
 
 class ApplicationNumbers(TypedDict):
