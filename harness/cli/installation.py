@@ -13,7 +13,7 @@ import click
 from harness.cli.cluster import asynchronous
 from harness.cli.config import settings_options
 from harness.cli.forms import form_option, show_document
-from harness.cli.installation_tools import build, check_running, monitor, test
+from harness.cli.installation_tools import build, check_running, kubeconfig_of, monitor, test
 from harness.cli.output import say
 from harness.cli.service import Report, start_service
 from harness.cli.tables import Table
@@ -170,11 +170,10 @@ async def token(settings: Path | None, pairs: Sequence[str], role: str) -> None:
     from harness.cli.cluster import opened
     from harness.wasmbed.api.accounts import token_of
 
-    chosen, folder = _chosen(settings, pairs)
+    chosen, _ = _chosen(settings, pairs)
     namespace = chosen.platform.namespace
     await check_running(chosen)
-    own = folder.kubeconfig if chosen.cluster.kubeconfig is None else chosen.cluster.kubeconfig
-    async with opened(own, namespace) as api:
+    async with opened(kubeconfig_of(chosen), namespace) as api:
         say(await token_of(role, api, namespace))
 
 

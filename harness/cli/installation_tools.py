@@ -16,7 +16,7 @@ from harness.core.errors import UsageError
 if TYPE_CHECKING:
     from harness.platform.settings import Settings
 
-__all__ = ["build", "check_running", "monitor", "test"]
+__all__ = ["build", "check_running", "kubeconfig_of", "monitor", "test"]
 
 
 @click.command()
@@ -57,7 +57,7 @@ async def test(settings: Path | None, pairs: Sequence[str], within: int) -> None
 
     chosen = read_settings(settings, pairs)
     await check_running(chosen)
-    async with opened(_kubeconfig(chosen), chosen.platform.namespace) as api:
+    async with opened(kubeconfig_of(chosen), chosen.platform.namespace) as api:
         await smoke_test(api, SystemClock(), Randomness(), within, say)
 
 
@@ -71,7 +71,7 @@ async def monitor(settings: Path | None, pairs: Sequence[str]) -> None:
 
     chosen = read_settings(settings, pairs)
     await check_running(chosen)
-    await follow(_kubeconfig(chosen), chosen.platform.namespace)
+    await follow(kubeconfig_of(chosen), chosen.platform.namespace)
 
 
 async def check_running(settings: Settings) -> None:
@@ -84,7 +84,7 @@ async def check_running(settings: Settings) -> None:
         raise UsageError("no platform runs here", where=str(folder.path), do="start it: wasmbed platform deploy")
 
 
-def _kubeconfig(settings: Settings) -> Path | None:
+def kubeconfig_of(settings: Settings) -> Path | None:
     """The file of the platform's cluster; None: kubectl's own."""
     from harness.platform.folder import Folder
 
