@@ -56,13 +56,13 @@ class Control:
         if self._server is not None:
             self._server.close()
             self._path.unlink(missing_ok=True)
-        for client in self._clients:
-            client.cancel()
-        await asyncio.gather(*self._clients, return_exceptions=True)
-        if self._lock >= 0:
+        if self._lock >= 0:  # before the clients' end: whoever sees that may start a platform here
             self._lock_file.unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = -1
+        for client in self._clients:
+            client.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
 
     def _take(self) -> int:
         """Lock the file beside the socket; returns its descriptor."""
