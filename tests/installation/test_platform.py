@@ -142,6 +142,26 @@ async def test_of_two_that_are_started_at_once_one_runs(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+async def test_nothing_of_a_platform_is_left_when_its_clients_see_its_end(tmp_path: Path) -> None:
+    left: list[str] = []
+
+    async def answers(_: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        try:
+            yield {"programs": []}
+            await asyncio.Event().wait()
+        finally:
+            left.extend(["ended", *os.listdir(tmp_path)])
+
+    control = Control(tmp_path / "control.sock", answers)
+    await control.start()
+    client = ask(tmp_path / "control.sock", do="stop")
+    assert await anext(client) == {"programs": []}
+    await control.close()
+    assert left == ["ended"]
+    with pytest.raises(StopAsyncIteration):
+        await anext(client)
+
+
 async def test_a_program_that_ends_is_started_again(installation: Installation) -> None:
     assert (await installation.command("deploy"))[0] == 0
     before = (await installation.programs())["controllers"]
