@@ -7,6 +7,7 @@ import pytest
 from harness.stack import Stack
 from harness.stack.devices import DeviceHandle
 from harness.stack.emulators import emulators
+from harness.stack.rest_api import RestApiRefusal
 from harness.wasmbed.resources import manifests
 from harness.wasmbed.resources.api import NotFound
 from harness.wasmbed.resources.kinds import DEVICE, SECRET
@@ -95,3 +96,34 @@ async def test_a_kind_that_does_not_exist_is_said(stack: Stack) -> None:
         assert "there are no boards of kind 'toaster'" in (device.status.board.last_exit or "")
         await change(stack, kind=kind_of(stack))
         await device.until(phase="Connected", board={"phase": "Running"}, within=PATIENCE)
+
+
+@pytest.mark.requires("applications", "device-fields", "gateway-fields")
+async def test_the_console_of_a_board_is_read_and_followed(stack: Stack) -> None:
+    """With what its manager did, behind a restart, and at another manager after the first one died."""
+    device, rest = await asked_for(stack), await stack.rest_api()
+    path = "/api/v1/devices/pump-1/console"
+    with pytest.raises(RestApiRefusal, match="no emulator manager has started the board"):
+        await rest.get(path)
+    async with emulators(stack, "one", lease_duration=2.0) as one:
+        await device.until(phase="Connected", board={"phase": "Running"}, within=PATIENCE)
+        written = one.controller.boards["pump-1"].console.lines
+        shown = (await rest.get(path, role="viewer"))["lines"]
+        assert [each["line"] for each in shown if each["source"] == "board"] == written[: len(shown)]
+        assert [each["line"] for each in shown if each["source"] == "manager"] == [
+            f"{kind_of(stack)} board started by one"
+        ]
+        async with rest.following(f"{path}/events", role="viewer") as lines:
+            assert await anext(lines) == shown[0]
+            await change(stack, restartedAt="2026-12-01T00:00:00Z")
+            async for each in lines:
+                if each["source"] == "manager" and each != shown[0] and "started by one" in each["line"]:
+                    break
+            await one.kill()
+            assert "started by" not in str([each async for each in lines])
+        async with emulators(stack, "two", lease_duration=2.0):
+            await device.until(phase="Connected", board={"phase": "Running", "host": "two"}, within=PATIENCE)
+            assert "started by two" in str(await rest.get(path))
+            await change(stack, running=False)
+            await device.until(phase="Disconnected", board={"phase": "Stopped", "host": None}, within=PATIENCE)
+            assert "the board is off" in str(await rest.get(path))

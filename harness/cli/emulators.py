@@ -37,7 +37,8 @@ def _option(name: str, **attributes: Any) -> Callable[[F], F]:
 @_option("--gateway-authority", type=FILE, required=True, help="Certificates of the gateways' authorities, DER.")
 @_option("--device-authority", type=FILE, required=True, help="Certificate of the authority of devices, DER.")
 @_option("--device-authority-key", type=FILE, required=True, help="Its private key, for the boards' identities.")
-@_option("--http", metavar="HOST:PORT", default="127.0.0.1:0", show_default=True, help="Address of its probes.")
+@_option("--http", metavar="HOST:PORT", default="127.0.0.1:0", show_default=True, help="Address of its probes and API.")
+@_option("--advertise-http", metavar="URL", help="URL of its API, for the REST API.  [default: where it listens]")
 @_option("--identity", help="Its name among the managers, which no other one has.  [default: the host's name]")
 @_option(
     "--lease-duration",
@@ -56,6 +57,7 @@ async def emulators(
     device_authority: Path,
     device_authority_key: Path,
     http: str,
+    advertise_http: str | None,
     identity: str | None,
     lease_duration: float,
     kubeconfig: Path | None,
@@ -65,12 +67,14 @@ async def emulators(
 
     Several such programs share the boards; those of one that dies are started again by another. At the end it stops its
     boards and lets the others have them; a second signal ends it immediately. "ready http=HOST:PORT" on standard output
-    says that it has read the cluster; /healthz, /readyz and /metrics are there from the start.
+    says that it has read the cluster; /healthz, /readyz and /metrics are there from the start. Its API has the consoles
+    of its boards, for the REST API.
     """
     from harness.core.clock import SystemClock
     from harness.core.descriptors import raise_limit
     from harness.core.identifiers import Randomness
     from harness.core.network import SystemNetwork
+    from harness.emulators.http_api import ConsoleRoutes
     from harness.emulators.identities import Identities
     from harness.emulators.manager import EmulatorManager, EmulatorSettings
     from harness.emulators.workshop import GatewayAccess
@@ -93,7 +97,9 @@ async def emulators(
     try:
         identities = Identities(api, authority, trusted)
         manager = EmulatorManager(settings, api, identities, catalogue, clock, network, randomness)
-        async with serving(Probes(manager, clock, network), probed) as served:
+        probes = Probes(manager, clock, network, more=ConsoleRoutes(manager.consoles).routes)
+        async with serving(probes, probed) as served:
+            manager.consoles.served_at(advertise_http or "http://{}:{}".format(*served))
             return await _serve(manager, served)
     finally:
         await catalogue.close()

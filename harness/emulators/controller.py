@@ -20,6 +20,7 @@ from harness.core.errors import HarnessError, UsageError
 from harness.core.errors import reason as reason_of
 from harness.core.identifiers import Randomness
 from harness.core.logs import get_log
+from harness.emulators.consoles import Consoles
 from harness.emulators.members import Members
 from harness.emulators.workshop import Workshop
 from harness.wasmbed.controllers.controller import Controller
@@ -81,6 +82,7 @@ class BoardController(Controller):
         devices: Informer,
         members: Members,
         workshop: Workshop,
+        consoles: Consoles,
         identity: str,
         clock: Clock,
         randomness: Randomness,
@@ -89,7 +91,7 @@ class BoardController(Controller):
     ) -> None:
         super().__init__(clock, randomness, resync=resync)
         self._api, self._devices, self._members, self._workshop = api, devices, members, workshop
-        self._identity = identity
+        self._consoles, self._identity = consoles, identity
         self._local: dict[str, _Local] = {}
         self._ends: dict[str, _End] = {}
         self._pauses: dict[str, _Pause] = {}
@@ -111,9 +113,12 @@ class BoardController(Controller):
         raw = self._devices.get(key)
         if raw is None:
             await self._power_off(key)
+            self._consoles.forget(key)
             return None
         device = Device(raw)
         status, wanted = device.status.board, device.spec.board
+        if status.console_host != self._identity:
+            self._consoles.forget(key)
         if status.host not in (None, self._identity) and (patience := self._members.patience(status.host)) > 0:
             await self._power_off(key)  # another one has it: this member lost its lease for a while
             return patience
@@ -138,6 +143,7 @@ class BoardController(Controller):
     async def close(self) -> None:
         """Cut the power of every board here, at once: this member does not hold its lease any more."""
         boards, self._local = self.boards, {}
+        self._consoles.close()
         ended = await asyncio.gather(*(board.cut_power() for board in boards.values()), return_exceptions=True)
         for name, error in zip(boards, ended, strict=True):
             if error is not None:
@@ -187,9 +193,12 @@ class BoardController(Controller):
         return None
 
     async def _start(self, device: Device) -> _Local:
+        await self._consoles.publish()
         board = await self._workshop.make(device)
+        self._consoles.follow(device.name, board.console)
         local = self._local[device.name] = _Local(board, device.spec.board, self.clock.now())
         await board.power_on()
+        self._consoles.note(device.name, f"{device.spec.board.kind} board started by {self._identity}")
         log.info("device %s: %s board started", device.name, device.spec.board.kind)
         return local
 
@@ -204,6 +213,7 @@ class BoardController(Controller):
         else:
             restarts = status.restarts + 1
             await self._write(device, phase="BackingOff", pid=None, restarts=restarts, lastExit=end.reason[:1024])
+        self._consoles.note(name, f"the board ended: {end.reason}")
         log.warning("device %s: the board ended: %s", name, end.reason)
         await self._power_off(name)
         self._ends.pop(name, None)
@@ -224,7 +234,8 @@ class BoardController(Controller):
             device = Device(written)
         self._ends.pop(device.name, None)
         self._pauses.pop(device.name, None)
-        return await self._write(device, phase="Starting", host=self._identity, pid=None)
+        me = self._identity
+        return await self._write(device, phase="Starting", host=me, consoleHost=me, pid=None)
 
     async def _settle(self, device: Device, phase: str, reason: str | None = None) -> None:
         """Write that the board is off, and stays off until the board of its spec is changed: no member has it."""
@@ -239,6 +250,7 @@ class BoardController(Controller):
         if BOARD_FINALIZER not in device.finalizers:
             return
         await self._workshop.remove(device.name)
+        self._consoles.forget(device.name)
         finalizers = [each for each in device.finalizers if each != BOARD_FINALIZER]
         if not device.deleting:
             device = Device(await self._api.patch_status(DEVICE, device.name, {"status": {"board": None}}))
@@ -257,6 +269,7 @@ class BoardController(Controller):
             return
         if local.board.power is Power.ON and name not in self._ends:
             await local.board.power_off()
+            self._consoles.note(name, "the board is off")
         else:
             await local.board.cut_power()
         self._local.pop(name, None)  # a release meanwhile may have been first

@@ -8,18 +8,23 @@ from dataclasses import dataclass
 
 from harness.boards.catalogue import Catalogue
 from harness.core.clock import Clock
+from harness.core.errors import reason
 from harness.core.identifiers import Randomness
+from harness.core.logs import get_log
 from harness.core.network import Network
+from harness.emulators.consoles import Consoles
 from harness.emulators.controller import BoardController
 from harness.emulators.identities import Identities
 from harness.emulators.members import Members, lease_name
 from harness.emulators.workshop import GatewayAccess, Workshop
 from harness.wasmbed.controllers.lease import LeaderLease
-from harness.wasmbed.resources.api import ResourceApi
+from harness.wasmbed.resources.api import ApiError, ResourceApi
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import DEVICE
 
 __all__ = ["EmulatorManager", "EmulatorSettings"]
+
+log = get_log(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +55,13 @@ class EmulatorManager:
         self._devices = Informer(api, DEVICE, clock, randomness)
         self._members = Members(api, settings.identity, clock, randomness)
         workshop = Workshop(catalogue, identities, settings.gateway, clock, network, randomness)
+        self.consoles = Consoles(api, settings.identity, clock, randomness)
         self.controller = BoardController(
             api,
             self._devices,
             self._members,
             workshop,
+            self.consoles,
             settings.identity,
             clock,
             randomness,
@@ -107,12 +114,19 @@ class EmulatorManager:
         self.controller.finish()
         if self._lease.leading:
             await self.controller.release()
+            await self._withdraw()
         await self._end()
 
     async def kill(self) -> None:
         """End at once, as a process that is killed does: the lease and the claims stay."""
         self._lease.abandon()
         await self._end()
+
+    async def _withdraw(self) -> None:
+        try:
+            await self.consoles.withdraw()
+        except (OSError, ApiError) as error:
+            log.warning("the Secret of this manager's API stays: %s", reason(error))
 
     async def _end(self) -> None:
         if self._task is not None:

@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 
 from harness.boards.board import Credentials
 from harness.emulators.controller import BoardController
+from harness.emulators.http_api import ConsoleRoutes
 from harness.emulators.identities import Identities
 from harness.emulators.manager import EmulatorManager, EmulatorSettings
 from harness.emulators.workshop import GatewayAccess
 from harness.stack.board_choice import board_catalogue
 from harness.stack.credentials import Pki
 from harness.stack.stack import Stack
+from harness.wasmbed.controllers.probes import Probes
 from harness.wasmbed.resources.api import ResourceApi
 from harness.wasmbed.resources.views import Device
 
@@ -52,9 +54,12 @@ async def emulators(
         stack.network,
         stack.randomness.fork(name),
     )
+    probes = Probes(manager, stack.clock, stack.network, more=ConsoleRoutes(manager.consoles).routes)
+    manager.consoles.served_at("http://{}:{}".format(*await probes.start(("127.0.0.1", 0))))
     try:
         await manager.start()
         yield manager
     finally:
         await manager.stop()
+        await probes.stop()
         await catalogue.close()

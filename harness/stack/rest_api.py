@@ -113,12 +113,16 @@ class RestApi:
         return decoded
 
     @asynccontextmanager
-    async def following(self, *, role: str = "admin") -> AsyncIterator[AsyncIterator[Object]]:
-        """Follow the changes from now on, as ``/api/v1/events`` sends them: each has change, kind and object."""
+    async def following(
+        self, path: str = "/api/v1/events", *, role: str = "admin", **headers: str
+    ) -> AsyncIterator[AsyncIterator[Object]]:
+        """Follow the data of server-sent events: by default the changes from now on, each with change, kind and
+        object."""
         if self._session is None:
             raise ConnectionRefusedError("the REST API is stopped")
         sent = {"Authorization": f"Bearer {await self.token(role)}"}
-        async with self._session.get(self.url + "/api/v1/events", headers=sent) as answer:
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self._session.get(self.url + path, headers=sent) as answer:
             if answer.status >= 400:
                 raise RestApiRefusal(answer.status, orjson.loads(await answer.read()))
             yield _changes(answer)

@@ -59,7 +59,7 @@ async def test_a_subscriber_that_missed_more_than_waits_for_one_gets_all_of_it(
     async with world.session.get("/api/v1/events", headers=headers(world)) as answer:
         await world.register("pump-0")
         last, _, _ = await anext(events(answer))
-    monkeypatch.setattr("harness.wasmbed.api.events._WAITING", 2)
+    monkeypatch.setattr("harness.core.event_stream._WAITING", 2)
     for number in range(1, 6):
         await world.register(f"pump-{number}")
     async with world.session.get("/api/v1/events", headers=headers(world, last)) as answer:

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any, Generic, TypeVar
 
 from harness.core.clock import Clock
+from harness.core.logs import get_log
 from harness.wasmbed.api.operation import Caller, Right
 from harness.wasmbed.api.problems import Problem, of_api_error
 from harness.wasmbed.api.roles import ROLES
 from harness.wasmbed.resources.api import ApiError, ResourceApi
 from harness.wasmbed.resources.kinds import SUBJECT_ACCESS_REVIEW, TOKEN_REVIEW
 
-__all__ = ["Access"]
+__all__ = ["Access", "Standing"]
+
+log = get_log(__name__)
 
 _TOKEN_LIMIT = 8192
 _REMEMBERED = 4096
 """Answers that are used again, of each kind, the latest."""
+_ASKED_AGAIN = 60.0
+"""Seconds after which the token and the rights of a stream's caller are checked again."""
 
 _GET_ONE = "wasmbed platform token prints one, and kubectl create token NAME one of a ServiceAccount"
 
@@ -103,6 +108,34 @@ class Access:
         except (ApiError, OSError) as error:
             problem = of_api_error(error)
             raise problem if problem.status == 503 else Problem(503, f"nobody could check that: {error}") from error
+
+
+class Standing:
+    """Whether the caller of a stream, which outlives tokens and rights, still has them."""
+
+    def __init__(self, access: Access, authorization: str, rights: Sequence[Right], clock: Clock) -> None:
+        self._access, self._authorization, self._rights, self._clock = access, authorization, rights, clock
+        self._asked = clock.now()
+
+    async def check(self) -> None:
+        """Raise :class:`Problem` unless it is the token of somebody with all the rights."""
+        self._asked = self._clock.now()
+        caller = await self._access.caller(self._authorization)
+        for right in self._rights:
+            await self._access.check(caller, right)
+
+    async def lasts(self) -> bool:
+        """Return False once the caller has lost the token or a right. It is asked at most once a minute, and the
+        stream goes on while nobody can tell."""
+        if self._clock.now() - self._asked < _ASKED_AGAIN:
+            return True
+        try:
+            await self.check()
+        except Problem as problem:
+            if problem.status in (401, 403):
+                return False
+            log.info("nobody can tell whether a subscriber still may follow: %s", problem)
+        return True
 
 
 class _Recent(Generic[K, V]):

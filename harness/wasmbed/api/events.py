@@ -1,23 +1,16 @@
-"""Changes as they happen: server-sent events (WHATWG HTML, 9.2), which a browser takes up again after a break, and a
-WebSocket with the same content.
-
-A subscriber's changes wait in a queue of its own until it reads them. One that does not keep up is ended: it comes
-back, and asks for what it missed.
-"""
+"""Changes as they happen: server-sent events, and a WebSocket with the same content."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import orjson
 from pydantic import Field
 
 from harness.core.clock import Clock
+from harness.core.event_stream import EventStream, Subscription, TooManySubscribers
 from harness.core.history import Tap
 from harness.wasmbed.api.copies import KINDS, Copies
 from harness.wasmbed.api.operation import Body
@@ -25,13 +18,7 @@ from harness.wasmbed.api.problems import Problem
 from harness.wasmbed.resources.api import Object, Resource
 from harness.wasmbed.resources.kinds import GATEWAY
 
-__all__ = ["ALL_KINDS", "Change", "Changes", "EventQuery", "Subscription", "read_kinds"]
-
-_WAITING = 1024
-"""Changes that wait for one subscriber."""
-_RESET = "reset"
-_KEEP_ALIVE = 15.0
-"""Seconds after which an idle stream shows that it lives: proxies end silent ones after 30 to 60."""
+__all__ = ["ALL_KINDS", "Changes", "EventQuery", "read_kinds"]
 
 
 class EventQuery(Body):
@@ -54,15 +41,6 @@ def read_kinds(text: str) -> frozenset[str]:
     return wanted
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One change. ``text`` is its JSON, made once for all subscribers."""
-
-    number: int
-    kind: str
-    text: bytes
-
-
 class Changes:
     """The latest changes, and the subscribers that get the next ones."""
 
@@ -77,11 +55,8 @@ class Changes:
         tap: Tap | None = None,
     ) -> None:
         """``epoch`` tells the numbers of this run from those of another. ``tap`` records what subscribers get."""
-        self._clock, self._shapes, self._epoch, self._tap = clock, shapes, epoch, tap
-        self._kept: deque[Change] = deque(maxlen=kept)
-        self._number = 0
-        self._most = subscribers
-        self._subscriptions: dict[Subscription, None] = {}
+        self._shapes, self._tap = shapes, tap
+        self._stream = EventStream(clock, epoch, kept=kept, most=subscribers)
         for kind in KINDS:
             copies.informers[kind].add_handler(self._noting(kind))
 
@@ -91,47 +66,25 @@ class Changes:
 
         Raises :class:`Problem` 503 if there are too many subscribers.
         """
-        if len(self._subscriptions) >= self._most:
-            raise Problem(503, f"{self._most} subscribers are there already", headers={"Retry-After": "5"})
-        missed = [each for each in self._missed(last_id) if each.kind in kinds or each.kind == _RESET]
-        subscription = Subscription(kinds, self._epoch, self._clock, missed)
-        self._subscriptions[subscription] = None
         try:
-            yield subscription
-        finally:
-            self._subscriptions.pop(subscription, None)
+            with self._stream.subscribed(last_id, kinds=kinds) as subscription:
+                yield subscription
+        except TooManySubscribers as error:
+            raise Problem(503, str(error), headers={"Retry-After": "5"}) from error
 
     def close(self) -> None:
         """End all subscriptions."""
-        for each in self._subscriptions:
-            each.end()
-
-    def _missed(self, last_id: str) -> list[Change]:
-        """Return the changes since ``last_id``. If they are not known any more, the event ``reset`` asks to read
-        anew."""
-        if not last_id:
-            return []
-        epoch, _, text = last_id.partition("-")
-        oldest = self._kept[0].number if self._kept else self._number + 1
-        number = int(text[:18]) if text.isascii() and text.isdecimal() else -1
-        if epoch != self._epoch or not oldest - 1 <= number <= self._number:
-            return [Change(self._number, _RESET, b'{"reason":"changes were missed: read the lists again"}')]
-        return [change for change in self._kept if change.number > number]
+        self._stream.close()
 
     def _noting(self, kind: Resource) -> Callable[[Object | None, Object | None], None]:
         shape, name = self._shapes[kind], kind.kind.lower()
 
         def note(old: Object | None, new: Object | None) -> None:
             what = "added" if old is None else "deleted" if new is None else "modified"
-            self._number += 1
-            text = orjson.dumps({"change": what, "kind": name, "object": shape(new if new is not None else old or {})})
-            change = Change(self._number, name, text)
-            self._kept.append(change)
-            told = [each for each in self._subscriptions if each.wants(change)]
-            for each in told:
-                each.put(change)
+            object = new if new is not None else old or {}
+            told = self._stream.put(name, orjson.dumps({"change": what, "kind": name, "object": shape(object)}))
             if told and self._tap is not None:
-                self._record(kind, what, new if new is not None else old or {}, len(told))
+                self._record(kind, what, object, told)
 
         return note
 
@@ -141,56 +94,3 @@ class Changes:
         name, phase = object["metadata"]["name"], (object.get("status") or {}).get("phase")
         data = {"name": name, "status": {"phase": phase}, "subscribers": subscribers}
         self._tap("ApiServer", "User", f"{what.upper()} {kind.kind}", data, "" if kind == GATEWAY else name)
-
-
-class Subscription:
-    """A subscriber's queue. ``missed`` comes first, and is bounded by what is kept."""
-
-    def __init__(self, kinds: frozenset[str], epoch: str, clock: Clock, missed: list[Change]) -> None:
-        self.kinds, self.epoch, self._clock, self._missed = kinds, epoch, clock, missed
-        self._waiting: deque[Change] = deque()
-        self._changed = asyncio.Event()
-        self._ended = False
-
-    def wants(self, change: Change) -> bool:
-        """Whether the change is of a wanted kind."""
-        return change.kind in self.kinds
-
-    def put(self, change: Change) -> None:
-        """Queue a change. A queue that is full ends the subscription."""
-        if len(self._waiting) >= _WAITING:
-            self._ended = True
-        else:
-            self._waiting.append(change)
-        self._changed.set()
-
-    def end(self) -> None:
-        """Let the stream end."""
-        self._ended = True
-        self._changed.set()
-
-    async def batches(self) -> AsyncIterator[list[Change]]:
-        """Yield what has come, an empty list after a while without anything. It ends when the subscription does."""
-        missed, self._missed = self._missed, []
-        if missed:
-            yield missed
-        while not self._ended:
-            try:
-                async with self._clock.deadline(_KEEP_ALIVE):
-                    await self._changed.wait()
-            except TimeoutError:
-                yield []
-                continue
-            self._changed.clear()
-            batch = list(self._waiting)
-            self._waiting.clear()
-            yield batch
-
-    def encode(self, changes: list[Change]) -> bytes:
-        """Return changes as server-sent events; a comment if there is none."""
-        if not changes:
-            return b":\n\n"
-        return b"".join(
-            b"id: %s-%d\nevent: %s\ndata: %s\n\n" % (self.epoch.encode(), each.number, each.kind.encode(), each.text)
-            for each in changes
-        )

@@ -51,12 +51,13 @@ class Role:
 
 
 _PLATFORM: Rules = {
+    (GROUP, "devices/log"): ("get",),
     (_CORE, "pods"): ("get", "list"),
     (_CORE, "pods/log"): ("get",),
     (_CORE, "services"): ("get", "list"),
     (_METRICS, "pods"): ("list",),
 }
-"""Rights to read the parts that run the platform: each role has them."""
+"""Rights to read the consoles of boards, and the parts that run the platform: each role has them."""
 _TERMINAL: Rules = {
     (GROUP, "terminals"): ("create",),
     (_CORE, "events"): ("list",),

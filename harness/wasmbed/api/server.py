@@ -19,6 +19,7 @@ from harness.wasmbed.api.access import Access
 from harness.wasmbed.api.applications import Applications
 from harness.wasmbed.api.cluster import ClusterParts
 from harness.wasmbed.api.compilation import Compilation
+from harness.wasmbed.api.consoles import ConsoleOperations
 from harness.wasmbed.api.copies import Copies
 from harness.wasmbed.api.dashboard import Dashboard
 from harness.wasmbed.api.devices import Devices
@@ -90,6 +91,7 @@ class ApiServer:
         self._compiler = CompileService(settings.compile, clock)
         self._dashboard = Dashboard()
         self._site: HttpSite | None = None
+        self._consoles: ConsoleOperations | None = None
         self._document = self._page = b""
         self._guard: Guard | None = None
         self._handlers: Sequence[Handler] = ()
@@ -122,7 +124,10 @@ class ApiServer:
         rates = Rates(self._clock, settings.rate, settings.burst)
         routing = Routing(self._access, rates, self._clock, settings.timeout, self._tap, self._site)
         streams = Streams(self._changes, self._access, self._site, self._clock)
-        operations = self._operations(streams)
+        consoles = self._consoles = ConsoleOperations(
+            self._api, self.copies, self._access, self._site, self._clock, self._network, settings.subscribers
+        )
+        operations = [*self._operations(), *consoles.operations(), *streams.operations()]
         described = document(operations, version("wasmbed-harness"))
         self._document, self._page = orjson.dumps(described), reference_page(described)
         handlers = [routing.handler(each) for each in operations]
@@ -152,9 +157,11 @@ class ApiServer:
             await self._site.stop()
         await self._compiler.close()
         await self._infrastructure.close()
+        if self._consoles is not None:
+            await self._consoles.close()
         await self.copies.stop()
 
-    def _operations(self, streams: Streams) -> Sequence[Operation]:
+    def _operations(self) -> Sequence[Operation]:
         parts = ClusterParts(self._api, self._logs)
         return [
             *self._overview.operations(),
@@ -167,7 +174,6 @@ class ApiServer:
             *parts.operations(),
             *Terminal(self._api, self._access, self._clock, self._overview, parts).operations(),
             *Compilation(self._compiler, self._settings.boards, self._tap).operations(),
-            *streams.operations(),
         ]
 
     async def _healthz(self, request: web.Request) -> web.StreamResponse:

@@ -12,23 +12,20 @@ import orjson
 from aiohttp import WSMsgType, web
 
 from harness.core.clock import Clock
+from harness.core.event_stream import RESET, Event, Subscription
+from harness.core.http_events import send_events
 from harness.core.http_site import HttpSite
-from harness.core.logs import get_log
-from harness.wasmbed.api.access import Access
-from harness.wasmbed.api.events import ALL_KINDS, Change, Changes, EventQuery, Subscription, read_kinds
+from harness.wasmbed.api.access import Access, Standing
+from harness.wasmbed.api.events import ALL_KINDS, Changes, EventQuery, read_kinds
 from harness.wasmbed.api.operation import Call, NoBody, Operation, Right
 from harness.wasmbed.api.problems import Problem
 
 __all__ = ["Streams"]
 
-log = get_log(__name__)
-
 _PROTOCOL = "wasmbed.io"
 _TOKEN_PROTOCOL = "base64url.bearer.authorization.k8s.io."
 """As with Kubernetes' own WebSockets: browsers cannot send an Authorization header with them."""
 _LARGEST_MESSAGE = 1024
-_ASKED_AGAIN = 60.0
-"""Seconds after which the token and the rights of a subscriber are checked again: a stream outlives them."""
 
 
 class Streams:
@@ -50,25 +47,16 @@ class Streams:
 
     async def _follow(self, call: Call[NoBody, EventQuery]) -> web.StreamResponse:
         request, kinds = call.request, read_kinds(call.query.kinds)
-        authorization = request.headers.get("Authorization", "")
-        await self._check(authorization, kinds)
+        standing = self._standing(request.headers.get("Authorization", ""), kinds)
+        await standing.check()
         with self._changes.subscribed(kinds, request.headers.get("Last-Event-ID", "")) as subscription:
-            headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-            response = web.StreamResponse(headers=headers)
-            response.content_type = "text/event-stream"
-            with suppress(ConnectionError):  # it has left, or does not read
-                async with self._site.door.sending(request.protocol):
-                    await response.prepare(request)
-                    await response.write(b":\n\n")
-                async for batch in self._batches(subscription, authorization):
-                    async with self._site.door.sending(request.protocol):
-                        await response.write(subscription.encode(batch))
-        return response
+            pieces = (subscription.encode(batch) async for batch in _batches(subscription, standing))
+            return await send_events(request, self._site.door, pieces)
 
     async def socket(self, request: web.Request) -> web.StreamResponse:
         """Serve the WebSocket: one message for each change, in JSON."""
-        authorization = _authorization(request)
-        await self._check(authorization, ALL_KINDS)
+        standing = self._standing(_authorization(request), ALL_KINDS)
+        await standing.check()
         self._site.door.recognize(request.protocol)
         with self._changes.subscribed(ALL_KINDS, "") as subscription:
             socket = web.WebSocketResponse(protocols=(_PROTOCOL,), heartbeat=15.0, max_msg_size=_LARGEST_MESSAGE)
@@ -76,7 +64,7 @@ class Streams:
             reader = asyncio.create_task(_read(socket, subscription))
             try:
                 with suppress(ConnectionError):
-                    async for batch in self._batches(subscription, authorization):
+                    async for batch in _batches(subscription, standing):
                         for change in batch:
                             async with self._site.door.sending(request.protocol):
                                 await socket.send_str(_message(change.kind, change.text))
@@ -86,25 +74,17 @@ class Streams:
                 await asyncio.wait([reader])
         return socket
 
-    async def _check(self, authorization: str, kinds: Iterable[str]) -> None:
-        """Raise :class:`Problem` unless it is the token of somebody who may follow ``kinds``."""
-        caller = await self._access.caller(authorization)
-        for kind in sorted(kinds):
-            await self._access.check(caller, Right("watch", f"{kind}s"))
+    def _standing(self, authorization: str, kinds: Iterable[str]) -> Standing:
+        rights = [Right("watch", f"{kind}s") for kind in sorted(kinds)]
+        return Standing(self._access, authorization, rights, self._clock)
 
-    async def _batches(self, subscription: Subscription, authorization: str) -> AsyncIterator[list[Change]]:
-        """Yield a subscription's batches, for as long as its caller may have them."""
-        asked = self._clock.now()
-        async for batch in subscription.batches():
-            if self._clock.now() - asked >= _ASKED_AGAIN:
-                asked = self._clock.now()
-                try:
-                    await self._check(authorization, subscription.kinds)
-                except Problem as problem:
-                    if problem.status in (401, 403):
-                        return
-                    log.info("nobody can tell whether a subscriber still may follow: %s", problem)
-            yield batch
+
+async def _batches(subscription: Subscription, standing: Standing) -> AsyncIterator[list[Event]]:
+    """Yield a subscription's batches, for as long as its caller may have them."""
+    async for batch in subscription.batches():
+        if not await standing.lasts():
+            return
+        yield batch
 
 
 async def _read(socket: web.WebSocketResponse, subscription: Subscription) -> None:
@@ -116,7 +96,7 @@ async def _read(socket: web.WebSocketResponse, subscription: Subscription) -> No
 
 
 def _message(kind: str, text: bytes) -> str:
-    if kind == "reset":
+    if kind == RESET:
         return orjson.dumps({"change": "reset"}).decode()
     return text.decode()
 

@@ -1,14 +1,15 @@
-"""The HTTP server of a manager of controllers: Kubernetes' probes, and its metrics. It changes nothing."""
+"""The HTTP server of a manager of controllers: Kubernetes' probes, its metrics, and what it has to show beside them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from harness.core.clock import Clock
-from harness.core.http_door import HttpPlaces
+from harness.core.http_door import HttpDoor, HttpPlaces
 from harness.core.http_log import server_log
 from harness.core.http_site import HttpSite
 from harness.core.network import Endpoint, Network
@@ -24,6 +25,9 @@ _ENDS_WITHIN = 2.0
 """Seconds for the requests under way when it stops."""
 
 
+MoreRoutes = Callable[[Callable[[], HttpDoor]], list[web.RouteDef]]
+
+
 class ProbedManager(MeasuredManager, Protocol):
     """The part of a manager that its probes ask."""
 
@@ -37,9 +41,14 @@ class ProbedManager(MeasuredManager, Protocol):
 
 
 class Probes:
-    """Serves ``/healthz``, ``/readyz`` and ``/metrics`` of ``manager`` from :meth:`start` to :meth:`stop`."""
+    """Serves ``/healthz``, ``/readyz`` and ``/metrics`` of ``manager`` from :meth:`start` to :meth:`stop`.
 
-    def __init__(self, manager: ProbedManager, clock: Clock, network: Network) -> None:
+    ``more`` gives further routes, with the server's door.
+    """
+
+    def __init__(
+        self, manager: ProbedManager, clock: Clock, network: Network, *, more: MoreRoutes = lambda door: []
+    ) -> None:
         self._manager = manager
         self._metrics = ManagerMetrics(manager)
         app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[self._guard])
@@ -48,6 +57,7 @@ class Probes:
                 web.get("/healthz", self._healthz),
                 web.get("/readyz", self._readyz),
                 web.get("/metrics", self._render_metrics),
+                *more(lambda: self._site.door),
             ]
         )
         self._site = HttpSite(app, _PLACES, clock, network, log=log, ends_within=_ENDS_WITHIN)
@@ -67,7 +77,8 @@ class Probes:
                 answer = await handler(request)
             except web.HTTPException as error:
                 answer = web.Response(status=error.status, text=f"{error.reason}\n")
-            await self._site.door.send(request, answer)
+            if not answer.prepared:  # a stream has been sent
+                await self._site.door.send(request, answer)
         return answer
 
     async def _healthz(self, request: web.Request) -> web.StreamResponse:

@@ -22,14 +22,17 @@ __all__ = [
     "PAIRING_SECRET_PREFIX",
     "PROCESS_ANNOTATION",
     "PURPOSE_BOARD",
+    "PURPOSE_EMULATORS_API",
     "PURPOSE_GATEWAY_API",
     "PURPOSE_LABEL",
     "PURPOSE_MODULE",
     "PURPOSE_PAIRING",
     "STOP_FINALIZER",
     "TOKEN_KEY",
+    "URL_KEY",
     "USED_BY_ANNOTATION",
     "board_secret",
+    "emulators_api_secret",
     "gateway_api_secret",
     "module_config_map",
     "pairing_secret",
@@ -51,6 +54,7 @@ PURPOSE_LABEL = f"{GROUP}/purpose"
 PURPOSE_BOARD = "board"
 PURPOSE_PAIRING = "pairing"
 PURPOSE_GATEWAY_API = "gateway-api"
+PURPOSE_EMULATORS_API = "emulators-api"
 PURPOSE_MODULE = "module"
 
 NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
@@ -73,7 +77,9 @@ CRL_KEY = "crl.der"
 MODULE_KEY = "module.wasm"
 """The key of the module in its ConfigMap's ``binaryData``."""
 TOKEN_KEY = "token"
-"""The key of the token in the Secrets of pairing and of a gateway's API."""
+"""The key of the token in the Secrets of pairing, and of the APIs of gateways and emulator managers."""
+URL_KEY = "url"
+"""The key of the address in the Secret of an emulator manager's API."""
 
 USED_BY_ANNOTATION = f"{GROUP}/used-by"
 """The use of a pairing token: the SHA-256 of token and device key (SubjectPublicKeyInfo), in hexadecimal."""
@@ -99,3 +105,8 @@ def gateway_api_secret(gateway: str) -> str:
 def module_config_map(reference: str) -> str:
     """The ConfigMap of the module whose SHA-256, in lower-case hexadecimal, is ``reference``."""
     return f"wasm-{reference[:40]}"
+
+
+def emulators_api_secret(manager: str) -> str:
+    """The Secret with address and bearer token of the HTTP API of the emulator manager ``manager``."""
+    return f"emulators-{manager}-api"

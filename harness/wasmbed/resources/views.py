@@ -112,6 +112,7 @@ class BoardStatus(View):
     __slots__ = ()
     phase = text_field(("Pending", "Starting", "Running", "BackingOff", "Stopped", "Failed"))
     host = text_field()
+    console_host = text_field()
     pid = Field[int | None](None)
     spec_hash = text_field()
     restarts = number_field()
