@@ -43,10 +43,11 @@ export function useDeviceActions(
     const actions: (Action | false | null | undefined)[] = [
       device.publicKey !== null && { key: "key", title: t.showKey, run: () => showKey(device) },
       !connected && device.publicKey !== null && { key: "enroll", title: t.enrollAgain, run: () => void enroll() },
+      device.publicKey === null && !device.board && { key: "token", title: t.newToken, run: () => void enroll() },
       device.suspended && has("POST", `${ONE}/connect`) && { key: "connect", title: t.connect, run: () => void post("connect") },
       connected && has("POST", `${ONE}/disconnect`) && { key: "disconnect", title: t.disconnect, run: () => void post("disconnect") },
       ...(["start", "stop", "restart"] as const).map((verb) =>
-        device.board && has("POST", `${ONE}/emulation/${verb}`) && { key: verb, title: t.emulation[verb], run: () => void post(`emulation/${verb}`) }),
+        device.board && device.board.running === (verb !== "start") && has("POST", `${ONE}/emulation/${verb}`) && { key: verb, title: t.emulation[verb], run: () => void post(`emulation/${verb}`) }),
       {
         key: "delete", title: t.delete, danger: true,
         run: () => confirm({ title: t.deleteTitle(device.name), text: t.deleteDeviceText, verb: t.delete, run: remove }),

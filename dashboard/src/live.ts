@@ -6,9 +6,9 @@
 
 import { QueryClient, useQuery } from "@tanstack/react-query";
 import { useSyncExternalStore } from "react";
-import { get, Refused, send } from "./api";
+import { get, Refused } from "./api";
 import { remember } from "./history";
-import { events, type ServerEvent } from "./stream";
+import { follow, persist, type ServerEvent } from "./stream";
 import { KINDS, nameOf, type Kind, type Kinds } from "./types";
 
 export const client = new QueryClient({
@@ -23,10 +23,6 @@ export type Connection =
   | { state: "lost"; since: Date; why: string }
   | { state: "refused"; refusal: Refused };
 
-const FIRST_WAIT = 500;
-const LONGEST_WAIT = 10_000;
-/** Milliseconds without a sign of life: the server sends a comment every 15 s. */
-const SILENCE = 45_000;
 const PAGE = 5_000;
 
 let connection: Connection = { state: "connecting" };
@@ -55,83 +51,55 @@ export async function reload(kind: Kind): Promise<void> {
 }
 
 /** Follow the platform until `stop` is aborted. */
-export async function follow(stop: AbortSignal): Promise<void> {
+export async function followPlatform(stop: AbortSignal): Promise<void> {
   let last = "";
-  let wait = FIRST_WAIT;
   become({ state: "connecting" });
-  while (!stop.aborted) {
-    const attempt = new AbortController();
-    const end = () => attempt.abort();
-    stop.addEventListener("abort", end);
-    let why = "";
-    try {
-      await connect(last, attempt, () => (wait = FIRST_WAIT), (id) => (last = id));
-    } catch (error) {
-      if (stop.aborted) return;
-      if (error instanceof Refused && (error.status === 401 || error.status === 403)) {
-        become({ state: "refused", refusal: error });
-        return;
-      }
-      why = error instanceof Error ? error.message : String(error);
-    } finally {
-      stop.removeEventListener("abort", end);
-      attempt.abort();
+  await persist(stop, (attempt, good) => connect(last, attempt, good, (id) => (last = id)), (error) => {
+    if (error instanceof Refused && (error.status === 401 || error.status === 403)) {
+      become({ state: "refused", refusal: error });
+      return false;
     }
-    if (stop.aborted) return;
+    const why = error === null ? "" : error instanceof Error ? error.message : String(error);
     if (connection.state !== "lost") become({ state: "lost", since: new Date(), why });
-    await pause(wait, stop);
-    wait = Math.min(wait * 2, LONGEST_WAIT);
-  }
+    return true;
+  });
 }
 
 async function connect(last: string, attempt: AbortController, good: () => void, seen: (id: string) => void): Promise<void> {
-  let silence = 0;
-  const alive = () => {
-    clearTimeout(silence);
-    silence = window.setTimeout(() => attempt.abort(), SILENCE);
+  const waiting: ServerEvent[] = [];
+  let latest = last;
+  let ready = last !== "";
+  let loading: Promise<void> | null = null;
+  const load = async () => {
+    await Promise.all(KINDS.map(reload));
+    ready = true;
+    apply(waiting.splice(0));
+    seen(latest);
+    good();
+    become({ state: "live" });
   };
-  alive();
-  try {
-    const headers: Record<string, string> = last ? { "Last-Event-ID": last } : {};
-    const answer = await send("/api/v1/events", { headers, signal: attempt.signal, cache: "no-store" });
-    if (answer.body === null) return;
-    const waiting: ServerEvent[] = [];
-    let latest = last;
-    let ready = last !== "";
-    const load = async () => {
-      await Promise.all(KINDS.map(reload));
-      ready = true;
-      apply(waiting.splice(0));
-      seen(latest);
-      good();
-      become({ state: "live" });
-    };
-    let loading: Promise<void> = Promise.resolve();
-    const begin = () => {
-      ready = false;
-      waiting.length = 0;
-      loading = load();
-      loading.catch(() => attempt.abort());
-    };
+  const begin = () => {
+    ready = false;
+    waiting.length = 0;
+    loading = load();
+    loading.catch(() => attempt.abort());
+  };
+  for await (const batch of follow("/api/v1/events", last, attempt)) {
     if (ready) {
       good();
-      become({ state: "live" });
-    } else begin();
-    for await (const batch of events(answer.body, alive)) {
-      for (const event of batch) {
-        latest = event.id;
-        if (event.name === "reset") begin();
-        else waiting.push(event);
-      }
-      if (ready) {
-        apply(waiting.splice(0));
-        seen(latest);
-      }
+      if (connection.state !== "live") become({ state: "live" });
+    } else if (loading === null) begin();
+    for (const event of batch) {
+      latest = event.id;
+      if (event.name === "reset") begin();
+      else waiting.push(event);
     }
-    await loading;
-  } finally {
-    clearTimeout(silence);
+    if (ready) {
+      apply(waiting.splice(0));
+      seen(latest);
+    }
   }
+  await loading;
 }
 
 /** Apply changes to the lists: one new list for each kind, however many changes. */
@@ -163,11 +131,4 @@ async function read(kind: Kind): Promise<Map<string, Kinds[Kind]>> {
     after = page.next;
   }
   return found;
-}
-
-function pause(milliseconds: number, stop: AbortSignal): Promise<void> {
-  return new Promise((done) => {
-    const timer = setTimeout(done, milliseconds);
-    stop.addEventListener("abort", () => (clearTimeout(timer), done()), { once: true });
-  });
 }

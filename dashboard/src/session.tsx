@@ -3,7 +3,7 @@
 import { createContext, useContext, useEffect, useState, type FormEvent, type ReactNode } from "react";
 import { Button } from "react-aria-components";
 import { currentToken, get, onRejected, Refused, setToken } from "./api";
-import { client, follow } from "./live";
+import { client, followPlatform } from "./live";
 import { Field, Refusal } from "./parts";
 import { useTexts } from "./preferences";
 import { Choices } from "./choices";
@@ -25,7 +25,7 @@ export function Session({ children }: { children: ReactNode }) {
   useEffect(() => {
     if (!signedIn) return;
     const stop = new AbortController();
-    void follow(stop.signal);
+    void followPlatform(stop.signal);
     return () => {
       stop.abort();
       client.clear();

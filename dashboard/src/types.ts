@@ -14,7 +14,7 @@ export interface Device {
   /** Whether its gateway keeps it away. */
   suspended?: boolean;
   /** The board of an emulator manager that it asks for. */
-  board?: { kind: string; running: boolean; phase: string | null; restarts: number; lastExit: string | null } | null;
+  board?: { kind: string; running: boolean; phase: string | null; host: string | null; restarts: number; lastExit: string | null } | null;
   connectedSince: string | null;
   lastHeartbeat: string | null;
   publicKey: string | null;

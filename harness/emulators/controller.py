@@ -197,8 +197,8 @@ class BoardController(Controller):
         board = await self._workshop.make(device)
         self._consoles.follow(device.name, board.console)
         local = self._local[device.name] = _Local(board, device.spec.board, self.clock.now())
-        await board.power_on()
         self._consoles.note(device.name, f"{device.spec.board.kind} board started by {self._identity}")
+        await board.power_on()
         log.info("device %s: %s board started", device.name, device.spec.board.kind)
         return local
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -17,7 +17,9 @@ from harness.core.history import Kind
 from harness.core.identifiers import Randomness
 from harness.core.loop import new_runner
 from harness.core.network import Endpoint
+from harness.emulators.manager import EmulatorManager
 from harness.stack import Stack, StackOptions
+from harness.stack.emulators import emulators
 from harness.wasmbed.api.roles import ROLES
 from harness.wasmbed.api.server import ApiServer
 from harness.wasmbed.api.settings import ApiSettings
@@ -35,6 +37,7 @@ class LivePlatform:
         self.tokens: dict[str, str] = {}
         self.url = ""
         self._server: ApiServer
+        self._manager: EmulatorManager
         self._endpoint: Endpoint = ("127.0.0.1", 0)
         self._loop: asyncio.AbstractEventLoop
 
@@ -101,6 +104,34 @@ class LivePlatform:
                 await self.stack.api.patch_status(DEVICE, name, {"status": {"phase": "Disconnected"}})
 
         self.run(add())
+
+    @contextmanager
+    def manager(self, name: str) -> Iterator[None]:
+        """An emulator manager, until the block ends."""
+        running = emulators(self.stack, name)
+        self._manager = self.run(running.__aenter__())
+        try:
+            yield
+        finally:
+            self.run(running.__aexit__(None, None, None))
+
+    def ask_for_board(self, device: str) -> None:
+        """Write a Device that asks for a virtual board, and wait until it is connected."""
+
+        async def ask() -> None:
+            await self.stack.api.create(DEVICE, manifests.device_with_board(device, "virtual"))
+            await self.stack.device(device).until(phase="Connected", board={"phase": "Running"})
+
+        self.run(ask())
+
+    def write(self, device: str, lines: Iterable[str]) -> None:
+        """Let the board of a device write lines on its console."""
+
+        async def write() -> None:
+            for line in lines:
+                self._manager.controller.boards[device].console.write(line)
+
+        self.run(write())
 
     def stop_server(self) -> None:
         """Stop the REST API."""

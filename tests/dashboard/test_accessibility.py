@@ -1,7 +1,7 @@
 """Every page, in both themes, and at a phone's width: axe-core finds nothing, and nothing is wider than the window."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -16,14 +16,15 @@ from tests.dashboard.test_terminal import COMMANDS
 pytestmark = pytest.mark.system("Chromium")
 
 PAGES = {
-    "/": "Overview", "/devices": "Devices", "/devices/pump-1": "pump-1", "/applications": "Applications",
+    "/": "Overview", "/devices": "Devices", "/devices/pump-1": "pump-1", "/devices/motor-1": "motor-1",
+    "/applications": "Applications",
     "/applications/blink": "blink", "/deploy": "Guided deployment", "/gateways": "Gateways", "/topology": "Topology",
     "/monitoring": "Monitoring", "/terminal": "Terminal", "/initial-config": "Setup",
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def busy_platform(platform: LivePlatform) -> LivePlatform:
+def busy_platform(platform: LivePlatform) -> Iterator[LivePlatform]:
     """A platform with something on each page."""
     platform.power_on("pump-1", "pump-2")
     platform.add_devices(40)
@@ -33,7 +34,9 @@ def busy_platform(platform: LivePlatform) -> LivePlatform:
         await application.until(phase="Running")
 
     platform.run(deploy())
-    return platform
+    with platform.manager("one"):
+        platform.ask_for_board("motor-1")
+        yield platform
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -22,7 +22,9 @@ def test_a_device_is_created_and_its_token_shown_once(platform: LivePlatform, vi
     tokens = page.get_by_role("dialog", name="Pairing tokens")
     expect(tokens.get_by_role("row")).to_have_count(3)
     tokens.get_by_role("button", name="Close").last.click()
-    expect(page.get_by_role("link", name="awaited-2")).to_be_visible()
+    page.get_by_role("link", name="awaited-2").click()
+    page.get_by_role("button", name="New pairing token").click()
+    expect(page.get_by_role("dialog", name="Pairing tokens").get_by_role("row")).to_have_count(2)
 
 
 def test_a_device_with_a_board_is_created_where_the_server_has_boards(
@@ -97,3 +99,61 @@ def test_a_thousand_devices_are_shown_by_rows_in_sight(platform: LivePlatform, v
     assert page.get_by_role("row").count() < 60
     page.get_by_role("button", name="Name").click()  # down
     expect(page.get_by_role("link", name="device-0999")).to_be_visible()
+
+
+def test_the_console_of_a_board_is_live(platform: LivePlatform, visit: Callable[..., Any]) -> None:
+    with platform.manager("one"):
+        platform.ask_for_board("motor-1")
+        page = visit("/devices/motor-1", role="operator")
+        console = page.get_by_role("log", name="Console")
+        expect(console).to_contain_text("virtual board started by one")
+        shown = console.locator("time").count()
+        expect(page.get_by_role("button", name="Start board", exact=True)).to_have_count(0)
+        page.get_by_role("button", name="Restart board").click()
+        expect(console.get_by_text("virtual board started by one")).to_have_count(2)
+        assert console.locator("time").count() > shown
+        assert console.evaluate("it => it.scrollHeight - it.scrollTop - it.clientHeight") < 24
+        page.get_by_role("button", name="Stop board").click()
+        expect(console.locator("[data-source=manager]").last).to_contain_text("the board is off")
+        expect(page.get_by_role("button", name="Start board", exact=True)).to_be_visible()
+
+
+def test_a_console_that_is_scrolled_up_stays_there_and_is_bounded(
+    platform: LivePlatform, visit: Callable[..., Any]
+) -> None:
+    with platform.manager("one"):
+        platform.ask_for_board("motor-2")
+        page = visit("/devices/motor-2", viewport={"width": 360, "height": 740})
+        console = page.get_by_role("log", name="Console")
+        platform.write("motor-2", [f"early {number}" for number in range(400)])
+        expect(console.get_by_text("early 399", exact=True)).to_be_visible()
+        console.focus()
+        page.keyboard.press("Home")
+        expect(page.get_by_role("button", name="To the end")).to_be_visible()
+        platform.write("motor-2", [f"late {number}" for number in range(800)])
+        expect(console.get_by_text("late 799", exact=True)).to_have_count(1)
+        expect(console.get_by_text("late 799", exact=True)).not_to_be_in_viewport()
+        assert console.locator("time").count() == 1000
+        page.get_by_role("button", name="To the end").click()
+        expect(console.get_by_text("late 799", exact=True)).to_be_in_viewport()
+        expect(page.get_by_role("button", name="To the end")).to_have_count(0)
+
+
+def test_a_console_goes_on_after_the_server_and_says_when_its_manager_is_away(
+    platform: LivePlatform, visit: Callable[..., Any]
+) -> None:
+    with platform.manager("one"):
+        platform.ask_for_board("motor-3")
+        page = visit("/devices/motor-3", errors=True)
+        console = page.get_by_role("log", name="Console")
+        expect(console).to_contain_text("virtual board started by one")
+        shown = console.locator("time").count()
+        platform.stop_server()
+        expect(page.get_by_text("The console is interrupted")).to_be_visible()
+        platform.write("motor-3", ["meanwhile"])
+        platform.start_server()
+        expect(console).to_contain_text("meanwhile", timeout=30_000)
+        assert console.locator("time").count() == shown + 1
+    expect(page.get_by_text("The emulator manager one")).to_be_visible(timeout=30_000)
+    with platform.manager("two"):
+        expect(console).to_contain_text("virtual board started by two", timeout=30_000)

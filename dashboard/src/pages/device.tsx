@@ -1,9 +1,11 @@
-// One device: what it is, what runs on it, its numbers, its key, and its history since the page was opened.
+// One device: what it is, what runs on it, its numbers, its key, its board's console, and its history since the page was
+// opened.
 
 import { useState } from "react";
 import { Button } from "react-aria-components";
 import { Link, useParams } from "react-router";
 import { Confirm, type Question } from "../confirm";
+import { Console } from "../console";
 import { useDeviceActions } from "../device_actions";
 import { KeyWindow, Tokens, type Awaited } from "../device_windows";
 import { clock, moment } from "../format";
@@ -86,6 +88,7 @@ function Shown({ device }: { device: Device }) {
           <pre className="block">{device.publicKey ?? t.notEnrolledYet}</pre>
         </Card>
       </div>
+      {device.board && <Console key={device.id} device={device.id} board={`${device.board.host} ${device.board.phase}`} />}
       <Card title={t.history} aside={<span className="quiet">{t.since(clock(opened, language))}</span>}>
         <p className="quiet">{t.historyText}</p>
         {past && <Lanes past={past} from={opened} />}

@@ -37,7 +37,7 @@ export default function Gateways() {
     { key: "name", title: t.name, by: (each) => each.name, width: "minmax(8rem, 1.5fr)", cell: (each) => each.name },
     { key: "status", title: t.status, by: (each) => each.status, width: "minmax(5.5rem, 1fr)", cell: (each) => <Status phase={each.status} /> },
     { key: "endpoint", title: t.endpoint, by: (each) => each.endpoint ?? "", width: "minmax(9rem, 1.2fr)", from: "medium", cell: (each) => <code>{each.endpoint ?? "–"}</code> },
-    { key: "devices", title: t.connectedDevices, by: (each) => each.connected_devices, width: "minmax(8rem, 1fr)", from: "medium", cell: (each) => <Link to={`/devices?search=${each.id}`}>{each.capacity ? `${each.connected_devices} / ${each.capacity}` : each.connected_devices}</Link> },
+    { key: "devices", title: t.connectedDevices, by: (each) => each.connected_devices, width: "minmax(8rem, 1fr)", from: "medium", cell: (each) => <Link to={`/devices?search=${each.id}`}>{each.capacity !== null ? `${each.connected_devices} / ${each.capacity}` : each.connected_devices}</Link> },
     { key: "seen", title: t.lastHeartbeat, by: (each) => each.last_seen ?? "", width: "minmax(12.5rem, 1.2fr)", from: "wide", cell: (each) => moment(each.last_seen, language) },
     toggles && {
       key: "enabled", title: t.enabled, width: "4rem",
@@ -102,7 +102,7 @@ function Settings({ gateway, close }: { gateway: Gateway; close: () => void }) {
   return (
     <form onSubmit={(event) => void submit(event)}>
       <Field label={t.capacity} help={t.capacityHelp}>
-        {(id, help) => <input id={id} aria-describedby={help} type="number" min={1} max={1_000_000} value={capacity} onChange={(event) => setCapacity(event.target.value)} />}
+        {(id, help) => <input id={id} aria-describedby={help} type="number" min={0} max={1_000_000} value={capacity} onChange={(event) => setCapacity(event.target.value)} />}
       </Field>
       {timed && TIMES.map((each) => (
         <Field key={each} label={t.times[each]}>
