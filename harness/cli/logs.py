@@ -1,4 +1,4 @@
-"""``wasmbed logs``: the console of a board of a running platform."""
+"""``wasmbed logs``: the console of a board of a running platform, or of an emulator manager."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import click
 
 from harness.cli.cluster import asynchronous, cluster_options, in_documents_form, opened
 from harness.cli.ending import End
-from harness.cli.output import Stream
-from harness.core.errors import UsageError
+from harness.cli.output import Stream, say
+from harness.core.errors import RigError, UsageError
 
 if TYPE_CHECKING:
     from harness.wasmbed.resources.kubernetes_api import KubernetesApi
+    from harness.wasmbed.resources.views import Device
 
 
 @click.command()
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 @cluster_options
 @asynchronous
 async def logs(name: str, follow: bool, tail: int | None, kubeconfig: Path | None, namespace: str) -> None:
-    """Show the console of a board that wasmbed up runs, by the name of the board or of its device."""
+    """Show the console of a board that wasmbed up or an emulator manager runs, by the name of the board or of its
+    device."""
     end = End()
     end.watch_reader()
     async with opened(kubeconfig, namespace) as api:
@@ -33,6 +35,7 @@ async def logs(name: str, follow: bool, tail: int | None, kubeconfig: Path | Non
 async def _show(api: KubernetesApi, name: str, follow: bool, tail: int | None) -> None:
     from harness.wasmbed.resources.api import NotFound
     from harness.wasmbed.resources.kinds import DEVICE
+    from harness.wasmbed.resources.views import Device
 
     console = Stream()
     try:
@@ -40,9 +43,29 @@ async def _show(api: KubernetesApi, name: str, follow: bool, tail: int | None) -
             async for piece in pieces:
                 console.write(piece)
     except NotFound as error:
-        known = ", ".join([item["metadata"]["name"] for item in (await in_documents_form(api).list(DEVICE)).items][:20])
+        devices = {each["metadata"]["name"]: Device(each) for each in (await in_documents_form(api).list(DEVICE)).items}
+        if (device := devices.get(name)) is not None and device.spec.board.kind:
+            await _show_managed(api, device, follow, tail)
+            return
         raise UsageError(
-            "no console of this board: only boards of wasmbed up on its embedded cluster have one",
+            "no console of this board: those of wasmbed up on its embedded cluster and of emulator managers have one",
             where=name,
-            do=f"existing devices: {known or 'none'}",
+            do=f"existing devices: {', '.join([*devices][:20]) or 'none'}",
         ) from error
+
+
+async def _show_managed(api: KubernetesApi, device: Device, follow: bool, tail: int | None) -> None:
+    from harness.core.network import SystemNetwork
+    from harness.wasmbed.api.console_client import ConsoleClient, NoConsole
+
+    client = ConsoleClient(api, SystemNetwork())
+    try:
+        async for line in client.lines(device, tail=tail, follow=follow):
+            say(line)
+    except NoConsole as error:
+        raise UsageError(str(error), where=device.name, do="see kubectl describe device") from error
+    except OSError as error:
+        do = "see whether the manager runs, and whether its address can be reached from here; or ask the REST API"
+        raise RigError(str(error), where=device.name, do=do) from error
+    finally:
+        await client.close()

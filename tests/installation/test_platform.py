@@ -16,7 +16,10 @@ import pytest
 
 from harness.core.clock import SystemClock
 from harness.core.errors import UsageError
+from harness.core.identifiers import Randomness
 from harness.platform.control import Control, ask
+from harness.wasmbed.resources import manifests
+from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 from tests.output_shapes import check_shape
@@ -160,6 +163,35 @@ async def test_nothing_of_a_platform_is_left_when_its_clients_see_its_end(tmp_pa
     assert left == ["ended"]
     with pytest.raises(StopAsyncIteration):
         await anext(client)
+
+
+async def test_the_console_of_a_board_that_a_device_asks_for(installation: Installation) -> None:
+    """By the command, with the kubeconfig alone, and by the REST API."""
+    assert (await installation.command("deploy"))[0] == 0
+    kubeconfig = installation.folder / ".wasmbed" / "kubeconfig"
+    address = (await installation.programs())["api"]["addresses"]["http"]
+    api = await KubernetesApi.open("wasmbed", kubeconfig=kubeconfig)
+    devices = Informer(api, DEVICE, SystemClock(), Randomness())
+    await devices.start()
+    await api.create(DEVICE, manifests.device_with_board("pump-1", "virtual"))
+    await devices.wait_for("pump-1", lambda each: (each or {}).get("status", {}).get("phase") == "Connected", 60)
+    await devices.stop()
+    await api.close()
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "harness.cli", "logs", "pump-1", f"--kubeconfig={kubeconfig}",
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    said = (await program.communicate())[0].decode()
+    assert program.returncode == 0
+    assert said.startswith("virtual board started by ")
+    _, token = await installation.command("token", "--role", "viewer")
+    headers = {"Authorization": f"Bearer {token.strip()}"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.get(f"http://{address}/api/v1/devices/pump-1/console") as answer,
+    ):
+        shown = [each["line"] for each in (await answer.json())["lines"]]
+    assert shown[: len(said.splitlines())] == said.splitlines()
 
 
 async def test_a_program_that_ends_is_started_again(installation: Installation) -> None:

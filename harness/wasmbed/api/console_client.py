@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import quote
 
 import aiohttp
+import orjson
 
 from harness.core.errors import reason
 from harness.core.network import Network
@@ -22,6 +23,7 @@ __all__ = ["ConsoleClient", "ManagerAway", "NoConsole"]
 _CONNECTS_WITHIN = 5.0
 _SILENT_AT_MOST = 45.0
 """Seconds: the manager sends a comment every 15 s."""
+_DATA = b"data: "
 _UNAUTHORIZED, _NOT_FOUND, _GOOD = 401, 404, 200
 
 
@@ -75,6 +77,26 @@ class ConsoleClient:
             yield answer
         finally:
             answer.close()
+
+    async def lines(self, device: Device, *, tail: int | None = None, follow: bool = False) -> AsyncIterator[str]:
+        """Yield the latest lines, at most ``tail`` ones, and with ``follow`` the next ones until the manager ends.
+
+        Raises as :meth:`asked`, and OSError.
+        """
+        try:
+            async with self.asked(device) as answer:
+                shown = await answer.json()
+            lines = shown["lines"]
+            for each in lines if tail is None else lines[max(len(lines) - tail, 0) :]:
+                yield each["line"]
+            if not follow:
+                return
+            async with self.asked(device, "/events", shown["lastEventId"]) as answer:
+                async for text in answer.content:
+                    if text.startswith(_DATA):
+                        yield orjson.loads(text[len(_DATA) :]).get("line", "")
+        except aiohttp.ClientError as error:
+            raise ConnectionError(f"the console broke off: {reason(error)}") from error
 
     async def close(self) -> None:
         """Close the connections."""
