@@ -76,6 +76,7 @@ _OPERATIONS: Mapping[Subject, tuple[str, ...]] = {
     Subject.DEVICE: (
         "createDevices", "getDevice", "changeDevice", "deleteDevice", "enrollDevice", "connectDevice",
         "disconnectDevice", "createBoard", "startBoard", "stopBoard", "restartBoard", "startRenode", "stopRenode",
+        "getConsole", "watchConsole",
     ),
     Subject.APPLICATION: (
         "createApplication", "getApplication", "changeApplication", "replaceApplication", "deleteApplication",

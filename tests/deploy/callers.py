@@ -99,3 +99,13 @@ async def until_there(session: aiohttp.ClientSession, path: str) -> None:
         async for line in events.content:
             if line.startswith(b"data:") and path.rsplit("/", 1)[-1].encode() in line:
                 return
+
+
+async def read_console(url: str, token: str, device: str) -> list[str]:
+    """The lines of the console of a device's board, which its manager has."""
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        aiohttp.ClientSession(headers=headers, raise_for_status=True) as session,
+        session.get(f"{url}/api/v1/devices/{device}/console") as answer,
+    ):
+        return [each["line"] for each in (await answer.json())["lines"]]

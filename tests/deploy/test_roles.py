@@ -27,7 +27,7 @@ from harness.wasmbed.resources.names import (
     module_config_map,
     pairing_secret,
 )
-from tests.deploy.callers import use_everything, use_infrastructure
+from tests.deploy.callers import read_console, use_everything, use_infrastructure
 from tests.deploy.conftest import DEPLOY
 from tests.deploy.installation import WITHIN, Installation
 from tests.deploy.server import NAMESPACE, AuditedServer
@@ -85,12 +85,17 @@ async def test_each_program_has_the_rights_that_it_uses(server: AuditedServer, i
     await pair(installation, address)
     api, url = installation.rest_api()
     token = await use_everything(server, installation, url, module, device, "wasmbed-gateway-0")
-    infrastructure, url = installation.infrastructure()
-    await use_infrastructure(url, token)
+    infrastructure, infrastructure_url = installation.infrastructure()
+    await use_infrastructure(infrastructure_url, token)
     emulators = installation.emulators(address)
     for name in ("asked-1", "asked-2"):
         installation.create(manifests.device_with_board(name, "virtual"))
         installation.until(f"device/{name}", "Connected")
+    installation.stop(emulators, signal.SIGKILL)
+    emulators = installation.emulators(address)  # writes another address and token
+    installation.create(manifests.device_with_board("asked-3", "virtual"))
+    installation.until("device/asked-3", "Connected")
+    assert "virtual board started by wasmbed-emulators-0" in await read_console(url, token, "asked-3")
     server.kubectl("delete", f"-n{NAMESPACE}", "device", "asked-1", WITHIN)
 
     # A renewal of a lease that somebody has changed reads it again.
