@@ -11,6 +11,7 @@ from itertools import accumulate
 
 from harness.core.clock import Clock, time_to_wait
 from harness.core.errors import ProductFailure, UsageError
+from harness.wasmbed.resources.timestamps import format_timestamp
 
 __all__ = ["Console"]
 
@@ -30,6 +31,8 @@ class Console:
     def __init__(self, board: str, clock: Clock) -> None:
         self.board = board
         self.lines: list[str] = []
+        self._times: list[float] = []
+        """When each of them was complete, in the clock's seconds."""
         self._characters = 0
         self._forgotten = 0
         self._read = (0, 0)
@@ -43,6 +46,15 @@ class Console:
         """Call ``listener`` with every further line; returns a function that unsubscribes."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
+
+    @property
+    def stamped(self) -> list[str]:
+        """The lines, each behind its time (RFC 3339 with six decimals) and a space."""
+        return [f"{format_timestamp(at)} {line}" for at, line in zip(self._times, self.lines, strict=True)]
+
+    def listen_stamped(self, listener: Callable[[str], object]) -> Callable[[], None]:
+        """As :meth:`listen`, with lines as :attr:`stamped` has them."""
+        return self.listen(lambda line: listener(f"{format_timestamp(self._times[-1])} {line}"))
 
     def feed(self, data: bytes) -> None:
         """Split bytes from a serial port into lines; bytes that are not UTF-8 are replaced."""
@@ -62,6 +74,7 @@ class Console:
     def write(self, line: str) -> None:
         """Add a complete line, given without its line end."""
         self.lines.append(line)
+        self._times.append(self._clock.now())
         self._characters += len(line)
         if len(self.lines) >= 2 * self.KEPT or self._characters >= 2 * self.KEPT_CHARACTERS:
             self._forget_oldest()
@@ -74,7 +87,7 @@ class Console:
         kept = max(bisect_right(sizes, self.KEPT_CHARACTERS), 1)
         self._characters = sizes[kept - 1]
         self._forgotten += len(self.lines) - kept
-        del self.lines[:-kept]
+        del self.lines[:-kept], self._times[:-kept]
 
     async def until(self, pattern: str, within: float = 5.0) -> re.Match[str]:
         """Wait until a line matches ``pattern``, a regular expression; lines that are already there count.

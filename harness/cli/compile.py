@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from harness.wasmbed.compile.results import BoardRoom, Compiled, Language
 
-__all__ = ["compile", "compile_file"]
+__all__ = ["build", "compile", "compile_file"]
 
 _LANGUAGES = ("rust", "c", "assemblyscript", "wat")
 _LARGEST = 1 << 20
@@ -52,6 +52,9 @@ async def compile(file: Path, output: Path | None, language: str | None, target_
         raise UsageError(f"cannot be written: {reason(error)}", where=str(written), do=do) from error
     _show(written, compiled, rooms)
     return 0
+
+
+build = compile
 
 
 async def compile_file(file: Path, language: str | None = None) -> Compiled:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from harness.cli.asking import socket_of
 from harness.cli.cluster import asynchronous
 from harness.cli.ending import End
 from harness.cli.kubeconfig import Kubeconfig, default_kubeconfig
@@ -37,7 +38,7 @@ OPTIONS = {"listen": "--port", "http": "--http-port"}
 CLUSTER = "embedded-process"
 """A separate process: a client that keeps the API server busy does not delay the gateway or a board."""
 EXISTING = "kubeconfig"
-_OF_PLATFORM = ("boards", "gateway", "port", "http_port", "heartbeat", "beat")
+_OF_PLATFORM = ("boards", "gateway", "port", "http_port", "heartbeat", "beat", "relay")
 """The options that are about gateway, controllers or boards."""
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 """RFC 1123: a label."""
@@ -116,6 +117,9 @@ KEPT = 10_000
     help="Seconds between heartbeats of the gateway; it is Offline after 3 missed ones.",
 )
 @click.option(
+    "--relay", is_flag=True, help="Let links pass a relay, which wasmbed link delay can tell to disturb them."
+)
+@click.option(
     "--history",
     type=click.Path(path_type=Path),
     help="Folder for a record of everything; earlier records stay.  [default: no record]",
@@ -151,6 +155,7 @@ async def up(
     http_port: int,
     heartbeat: str,
     beat: str,
+    relay: bool,
     history: Path | None,
     state: Path | None,
     detach: bool,
@@ -166,6 +171,8 @@ async def up(
 
         say(json.dumps(schema(), indent=2))
         return 0
+    if kubeconfig is not None:
+        socket_of(kubeconfig)  # refuses what is no file's name
     if detach:
         return _detach(kubeconfig, cluster)
     started = Report(report) if report is not None else None
@@ -197,6 +204,7 @@ async def up(
         "import_images": import_images,
         "keep_cluster": keep_cluster,
         "gateway": gateway,
+        **({"relay": "yes"} if relay else {}),
     }
     if image is not None:
         given |= {"image": str(image), "boards": _only_kind(boards)}
@@ -271,7 +279,7 @@ async def _until_lost(stack: Stack, fleet: DescribedFleet | SelectedFleet, *, wa
 
 def _control(stack: Stack, file: Kubeconfig, namespace: str, end: End) -> Control:
     """The socket for wasmbed down and ps."""
-    from harness.cli.up_requests import socket_of, up_answers
+    from harness.cli.up_requests import up_answers
     from harness.platform.control import Control
 
     return Control(socket_of(file.path), up_answers(stack, file.path, namespace, end.request_stop))

@@ -93,6 +93,23 @@ class ApplicationDocument(TypedDict):
     devices: list[EntryRow]
 
 
+class PublicationRow(TypedDict):
+    """What an application published on a device; each line of ``wasmbed publications -f -o json``."""
+
+    time: str | None
+    """The time of the device's report."""
+    device: str
+    topic: str
+    payload: str
+    encoding: Literal["text", "base64"]
+
+
+class PublicationsDocument(TypedDict):
+    """``wasmbed publications``, oldest first for each device."""
+
+    publications: list[PublicationRow]
+
+
 class StatusDocument(TypedDict):
     """``wasmbed status``: the gateways, and the numbers of devices and of applications in each phase."""
 
@@ -320,6 +337,7 @@ DOCUMENTS: dict[str, object] = {
     "devices": DevicesDocument,
     "apps": ApplicationsDocument,
     "apps NAME": ApplicationDocument,
+    "publications": PublicationsDocument,
     "boards": BoardsDocument,
     "doctor": DoctorDocument,
     "platform status": PlatformDocument,
@@ -333,5 +351,6 @@ CHANGES: dict[str, object] = {
     "status --watch": StatusDocument,
     "devices --watch": DeviceChange,
     "apps --watch": ApplicationChange,
+    "publications --follow": PublicationRow,
 }
 """The document that each command prints for each change while it watches."""

@@ -1,4 +1,5 @@
-"""Requests to a running ``wasmbed up``, by the socket beside its kubeconfig: ``{"do": "status"}`` and ``"stop"``."""
+"""Requests to a running ``wasmbed up``, by the socket beside its kubeconfig: ``{"do": "status"}``, ``"stop"``, and acts
+on its boards, ``{"do": "power", "act": "cut", "boards": ["virtual-1"]}``; no names are all boards."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.cli.board_acts import ACTS, act_on_boards
 from harness.platform.control import Answers, unknown_request
 from harness.wasmbed.resources.timestamps import format_timestamp
 
@@ -14,12 +16,7 @@ if TYPE_CHECKING:
     from harness.cli.shapes import UpDocument
     from harness.stack import Stack
 
-__all__ = ["socket_of", "up_answers"]
-
-
-def socket_of(kubeconfig: Path) -> Path:
-    """The socket of the platform that has written this kubeconfig."""
-    return kubeconfig.with_name(f"{kubeconfig.name}.sock")
+__all__ = ["up_answers"]
 
 
 def up_answers(stack: Stack, kubeconfig: Path, namespace: str, stop: Callable[[], object]) -> Answers:
@@ -53,6 +50,9 @@ def up_answers(stack: Stack, kubeconfig: Path, namespace: str, stop: Callable[[]
                 yield dict(status())
                 stop()
                 await asyncio.get_running_loop().create_future()  # until the connection ends: all is down then
+            case str(kind) if kind in ACTS:
+                async for board in act_on_boards(stack, request):
+                    yield board
             case _:
                 raise unknown_request(request)
 

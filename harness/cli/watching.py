@@ -21,7 +21,7 @@ from harness.wasmbed.resources.informer import Informer
 if TYPE_CHECKING:
     from harness.wasmbed.resources.api import Object, Resource
 
-__all__ = ["Changes", "watch_all", "watch_each"]
+__all__ = ["Changes", "watch_all", "watch_changes", "watch_each"]
 
 Change = Callable[["Object | None", "Object | None"], object]
 DELETED = ("Deleted", "yellow")
@@ -83,6 +83,16 @@ def watch_each(kind: Resource, changes: Changes, kubeconfig: Path | None, namesp
     async def work(informers: Mapping[str, Informer], watched: Callable[[Change], None]) -> None:
         changes.listed(informers[kind.kind].objects)
         watched(changes.changed)
+
+    asynchronous(_until_a_signal)([kind], work, kubeconfig, namespace)
+
+
+def watch_changes(kind: Resource, change: Change, kubeconfig: Path | None, namespace: str) -> None:
+    """Call ``change`` for each change of objects of a kind until a signal. Raises RigError if the connection is
+    lost."""
+
+    async def work(informers: Mapping[str, Informer], watched: Callable[[Change], None]) -> None:
+        watched(change)
 
     asynchronous(_until_a_signal)([kind], work, kubeconfig, namespace)
 

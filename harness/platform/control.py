@@ -1,8 +1,9 @@
 """The socket by which commands ask a running platform: a request is a line of JSON, and so is each answer.
 
 A request is ``{"do": ...}`` with what it needs: see :mod:`harness.platform.requests` for a supervisor's, and
-:mod:`harness.cli.up_requests` for those of ``wasmbed up``. An answer is ``{"error": ..., "advice": ...}``, or what was
-asked for; the connection's end ends it. Only the owner can connect.
+:mod:`harness.cli.up_requests` for those of ``wasmbed up``. An answer is ``{"error": ..., "advice": ...}``, with
+``"rig": true`` if the equipment failed, or what was asked for; the connection's end ends it. Only the owner can
+connect.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from harness.core.errors import RigError, UsageError, reason
+from harness.core.errors import HarnessError, RigError, UsageError, reason
 
 __all__ = ["Answers", "Control", "ask", "is_running", "unknown_request"]
 
@@ -118,8 +119,9 @@ class Control:
         try:
             async for answer in self._answers(request):
                 yield answer
-        except UsageError as error:
-            yield {"error": error.what, "where": error.where, "advice": error.do}
+        except HarnessError as error:
+            rig = {} if isinstance(error, UsageError) else {"rig": True}
+            yield {"error": error.what, "where": error.where, "advice": error.do, **rig}
 
 
 def unknown_request(request: Mapping[str, Any]) -> UsageError:
@@ -129,7 +131,7 @@ def unknown_request(request: Mapping[str, Any]) -> UsageError:
 
 async def ask(path: Path, start: str = "wasmbed platform deploy", **request: Any) -> AsyncIterator[dict[str, Any]]:
     """The answers of the platform at ``path``, which ``start`` starts. Raises UsageError if none runs, and for what it
-    refuses."""
+    refuses; RigError for what failed there."""
     try:
         reader, writer = await asyncio.open_unix_connection(str(path))
     except (FileNotFoundError, ConnectionRefusedError) as error:
@@ -143,7 +145,8 @@ async def ask(path: Path, start: str = "wasmbed platform deploy", **request: Any
         while line := await reader.readline():
             answer = json.loads(line)
             if "error" in answer:
-                raise UsageError(answer["error"], where=answer.get("where"), do=answer["advice"])
+                failure = RigError if answer.get("rig") else UsageError
+                raise failure(answer["error"], where=answer.get("where"), do=answer["advice"])
             yield answer
     finally:
         writer.close()

@@ -212,9 +212,8 @@ class GatewayControl(Watched[GatewayResource]):
     def check_disturb(self, fault: LinkFault, device: str = "") -> None:
         """Raise UsageError if its links cannot be disturbed in this way."""
         if self._boundary is None:
-            raise UsageError(
-                "its links pass no relay", where=f"gateway {self.name}", do="mark the test with stack(relay=True)"
-            )
+            do = "mark the test with stack(relay=True), or start wasmbed up --relay"
+            raise UsageError("its links pass no relay", where=f"gateway {self.name}", do=do)
         if self.is_tunnel and (device or fault.drop or fault.corrupt):
             raise UsageError(
                 "its boards' identities are not the harness's, so devices and frames are not known on its links",

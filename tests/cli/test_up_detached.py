@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli.asking import socket_of
 from harness.cli.main import run
-from harness.cli.up_requests import socket_of
 from tests.cli.command import Command, Start
 from tests.output_shapes import check_shape
 

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 import yaml
 
+from harness.boards.console import Console
 from harness.clusters.embedded.process import EmbeddedProcessCluster
 from harness.clusters.embedded.process.channel import Channel
 from harness.core.clock import SystemClock
@@ -129,15 +130,9 @@ async def test_a_message_of_many_megabytes_comes_whole(cluster):
 
 
 async def test_boards_consoles_are_logs_there_too(cluster, tmp_path):
-    class Console:
-        def __init__(self):
-            self.lines, self.listeners = ["one", "two"], []
-
-        def listen(self, listener):
-            self.listeners.append(listener)
-            return lambda: self.listeners.remove(listener)
-
-    console = Console()
+    console = Console("pump-1", SystemClock())
+    console.write("one")
+    console.write("two")
     cluster.serve_logs(lambda name: console if name == "pump-1" else None)
     path = "/apis/wasmbed.io/v1/namespaces/wasmbed/devices"
     async with await session_of(cluster, tmp_path) as session:
@@ -145,11 +140,10 @@ async def test_boards_consoles_are_logs_there_too(cluster, tmp_path):
             assert response.status == 404
         async with session.get(f"{path}/pump-1/log?tailLines=1&follow=True") as response:
             assert await response.content.readline() == b"two\n"
-            for listener in console.listeners:
-                listener("three")
+            console.write("three")
             assert await response.content.readline() == b"three\n"
         async with session.get(f"{path}/pump-1/log") as response:
-            assert await response.read() == b"one\ntwo\n"
+            assert await response.read() == b"one\ntwo\nthree\n"
 
 
 async def test_all_callers_learn_that_the_server_was_killed(cluster):

@@ -90,7 +90,7 @@ class EmbeddedCluster(Cluster):
         self._front: HttpServer | None = None
         self._access: tuple[Endpoint, bytes, str] | None = None
         self._find_log: FindLog = lambda name: None
-        self._logs = Logs(namespace, open_log or self._open_log)
+        self._logs = Logs(namespace, open_log or self._open_log, clock)
         self._ready = ready
 
     @property

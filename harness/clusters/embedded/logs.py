@@ -11,7 +11,9 @@ from harness.clusters.embedded import errors
 from harness.clusters.embedded.errors import StatusError
 from harness.clusters.embedded.query import integer
 from harness.clusters.requests import flag
+from harness.core.clock import Clock
 from harness.wasmbed.resources.kinds import DEVICE
+from harness.wasmbed.resources.timestamps import format_timestamp
 
 __all__ = ["FindLog", "Log", "Logs", "OpenLog"]
 
@@ -22,13 +24,14 @@ _BEHIND_CHARACTERS = 4 << 20
 
 
 class Log(Protocol):
-    """Lines of text that grow, such as a board's console."""
+    """Lines of text that grow, such as a board's console. Each is behind its time (RFC 3339 with six decimals) and a
+    space."""
 
     @property
-    def lines(self) -> Sequence[str]:
+    def stamped(self) -> Sequence[str]:
         """The lines still kept."""
 
-    def listen(self, listener: Callable[[str], object], /) -> Callable[[], None]:
+    def listen_stamped(self, listener: Callable[[str], object], /) -> Callable[[], None]:
         """Call ``listener`` with every further line; returns a function that unsubscribes."""
 
 
@@ -42,9 +45,9 @@ OpenLog = Callable[[str], Awaitable[Log | None]]
 class Logs:
     """The logs of one namespace's Devices. ``find`` knows them by name."""
 
-    def __init__(self, namespace: str, find: OpenLog) -> None:
+    def __init__(self, namespace: str, find: OpenLog, clock: Clock) -> None:
         self._path = ("apis", DEVICE.group, DEVICE.version, "namespaces", namespace, DEVICE.plural)
-        self._find = find
+        self._find, self._clock = find, clock
         self._readers: set[_Reader] = set()
 
     def name(self, path: str) -> str | None:
@@ -62,22 +65,33 @@ class Logs:
         if tail is not None and tail < 0:
             cause = errors.invalid_value("tailLines", tail, "must be greater than or equal to 0")
             raise errors.invalid("", "PodLogOptions", "", [cause])
+        since = integer(query, "sinceSeconds")
+        if since is not None and since <= 0:
+            cause = errors.invalid_value("sinceSeconds", since, "must be greater than 0")
+            raise errors.invalid("", "PodLogOptions", "", [cause])
         log = await self._find(name)
         if log is None:
             raise StatusError(404, "NotFound", f"there is no board of device {name} here")
-        return self._read(log, tail, follow=flag(query, "follow"))
+        oldest = "" if since is None else format_timestamp(self._clock.now() - since)
+        follow, stamped = flag(query, "follow"), flag(query, "timestamps")
+        return self._read(log, tail, oldest, follow=follow, stamped=stamped)
 
-    async def _read(self, log: Log, tail: int | None, *, follow: bool) -> AsyncGenerator[bytes, None]:
+    async def _read(
+        self, log: Log, tail: int | None, oldest: str, *, follow: bool, stamped: bool
+    ) -> AsyncGenerator[bytes, None]:
+        def shown(line: str) -> str:
+            return f"{line if stamped else line.partition(' ')[2]}\n"
+
         reader = _Reader()
-        stop = log.listen(reader.put)
+        stop = log.listen_stamped(reader.put)
         self._readers.add(reader)
         try:
-            known = list(log.lines)
+            known = [line for line in log.stamped if line >= oldest]  # times of one form, so that texts compare
             lines = known if tail is None else known[len(known) - min(tail, len(known)) :]
-            yield "".join(f"{line}\n" for line in lines).encode()
+            yield "".join(map(shown, lines)).encode()
             if follow:
                 async for line in reader:
-                    yield f"{line}\n".encode()
+                    yield shown(line).encode()
         finally:
             stop()
             self._readers.discard(reader)

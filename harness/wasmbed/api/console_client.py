@@ -78,23 +78,19 @@ class ConsoleClient:
         finally:
             answer.close()
 
-    async def lines(self, device: Device, *, tail: int | None = None, follow: bool = False) -> AsyncIterator[str]:
-        """Yield the latest lines, at most ``tail`` ones, and with ``follow`` the next ones until the manager ends.
-
-        Raises as :meth:`asked`, and OSError.
-        """
+    async def lines(self, device: Device, *, follow: bool = False) -> AsyncIterator[tuple[bool, list[tuple[str, str]]]]:
+        """Yield lines with their times (RFC 3339): True and the latest ones, then, with ``follow``, False and one of
+        the next ones, until the manager ends. Raises as :meth:`asked`, and OSError."""
         try:
             async with self.asked(device) as answer:
                 shown = await answer.json()
-            lines = shown["lines"]
-            for each in lines if tail is None else lines[max(len(lines) - tail, 0) :]:
-                yield each["line"]
+            yield True, [(each["at"], each["line"]) for each in shown["lines"]]
             if not follow:
                 return
             async with self.asked(device, "/events", shown["lastEventId"]) as answer:
                 async for text in answer.content:
-                    if text.startswith(_DATA):
-                        yield orjson.loads(text[len(_DATA) :]).get("line", "")
+                    if text.startswith(_DATA) and "line" in (each := orjson.loads(text[len(_DATA) :])):
+                        yield False, [(each["at"], each["line"])]
         except aiohttp.ClientError as error:
             raise ConnectionError(f"the console broke off: {reason(error)}") from error
 

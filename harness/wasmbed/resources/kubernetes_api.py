@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import aclosing, asynccontextmanager
 from http import HTTPStatus
 from io import BytesIO
+from math import ceil
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -181,17 +182,20 @@ class KubernetesApi(ResourceApi):
         *,
         follow: bool = False,
         tail: int | None = None,
+        since: float | None = None,
         timestamps: bool = False,
         largest: int | None = None,
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Yield the ``log`` of an object in pieces. Pods have one, and Devices on the harness's own API server.
 
-        It has all lines, or the last ``tail`` ones; with ``follow`` also the lines to come. With ``timestamps`` each
-        begins with its time (RFC 3339) and a space. ``largest`` is the most bytes that come.
+        It has all lines, or those of the last ``since`` seconds, at most ``tail`` of them; with ``follow`` also the
+        lines to come. With ``timestamps`` each begins with its time (RFC 3339) and a space. ``largest`` is the most
+        bytes that come.
         """
         query = {
             "follow": "true" if follow else "",
             "tailLines": "" if tail is None else str(tail),
+            "sinceSeconds": "" if since is None else str(max(ceil(since), 1)),
             "timestamps": "true" if timestamps else "",
             "limitBytes": "" if largest is None else str(largest),
         }

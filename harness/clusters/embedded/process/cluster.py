@@ -233,8 +233,8 @@ class EmbeddedProcessCluster(Cluster):
         if channel is None or log is None:
             lines = None
         else:
-            lines = list(log.lines)
-            self._followed[number] = log.listen(lambda line: channel.send("line", number, line))
+            lines = list(log.stamped)
+            self._followed[number] = log.listen_stamped(lambda line: channel.send("line", number, line))
         if channel is not None:
             channel.send("log", number, lines)
 

@@ -211,11 +211,11 @@ class _RemoteLog:
     def __init__(self, leave: Callable[[], None]) -> None:
         self._leave = leave
         self.found: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self.lines: list[str] = []
+        self.stamped: list[str] = []
         self._listener: Callable[[str], object] | None = None
 
     def begin(self, lines: list[str] | None) -> None:
-        self.lines = lines or []
+        self.stamped = lines or []
         if not self.found.done():
             self.found.set_result(lines is not None)
 
@@ -223,9 +223,9 @@ class _RemoteLog:
         if self._listener is not None:
             self._listener(line)
         else:
-            self.lines.append(line)
+            self.stamped.append(line)
 
-    def listen(self, listener: Callable[[str], object], /) -> Callable[[], None]:
+    def listen_stamped(self, listener: Callable[[str], object], /) -> Callable[[], None]:
         self._listener = listener
         return self._leave
 
