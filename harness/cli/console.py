@@ -54,8 +54,8 @@ async def console(board: str, kubeconfig: Path | None, namespace: str) -> None:
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             await end.unless(_show(lines))
             return
-        say(HELP, err=True, dim=True)
         with _keys() as keys:
+            say(HELP, err=True, dim=True)
             await end.unless(_first(_show(lines), _act(keys, board, kubeconfig)))
 
 
@@ -103,7 +103,7 @@ def _keys() -> Iterator[asyncio.Queue[str]]:
                 keys.put_nowait(key)
 
     before = termios.tcgetattr(terminal)
-    tty.setcbreak(terminal)
+    tty.setcbreak(terminal, termios.TCSADRAIN)  # keys that were typed early stay
     loop.add_reader(terminal, typed)
     try:
         yield keys

@@ -44,8 +44,6 @@ def publications(
 
     rows = [row for row in _rows(read(work, kubeconfig, namespace)) if device in (None, row["device"])]
     if follow:
-        for row in rows:
-            _say(row, form)
         _follow(name, device, form, kubeconfig, namespace)
         return
     if show_document(form, {"publications": rows}, [f"{row['device']}/{row['topic']}" for row in rows]):

@@ -88,10 +88,12 @@ def watch_each(kind: Resource, changes: Changes, kubeconfig: Path | None, namesp
 
 
 def watch_changes(kind: Resource, change: Change, kubeconfig: Path | None, namespace: str) -> None:
-    """Call ``change`` for each change of objects of a kind until a signal. Raises RigError if the connection is
-    lost."""
+    """Call ``change`` for each object of a kind that is there, and for each change until a signal. Raises RigError if
+    the connection is lost."""
 
     async def work(informers: Mapping[str, Informer], watched: Callable[[Change], None]) -> None:
+        for item in informers[kind.kind].objects.values():
+            change(None, item)
         watched(change)
 
     asynchronous(_until_a_signal)([kind], work, kubeconfig, namespace)

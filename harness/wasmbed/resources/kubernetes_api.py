@@ -82,7 +82,8 @@ class KubernetesApi(ResourceApi):
         where = str(kubeconfig or "the pod's service account")
         try:
             async with credentials.loaded(configuration):
-                configuration.client_session_kwargs = _proxy_of_environment(configuration.host)
+                proxy = _proxy_of_environment(configuration.host)
+                configuration.client_session_kwargs = {**proxy, "response_class": _Response}
                 api_client = client.ApiClient(configuration)
         except UsageError:
             raise
@@ -252,7 +253,7 @@ class KubernetesApi(ResourceApi):
             yield response
         finally:
             self._open.discard(response)
-            _drop(response)
+            response.close()
 
     async def _call(
         self,
@@ -395,11 +396,14 @@ def _payload(body: bytes) -> bytes | BytesIO:
     return body if len(body) <= SMALL else BytesIO(body)
 
 
-def _drop(response: aiohttp.ClientResponse) -> None:
-    """Close a watch without a TLS closure alert, whose answer is not awaited."""
-    if response.connection is not None and response.connection.transport is not None:
-        response.connection.transport.abort()
-    response.close()
+class _Response(aiohttp.ClientResponse):
+    """Ends its connection without a TLS closure alert, whose answer is not awaited: also when it is given up before it
+    has begun, since the event loop may end then."""
+
+    def close(self) -> None:
+        if self.connection is not None and self.connection.transport is not None:
+            self.connection.transport.abort()
+        super().close()
 
 
 class _network_errors:
