@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.cluster import asynchronous
+from harness.cli.cluster import program
 from harness.core.addresses import check_origin
 from harness.core.errors import RigError, UsageError, reason
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
@@ -42,7 +42,7 @@ _VARIABLE = "WASMBED_API_"
     "--namespace", default=DEFAULT_NAMESPACE, envvar=_VARIABLE + "NAMESPACE", show_envvar=True, show_default=True,
     help="Namespace of Wasmbed's resources.",
 )  # fmt: skip
-@asynchronous
+@program
 async def api(http: str, origins: tuple[str, ...], infrastructure: str, kubeconfig: Path | None, namespace: str) -> int:
     """Serve the REST API until SIGTERM or Ctrl-C.
 

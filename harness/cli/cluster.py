@@ -34,6 +34,7 @@ __all__ = [
     "has_own_types",
     "in_documents_form",
     "opened",
+    "program",
 ]
 
 P = ParamSpec("P")
@@ -72,7 +73,21 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def asynchronous(command: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
-    """Run an ``async def`` command."""
+    """Run an ``async def`` command on asyncio's own event loop: uvloop's logs an error when a client ends a TLS
+    connection in the middle of an answer."""
+
+    @wraps(command)
+    def run(*arguments: P.args, **options: P.kwargs) -> T:
+        import asyncio
+
+        with asyncio.Runner() as runner:
+            return runner.run(command(*arguments, **options))
+
+    return run
+
+
+def program(command: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """Run an ``async def`` command that serves many connections, on the event loop for those."""
 
     @wraps(command)
     def run(*arguments: P.args, **options: P.kwargs) -> T:

@@ -7,17 +7,16 @@ import os
 import sys
 import termios
 import tty
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 
 from harness.cli.asking import asked
 from harness.cli.cluster import asynchronous, cluster_options, opened
 from harness.cli.ending import End
-from harness.cli.logs import WantedLines, board_lines
+from harness.cli.logs import WantedLines, board_lines, together
 from harness.cli.output import say
 from harness.core.errors import HarnessError
 
@@ -56,7 +55,7 @@ async def console(board: str, kubeconfig: Path | None, namespace: str) -> None:
             return
         with _keys() as keys:
             say(HELP, err=True, dim=True)
-            await end.unless(_first(_show(lines), _act(keys, board, kubeconfig)))
+            await end.unless(together(_show(lines), _act(keys, board, kubeconfig), first=True))
 
 
 async def _show(lines: AsyncIterator[tuple[str, str]]) -> None:
@@ -77,19 +76,6 @@ async def _act(keys: asyncio.Queue[str], board: str, kubeconfig: Path | None) ->
                 say(f"-- {answer['name']}: {answer['is']}", err=True, fg="cyan")
         except HarnessError as error:
             say(f"-- {error.what}", err=True, fg="red")
-
-
-async def _first(*works: Coroutine[Any, Any, None]) -> None:
-    """Run all until one has ended."""
-    tasks = [asyncio.create_task(work) for work in works]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from harness.cli.cluster import asynchronous
+from harness.cli.cluster import program
 from harness.cli.probes import probe_endpoint, serving
 from harness.wasmbed.resources.names import CONTROLLER_LEASE, DEFAULT_NAMESPACE
 
@@ -47,7 +47,7 @@ def _option(name: str, **attributes: Any) -> Callable[[F], F]:
 )
 @_option("--kubeconfig", type=click.Path(path_type=Path), help="Kubeconfig.  [default: the pod's service account]")
 @_option("--namespace", default=DEFAULT_NAMESPACE, show_default=True, help="Namespace of Wasmbed's resources.")
-@asynchronous
+@program
 async def controllers(
     only: str | None,
     http: str,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from harness.cli.cluster import asynchronous
+from harness.cli.cluster import program
 from harness.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def _option(name: str, **attributes: Any) -> Callable[[F], F]:
 @_option("--device-authority", type=FILE, required=True, help="Certificate of the authority of devices, DER.")
 @_option("--device-authority-key", type=FILE, required=True, help="Its private key, for the boards' identities.")
 @_option("--state", type=FILE, required=True, help="Folder for the boards' keys, so that they stay the same devices.")
-@asynchronous
+@program
 async def emulate(
     boards: str,
     name: str,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from harness.cli.cluster import asynchronous
+from harness.cli.cluster import program
 from harness.cli.probes import probe_endpoint, serving
 from harness.core.errors import RigError, UsageError
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
@@ -50,7 +50,7 @@ def _option(name: str, **attributes: Any) -> Callable[[F], F]:
 )
 @_option("--kubeconfig", type=FILE, help="Kubeconfig.  [default: the pod's service account]")
 @_option("--namespace", default=DEFAULT_NAMESPACE, show_default=True, help="Namespace of Wasmbed's resources.")
-@asynchronous
+@program
 async def emulators(
     gateway: str,
     gateway_authority: Path,

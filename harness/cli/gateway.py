@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from harness.cli.cluster import asynchronous
+from harness.cli.cluster import program
 from harness.core.errors import UsageError
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
@@ -50,7 +50,7 @@ def _option(name: str, **attributes: Any) -> Callable[[F], F]:
 @_option("--system", type=FILE, help="File of a system whose resource types are its own (system.toml).")
 @_option("--seed", type=int, help="Seed of all random values except keys.")
 @click.option("--set", "pairs", metavar="NAME=VALUE", multiple=True, help="Another setting of the file.")
-@asynchronous
+@program
 async def gateway(
     certificate: Sequence[Path],
     key: Sequence[Path],

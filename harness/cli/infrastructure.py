@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.cluster import asynchronous
+from harness.cli.cluster import program
 from harness.core.errors import RigError, UsageError, reason
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
@@ -38,7 +38,7 @@ _VARIABLE = "WASMBED_INFRASTRUCTURE_"
     "--namespace", default=DEFAULT_NAMESPACE, envvar=_VARIABLE + "NAMESPACE", show_envvar=True, show_default=True,
     help="Namespace of Wasmbed's resources.",
 )  # fmt: skip
-@asynchronous
+@program
 async def infrastructure(
     folder: Path,
     device_authority: Path | None,

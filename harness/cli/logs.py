@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,9 +21,14 @@ if TYPE_CHECKING:
     from harness.wasmbed.resources.kubernetes_api import KubernetesApi
     from harness.wasmbed.resources.views import Device
 
-__all__ = ["WantedLines", "board_lines"]
+__all__ = ["WantedLines", "board_lines", "together"]
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "bright_cyan", "bright_yellow", "bright_green")
+
+
+BoardLines = AsyncGenerator[tuple[str, str], None]
+"""Lines, each with its time (RFC 3339); the time is empty where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,30 +81,40 @@ async def _show(api: KubernetesApi, names: tuple[str, ...], wanted: WantedLines)
         from harness.wasmbed.resources.kinds import DEVICE
 
         names = tuple(sorted(each["metadata"]["name"] for each in (await in_documents_form(api).list(DEVICE)).items))
+    names = tuple(dict.fromkeys(names))
     width = max(map(len, names), default=0)
-    tasks = [
-        asyncio.create_task(_print(board_lines(api, name, wanted), _prefixed(name, width, number, len(names)), wanted))
-        for number, name in enumerate(dict.fromkeys(names))
+    works = [
+        _print(board_lines(api, name, wanted), _prefixed(name, width, number, len(names)), wanted)
+        for number, name in enumerate(names)
     ]
+    if wanted.follow:
+        await together(*works)
+    else:
+        for work in works:
+            await work
+
+
+async def together(*works: Coroutine[Any, Any, None], first: bool = False) -> None:
+    """Do all at the same time, until one fails, or with ``first`` until one ends."""
+    when = asyncio.FIRST_COMPLETED if first else asyncio.FIRST_EXCEPTION
+    tasks = [asyncio.create_task(work) for work in works]
     try:
-        if wanted.follow:
-            await asyncio.gather(*tasks)
-        else:
-            for task in tasks:  # one board after the other
-                await task
+        for task in (await asyncio.wait(tasks, return_when=when))[0] if tasks else ():
+            task.result()
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _print(lines: AsyncIterator[tuple[str, str]], show: Callable[[str], None], wanted: WantedLines) -> None:
-    async for at, line in lines:
-        if wanted.pattern is None or wanted.pattern.search(line):
-            show(f"{at} {line}" if wanted.times else line)
+async def _print(lines: BoardLines, show: Callable[[str], None], wanted: WantedLines) -> None:
+    async with aclosing(lines):
+        async for at, line in lines:
+            if wanted.pattern is None or wanted.pattern.search(line):
+                show(f"{at} {line}" if wanted.times else line)
 
 
-async def board_lines(api: KubernetesApi, name: str, wanted: WantedLines) -> AsyncGenerator[tuple[str, str]]:
+async def board_lines(api: KubernetesApi, name: str, wanted: WantedLines) -> BoardLines:
     """The lines of a board, each with its time. Raises UsageError if there is no such console."""
     from harness.wasmbed.resources.api import NotFound
     from harness.wasmbed.resources.kinds import DEVICE
@@ -111,8 +127,9 @@ async def board_lines(api: KubernetesApi, name: str, wanted: WantedLines) -> Asy
             async for piece in pieces:
                 *lines, rest = (rest + piece).split(b"\n")
                 for each in lines:
-                    at, _, text = each.decode("utf-8", "replace").partition(" ")
-                    yield at, text
+                    yield _stamped(each)
+        if rest:
+            yield _stamped(rest)
         return
     except NotFound:
         devices = {each["metadata"]["name"]: Device(each) for each in (await in_documents_form(api).list(DEVICE)).items}
@@ -120,11 +137,19 @@ async def board_lines(api: KubernetesApi, name: str, wanted: WantedLines) -> Asy
         do = f"{suggestion(name, devices)}existing devices: {', '.join([*devices][:20]) or 'none'}"
         what = "no console of this board: those of wasmbed up on its embedded cluster and of emulator managers have one"
         raise UsageError(what, where=name, do=do)
-    async for line in _of_manager(api, devices[name], wanted):
-        yield line
+    async with aclosing(_of_manager(api, devices[name], wanted)) as found:
+        async for line in found:
+            yield line
 
 
-async def _of_manager(api: KubernetesApi, device: Device, wanted: WantedLines) -> AsyncIterator[tuple[str, str]]:
+def _stamped(line: bytes) -> tuple[str, str]:
+    """A line of a log that begins with its time, unless its server does not write times."""
+    text = line.decode("utf-8", "replace")
+    at, _, rest = text.partition(" ")
+    return (at, rest) if _TIME.fullmatch(at) else ("", text)
+
+
+async def _of_manager(api: KubernetesApi, device: Device, wanted: WantedLines) -> BoardLines:
     from harness.core.clock import SystemClock
     from harness.core.network import SystemNetwork
     from harness.wasmbed.api.console_client import ConsoleClient, NoConsole
@@ -133,10 +158,11 @@ async def _of_manager(api: KubernetesApi, device: Device, wanted: WantedLines) -
     oldest = "" if wanted.since is None else format_timestamp(SystemClock().now() - wanted.since)
     client = ConsoleClient(api, SystemNetwork())
     try:
-        async for known, lines in client.lines(device, follow=wanted.follow):
-            shown = [each for each in lines if each[0] >= oldest]
-            for line in shown if not known or wanted.tail is None else shown[max(len(shown) - wanted.tail, 0) :]:
-                yield line
+        async with aclosing(client.lines(device, follow=wanted.follow)) as pieces:
+            async for known, lines in pieces:
+                shown = [each for each in lines if each[0] >= oldest]
+                for line in shown if not known or wanted.tail is None else shown[max(len(shown) - wanted.tail, 0) :]:
+                    yield line
     except NoConsole as error:
         raise UsageError(str(error), where=device.name, do="see kubectl describe device") from error
     except OSError as error:

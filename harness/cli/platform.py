@@ -17,7 +17,7 @@ import click
 from click.core import ParameterSource
 
 from harness.cli.asking import socket_of
-from harness.cli.cluster import asynchronous
+from harness.cli.cluster import program
 from harness.cli.ending import End
 from harness.cli.kubeconfig import Kubeconfig, default_kubeconfig
 from harness.cli.output import say
@@ -135,7 +135,7 @@ KEPT = 10_000
     "-d", "--detach", is_flag=True, help="Return when the boards run: the platform goes on in the background."
 )
 @click.option("--report", type=int, hidden=True, help="Descriptor for progress; then it is in the background.")
-@asynchronous
+@program
 async def up(
     fleet_path: Path | None,
     watch: bool,

@@ -4,7 +4,7 @@ Secret."""
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import quote
 
@@ -78,7 +78,9 @@ class ConsoleClient:
         finally:
             answer.close()
 
-    async def lines(self, device: Device, *, follow: bool = False) -> AsyncIterator[tuple[bool, list[tuple[str, str]]]]:
+    async def lines(
+        self, device: Device, *, follow: bool = False
+    ) -> AsyncGenerator[tuple[bool, list[tuple[str, str]]], None]:
         """Yield lines with their times (RFC 3339): True and the latest ones, then, with ``follow``, False and one of
         the next ones, until the manager ends. Raises as :meth:`asked`, and OSError."""
         try:
