@@ -24,6 +24,10 @@ class Region:
         return self.origin + self.size
 
 
+RETAINED = 16
+"""Bytes of ``retained`` that the firmware uses itself."""
+
+
 @dataclass(frozen=True)
 class Board:
     """The part of ``board.toml`` that the image depends on."""
@@ -39,6 +43,8 @@ class Board:
     provisioning: Region
     storage: Region
     retained: Region
+    peripherals: Region | None
+    """The words for sensors and pins, where an emulator can reach them; else they are in ``retained``."""
     limits: dict[str, int]
     budget: dict[str, int]
 
@@ -60,6 +66,7 @@ class Board:
                 *(region("flash"), region("ram"), memory["stack"]),
                 region("heap") if "heap" in memory else None,
                 *(region("provisioning"), region("storage"), region("retained")),
+                region("peripherals") if "peripherals" in memory else None,
                 data["limits"],
                 data["budget"],
             )
@@ -71,7 +78,7 @@ class Board:
         return board
 
     def _check(self, path: Path) -> None:
-        names = ("flash", "ram", "heap", "provisioning", "storage", "retained")
+        names = ("flash", "ram", "heap", "provisioning", "storage", "retained", "peripherals")
         regions = [(name, region) for name in names if (region := getattr(self, name)) is not None]
         for index, (name, region) in enumerate(regions):
             for other_name, other in regions[index + 1 :]:
@@ -99,6 +106,7 @@ class Board:
             "storage_start": self.storage.origin,
             "storage_size": self.storage.size,
             "retained_start": self.retained.origin,
+            "peripherals_start": self.peripherals.origin if self.peripherals else self.retained.origin + RETAINED,
             "largest_module": self.limits["module"],
             "largest_memory": self.limits["memory"],
             "largest_frame": self.limits["frame"],

@@ -15,6 +15,7 @@ from harness.boards.bridge import Counters
 from harness.boards.console import Console
 from harness.boards.foreign import ForeignImage
 from harness.boards.gdb import GdbStub
+from harness.boards.sensors import CHANNELS, Sensor
 from harness.boards.usage import Usage, usage_of
 from harness.boards.virtual_time import VirtualTime
 from harness.core.clock import Clock
@@ -39,7 +40,7 @@ __all__ = [
 
 LINKS = frozenset({"ethernet", "plain-serial"})
 """The features that are other links than the board's own."""
-NOT_RECORDED = frozenset({"reset", "pause", "debug", "ethernet"})
+NOT_RECORDED = frozenset({"reset", "pause", "debug", "ethernet", "sensors"})
 """The features that a board lacks while it is recorded: a recording holds only the bytes of its serial lines."""
 NOT_ON_ETHERNET = frozenset({"reassign"})
 """The features that a board lacks while Ethernet is its link: in an emulator's network it reaches the bridge, and no
@@ -68,6 +69,7 @@ FEATURES: Mapping[str, str] = {
     "reassign": "goes to the gateway that another one assigns it to",
     "dialects": "can speak the dialects of the original Wasmbed",
     "monitor": "takes commands of its emulator's monitor",
+    "sensors": "takes the values of its sensors from outside, and shows its output pins",
 }
 """The features of boards, each with its meaning. A tier may have further ones."""
 
@@ -243,6 +245,23 @@ class Board(ABC):
         """Wait for the next write to its flash, and return in the middle of it. From then on the board stands still,
         until its power is cut. Raises UsageError without the feature ``flash-faults``."""
         raise self._lacks("flash-faults")
+
+    def sensor(self, channel: int) -> Sensor:
+        """A sensor of the board, 0 to 7: ``await board.sensor(0).set(21.5)``. Raises UsageError for another number."""
+        if not 0 <= channel < CHANNELS:
+            do = f"name a channel from 0 to {CHANNELS - 1}"
+            raise UsageError(f"there is no sensor {channel}", where=self.name, do=do)
+        return Sensor(self, channel)
+
+    async def set_sensor(self, channel: int, value: int | None) -> None:
+        """Let readings of a channel be ``value``, in thousandths of its unit; None: the board makes them. Raises
+        UsageError without the feature ``sensors``."""
+        raise self._lacks("sensors")
+
+    async def pins(self) -> frozenset[int]:
+        """The output pins, 0 to 31, that applications have set high. Raises UsageError without the feature
+        ``sensors``."""
+        raise self._lacks("sensors")
 
     def debugger(self) -> AbstractAsyncContextManager[GdbStub]:
         """Access the board's memory and registers while it is stopped. Raises UsageError without the feature

@@ -69,6 +69,8 @@ class Platform:
     """The memory in which an image may lie and run."""
     provisioning: Region
     storage: Region | None
+    peripherals: Region | None
+    """The words for sensors and pins, in the RAM that a file backs."""
     """The memory that the firmware writes and that survives a power cut."""
     largest_module: int
     """Bytes of a module; 0: the board has no WebAssembly runtime."""
@@ -176,6 +178,7 @@ def _platform(text: str, folder: Path) -> Platform:
         program_memory=tuple(Region(**memory[name]) for name in PROGRAM_MEMORY if name in memory),
         provisioning=Region(**memory["provisioning"]),
         storage=Region(**memory["storage"]) if "storage" in memory else None,
+        peripherals=Region(**memory["peripherals"]) if "peripherals" in memory else None,
         largest_module=int(facts["limits"]["module"]),
         largest_memory=int(facts["limits"].get("memory", 0)),
         folder=folder,

@@ -131,6 +131,14 @@ class RecordedBoard(Board):
         await self._board.tear_write()
         self._fault("tear write")
 
+    async def set_sensor(self, channel: int, value: int | None) -> None:
+        shown = "released" if value is None else f"{value / 1000:g}"
+        self._note("sensor", channel=str(channel), value=shown)
+        await self._board.set_sensor(channel, value)
+
+    async def pins(self) -> frozenset[int]:
+        return await self._board.pins()
+
     async def execute(self, command: str) -> str:
         self._note("monitor", command=command)
         return await self._board.execute(command)

@@ -13,6 +13,7 @@ unsafe extern "C" {
     static _board_storage_start: u8;
     static _board_storage_size: u8;
     static _board_retained_start: u8;
+    static _board_peripherals_start: u8;
     static _board_largest_module: u8;
     static _board_largest_memory: u8;
     static _board_largest_frame: u8;
@@ -41,6 +42,8 @@ numbers! {
     storage_size = _board_storage_size;
     /// Start of the words that survive a reset: nothing loads or clears them.
     retained_start = _board_retained_start;
+    /// Start of the words for sensors and pins.
+    peripherals_start = _board_peripherals_start;
     largest_module = _board_largest_module;
     largest_memory = _board_largest_memory;
     largest_frame = _board_largest_frame;

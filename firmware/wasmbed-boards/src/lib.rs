@@ -18,6 +18,7 @@ mod mps2;
 mod network;
 mod ns16550;
 mod pci;
+mod peripherals;
 #[cfg_attr(target_arch = "riscv32", path = "riscv/mod.rs")]
 #[cfg_attr(not(target_arch = "riscv32"), path = "cortex_m/mod.rs")]
 mod processor;
@@ -49,6 +50,7 @@ pub fn start(board: &'static Board) -> ! {
     board.guard.init();
     heap::init();
     MACHINE.init(board);
+    peripherals::show_pins(0);
     let boot = retained::boot();
     MACHINE.say(format_args!(
         "BOOT board={} firmware={} reset={} boots={}",

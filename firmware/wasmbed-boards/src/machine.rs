@@ -11,7 +11,7 @@ use wasmbed_node::serial::{Port, SerialLink};
 
 use crate::board::{Board, WatchdogTimer};
 use crate::network::Network;
-use crate::{heap, layout, processor, registers, retained};
+use crate::{heap, layout, peripherals, processor, registers, retained};
 
 /// Milliseconds without a sign of life after which the watchdog resets the board, unless the blob has another value.
 const WATCHDOG: u64 = 30_000;
@@ -331,13 +331,14 @@ impl Peripherals for Machine {
         let before = WASMBED_PINS.load(Ordering::Relaxed);
         let pins = if high { before | bit } else { before & !bit };
         WASMBED_PINS.store(pins, Ordering::Relaxed);
+        peripherals::show_pins(pins);
         if let Some(lights) = self.board.get().and_then(|board| board.lights) {
             registers::write(lights, pins & 0b11);
         }
     }
 
     fn sensor_read(&self, channel: i32, reading: u32) -> i32 {
-        simulated_sensor(channel, reading)
+        peripherals::sensor(channel).unwrap_or_else(|| simulated_sensor(channel, reading))
     }
 }
 

@@ -59,6 +59,7 @@ impl Board {
     pub fn power_on(&mut self, blob: Box<[u8]>, seed: u64) -> bool {
         let is_off = self.power.is_none();
         if is_off {
+            self.machine.clear_pins();
             self.machine.seed(seed);
             self.power = Some(Power { blob, boot: Boot { cause: "power-on", count: 0, failures: 0 }, run: None });
         }
@@ -84,6 +85,16 @@ impl Board {
         self.machine.wear(is_worn);
     }
 
+    /// Lets the readings of a sensor be a value; `None`: the board makes them.
+    pub fn set_sensor(&mut self, channel: u32, value: Option<i32>) {
+        self.machine.set_sensor(channel, value);
+    }
+
+    /// Returns the output pins that are high, a bit each.
+    pub fn pins(&self) -> u32 {
+        self.machine.pins()
+    }
+
     /// Lets the power go in the middle of the next write to its flash, or not.
     pub fn tear_write(&mut self, tears: bool) {
         self.machine.tear(tears);
@@ -91,6 +102,7 @@ impl Board {
 
     /// Resets it from outside.
     pub fn reset(&mut self) {
+        self.machine.clear_pins();
         if let Some(power) = &mut self.power {
             power.reset("external");
         }

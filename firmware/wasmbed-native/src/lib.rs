@@ -25,7 +25,7 @@ use core::slice;
 use crate::board::Board;
 
 /// The version of this interface.
-const INTERFACE: u32 = 2;
+const INTERFACE: u32 = 3;
 
 /// The results of a step. The pointers are valid until the next call with this board.
 #[repr(C)]
@@ -127,6 +127,29 @@ pub unsafe extern "C" fn wasmbed_wear_flash(board: *mut Board, is_worn: bool) {
 pub unsafe extern "C" fn wasmbed_tear_write(board: *mut Board, tears: bool) {
     // SAFETY: the caller's promise.
     unsafe { &mut *board }.tear_write(tears);
+}
+
+/// Lets the readings of a sensor's channel be `value`; with `is_set` false the board makes them. A channel that there is
+/// not is ignored.
+///
+/// # Safety
+///
+/// `board` comes from `wasmbed_new`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasmbed_set_sensor(board: *mut Board, channel: u32, value: i32, is_set: bool) {
+    // SAFETY: the caller's promise.
+    unsafe { &mut *board }.set_sensor(channel, is_set.then_some(value));
+}
+
+/// Returns the output pins that are high, a bit each.
+///
+/// # Safety
+///
+/// `board` comes from `wasmbed_new`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wasmbed_pins(board: *mut Board) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe { &*board }.pins()
 }
 
 /// Lets the board run until it sleeps. `now` is in milliseconds and never goes back; `arrived` are the bytes that have

@@ -56,6 +56,10 @@ pub struct Machine {
     is_worn: Cell<bool>,
     /// Whether the power goes in the middle of the next write.
     tears: Cell<bool>,
+    /// The values of sensors from outside, in thousandths.
+    sensors: [Cell<Option<i32>>; 8],
+    /// The output pins that are high, a bit each.
+    pins: Cell<u32>,
     /// How the firmware gives up the processor, once it runs.
     yielder: Cell<Option<&'static Yielder<(), Pause>>>,
     /// Why the firmware failed last.
@@ -103,6 +107,23 @@ impl Machine {
     /// Lets the flash refuse each write, or take writes again.
     pub fn wear(&self, is_worn: bool) {
         self.is_worn.set(is_worn);
+    }
+
+    /// Lets all output pins be low.
+    pub fn clear_pins(&self) {
+        self.pins.set(0);
+    }
+
+    /// Lets the readings of a sensor be a value; `None`: the board makes them.
+    pub fn set_sensor(&self, channel: u32, value: Option<i32>) {
+        if let Some(sensor) = self.sensors.get(channel as usize) {
+            sensor.set(value);
+        }
+    }
+
+    /// Returns the output pins that are high, a bit each.
+    pub fn pins(&self) -> u32 {
+        self.pins.get()
     }
 
     /// Lets the power go in the middle of the next write, or not.
@@ -272,10 +293,15 @@ impl Flash for Processor {
 }
 
 impl Peripherals for Processor {
-    fn gpio_write(&self, _: i32, _: bool) {}
+    fn gpio_write(&self, pin: i32, high: bool) {
+        let Some(bit) = u32::try_from(pin).ok().and_then(|pin| 1_u32.checked_shl(pin)) else { return };
+        let pins = self.machine.pins.get();
+        self.machine.pins.set(if high { pins | bit } else { pins & !bit });
+    }
 
     fn sensor_read(&self, channel: i32, reading: u32) -> i32 {
-        simulated_sensor(channel, reading)
+        let given = usize::try_from(channel).ok().and_then(|channel| self.machine.sensors.get(channel));
+        given.and_then(Cell::get).unwrap_or_else(|| simulated_sensor(channel, reading))
     }
 }
 

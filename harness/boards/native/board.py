@@ -29,7 +29,7 @@ class NativeBoard(BridgedBoard):
     KIND: ClassVar[str] = "native"
     FEATURES: ClassVar[frozenset[str]] = frozenset(
         {"tls", "wasm", "several-applications", "csr", "dates", "storage", "claims", "provision", "reset", "pause"}
-        | {"clock-faults", "memory-faults", "flash-faults", "reassign"}
+        | {"clock-faults", "memory-faults", "flash-faults", "reassign", "sensors"}
     )
     CLOSES_WITHIN: ClassVar[float] = 2.0
     BUSY: ClassVar[float] = 0.0
@@ -126,6 +126,13 @@ class NativeBoard(BridgedBoard):
             await torn.wait()
         finally:
             node.tear_write(None)
+
+    async def set_sensor(self, channel: int, value: int | None) -> None:
+        self._made().set_sensor(channel, value)
+
+    async def pins(self) -> frozenset[int]:
+        pins = self._made().pins()
+        return frozenset(pin for pin in range(32) if pins >> pin & 1)
 
     def _made(self) -> Node:
         """The node, which is made when it is needed first."""

@@ -19,7 +19,7 @@ from harness.core.errors import RigError, reason
 __all__ = ["NEVER", "Node", "Step", "library_path", "load", "missing_library"]
 
 NAME = "wasmbed-native.so"
-INTERFACE: Final = 2
+INTERFACE: Final = 3
 NEVER: Final = (1 << 64) - 1
 """The wake-up time of a board that sleeps until bytes arrive."""
 GET_IT = f"run `make boards` in the repository, or name the folder with {NAME} in {IMAGES_VARIABLE}"
@@ -88,12 +88,14 @@ def load(path: Path) -> ctypes.PyDLL:
     switches = (library.wasmbed_exhaust_memory, library.wasmbed_wear_flash, library.wasmbed_tear_write)
     for switch in switches:
         switch.argtypes = (pointer, ctypes.c_bool)
+    library.wasmbed_set_sensor.argtypes = (pointer, ctypes.c_uint32, ctypes.c_int32, ctypes.c_bool)
+    library.wasmbed_pins.argtypes, library.wasmbed_pins.restype = (pointer,), ctypes.c_uint32
     library.wasmbed_step.argtypes = (
         *(pointer, number, ctypes.c_char_p, count),
         *(ctypes.c_bool, ctypes.POINTER(_Step)),
     )
     others = (library.wasmbed_drop, library.wasmbed_cut_power, library.wasmbed_reset, library.wasmbed_step)
-    for function in (*switches, *others):
+    for function in (*switches, *others, library.wasmbed_set_sensor):
         function.restype = None
     return library
 
@@ -137,6 +139,14 @@ class Node:
         With None it does not."""
         self._torn = torn
         self._library.wasmbed_tear_write(self._board, torn is not None)
+
+    def set_sensor(self, channel: int, value: int | None) -> None:
+        """Let readings of a channel, 0 to 7, be ``value``; None: the board makes them."""
+        self._library.wasmbed_set_sensor(self._board, channel, value or 0, value is not None)
+
+    def pins(self) -> int:
+        """The output pins that are high, a bit each."""
+        return int(self._library.wasmbed_pins(self._board))
 
     def step(self, now: int, arrived: bytes = b"", *, is_held: bool = False) -> Step:
         """Let it run until it sleeps. ``now`` is in milliseconds and never goes back; ``arrived`` are the bytes on its

@@ -22,6 +22,7 @@ from harness.boards.platform import Platform, Region
 from harness.boards.provisioning import ETHERNET_HOST, provisioning_blob
 from harness.boards.qemu.arguments import MEMORY_SIZE, inherited, machine_arguments
 from harness.boards.qemu.machine import Machine
+from harness.boards.qemu.peripherals import Peripherals
 from harness.boards.qemu.recording import Recording
 from harness.boards.startup import Startup, describe_end
 from harness.core.errors import RigError, UsageError, reason
@@ -44,7 +45,7 @@ def emulated_features(platform: Platform) -> frozenset[str]:
     """Return the features that boards of this kind get from QEMU. A firmware of others knows neither the time that the
     blob holds nor the request for a byte that a recording needs."""
     if platform.foreign is None:
-        return EMULATED
+        return EMULATED | ({"sensors"} if platform.peripherals is not None else set())
     others = {"record", "dates", "claims", "provision", "reassign"}
     return EMULATED - ({"record"} if platform.foreign.is_ours else others)
 
@@ -72,6 +73,7 @@ class QemuBoard(EmulatedBoard):
         self._recording: Recording | None = None
         self._recorded_console: IO[bytes] | None = None
         self._memory: IO[bytes] | None = None
+        self._peripherals = Peripherals(platform.peripherals, MEMORY_SIZE) if platform.peripherals is not None else None
 
     @property
     def power(self) -> Power:
@@ -168,6 +170,8 @@ class QemuBoard(EmulatedBoard):
             self._memory.truncate(MEMORY_SIZE)
         elif self.platform.storage is not None:
             _clear_except(self._memory, self.platform.storage)
+        if self._peripherals is not None:
+            self._peripherals.write(self._memory)
         return self._memory
 
     def _begin_recording(self, blob: bytes, memory: IO[bytes]) -> None:
@@ -276,6 +280,18 @@ class QemuBoard(EmulatedBoard):
 
     async def resume(self) -> None:
         await self._running().execute("cont")
+
+    async def set_sensor(self, channel: int, value: int | None) -> None:
+        self._check_has("sensors")
+        assert self._peripherals is not None, "it has sensors"
+        self._peripherals.set(channel, value)
+        if self._memory is not None:
+            self._peripherals.write(self._memory)
+
+    async def pins(self) -> frozenset[int]:
+        self._check_has("sensors")
+        assert self._peripherals is not None, "it has sensors"
+        return self._peripherals.pins(self._memory) if self._memory is not None else frozenset()
 
     @contextlib.asynccontextmanager
     async def debugger(self) -> AsyncIterator[GdbStub]:

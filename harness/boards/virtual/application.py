@@ -9,6 +9,7 @@ from typing import Protocol
 
 from harness.boards.virtual.guest import Fault, Guest, NotLoadable
 from harness.boards.virtual.host import HostInterface
+from harness.boards.virtual.peripherals import Peripherals
 from harness.boards.virtual.reception import Reception
 from harness.boards.virtual.runtime import Runtime
 from harness.core.clock import Clock
@@ -46,6 +47,7 @@ class BoardServices:
     memory: int
     has_memory: Callable[[], bool]
     """Whether there is memory for another application."""
+    peripherals: Peripherals
 
 
 class BoardApplication:
@@ -128,7 +130,7 @@ class BoardApplication:
 
     async def _live(self, module: bytes) -> None:
         board = self._board
-        host = HostInterface(board.uptime_ms, self.deploy.arguments, self.deploy.environment)
+        host = HostInterface(board.uptime_ms, self.deploy.arguments, self.deploy.environment, board.peripherals)
         self._guest = guest = Guest(board.runtime.worker(), host, self.deploy.limits, board.clock, board.memory)
         try:
             if await self._load(guest, module):

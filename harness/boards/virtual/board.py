@@ -10,6 +10,7 @@ from harness.boards.console import Console
 from harness.boards.own_clock import OwnClock
 from harness.boards.virtual.firmware import Firmware
 from harness.boards.virtual.flash import ContextMaker, Flash
+from harness.boards.virtual.peripherals import Peripherals
 from harness.boards.virtual.runtime import Runtime
 from harness.core.backoff import Backoff
 from harness.wasmbed.runtime.interface import LogLevel
@@ -36,6 +37,7 @@ class VirtualBoard(Board):
             "flash-faults",
             "provision",
             "reset",
+            "sensors",
             "dialects",
             "reassign",
         }
@@ -58,6 +60,7 @@ class VirtualBoard(Board):
         self._backoff, self._level = backoff, level
         self._make_context = partial(make_context, clock=self._clock.wall)
         self._flash = Flash(settings.name, settings.credentials, self._make_context)
+        self._peripherals = Peripherals()
         self._has_memory = True
         self._firmware: Firmware | None = None
         self._link_is_cut = False
@@ -116,8 +119,18 @@ class VirtualBoard(Board):
     async def tear_write(self) -> None:
         await self._flash.tear()
 
+    async def set_sensor(self, channel: int, value: int | None) -> None:
+        if value is None:
+            self._peripherals.sensors.pop(channel, None)
+        else:
+            self._peripherals.sensors[channel] = value
+
+    async def pins(self) -> frozenset[int]:
+        return self._peripherals.pins
+
     def _boot(self) -> None:
         self._flash.boot()
+        self._peripherals.boot()
         self._firmware = Firmware(
             self._settings,
             self._environment,
@@ -128,6 +141,7 @@ class VirtualBoard(Board):
             self._backoff,
             self._level,
             lambda: self._has_memory,
+            self._peripherals,
         )
         if not self._link_is_cut:
             self._firmware.uplink.start(self.name)

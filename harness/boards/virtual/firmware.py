@@ -12,6 +12,7 @@ from harness.boards.link_tap import BoardTap
 from harness.boards.virtual.application import BoardServices
 from harness.boards.virtual.applications import Applications
 from harness.boards.virtual.flash import Flash
+from harness.boards.virtual.peripherals import Peripherals
 from harness.boards.virtual.runtime import Runtime
 from harness.boards.virtual.session import Command
 from harness.boards.virtual.uplink import Uplink
@@ -68,6 +69,7 @@ class Firmware:
         backoff: Backoff,
         level: LogLevel,
         has_memory: Callable[[], bool],
+        peripherals: Peripherals,
     ) -> None:
         """``wall`` is the time of day; ``has_memory``: whether there is any for another application."""
         self._wall = wall
@@ -101,6 +103,7 @@ class Firmware:
             self.uptime_ms,
             MEMORY,
             has_memory,
+            peripherals,
         )
         self._applications = Applications(services, LARGEST_MODULE if "wasm" in self._capabilities else 0)
         self.say(f"wasmbed {FIRMWARE_VERSION} on {DEVICE_TYPE} board {settings.name}")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import wasmtime
 
 from harness.boards.virtual.memory import LinearMemory
+from harness.boards.virtual.peripherals import Peripherals
 from harness.wasmbed.protocol.messages import Publication
 from harness.wasmbed.runtime.interface import (
     FUNCTIONS,
@@ -20,7 +21,6 @@ from harness.wasmbed.runtime.interface import (
     MAXIMUM_TOPIC,
     LogLevel,
     ValueType,
-    sensor_value,
 )
 from harness.wasmbed.runtime.limits import MAXIMUM_SENSORS
 
@@ -43,6 +43,7 @@ class HostInterface:
         uptime_ms: Callable[[], int],
         arguments: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        peripherals: Peripherals | None = None,
     ) -> None:
         self.memory = LinearMemory(0, 0)
         self.lines: list[tuple[LogLevel, str]] = []
@@ -54,6 +55,7 @@ class HostInterface:
         self._arguments = tuple(arguments)
         self._environment = dict(environment or {})
         self._readings: dict[int, int] = {}
+        self._peripherals = peripherals or Peripherals()
 
     def log(self, level: int, pointer: int, length: int) -> None:
         data = self._read("log", pointer, length)
@@ -82,10 +84,11 @@ class HostInterface:
         reading = self._readings.get(channel, 0)
         if channel in self._readings or len(self._readings) < MAXIMUM_SENSORS:
             self._readings[channel] = reading + 1
-        return (sensor_value(channel, reading) + (1 << 31)) % (1 << 32) - (1 << 31)
+        return (self._peripherals.read(channel, reading) + (1 << 31)) % (1 << 32) - (1 << 31)
 
     def gpio_write(self, pin: int, level: int) -> None:
         if self.violation is None:
+            self._peripherals.write(pin, high=bool(level))
             self._say(LogLevel.DEBUG, f"gpio {pin} {'high' if level else 'low'}")
 
     def argument(self, index: int, pointer: int, capacity: int) -> int:
