@@ -21,6 +21,14 @@ An Application Is Deployed And Runs
     History Should Follow    application-deployment
     History Should Follow    execution-on-device
 
+A Module Reads What Its Sensor Is Told
+    [Documentation]    The value of a sensor comes from outside, and the module publishes it.
+    Skip Unless Boards Have    sensors
+    ${board}=    Connect A Device
+    Set Sensor Of Board    ${board}    0    -21.5
+    ${application}=    Deploy Application    thermometer    ${board}
+    Published Values Should Be    ${application}    ${board}    ffffac04    ffffac04    ffffac04    topic=temperature
+
 Arguments And Environment Reach The Module
     [Documentation]    The module reads the values of the resource.
     ${board}=    Connect A Device

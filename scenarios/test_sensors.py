@@ -14,9 +14,7 @@ PATIENCE = 60.0
 async def readings(thermometer: ApplicationHandle, device: str) -> list[int]:
     """The three readings that the module publishes, in thousandths of a degree."""
     await thermometer.until_on(device, within=PATIENCE, output=lambda output: len(output) == 3)
-    return [
-        int.from_bytes(bytes.fromhex(payload), "big", signed=True) for _, payload in thermometer.output(device)
-    ]
+    return [int.from_bytes(bytes.fromhex(payload), "big", signed=True) for _, payload in thermometer.output(device)]
 
 
 async def test_an_application_reads_what_its_sensor_is_told(stack: Stack) -> None:
@@ -39,10 +37,10 @@ async def test_an_application_reads_what_its_sensor_is_told(stack: Stack) -> Non
     assert -21_500 not in await readings(own, board.name)
 
 
-async def test_a_value_that_is_none_is_refused(stack: Stack) -> None:
+async def test_a_value_that_does_not_fit_is_refused(stack: Stack) -> None:
     board = await stack.boards.power_on()
     with pytest.raises(UsageError, match="there is no sensor 8"):
         board.sensor(8)
     for value in (3e6, float("nan"), float("inf")):
-        with pytest.raises(UsageError, match="is no value of a sensor"):
+        with pytest.raises(UsageError, match="does not fit a sensor"):
             await board.sensor(0).set(value)

@@ -51,7 +51,7 @@ def thousandths(value: float) -> int:
     except (ValueError, OverflowError):
         number = _LARGEST + 1
     if not _SMALLEST <= number <= _LARGEST:
-        what, do = f"{value} is no value of a sensor", f"give one between {_SMALLEST / 1000:,} and {_LARGEST / 1000:,}"
+        what, do = f"{value} does not fit a sensor", f"give one between {_SMALLEST / 1000:,} and {_LARGEST / 1000:,}"
         raise UsageError(what, do=do)
     return number
 

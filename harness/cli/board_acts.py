@@ -1,4 +1,4 @@
-"""What a command may do to the boards of a running ``wasmbed up``: the stack's own acts, which are in its record."""
+"""Acts of commands on the boards of a running ``wasmbed up``, by the stack, so that they are in its record."""
 
 from __future__ import annotations
 
@@ -62,9 +62,26 @@ async def _delay_link(stack: Stack, board: RecordedBoard, given: Mapping[str, An
     return f"link delayed by {seconds:g} s"
 
 
+async def _set_sensor(stack: Stack, board: RecordedBoard, given: Mapping[str, Any]) -> str:
+    channel, value = given["channel"], given["value"]
+    await board.sensor(channel).set(value)
+    return f"sensor {channel} reads {value:g}"
+
+
+async def _release_sensor(stack: Stack, board: RecordedBoard, given: Mapping[str, Any]) -> str:
+    await board.sensor(given["channel"]).release()
+    return f"sensor {given['channel']} reads what the board makes"
+
+
+async def _show_pins(stack: Stack, board: RecordedBoard, given: Mapping[str, Any]) -> str:
+    return " ".join(map(str, sorted(await board.pins())))
+
+
 ACTS: Mapping[str, Mapping[str, Act]] = {
     "power": {"on": _power_on, "off": _power_off, "cut": _cut_power, "reset": _reset},
     "link": {"cut": _cut_link, "restore": _restore_link, "delay": _delay_link},
+    "sensor": {"set": _set_sensor, "release": _release_sensor},
+    "pins": {"show": _show_pins},
 }
 """By what is acted on, and the act."""
 

@@ -28,7 +28,7 @@ KEYS = {
     "c": ("link", "cut"),
     "l": ("link", "restore"),
 }
-"""What a key does; the board's console shows the rest."""
+"""The act of each key; the board's console shows the rest."""
 HELP = "keys: o power on, f power off, x cut power, r reset, c cut link, l restore link, q leave"
 LEAVE = ("q", "\x1d", "\x04")
 """And Ctrl-] and Ctrl-D, with which other consoles are left."""

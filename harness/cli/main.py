@@ -44,6 +44,8 @@ COMMANDS = {
     "console": ("console", "Follow a board's console, with keys that act on the board."),
     "publications": ("publications", "Show what an application publishes."),
     "power": ("acts", "Switch boards on or off, cut their power, or reset them."),
+    "sensor": ("peripherals", "Let a board's sensor read a value, or a series from a file."),
+    "gpio": ("peripherals", "Show the output pins of boards."),
     "link": ("acts", "Cut, delay or restore the links of boards."),
     "monitor": ("monitor", "Watch gateways, devices and applications, live."),
     "boards": ("boards", "List the kinds of boards and their features."),

@@ -172,7 +172,7 @@ async def up(
         say(json.dumps(schema(), indent=2))
         return 0
     if kubeconfig is not None:
-        socket_of(kubeconfig)  # refuses what is no file's name
+        socket_of(kubeconfig)  # refuses a path without a name
     if detach:
         return _detach(kubeconfig, cluster)
     started = Report(report) if report is not None else None

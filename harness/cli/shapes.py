@@ -93,8 +93,22 @@ class ApplicationDocument(TypedDict):
     devices: list[EntryRow]
 
 
+class PinsRow(TypedDict):
+    """The output pins of a board."""
+
+    name: str
+    high: list[int]
+    """The numbers of those that are high."""
+
+
+class GpioDocument(TypedDict):
+    """``wasmbed gpio``."""
+
+    boards: list[PinsRow]
+
+
 class PublicationRow(TypedDict):
-    """What an application published on a device; each line of ``wasmbed publications -f -o json``."""
+    """A publication of an application on a device; each line of ``wasmbed publications -f -o json``."""
 
     time: str | None
     """The time of the device's report."""
@@ -338,6 +352,7 @@ DOCUMENTS: dict[str, object] = {
     "apps": ApplicationsDocument,
     "apps NAME": ApplicationDocument,
     "publications": PublicationsDocument,
+    "gpio": GpioDocument,
     "boards": BoardsDocument,
     "doctor": DoctorDocument,
     "platform status": PlatformDocument,

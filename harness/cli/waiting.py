@@ -85,7 +85,7 @@ async def until(
 
 
 def _condition(wanted: str) -> Condition:
-    """Raises UsageError for what is no condition."""
+    """Raises UsageError for another form."""
     if wanted in ("create", "delete"):
         return lambda item: (item is None) == (wanted == "delete")
     field, equals, value = wanted.partition("=")

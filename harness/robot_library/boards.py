@@ -85,6 +85,15 @@ class BoardKeywords(StackKeywords):
         """Switch a board off gracefully: it closes its link first."""
         await board_of(self.stack, board).power_off()
 
+    @async_keyword("boards")
+    async def set_sensor_of_board(self, board: Board | str, channel: int, value: float) -> None:
+        """Let applications on a board read ``value`` at a sensor's channel, 0 to 7, in the sensor's unit. The board
+        must have the feature ``sensors``.
+
+        | Set Sensor Of Board    ${board}    0    21.5
+        """
+        await board_of(self.stack, board).sensor(channel).set(value)
+
     @async_keyword("boards", "faults")
     async def cut_power_of_board(self, board: Board | str) -> None:
         """Cut a board's power: its link ends without a message."""

@@ -97,6 +97,11 @@ def test_links_of_boards(said: Said) -> None:
         (["wait", "device/virtual-1", "--for=phase"], "write phase=Connected"),
         (["wait", "device/virtual-1", "--for=create", "--timeout=x"], "write 30s or 5m"),
         (["delete", "device/virtul-2"], "did you mean 'virtual-2'"),
+        (["sensor", "virtual-1", "0", "warm"], "'warm' is not a value"),
+        (["sensor", "virtual-1", "0", "nan"], "does not fit a sensor"),
+        (["sensor", "virtual-1", "0", "nothing.csv"], "cannot be read"),
+        (["sensor", "virtul-1", "0", "1"], "did you mean 'virtual-1'"),
+        (["gpio"], "name boards, or all with --all"),
         (["publications", "blonk"], "unknown application 'blonk'"),
         (["build", "nothing.c"], "cannot be read"),
         (["ps", "--kubeconfig="], "names no file"),
@@ -158,6 +163,27 @@ def test_publications_and_deletion(said: Said, start: Start) -> None:
         == "application/thermometer is to be deleted\napplication/thermometer: deleted\n"
     )
     assert "nothing" not in said("apps")
+
+
+def test_sensors_and_pins(said: Said, tmp_path: Path) -> None:
+    assert said("sensor", "virtual-3", "0", "-3.5") == "virtual-3: sensor 0 reads -3.5\n"
+    said("deploy", str(MODULES / "thermometer.wat"), "--to=virtual-3", "--name=cold")
+    said("wait", "application/cold", "--for", "phase=Running")
+    assert '"payload": "fffff254"' in said("publications", "cold", "-o", "json")
+    series = tmp_path / "day.csv"
+    series.write_text("seconds,value\n0,20\n0.05,21.5\n")
+    assert said("sensor", "virtual-3", "1", str(series)).splitlines() == [
+        "virtual-3: sensor 1 reads 20", "virtual-3: sensor 1 reads 21.5", f"{series}: all 2 values were set",
+    ]  # fmt: skip
+    assert said("sensor", "virtual-3", "0", "free") == "virtual-3: sensor 0 reads what the board makes\n"
+    document = json.loads(said("gpio", "--all", "-o", "json"))
+    check_shape("gpio", document)
+    assert [each["name"] for each in document["boards"]] == ["virtual-1", "virtual-2", "virtual-3"]
+    assert "virtual-3" in said("gpio", "virtual-3")
+    for line in ("1,2,3", "0,x", "1,1\n0,1", "0,9e9"):
+        series.write_text(f"0,1\n{line}\n")
+        assert f"{series}:" in said("sensor", "virtual-3", "1", str(series), code=2)
+    said("delete", "application/cold")
 
 
 def test_build_is_compile(said: Said, tmp_path: Path) -> None:
