@@ -5,13 +5,10 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from harness.core.clock import Clock
 from harness.core.errors import UsageError, reason
-
-if TYPE_CHECKING:
-    from harness.boards.board import Board
 
 __all__ = ["CHANNELS", "Sensor", "read_series", "thousandths"]
 
@@ -20,10 +17,17 @@ CHANNELS = 8
 _SMALLEST, _LARGEST = -(1 << 31), (1 << 31) - 1
 
 
+class Settable(Protocol):
+    """The part of a board that a sensor needs."""
+
+    async def set_sensor(self, channel: int, value: int | None) -> None:
+        """Let readings of a channel be ``value``, in thousandths; None: the board makes them."""
+
+
 class Sensor:
     """One channel of a board, as :meth:`Board.sensor` gives it."""
 
-    def __init__(self, board: Board, channel: int) -> None:
+    def __init__(self, board: Settable, channel: int) -> None:
         self._board, self._channel = board, channel
 
     async def set(self, value: float) -> None:
