@@ -56,7 +56,7 @@ class Control:
         if self._server is not None:
             self._server.close()
             self._path.unlink(missing_ok=True)
-        if self._lock >= 0:  # before the clients' end: whoever sees that may start a platform here
+        if self._lock >= 0:  # before the clients' end: a client that sees it may start a platform here
             self._lock_file.unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = -1
