@@ -14,7 +14,7 @@ from typing import ClassVar
 from harness.boards.bridge import Counters
 from harness.boards.console import Console
 from harness.boards.foreign import ForeignImage
-from harness.boards.gdb import GdbStub
+from harness.boards.gdb import DebugTarget, GdbStub
 from harness.boards.sensors import CHANNELS, Sensor
 from harness.boards.usage import Usage, usage_of
 from harness.boards.virtual_time import VirtualTime
@@ -266,6 +266,12 @@ class Board(ABC):
     def debugger(self) -> AbstractAsyncContextManager[GdbStub]:
         """Access the board's memory and registers while it is stopped. Raises UsageError without the feature
         ``debug``."""
+        raise self._lacks("debug")
+
+    def debug_target(self) -> AbstractAsyncContextManager[DebugTarget]:
+        """Wait for a debugger while the board runs; one that attaches stops the processor. At the end it runs on.
+
+        Raises UsageError without the feature ``debug``, and while another debugger may attach."""
         raise self._lacks("debug")
 
     async def execute(self, command: str) -> str:

@@ -6,10 +6,12 @@ The protocol is described in the GDB manual, appendix "Remote Serial Protocol".
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
+from pathlib import Path
 
 from harness.core.errors import RigError
 
-__all__ = ["CORTEX_M", "REGISTERS", "GdbStub"]
+__all__ = ["CORTEX_M", "REGISTERS", "DebugTarget", "GdbStub"]
 
 CORTEX_M = (*(f"r{n}" for n in range(13)), "sp", "lr", "pc")
 RISC_V = (
@@ -20,6 +22,14 @@ RISC_V = (
 )
 REGISTERS = {"qemu-system-arm": CORTEX_M, "qemu-system-riscv32": RISC_V}
 """The core registers in the order of the stub's reply, by emulator; each has 32 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class DebugTarget:
+    """Where a debugger attaches to a board: its stub's unix socket, and the image with its symbols."""
+
+    socket: Path
+    image: Path
 
 
 class GdbStub:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def socket_of(kubeconfig: Path) -> Path:
     return kubeconfig.with_name(f"{kubeconfig.name}.sock")
 
 
-async def asked(kubeconfig: Path | None, do: str, **request: Any) -> AsyncIterator[Any]:
+async def asked(kubeconfig: Path | None, do: str, **request: Any) -> AsyncGenerator[Any, None]:
     """The answers to a request, until the connection ends. Raises RigError if it ends without any."""
     from harness.platform.control import ask
 

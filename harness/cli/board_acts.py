@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from harness.stack import Stack
     from harness.stack.board import RecordedBoard
 
-__all__ = ["ACTS", "act_on_boards"]
+__all__ = ["ACTS", "act_on_boards", "debug"]
 
 Act = Callable[["Stack", "RecordedBoard", Mapping[str, Any]], Awaitable[str]]
 """Does it, and returns what is so now."""
@@ -114,6 +114,14 @@ async def act_on_boards(stack: Stack, request: Mapping[str, Any]) -> AsyncIterat
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def debug(stack: Stack, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    """Let a debugger attach to a board until the connection of the request ends; yields where."""
+    [board] = _named(stack, [str(request.get("board"))])
+    async with board.debug_target() as target:
+        yield {"name": board.name, "socket": str(target.socket), "image": str(target.image.resolve())}
+        await asyncio.get_running_loop().create_future()
 
 
 def _named(stack: Stack, names: list[str]) -> list[RecordedBoard]:

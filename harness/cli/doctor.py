@@ -25,6 +25,7 @@ TOOLS = {
     "cargo": ("make firmware", "install Rust: rustup, or Debian's rustc-web, cargo-web and rust-web-src"),
     "arm-none-eabi-ld": ("make firmware (linker)", "install Debian's gcc-arm-none-eabi"),
     "ld.lld": ("make firmware (linker for RISC-V)", "install Debian's lld"),
+    "gdb-multiarch": ("wasmbed gdb, and replay --gdb", "install Debian's gdb-multiarch"),
     "clang": ("make apps (the one in C)", "install Debian's clang and lld"),
 }
 """Optional programs: their purpose, and how to install them."""

@@ -41,6 +41,7 @@ COMMANDS = {
     "delete": ("deletion", "Delete devices, applications or gateways."),
     "wait": ("waiting", "Wait until devices, applications or gateways are as you say."),
     "logs": ("logs", "Show the consoles of boards."),
+    "gdb": ("gdb", "Debug a board in QEMU with gdb, or from VS Code."),
     "console": ("console", "Follow a board's console, with keys that act on the board."),
     "publications": ("publications", "Show what an application publishes."),
     "power": ("acts", "Switch boards on or off, cut their power, or reset them."),

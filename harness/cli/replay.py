@@ -11,6 +11,7 @@ import click
 
 from harness.cli.cluster import asynchronous
 from harness.cli.ending import End
+from harness.cli.gdb import gdb_command
 from harness.cli.output import Stream, say
 from harness.cli.runs import RunPath
 from harness.core.errors import RigError, UsageError
@@ -47,7 +48,7 @@ async def replay(run: Path, board: str | None, gdb: bool) -> None:
         )
 
     def waiting(stub: Path) -> None:
-        attach = shlex.join(["gdb-multiarch", str(recording.image), "-ex", f"target remote {stub}"])
+        attach = shlex.join(gdb_command(recording.image, platform.image_path.resolve().parent.parent, stub))
         say(f"{facts['board']} is stopped before its first instruction; attach with\n  {attach}", err=True)
 
     def write_raw(data: bytes) -> None:

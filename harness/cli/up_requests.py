@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.board_acts import ACTS, act_on_boards
+from harness.cli.board_acts import ACTS, act_on_boards, debug
 from harness.platform.control import Answers, unknown_request
 from harness.wasmbed.resources.timestamps import format_timestamp
 
@@ -53,6 +53,9 @@ def up_answers(stack: Stack, kubeconfig: Path, namespace: str, stop: Callable[[]
             case str(kind) if kind in ACTS:
                 async for board in act_on_boards(stack, request):
                     yield board
+            case "debug":
+                async for target in debug(stack, request):
+                    yield target
             case _:
                 raise unknown_request(request)
 

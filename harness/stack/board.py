@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from harness.boards.board import Board, Credentials, Power
 from harness.boards.bridge import Counters
-from harness.boards.gdb import GdbStub
+from harness.boards.gdb import DebugTarget, GdbStub
 from harness.boards.usage import Usage
 from harness.stack.recorder import Recorder
 
@@ -150,6 +151,15 @@ class RecordedBoard(Board):
 
     def debugger(self) -> AbstractAsyncContextManager[GdbStub]:
         return self._board.debugger()
+
+    @asynccontextmanager
+    async def debug_target(self) -> AsyncIterator[DebugTarget]:
+        async with self._board.debug_target() as target:
+            self._fault("debug")
+            try:
+                yield target
+            finally:
+                self._note("debugged")
 
     def _record_line(self, line: str) -> None:
         self._recorder.console(line, self.device, board=self.name)

@@ -16,7 +16,7 @@ from harness.boards.bridge import Bridge, TcpBridge
 from harness.boards.emulated import ConsoleLine, EmulatedBoard
 from harness.boards.foreign import Source
 from harness.boards.foreign_settings import learned
-from harness.boards.gdb import REGISTERS, GdbStub
+from harness.boards.gdb import REGISTERS, DebugTarget, GdbStub
 from harness.boards.image import check_image
 from harness.boards.platform import Platform, Region
 from harness.boards.provisioning import ETHERNET_HOST, provisioning_blob
@@ -73,6 +73,7 @@ class QemuBoard(EmulatedBoard):
         self._recording: Recording | None = None
         self._recorded_console: IO[bytes] | None = None
         self._memory: IO[bytes] | None = None
+        self._is_debugged = False
         self._peripherals = Peripherals(platform.peripherals, MEMORY_SIZE) if platform.peripherals is not None else None
 
     @property
@@ -298,18 +299,30 @@ class QemuBoard(EmulatedBoard):
         self._check_has("debug")
         machine, stub = self._running(), GdbStub(self.name, REGISTERS[self.platform.program])
         await machine.execute("stop")
-        try:
-            with tempfile.TemporaryDirectory(prefix="wasmbed-gdb-") as folder:
-                path = Path(folder) / "gdb"
-                await machine.monitor(f"gdbserver unix:{path},server=on,wait=off")
-                await stub.open(str(path))
+        async with self.debug_target() as target:
+            await stub.open(str(target.socket))
             try:
                 yield stub
             finally:
                 await stub.close()
+
+    @contextlib.asynccontextmanager
+    async def debug_target(self) -> AsyncIterator[DebugTarget]:
+        self._check_has("debug")
+        machine = self._running()
+        if self._is_debugged:
+            raise UsageError("another debugger has it", where=self.name, do="end that one first")
+        self._is_debugged = True
+        try:
+            with tempfile.TemporaryDirectory(prefix="wasmbed-gdb-") as folder:
+                path = Path(folder) / "gdb"
+                await machine.monitor(f"gdbserver unix:{path},server=on,wait=off")
+                yield DebugTarget(path, self.platform.image_path)
         finally:
-            await machine.monitor("gdbserver none")
-            await machine.execute("cont")
+            self._is_debugged = False
+            if machine.pid is not None:
+                await machine.monitor("gdbserver none")
+                await machine.execute("cont")
 
     def _check_has(self, feature: str) -> None:
         if feature in self.features:
