@@ -24,7 +24,7 @@ from tools.boards import Board, find_boards
 from tools.images import Image, measure, table
 from tools.native import NAME as NATIVE
 from tools.native import build_library
-from tools.toolchain import ARM_LINKER, RISCV_LINKER, Failed, Missing, Toolchain, find_toolchain
+from tools.toolchain import Failed, Missing, Toolchain, find_toolchain, linker_flags
 
 FIRMWARE = Path(__file__).resolve().parent
 IMAGES = FIRMWARE / "images"
@@ -67,7 +67,7 @@ def build(
         chosen = list(of_target)
         try:
             toolchain = find_toolchain(target)
-            flags = {target: (RISCV_LINKER if chosen[0].is_riscv else ARM_LINKER).flags()}
+            flags = {target: linker_flags(is_riscv=chosen[0].is_riscv)}
         except Missing as missing:
             failures |= dict.fromkeys((board.name for board in chosen), str(missing))
             continue

@@ -25,25 +25,18 @@ class Failed(Exception):
     """Cargo failed; the message is its output."""
 
 
-@dataclass(frozen=True)
-class Linker:
-    """A linker for bare metal: its program, Debian's package, rustc's name for its kind, and its options."""
-
-    program: str
-    package: str
-    flavor: str
-    options: tuple[str, ...] = ()
-
-    def flags(self) -> list[str]:
-        """Return rustc's flags for it. Raises Missing."""
-        linker = [f"-Clinker={require(self.program, self.package)}", f"-Clinker-flavor={self.flavor}"]
-        return [*linker, "-Clink-arg=--nmagic", *self.options]
-
-
-ARM_LINKER = Linker("arm-none-eabi-ld", "gcc-arm-none-eabi", "ld")
+LINKER, LINKER_PACKAGE = "ld.lld", "lld"
+# A function that was left out has no address 0 in the debug data: there is other code.
+_OPTIONS = ("-Clink-arg=--nmagic", "-Clink-arg=-zdead-reloc-in-nonalloc=.debug_*=0xffffffff")
 # Without frame pointers, a function that never returns does not save its return address, and backtraces lack its
 # caller.
-RISCV_LINKER = Linker("ld.lld", "lld", "ld.lld", ("-Clink-arg=--discard-locals", "-Cforce-frame-pointers=yes"))
+_RISCV = ("-Clink-arg=--discard-locals", "-Cforce-frame-pointers=yes")
+
+
+def linker_flags(*, is_riscv: bool) -> list[str]:
+    """Return rustc's flags for the linker of bare metal. Raises Missing."""
+    linker = [f"-Clinker={require(LINKER, LINKER_PACKAGE)}", f"-Clinker-flavor={LINKER}"]
+    return [*linker, *_OPTIONS, *(_RISCV if is_riscv else ())]
 
 
 @dataclass(frozen=True)

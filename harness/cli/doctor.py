@@ -23,8 +23,7 @@ TOOLS = {
     "qemu-system-arm": ("emulated boards", "install Debian's qemu-system-arm, 7.2 or newer"),
     "qemu-system-riscv32": ("emulated boards with RISC-V", "install Debian's qemu-system-misc, 7.2 or newer"),
     "cargo": ("make firmware", "install Rust: rustup, or Debian's rustc-web, cargo-web and rust-web-src"),
-    "arm-none-eabi-ld": ("make firmware (linker)", "install Debian's gcc-arm-none-eabi"),
-    "ld.lld": ("make firmware (linker for RISC-V)", "install Debian's lld"),
+    "ld.lld": ("make firmware (linker)", "install Debian's lld"),
     "gdb-multiarch": ("wasmbed gdb, and replay --gdb", "install Debian's gdb-multiarch"),
     "clang": ("make apps (the one in C)", "install Debian's clang and lld"),
 }

@@ -103,7 +103,7 @@ def test_a_backtrace_alone_has_an_unknown_cause() -> None:
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     compiler = shutil.which("arm-none-eabi-gcc")
     if compiler is None:
-        pytest.skip("needs arm-none-eabi-gcc (see system-packages.txt)")
+        pytest.skip("needs arm-none-eabi-gcc (see .ci/packages.txt)")
     folder = tmp_path_factory.mktemp("symbols")
     source = folder / "two.c"
     source.write_text(

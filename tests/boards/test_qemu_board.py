@@ -239,7 +239,7 @@ async def test_other_firmware_is_noticed(
 ) -> None:
     compiler = shutil.which("arm-none-eabi-gcc")
     if compiler is None:
-        pytest.skip("needs arm-none-eabi-gcc (see system-packages.txt)")
+        pytest.skip("needs arm-none-eabi-gcc (see .ci/packages.txt)")
     (tmp_path / "other.c").write_text(
         f'{source}\n__attribute__((section(".vectors"), used)) void *const vectors[] = {{(void *)0x20010000, reset}};'
     )

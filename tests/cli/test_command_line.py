@@ -70,7 +70,7 @@ def test_doctor_says_how_to_get_what_is_missing(
         "qemu-system-arm is not installed; on Debian",
         "not found, for manual use of the cluster: install Debian's kubernetes-client",
         "not found, for make firmware: install Rust",
-        "not found, for make firmware (linker): install Debian's gcc-arm-none-eabi",
+        "not found, for make firmware (linker): install Debian's lld",
     ):
         assert words in output
     assert "virtual " in output

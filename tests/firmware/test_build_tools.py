@@ -219,7 +219,7 @@ def test_cargo_is_quoted_only_when_it_fails(tmp_path: Path) -> None:
 @pytest.mark.parametrize("script", ["build.py", "apps.py", "check.py"])
 def test_ctrl_c_ends_a_build_without_a_traceback(tmp_path: Path, script: str) -> None:
     """The tools get the signal too, as with Ctrl-C in a terminal."""
-    for name in ("cargo", "rustup", "rustc", "clang", "arm-none-eabi-ld"):
+    for name in ("cargo", "rustup", "rustc", "clang", "ld.lld"):
         tool = tmp_path / name
         tool.write_text("#!/bin/sh\nkill -INT $PPID\nexit 130\n", "utf-8")
         tool.chmod(0o755)
