@@ -43,7 +43,7 @@ def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def gdb(*arguments: str) -> str:
-    """What gdb says about the board; it ends well."""
+    """The output of gdb at the board; it ends well."""
     command = [sys.executable, "-m", "harness.cli", "gdb", BOARD, "-batch", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=HUNG, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
