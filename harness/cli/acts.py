@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
+from harness.cli import completion
 from harness.cli.asking import asked, platform_option
 from harness.cli.cluster import asynchronous
 from harness.cli.output import say
 from harness.core.errors import UsageError
 
-boards_argument = click.argument("boards", metavar="BOARD...", nargs=-1)
+boards_argument = click.argument("boards", metavar="BOARD...", nargs=-1, shell_complete=completion.boards)
 all_option = click.option("--all", "-a", "everything", is_flag=True, help="All boards.")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli import completion
 from harness.cli.cluster import asynchronous, check_applications, cluster_options, connected
 from harness.cli.output import cell, console, say
 from harness.core.errors import ProductFailure, UsageError, suggestion
@@ -23,7 +24,12 @@ SECONDS = click.FloatRange(min=0)
 
 @click.command()
 @click.argument("module", type=click.Path(path_type=Path))
-@click.option("--to", required=True, help="all, labels (site=roof), or device names (pump-1,pump-2).")
+@click.option(
+    "--to",
+    required=True,
+    help="all, labels (site=roof), or device names (pump-1,pump-2).",
+    shell_complete=completion.devices,
+)
 @click.option("--name", help="Name of the application.  [default: the file's name]")
 @click.option("--memory", type=click.IntRange(min=1), help="Limit of linear memory, in bytes.")
 @click.option("--fuel", type=click.IntRange(min=1), help="Limit of fuel for one call.")
@@ -80,7 +86,7 @@ async def deploy(
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.applications)
 @click.option(
     "--wait",
     default=30.0,

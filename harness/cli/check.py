@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli import completion
 from harness.cli.forms import form_option, show_document
 from harness.cli.output import say, write_file
 from harness.cli.runs import RunPath
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("history", type=RunPath())
+@click.argument("history", type=RunPath(), shell_complete=completion.runs)
 @click.option("--sequence", "names", multiple=True, help="Executable sequence, by name or file; may be repeated.")
 @click.option("--only", multiple=True, help="Device or application to judge; may be repeated.  [default: all]")
 @click.option(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli import completion
 from harness.cli.forms import form_option, show_document
 from harness.cli.output import say
 from harness.cli.runs import REPORTS, find_run
@@ -22,8 +23,8 @@ LISTED = 40
 
 
 @click.command()
-@click.argument("first", metavar="RUN")
-@click.argument("second", metavar="RUN")
+@click.argument("first", metavar="RUN", shell_complete=completion.runs)
+@click.argument("second", metavar="RUN", shell_complete=completion.runs)
 @click.option(
     "--reports", type=click.Path(path_type=Path), default=REPORTS, show_default=True, help="Folder of the runs."
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli import completion
 from harness.cli.asking import asked
 from harness.cli.cluster import asynchronous, cluster_options, opened
 from harness.cli.ending import End
@@ -36,7 +37,7 @@ TAIL = 20
 
 
 @click.command()
-@click.argument("board")
+@click.argument("board", shell_complete=completion.boards)
 @cluster_options
 @asynchronous
 async def console(board: str, kubeconfig: Path | None, namespace: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli import completion
 from harness.cli.cluster import asynchronous, cluster_options, connected
 from harness.cli.named import parse_named
 from harness.cli.output import say
@@ -13,7 +14,7 @@ from harness.core.errors import UsageError, suggestion
 
 
 @click.command()
-@click.argument("objects", metavar="KIND/NAME...", nargs=-1, required=True)
+@click.argument("objects", metavar="KIND/NAME...", nargs=-1, required=True, shell_complete=completion.objects)
 @click.option(
     "--wait",
     "within",

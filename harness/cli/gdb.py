@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from harness.cli import completion
 from harness.cli.asking import asked, platform_option
 from harness.cli.cluster import asynchronous
 from harness.cli.ending import End
@@ -25,7 +26,7 @@ LAUNCH = Path(".vscode") / "launch.json"
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
-@click.argument("board")
+@click.argument("board", shell_complete=completion.boards)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.option("--vscode", is_flag=True, help="Write .vscode/launch.json instead, and wait for VS Code until Ctrl-C.")
 @platform_option

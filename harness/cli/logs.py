@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli import completion
 from harness.cli.cluster import asynchronous, cluster_options, in_documents_form, opened
 from harness.cli.ending import End
 from harness.cli.output import is_folded, say
@@ -43,7 +44,7 @@ class WantedLines:
 
 
 @click.command()
-@click.argument("names", metavar="BOARD|DEVICE...", nargs=-1)
+@click.argument("names", metavar="BOARD|DEVICE...", nargs=-1, shell_complete=completion.consoles)
 @click.option("--all", "-a", "everything", is_flag=True, help="Show the consoles of all devices.")
 @click.option("--follow", "-f", is_flag=True, help="Continue with new lines until Ctrl-C.")
 @click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Show only the last N lines of each.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli import completion
 from harness.cli.output import say
 from harness.cli.runs import RunPath
 from harness.core.errors import ProductFailure, RigError
@@ -20,7 +21,7 @@ __all__ = ["merge", "outcome", "write_report"]
 
 
 @click.command()
-@click.argument("shards", metavar="RUN...", nargs=-1, required=True, type=RunPath())
+@click.argument("shards", metavar="RUN...", nargs=-1, required=True, type=RunPath(), shell_complete=completion.runs)
 @click.option(
     "--into", type=click.Path(path_type=Path), required=True, help="The new run's folder, such as reports/nightly."
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli import completion
 from harness.cli.acts import act_on, all_option, boards_argument
 from harness.cli.asking import asked, platform_option
 from harness.cli.cluster import asynchronous
@@ -22,7 +23,7 @@ FREE = "free"
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.argument("board")
+@click.argument("board", shell_complete=completion.boards)
 @click.argument("channel", type=click.IntRange(0, 7))
 @click.argument("value", metavar="VALUE|FILE.csv|free")
 @platform_option

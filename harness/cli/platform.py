@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from harness.cli import completion
 from harness.cli.asking import socket_of
 from harness.cli.cluster import program
 from harness.cli.ending import End
@@ -64,6 +65,7 @@ KEPT = 10_000
     default="virtual=1",
     show_default=True,
     help="Kinds and numbers of boards (virtual=5,mps2-an385=2), or none; instead of the file's.",
+    shell_complete=completion.kinds,
 )
 @click.option(
     "--image",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli import completion
 from harness.cli.cluster import check_applications, cluster_options
 from harness.cli.forms import form_option, show_change, show_document
 from harness.cli.output import say
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name", metavar="APPLICATION")
+@click.argument("name", metavar="APPLICATION", shell_complete=completion.applications)
 @click.option("--device", metavar="NAME", help="Only those of this device.")
 @click.option("--follow", "-f", is_flag=True, help="Continue with each further one until Ctrl-C.")
 @form_option

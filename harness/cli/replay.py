@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli import completion
 from harness.cli.cluster import asynchronous
 from harness.cli.ending import End
 from harness.cli.gdb import gdb_command
@@ -24,7 +25,7 @@ OFFERED = 8
 
 
 @click.command()
-@click.argument("run", type=RunPath())
+@click.argument("run", type=RunPath(), shell_complete=completion.runs)
 @click.option("--board", help="Name of the board, if several were recorded.")
 @click.option("--gdb", is_flag=True, help="Wait for a debugger before the first instruction.")
 @asynchronous

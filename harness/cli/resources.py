@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli import completion
 from harness.cli.cluster import check_applications, cluster_options, has_applications, has_gateways
 from harness.cli.forms import form_option, show_change, show_document
 from harness.cli.output import say
@@ -115,7 +116,7 @@ def devices(form: str, watch: bool, kubeconfig: Path | None, namespace: str) -> 
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completion.applications)
 @form_option
 @watch_option
 @cluster_options

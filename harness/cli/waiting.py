@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli import completion
 from harness.cli.cluster import asynchronous, cluster_options, connected
 from harness.cli.named import parse_named
 from harness.cli.output import say
@@ -23,12 +24,13 @@ Condition = Callable[["Object | None"], bool]
 
 
 @click.command()
-@click.argument("objects", metavar="KIND/NAME...", nargs=-1, required=True)
+@click.argument("objects", metavar="KIND/NAME...", nargs=-1, required=True, shell_complete=completion.objects)
 @click.option(
     "--for",
     "wanted",
     required=True,
     metavar="WHAT",
+    shell_complete=completion.conditions,
     help="phase=Connected or another field of the status, condition=Ready, create, or delete.",
 )
 @click.option("--timeout", default="30s", show_default=True, metavar="TIME", help="30s, 5m.")
