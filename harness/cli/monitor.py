@@ -3,47 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+import sys
 from collections.abc import Callable, Iterable
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
 from harness.cli.cluster import asynchronous, cluster_options, connected, has_applications, has_gateways
 from harness.cli.ending import End
-from harness.cli.output import ReaderGone, cell, console, say
-from harness.cli.resources import COLOURS, application_table, device_table, gateway_table
+from harness.cli.logs import together
+from harness.cli.output import ReaderGone, console, say
 from harness.core.errors import HarnessError
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-
-    from harness.core.clock import Clock, Timer
+    from harness.core.clock import Clock
     from harness.wasmbed.resources.api import Object
     from harness.wasmbed.resources.informer import Informer
 
-REDRAWN_AFTER = 0.2
-"""Seconds over which changes are collected."""
-AGED_AFTER = 1.0
-"""Seconds between updates of the age that is shown."""
 AGAIN_AFTER = 1.0
 """Seconds between two attempts to connect again."""
-FRAME = 11
-"""Lines for headings, counts, and the connection."""
 KINDS = ("Gateway", "Device", "Application")
-ENDS = "press Ctrl-C to stop"
 
 
 @click.command()
 @cluster_options
 @asynchronous
 async def monitor(kubeconfig: Path | None, namespace: str) -> None:
-    """Watch gateways, devices and applications until Ctrl-C.
+    """Watch gateways, devices and applications until Ctrl-C or q.
 
-    A terminal shows a live screen; a file or pipe gets a line for each change of a phase. After a lost connection the
-    monitor connects again.
+    A terminal shows a live screen, the worst first: arrows choose a device, / filters, l shows its console, and o, f, x
+    and r are the keys of its power on a platform of wasmbed up. A file or pipe gets a line for each change of a phase.
+    After a lost connection the monitor connects again.
     """
     await follow(kubeconfig, namespace)
 
@@ -54,9 +46,16 @@ async def follow(kubeconfig: Path | None, namespace: str) -> None:
 
     end, clock, output = End(), SystemClock(), console()
     end.watch_reader()
-    with ExitStack() as ends:
-        seen = Seen(clock, ends.enter_context(_Screen(output, clock)) if output.is_terminal else _Lines())
-        await end.unless(_follow(seen, clock, kubeconfig, namespace))
+    if not output.is_terminal:
+        await end.unless(_follow(Seen(clock, _Lines()), clock, kubeconfig, namespace))
+        return
+    from harness.cli.monitor_screen import Screen
+
+    with Screen(output, clock) as screen:
+        works = [_follow(Seen(clock, screen), clock, kubeconfig, namespace)]
+        if sys.stdin.isatty():
+            works.append(screen.obey(kubeconfig, namespace))
+        await end.unless(together(*works, first=True))
 
 
 async def _follow(seen: Seen, clock: Clock, kubeconfig: Path | None, namespace: str) -> None:
@@ -122,10 +121,23 @@ async def _ended(task: asyncio.Task[None]) -> None:
     await asyncio.wait([task])
 
 
+class View(Protocol):
+    """What shows it."""
+
+    def show(self, seen: Seen) -> None:
+        """Begin to show it."""
+
+    def changed(self, kind: str, name: str, old: Object | None, new: Object | None) -> None:
+        """Show a change of an object; None: it is not there."""
+
+    def notice(self, text: str) -> None:
+        """Show what became of the connection."""
+
+
 class Seen:
     """The objects that were seen last, and the state of the connection."""
 
-    def __init__(self, clock: Clock, view: _Screen | _Lines) -> None:
+    def __init__(self, clock: Clock, view: View) -> None:
         self._clock, self._view = clock, view
         self.objects: dict[str, dict[str, Object]] = {kind: {} for kind in KINDS}
         self.lost = ""
@@ -168,7 +180,7 @@ class _Lines:
         """Print nothing before a change."""
 
     def changed(self, kind: str, name: str, old: Object | None, new: Object | None) -> None:
-        before, after = _phase(old) if old is not None else "", _phase(new) if new is not None else "deleted"
+        before, after = phase_of(old) if old is not None else "", phase_of(new) if new is not None else "deleted"
         if before != after:
             say(f"{kind.lower()} {name}: {after}")
 
@@ -176,91 +188,6 @@ class _Lines:
         say(text)
 
 
-def _phase(object: Object) -> str:
+def phase_of(object: Object) -> str:
+    """Its phase; Pending before there is one."""
     return str((object.get("status") or {}).get("phase", "Pending"))
-
-
-class _Screen:
-    """A live screen, redrawn after changes, and every second for its age."""
-
-    def __init__(self, output: Console, clock: Clock) -> None:
-        from rich.live import Live
-
-        self._output, self._clock = output, clock
-        self._live = Live(console=output, screen=True, auto_refresh=False)
-        self._due: Timer | None = None
-        self._aging: Timer | None = None
-        self._seen: Seen | None = None
-
-    def __enter__(self) -> _Screen:
-        self._live.__enter__()
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        for timer in (self._due, self._aging):
-            if timer is not None:
-                timer.cancel()
-        self._live.__exit__(*exception)
-
-    def show(self, seen: Seen) -> None:
-        self._seen = seen
-        self._age()
-
-    def changed(self, kind: str, name: str, old: Object | None, new: Object | None) -> None:
-        if self._due is None:
-            self._due = self._clock.call_later(REDRAWN_AFTER, self._draw)
-
-    def notice(self, text: str) -> None:
-        self._draw()
-
-    def _age(self) -> None:
-        self._aging = self._clock.call_later(AGED_AFTER, self._age)
-        self._draw()
-
-    def _draw(self) -> None:
-        self._due = None
-        if self._seen is not None:
-            gateways, devices, applications = (self._seen.objects[kind].values() for kind in KINDS)
-            shown = picture(
-                gateways, devices, applications, self._output.height, *_connection(self._seen, self._clock.now())
-            )
-            self._live.update(shown)
-            self._live.refresh()
-
-
-def _connection(seen: Seen, now: float) -> tuple[str, str]:
-    """Texts for the age of the screen, and for a lost connection."""
-    age = f"last change {now - seen.news:.0f} s ago" if seen.answered else "connecting"
-    lost = f"connection lost {now - seen.since:.0f} s ago: {seen.lost}; reconnecting" if seen.lost else ""
-    return f"{age}; {ENDS}", lost
-
-
-def picture(
-    gateways: Iterable[Object],
-    devices: Iterable[Object],
-    applications: Iterable[Object],
-    height: int,
-    age: str = ENDS,
-    lost: str = "",
-) -> RenderableType:
-    """The screen in ``height`` lines: a ``lost`` connection, gateways, counts, applications, devices, and the ``age``.
-
-    Devices with problems come first.
-    """
-    from rich.console import Group
-    from rich.text import Text
-
-    devices = sorted(devices, key=lambda device: (COLOURS.get(_phase(device)) == "green", device["metadata"]["name"]))
-    gateways, applications = list(gateways), list(applications)
-    room = max(height - FRAME - len(gateways), 4)
-    shown = applications[: max(room // 2, room - len(devices))]
-    rest = devices[: room - len(shown)]
-    numbers = Text("devices: ")
-    for phase, number in Counter(map(_phase, devices)).most_common():
-        numbers.append_text(cell(f"{number} {phase}  ", COLOURS.get(phase, "")))
-    parts: list[RenderableType] = [cell(lost, "bold red")] if lost else []
-    parts += [gateway_table(gateways), numbers, application_table(shown), device_table(rest)]
-    hidden = len(applications) - len(shown) + len(devices) - len(rest)
-    if hidden:
-        parts.append(Text(f"and {hidden} more", style="dim"))
-    return Group(*parts, cell(age, "dim"))

@@ -18,7 +18,8 @@ import yaml
 from rich.console import Console
 
 from harness.cli.main import run
-from harness.cli.monitor import _Lines, picture
+from harness.cli.monitor import _Lines
+from harness.cli.monitor_picture import Chosen, picture
 from harness.core.history import Event, Kind
 from harness.core.logs import get_log
 
@@ -183,7 +184,12 @@ def test_text_in_the_monitor_is_escaped(capfd: pytest.CaptureFixture[str]) -> No
     written = StringIO()
     console = Console(file=written, width=2000, highlight=False)
     gateway, device, application = OBJECTS.values()
-    console.print(picture([gateway], [device], [application], 50, HOSTILE, HOSTILE))
+    chosen = Chosen(HOSTILE, filter=HOSTILE, notice=HOSTILE)
+    console.print(picture([gateway], [device], [application], 2000, 50, chosen, HOSTILE, HOSTILE))
+    check(written.getvalue())
+    chosen.console = HOSTILE
+    chosen.lines.append(HOSTILE)
+    console.print(picture([], [], [], 2000, 50, chosen))
     check(written.getvalue())
     _Lines().changed("Device", HOSTILE, None, device)
     check(*capfd.readouterr())
