@@ -122,7 +122,7 @@ async def _ended(task: asyncio.Task[None]) -> None:
 
 
 class View(Protocol):
-    """What shows it."""
+    """The place where it is shown."""
 
     def show(self, seen: Seen) -> None:
         """Begin to show it."""

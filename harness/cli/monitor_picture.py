@@ -33,7 +33,7 @@ ORDER = ("Failed", "Error", "Offline", "Unreachable", "PartiallyRunning", "Unkno
 
 @dataclass(slots=True)
 class Chosen:
-    """What somebody has chosen to see: the device under the cursor, a filter, whether it is being typed, the console of
+    """The choices of somebody at the screen: the device under the cursor, a filter, whether it is being typed, the console of
     a device, and what came of the last key."""
 
     device: str = ""
