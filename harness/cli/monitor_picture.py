@@ -33,8 +33,8 @@ ORDER = ("Failed", "Error", "Offline", "Unreachable", "PartiallyRunning", "Unkno
 
 @dataclass(slots=True)
 class Chosen:
-    """The choices of somebody at the screen: the device under the cursor, a filter, whether it is being typed, the console of
-    a device, and what came of the last key."""
+    """The choices of somebody at the screen: the device under the cursor, a filter, whether it is being typed, the
+    console of a device, and what came of the last key."""
 
     device: str = ""
     filter: str = ""
