@@ -1,6 +1,6 @@
 """Completion of names by the shell: of boards, devices, applications, kinds, phases and runs.
 
-A shell asks while somebody waits for a key, so what cannot be read in a second is not offered, and nothing is said.
+A shell asks while somebody waits for a key, so what cannot be read soon is not offered, and nothing is said.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 __all__ = ["applications", "boards", "conditions", "consoles", "devices", "kinds", "objects", "runs"]
 
-WITHIN = 1.0
+WITHIN = 5.0
 """Seconds for one question."""
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 

@@ -44,9 +44,10 @@ async def gdb(board: str, arguments: tuple[str, ...], vscode: bool, kubeconfig: 
         image = Path(target["image"])
         command = gdb_command(image, image.parent.parent, target["socket"])
         if vscode:
+            end = End()
             _configure(LAUNCH, target["name"], image, target["socket"])
             say(f"{LAUNCH} has the configuration {_name(target['name'])!r}; press Ctrl-C when you are done")
-            await End().unless(asyncio.Event().wait())  # type: ignore[arg-type]
+            await end.unless(asyncio.Event().wait())  # type: ignore[arg-type]
             return 0
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C is gdb's

@@ -73,6 +73,7 @@ def test_the_board_goes_on_after_a_debugger_that_was_killed(start: Start) -> Non
     assert run(["gdb", BOARD]) == 2
     first.process.kill()
     first.end()
+    assert run(["ps"]) == 0  # the platform has noticed when it answers
     assert "detached" in gdb("-ex", "detach")
     assert run(["stop", "hello", "--wait=100"]) == 0
 
