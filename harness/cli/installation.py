@@ -12,9 +12,10 @@ import click
 
 from harness.cli.cluster import asynchronous
 from harness.cli.config import settings_options
-from harness.cli.forms import form_option, show_document
+from harness.cli.forms import form_option, show_change, show_document
 from harness.cli.installation_tools import build, check_running, kubeconfig_of, monitor, test
 from harness.cli.output import say
+from harness.cli.resources import watch_option
 from harness.cli.service import Report, start_service
 from harness.cli.tables import Table
 from harness.core.errors import RigError, UsageError
@@ -89,14 +90,20 @@ async def deploy(settings: Path | None, pairs: Sequence[str], foreground: bool, 
 @platform.command()
 @settings_options
 @form_option
+@watch_option
 @asynchronous
-async def status(settings: Path | None, pairs: Sequence[str], form: str) -> int:
+async def status(settings: Path | None, pairs: Sequence[str], form: str, watch: bool) -> int:
     """Show the programs. Exit code 3 if one of them does not run (on this machine)."""
-    chosen, _ = _chosen(settings, pairs)
+    chosen, folder = _chosen(settings, pairs)
     if (cluster := _in_cluster(chosen)) is not None:
+        if watch:
+            raise UsageError("the programs run in a cluster", where="--watch", do="use kubectl get pods --watch")
         if form not in ("table", "wide"):
             raise UsageError("the programs run in a cluster", where=f"-o {form}", do="use kubectl get pods -o json")
         cluster.status()
+        return 0
+    if watch:
+        await _watch(folder, form)
         return 0
     found = await _asked(settings, pairs, do="status")
     if not show_document(form, found, [f"program/{program['name']}" for program in found["programs"]]):
@@ -236,6 +243,23 @@ async def _asked(settings: Path | None, pairs: Sequence[str], **request: Any) ->
         do = f"see {folder.logs / SUPERVISOR}"
         raise RigError("the platform's supervisor ended", where=str(folder.path), do=do)
     return answers[0]
+
+
+async def _watch(folder: Folder, form: str) -> None:
+    """Show the programs, and again when one of them changes, until a signal. Raises RigError when the platform ends."""
+    from harness.cli.ending import End
+    from harness.platform.control import ask
+
+    end = End()
+    end.watch_reader()
+
+    async def show() -> None:
+        async for found in ask(folder.socket, do="status", follow=True):
+            if not show_change(form, found, [f"program/{program['name']}" for program in found["programs"]]):
+                _show(found, wide=form == "wide")
+        raise RigError("the platform ended", where=str(folder.path), do="start it again: wasmbed platform deploy")
+
+    await end.unless(show())
 
 
 async def _serve(

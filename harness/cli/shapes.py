@@ -364,6 +364,7 @@ DOCUMENTS: dict[str, object] = {
 """The document of each command."""
 CHANGES: dict[str, object] = {
     "status --watch": StatusDocument,
+    "platform status --watch": PlatformDocument,
     "devices --watch": DeviceChange,
     "apps --watch": ApplicationChange,
     "publications --follow": PublicationRow,

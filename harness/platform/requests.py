@@ -1,4 +1,4 @@
-"""Requests to a supervisor: ``{"do": "status"}``, ``{"do": "restart", "programs": [...]}``,
+"""Requests to a supervisor: ``{"do": "status", "follow": true}``, ``{"do": "restart", "programs": [...]}``,
 ``{"do": "logs", "programs": [...], "tail": N, "follow": true}``, ``{"do": "stop"}``."""
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def supervisor_answers(supervisor: Supervisor, stop: Callable[[], object]) -> An
         names: Sequence[str] = request.get("programs") or ()
         match request.get("do"):
             case "status":
-                yield supervisor.status()
+                async for status in _statuses(supervisor, follow=bool(request.get("follow"))):
+                    yield status
             case "restart":
                 with _named():
                     restarted = await supervisor.restart(names)
@@ -44,6 +45,20 @@ def supervisor_answers(supervisor: Supervisor, stop: Callable[[], object]) -> An
                 raise unknown_request(request)
 
     return answers
+
+
+async def _statuses(supervisor: Supervisor, *, follow: bool) -> AsyncIterator[dict[str, Any]]:
+    """The present status, and with ``follow`` each further one; changes that come at once are one."""
+    changed = asyncio.Event()
+    supervisor.watchers.add(changed.set)
+    try:
+        yield supervisor.status()
+        while follow:
+            await changed.wait()
+            changed.clear()
+            yield supervisor.status()
+    finally:
+        supervisor.watchers.discard(changed.set)
 
 
 @contextmanager

@@ -39,6 +39,8 @@ class Supervisor:
         self._server: Server | None = None
         self._programs: dict[str, Supervised] = {}
         self._since = clock.now()
+        self.watchers: set[Callable[[], object]] = set()
+        """Each is called when what :meth:`status` says has changed."""
         self._ends = AsyncExitStack()
 
     async def start(self) -> None:
@@ -66,7 +68,7 @@ class Supervisor:
         for specification in specifications(settings, folder, self._clock, addresses):
             name = specification.name
             await self._server.give_access(name, folder.access(name))
-            program = Supervised(specification, folder.log(name), self._clock, self._randomness, lambda: None)
+            program = Supervised(specification, folder.log(name), self._clock, self._randomness, self._changed)
             self._programs[name] = program
             self._ends.push_async_callback(self._stop, program)
             await program.start()
@@ -86,6 +88,10 @@ class Supervisor:
             self._ends.push_async_callback(forward.stop)
             await forward.start()
             self._tell(f"{alias:<14} {self._settings.platform.host}:{port}")
+
+    def _changed(self) -> None:
+        for watcher in tuple(self.watchers):
+            watcher()
 
     async def stop(self) -> None:
         """Take everything down."""

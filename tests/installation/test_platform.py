@@ -194,6 +194,26 @@ async def test_the_console_of_a_board_that_a_device_asks_for(installation: Insta
     assert shown[: len(said.splitlines())] == said.splitlines()
 
 
+async def test_the_status_is_watched_until_the_platform_ends(installation: Installation) -> None:
+    assert (await installation.command("deploy"))[0] == 0
+    watching = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "harness.cli", "platform", "status", "--watch", "-o", "json",
+        cwd=installation.folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert watching.stdout is not None
+    first = json.loads(await watching.stdout.readline())
+    check_shape("platform status --watch", first)
+    assert {program["phase"] for program in first["programs"]} == {"running"}
+    assert (await installation.command("restart", "controllers"))[0] == 0
+    phases: list[str] = []
+    while phases[-1:] != ["running"] or "starting" not in phases:
+        document = json.loads(await watching.stdout.readline())
+        phases += [program["phase"] for program in document["programs"] if program["name"] == "controllers"]
+    await installation.command("stop")
+    _, said = await watching.communicate()
+    assert (watching.returncode, b"the platform ended" in said) == (3, True)
+
+
 async def test_a_program_that_ends_is_started_again(installation: Installation) -> None:
     assert (await installation.command("deploy"))[0] == 0
     before = (await installation.programs())["controllers"]
