@@ -12,7 +12,7 @@ author = "the Wasmbed harness developers"
 project_copyright = "the Wasmbed harness developers"
 smartquotes = False
 version = release = installed("wasmbed-harness")
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click", "sphinx_design", "reference"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_design", "reference"]
 exclude_patterns = ["build", "extensions", "robot"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -49,6 +50,11 @@ def test_the_documented_shapes_are_those_of_the_code() -> None:
     assert {path.name for path in (ROOT / "docs/reference/output").iterdir()} == {
         path.name for path in output_reference.files() if path.suffix == ".json"
     }
+
+
+def test_the_documented_commands_are_those_of_the_code() -> None:
+    page = runpy.run_path(str(ROOT / "docs" / "command_reference.py"))
+    assert page["PAGE"].read_text("utf-8") == page["text"](), "python docs/command_reference.py writes it"
 
 
 @pytest.mark.parametrize("command", ["status", "devices", "apps", "apps hello"])
