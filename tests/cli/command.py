@@ -48,6 +48,16 @@ class Command:
         return self.process.wait(HUNG)
 
 
+def read_until(descriptor: int, *texts: str) -> None:
+    """Read from a terminal until all the texts have come."""
+    said = ""
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        while not all(text in said for text in texts):
+            assert selector.select(timeout=HUNG), said
+            said += os.read(descriptor, 65_536).decode(errors="replace")
+
+
 class Start(Protocol):
     """Starts a :class:`Command`."""
 

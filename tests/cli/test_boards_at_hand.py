@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import selectors
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import run
-from tests.cli.command import HUNG, Command, Start
+from tests.cli.command import HUNG, Command, Start, read_until
 from tests.output_shapes import check_shape
 
 MODULES = Path("scenarios/modules").resolve()
@@ -202,11 +201,11 @@ def test_a_console_has_keys_on_a_terminal(said: Said, kubeconfig: Path) -> None:
     command = [sys.executable, "-m", "harness.cli", "console", "virtual-1"]
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process, open(ours, "r+b", 0) as keys:
         try:
-            _until(keys.fileno(), "q leave")
+            read_until(keys.fileno(), "q leave")
             keys.write(b"?x")
-            _until(keys.fileno(), "virtual-1: off, cut")
+            read_until(keys.fileno(), "virtual-1: off, cut")
             keys.write(b"ro")
-            _until(keys.fileno(), "the board is off", "virtual-1: on")
+            read_until(keys.fileno(), "the board is off", "virtual-1: on")
             keys.write(b"\x1d")
             assert process.wait(HUNG) == 0
         finally:
@@ -219,13 +218,3 @@ def test_a_console_without_a_terminal_follows(start: Start) -> None:
     following = start("console", "virtual-1")
     following.until("link: ")
     assert following.end(signal.SIGINT) == 0
-
-
-def _until(descriptor: int, *texts: str) -> None:
-    """Read until all the texts have come."""
-    said = ""
-    with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, selectors.EVENT_READ)
-        while not all(text in said for text in texts):
-            assert selector.select(timeout=HUNG), said
-            said += os.read(descriptor, 65_536).decode()

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import pty
-import selectors
 import struct
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from harness.cli.monitor_picture import Chosen, ordered, picture
-from tests.cli.command import HUNG, Start
+from tests.cli.command import HUNG, Start, read_until
 
 
 def device(name: str, phase: str, error: str | None = None) -> dict[str, Any]:
@@ -87,27 +86,17 @@ def test_keys_act_on_the_device_under_the_cursor(start: Start, tmp_path: Path) -
     command = [sys.executable, "-m", "harness.cli", "monitor", kubeconfig]
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process, open(ours, "r+b", 0) as keys:
         try:
-            until(ours, "3 Connected")
+            read_until(ours, "3 Connected")
             keys.write(b"j")
             keys.write(b"x")
-            until(ours, "virtual-2: off, cut")
+            read_until(ours, "virtual-2: off, cut")
             keys.write(b"/virtual-3\r")
-            until(ours, "filter: virtual-3")
+            read_until(ours, "filter: virtual-3")
             keys.write(b"l")
-            until(ours, "console of virtual-3", "enrollment: enrolled")
+            read_until(ours, "console of virtual-3", "enrollment: enrolled")
             keys.write(b"qq")
             assert process.wait(HUNG) == 0
         finally:
             process.kill()
         assert termios.tcgetattr(theirs) == before
     os.close(theirs)
-
-
-def until(descriptor: int, *texts: str) -> None:
-    """Read until all the texts have come."""
-    said = ""
-    with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, selectors.EVENT_READ)
-        while not all(text in said for text in texts):
-            assert selector.select(timeout=HUNG), said
-            said += os.read(descriptor, 65_536).decode(errors="replace")
